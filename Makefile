@@ -1,0 +1,31 @@
+# make run   the main job from nothing: 1e7 photons of 7 keV through the X-IFU absorber, a plot, a table
+# make test  every check from nothing: lint, types, tests
+# make bench the speed of this machine, printed
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test lint bench clean
+.DEFAULT_GOAL := run
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
+	touch $@
+
+run: .venv/installed
+	$(BIN)/xcal-jax simulate xifu --energy 7keV -n 1e7 --plot out/xifu_7keV.png -o out/xifu_7keV.nc
+	$(BIN)/python analysis/paper_table.py out/xifu_7keV.nc
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest
+
+bench: .venv/installed
+	$(BIN)/python analysis/benchmarks.py
+
+clean:
+	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache

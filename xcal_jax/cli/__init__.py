@@ -1,0 +1,1 @@
+"""The ``xcal-jax`` command: one file a family of subcommands, nothing but words and calls."""

@@ -1,0 +1,41 @@
+"""The door: finds the subcommand, and turns what is wrong with the input into one sentence and exit code 2."""
+
+import sys
+from importlib import import_module
+
+import click
+
+import xcal_jax
+
+COMMANDS = {
+    "simulate": "xcal_jax.cli.absorber",
+    "show": "xcal_jax.cli.absorber",
+    "absorbers": "xcal_jax.cli.absorber",
+}
+
+
+class Commands(click.Group):
+    """Subcommands imported when they are asked for, so that ``--help`` never waits for JAX."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every subcommand's name, in the order of ``COMMANDS``."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The subcommand, or None."""
+        return getattr(import_module(COMMANDS[name]), name) if name in COMMANDS else None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(xcal_jax.__version__)
+def commands() -> None:
+    """X-ray microcalorimeter absorbers, simulated; SiPM ageing in orbit, measured and predicted."""
+
+
+def main() -> None:
+    """Run the command line. Bad input (ValueError, OSError, KeyError of a file) exits 2 with one sentence."""
+    try:
+        commands(prog_name="xcal-jax")
+    except (ValueError, OSError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,40 @@
+"""Files written beside their place and renamed: a reader sees a whole file or none."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path in the folder of ``path``; on success it takes the place of ``path``.
+
+    On any error, an interruption included, nothing is left behind and an older ``path`` stays as it was.
+    Raises ValueError when the folder is missing or ``path`` is a folder.
+    """
+    path = Path(path)
+    check_writable(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Raise ValueError unless a file could be written at ``path``: asked before long work, not after it."""
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"output must be a file, but {str(path)!r} is a folder")
+    if not path.parent.is_dir():
+        raise ValueError(f"output folder must exist, but {str(path.parent)!r} does not")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"output folder must be writable, but {str(path.parent)!r} is not")
