@@ -1,0 +1,23 @@
+"""Atomic tables of the elements 1 to 100, and the materials made of them."""
+
+from xcal_jax.atomic.element import (
+    ELEMENTS,
+    ENERGY_LIMITS,
+    YIELDS,
+    Element,
+    Subshell,
+    load_element,
+    loglog,
+    table_hash,
+)
+
+__all__ = [
+    "ELEMENTS",
+    "ENERGY_LIMITS",
+    "YIELDS",
+    "Element",
+    "Subshell",
+    "load_element",
+    "loglog",
+    "table_hash",
+]
