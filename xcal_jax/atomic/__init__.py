@@ -10,12 +10,14 @@ from xcal_jax.atomic.element import (
     loglog,
     table_hash,
 )
+from xcal_jax.atomic.material import Material
 
 __all__ = [
     "ELEMENTS",
     "ENERGY_LIMITS",
     "YIELDS",
     "Element",
+    "Material",
     "Subshell",
     "load_element",
     "loglog",
