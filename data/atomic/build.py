@@ -240,20 +240,14 @@ def build() -> dict[str, np.ndarray]:
         out["symbol"].append(symbol)
         out["weight"].append(weights[z])
         out["density"].append(density if density else np.nan)
-        for curve, kind, names, unit, highest in (
-            (
-                "incoherent",
-                INCOHERENT,
-                ("incoherent_energy", "incoherent_cross_section"),
-                1e6,
-                HIGHEST_ENERGY,
-            ),
-            ("coherent", COHERENT, ("coherent_energy", "coherent_cross_section"), 1e6, HIGHEST_ENERGY),
-            ("scattering", SCATTERING_FUNCTION, ("scattering_x", "scattering_function"), 1e-8, HIGHEST_X),
-            ("form", FORM_FACTOR, ("form_x", "form_factor"), 1e-8, HIGHEST_X),
+        for curve, kind, x, y, unit, highest in (
+            ("incoherent", INCOHERENT, "energy", "cross_section", 1e6, HIGHEST_ENERGY),
+            ("coherent", COHERENT, "energy", "cross_section", 1e6, HIGHEST_ENERGY),
+            ("scattering", SCATTERING_FUNCTION, "x", "function", 1e-8, HIGHEST_X),
+            ("form", FORM_FACTOR, "x", "factor", 1e-8, HIGHEST_X),
         ):
-            x, y = epdl[z, kind, 0].T
-            append(curve, dict(zip(names, cut(unit * x, y, highest), strict=True)))
+            points, values = cut(unit * epdl[z, kind, 0][:, 0], epdl[z, kind, 0][:, 1], highest)
+            append(curve, {f"{curve}_{x}": points, f"{curve}_{y}": values})
 
     for name, counts in count.items():
         out[f"{name}_start"] = list(accumulate(counts, initial=0))
@@ -304,7 +298,7 @@ def main() -> None:
         same = path.read_bytes() == OUTPUT.read_bytes()
     size = {name: len(tables[name]) for name in ("binding", "probability", "photo_energy")}
     print(f"subshells, transitions, points of photoelectric curves: {list(size.values())}")
-    sys.exit(None if same else f"{OUTPUT} is not what this script builds with these library versions")
+    sys.exit(None if same else f"{OUTPUT.name} is not what this script builds with these library versions")
 
 
 if __name__ == "__main__":

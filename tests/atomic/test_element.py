@@ -114,6 +114,26 @@ def test_incoherent_totals_are_the_integral_of_the_scattering_function():
         assert element.incoherent(1e3 * float(row["E_keV"])) == pytest.approx(expected, rel=4e-3)
 
 
+@pytest.mark.parametrize("symbol", ["C", "Al", "Si"])
+def test_coherent_totals_are_the_integral_of_the_form_factor(symbol):
+    """Thomson times F(x)^2 over the sphere, far above the edges where nothing is anomalous: to 0.8 %."""
+    element, cosine = load_element(symbol), np.cos(np.linspace(0, np.pi, 20001))
+    for energy in (6e4, 1.5e5, 3e5):
+        x = np.maximum(energy / 12398.42 * np.sqrt((1 - cosine) / 2), element.form_x[0])
+        form = loglog(x, element.form_x, element.form_factor)
+        thomson = 0.66524587 * 3 / 8 * np.trapezoid((1 + cosine**2) * form**2, -cosine)
+        assert element.coherent(energy) == pytest.approx(thomson, rel=8e-3)
+
+
+def test_widths():
+    """eV, recommended by Campbell and Papp, At. Data Nucl. Data Tables 77, 1 (2001): EADL is within 5 %."""
+    expected = {"Mn K": 1.11, "Cu K": 1.49, "Au K": 52.1, "Au L3": 5.54, "Au M5": 2.18, "Bi M5": 2.58}
+    for name, width in expected.items():
+        symbol, label = name.split()
+        found = next(s.width for s in load_element(symbol).subshells if s.label == label)
+        assert found == pytest.approx(width, rel=0.05)
+
+
 def test_attenuation_parts():
     """Against xraylib, whose grids differ: photoelectric and Compton to 1.3 %."""
     compared = 0

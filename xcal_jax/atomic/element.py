@@ -89,7 +89,7 @@ class Element:
     incoherent_energy, incoherent_cross_section; coherent_energy, coherent_cross_section: (E,) eV, barn/atom
     scattering_x, scattering_function: (X,) 1/Angstrom, S(x) of bound Compton, x = sin(theta/2) / wavelength
     form_x, form_factor: (X,) 1/Angstrom, F(x) of Rayleigh. The coherent cross section of EPDL97 includes
-        anomalous scattering, which F(x) alone does not: near edges it is up to 60 % smaller.
+        anomalous scattering, which F(x) alone does not: near edges it is less than half.
     """
 
     symbol: str
