@@ -1,13 +1,13 @@
 """Build `xcal_jax/atomic/elements.nc`, the atomic tables of Z = 1..100, bit for bit the same each time.
 
-    python data/atomic/build.py             (needs `pip install ".[atomic]"`; about 15 s)
+    python data/atomic/build.py             (needs `pip install ".[atomic]"`; about 5 s)
     python data/atomic/build.py --check     (builds beside it and compares bytes)
 
 EADL gives transition probabilities, widths, occupancies; EPDL97 cross sections, S(x), F(x). Both are read
 from the original LLNL files that PyMca5 ships. EADL's energies are off by 1 to 50 eV, so binding energies
-are xraylib's measured edges where it has one, and transition energies are differences of that one set;
-transitions left without energy are dropped and the rest renormalised. EPDL97's subshell curves are moved to
-the new edges by cutting them or by extrapolating them in log-log.
+are xraylib's measured edges where it has one, and transition energies are differences of that one set.
+Transitions without energy, in that set or in EADL's own (204 stand there with 0 eV), are dropped and the rest
+renormalised. EPDL97's subshell curves are moved to the new edges by cutting or extrapolating them.
 """
 
 import argparse
@@ -60,7 +60,7 @@ VARIABLES = {  # name: dimension, type, unit, meaning
     "eadl_binding": ("subshell", "f8", "eV", "binding energy of EADL"),
     "occupancy": ("subshell", "f8", "1", "electrons of the free atom in the subshell (EADL)"),
     "width": ("subshell", "f4", "eV", "natural width, radiative and non-radiative together (EADL)"),
-    "dropped": ("subshell", "f8", "1", "probability of the transitions dropped for want of energy"),
+    "dropped": ("subshell", "f8", "1", "probability of EADL's transitions dropped for want of energy"),
     "fluorescence_yield_krause": ("subshell", "f8", "1", "fluorescence yield, NaN where unknown (xraylib)"),
     "transition_start": ("subshell_bound", "i4", "1", "first transition of each subshell, and the end"),
     "final1": ("transition", "i2", "1", "subshell that gets a vacancy, counted within the element"),
@@ -78,20 +78,20 @@ VARIABLES = {  # name: dimension, type, unit, meaning
     "coherent_cross_section": ("coherent", "f4", "barn/atom", "coherent cross section (EPDL97)"),
     "scattering_start": ("element_bound", "i4", "1", "first point of each element's S(x), and the end"),
     "scattering_x": ("scattering", "f8", "1/Angstrom", "sin(theta/2) / wavelength"),
-    "scattering_function": ("scattering", "f4", "1", "incoherent scattering function S(x) (EPDL97)"),
+    "scattering_function": ("scattering", "f4", "1", "incoherent scattering function, S(0) = 0 (EPDL97)"),
     "form_start": ("element_bound", "i4", "1", "first point of each element's F(x), and the end"),
     "form_x": ("form", "f8", "1/Angstrom", "sin(theta/2) / wavelength"),
-    "form_factor": ("form", "f4", "1", "coherent form factor F(x) (EPDL97)"),
+    "form_factor": ("form", "f4", "1", "coherent form factor, F(0) = Z (EPDL97)"),
 }  # fmt: skip
 
 
 def read_endl(name: str) -> tuple[dict[tuple, np.ndarray], dict[int, float]]:
     """Tables and atomic weights (g/mol by z) of an ENDL 80-column file that PyMca5 ships.
 
-    A table stands under (z, (reaction C, property I, outgoing particle Yo), subshell designator or 0), rows as
-    in the file: energies in MeV, cross sections in barn, x in 1/cm. Raises ValueError for another version of
-    the file. Layout: two header lines, data in columns of 11 (exponents without an E), an end line with a 1 in
-    column 72 (D.E. Cullen, https://www-nds.iaea.org/epdl97).
+    A table stands under (z, (reaction C, property I, outgoing particle Yo), subshell designator or 0), its
+    rows as in the file: energies in MeV, cross sections in barn, x in 1/cm. Layout: two header lines, data in
+    columns of 11 (exponents without an E), an end line with a 1 in column 72 (D.E. Cullen,
+    https://www-nds.iaea.org/epdl97). Raises ValueError for another version of the file.
     """
     spec = find_spec("PyMca5")
     content = (Path(spec.submodule_search_locations[0]) / "PyMcaData" / "EPDL97" / name).read_bytes()
@@ -164,15 +164,14 @@ def decays(
 
     ``index`` takes a designator to the row of ``binding`` (eV, descending).
     """
-    none = np.empty((0, 4))
-    photons = eadl.get((z, RADIATIVE, designator), none)
-    electrons = eadl.get((z, AUGER, designator), none)
+    photons = eadl.get((z, RADIATIVE, designator), np.empty((0, 3)))  # final, probability, energy
+    electrons = eadl.get((z, AUGER, designator), np.empty((0, 4)))  # final, final, probability, energy
     final1 = np.array([index[int(f)] for f in np.append(photons[:, 0], electrons[:, 0])], int)
     final2 = np.array([-1] * len(photons) + [index[int(f)] for f in electrons[:, 1]], int)
     probability = np.append(photons[:, 1], electrons[:, 2])
     energy = binding[index[designator]] - binding[final1] - np.where(final2 < 0, 0.0, binding[final2])
     energy = np.round(energy, 6)
-    keep = energy > 0
+    keep = (energy > 0) & (np.append(photons[:, 2], electrons[:, 3]) > 0)
     total = probability.sum()
     columns = {
         "final1": final1[keep],
@@ -241,20 +240,14 @@ def build() -> dict[str, np.ndarray]:
         out["symbol"].append(symbol)
         out["weight"].append(weights[z])
         out["density"].append(density if density else np.nan)
-        for curve, kind, names, unit, highest in (
-            (
-                "incoherent",
-                INCOHERENT,
-                ("incoherent_energy", "incoherent_cross_section"),
-                1e6,
-                HIGHEST_ENERGY,
-            ),
-            ("coherent", COHERENT, ("coherent_energy", "coherent_cross_section"), 1e6, HIGHEST_ENERGY),
-            ("scattering", SCATTERING_FUNCTION, ("scattering_x", "scattering_function"), 1e-8, HIGHEST_X),
-            ("form", FORM_FACTOR, ("form_x", "form_factor"), 1e-8, HIGHEST_X),
+        for curve, kind, x, y, unit, highest in (
+            ("incoherent", INCOHERENT, "energy", "cross_section", 1e6, HIGHEST_ENERGY),
+            ("coherent", COHERENT, "energy", "cross_section", 1e6, HIGHEST_ENERGY),
+            ("scattering", SCATTERING_FUNCTION, "x", "function", 1e-8, HIGHEST_X),
+            ("form", FORM_FACTOR, "x", "factor", 1e-8, HIGHEST_X),
         ):
-            x, y = epdl[z, kind, 0].T
-            append(curve, dict(zip(names, cut(unit * x, y, highest), strict=True)))
+            points, values = cut(unit * epdl[z, kind, 0][:, 0], epdl[z, kind, 0][:, 1], highest)
+            append(curve, {f"{curve}_{x}": points, f"{curve}_{y}": values})
 
     for name, counts in count.items():
         out[f"{name}_start"] = list(accumulate(counts, initial=0))
@@ -262,7 +255,7 @@ def build() -> dict[str, np.ndarray]:
 
 
 def write(tables: dict[str, np.ndarray], path: Path) -> None:
-    """Write ``tables`` as netCDF-4, compressed; the bytes depend on the tables and the library versions only."""
+    """Write ``tables`` as compressed netCDF-4, in whose bytes library versions stand, but no clock."""
     with netCDF4.Dataset(path, "w") as data:
         data.title = "Subshells, decays and photon cross sections of the elements 1 to 100"
         data.sources = "; ".join(
@@ -270,8 +263,8 @@ def write(tables: dict[str, np.ndarray], path: Path) -> None:
             + [f"xraylib {version('xraylib')} (edges, densities, Krause yields)"]
         )
         data.credits = (
-            "EADL: S.T. Perkins et al., UCRL-50400 vol. 30 (1991); EPDL97: D.E. Cullen, J.H. Hubbell, L. Kissel, "
-            "UCRL-50400 vol. 6 part III rev. 5 (1997); Lawrence Livermore National Laboratory. In full: CREDITS.md"
+            "EADL: S.T. Perkins et al., UCRL-50400 vol. 30 (1991); EPDL97: D.E. Cullen, J.H. Hubbell, "
+            "L. Kissel, UCRL-50400 vol. 6 rev. 5 (1997); both of LLNL. In full: CREDITS.md"
         )
         data.builder = (
             f"data/atomic/build.py, netCDF4 {netCDF4.__version__}, HDF5 {netCDF4.__hdf5libversion__}"
@@ -303,14 +296,9 @@ def main() -> None:
         path = OUTPUT if not check else Path(folder) / OUTPUT.name
         write(tables, path)
         same = path.read_bytes() == OUTPUT.read_bytes()
-    print(
-        f"{len(tables['binding'])} subshells, {len(tables['probability'])} transitions, {OUTPUT.stat().st_size} bytes"
-    )
-    sys.exit(
-        None
-        if same
-        else f"{OUTPUT.name} is not what this script builds here (its `builder`: other versions?)"
-    )
+    size = {name: len(tables[name]) for name in ("binding", "probability", "photo_energy")}
+    print(f"subshells, transitions, points of photoelectric curves: {list(size.values())}")
+    sys.exit(None if same else f"{OUTPUT.name} is not what this script builds with these library versions")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """One element of the atomic tables: subshells, their decays, their photoelectric curves, and scattering.
 
-Probabilities and curves are EADL's and EPDL97's (Cullen et al., UCRL-50400 vol. 30 and vol. 6 part III, rev. 5).
-Binding energies are measured edges where xraylib has one, and every transition energy is a difference of
-that one set, so that energy closes exactly. `data/atomic/build.py` says how the file was made.
+Probabilities are EADL's (UCRL-50400 vol. 30) and cross sections EPDL97's (vol. 6 rev. 5). Binding
+energies are measured edges where xraylib has one, and every transition energy is a difference of that one
+set, so that energy closes exactly. `data/atomic/build.py` says how the file was made.
+
+Below about 10 eV edges are those of free atoms or of solids as it happens: a photon below all edges sees no
+photoelectric effect at all, and `ENERGY_LIMITS` keeps users well above that.
 """
 
 import hashlib
@@ -33,7 +36,8 @@ class Subshell:
     measured: the edge is xraylib's       occupancy: electrons of the free atom
     width: eV, natural, full              dropped: probability of EADL's transitions that had no energy left
     krause_yield: xraylib's fluorescence yield, NaN where it has none
-    final1, final2: (T,) subshells left with a vacancy, indices in `Element.subshells`; final2 -1: a photon left
+    final1, final2: (T,) subshells that get a vacancy, as indices in `Element.subshells`; final2 is -1 where a
+        photon leaves
     probability: (T,) sums to 1; T = 0 where nothing decays       transition_energy: (T,) eV, of what left
     photo_energy: (E,) eV, from `binding` to 1 MeV                photo_cross_section: (E,) barn/atom
     """
@@ -83,8 +87,9 @@ class Element:
     symbol, z: atomic number, weight: g/mol, density: g/cm3 (NaN where unknown)
     subshells: S of them, by descending binding energy: every decay leads to later ones
     incoherent_energy, incoherent_cross_section; coherent_energy, coherent_cross_section: (E,) eV, barn/atom
-    scattering_x, scattering_function: (X,) 1/Angstrom, S(x) electrons, bound Compton, x = sin(theta/2) / wavelength
-    form_x, form_factor: (X,) 1/Angstrom, F(x) electrons, Rayleigh
+    scattering_x, scattering_function: (X,) 1/Angstrom, S(x) of bound Compton, x = sin(theta/2) / wavelength
+    form_x, form_factor: (X,) 1/Angstrom, F(x) of Rayleigh. The coherent cross section of EPDL97 includes
+        anomalous scattering, which F(x) alone does not: near edges it is less than half.
     """
 
     symbol: str

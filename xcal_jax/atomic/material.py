@@ -78,9 +78,8 @@ def _atoms(formula: str) -> dict[str, float]:
     try:
         counts = {str(atom): float(n) for atom, n in parse(formula).atoms.items()}
     except Exception as problem:  # the parser's own errors share no base class
-        raise ValueError(
-            f"material {formula!r} must be a chemical formula: did you mean {nearest_element(formula)!r}?"
-        ) from problem
+        hint = f": did you mean {formula.capitalize()!r}?" if formula.capitalize() in ELEMENTS else ""
+        raise ValueError(f"material {formula!r} must be a symbol or chemical formula{hint}") from problem
     if not counts or min(counts.values()) <= 0:
         raise ValueError(f"material {formula!r} must have a positive number of every element")
     return dict(sorted(counts.items(), key=lambda item: ELEMENTS.index(item[0])))
