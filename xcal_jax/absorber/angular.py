@@ -13,42 +13,39 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xcal_jax.constants import ENERGY_RANGE
+
+ENERGIES = 121
 QUANTILES = 129
 STEPS = 2049  # of the grid on which a law is integrated
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class AngularLaw:
-    """Quantiles of the cosine: (laws, energies, v); the energies are log-spaced: log_lowest, per_log ()."""
+class AngularLaws:
+    """cosine: (laws, energies, v), quantiles of the cosine; the energies are log-spaced over ENERGY_RANGE."""
 
     cosine: Array
-    log_lowest: Array
-    per_log: Array
 
     @classmethod
-    def build(cls, density: Callable[[np.ndarray, np.ndarray], np.ndarray], laws: int, energy: np.ndarray):
-        """``density(energy (E, 1), cosine (C,))`` -> (laws, E, C), in any units; energy: (E,) eV, log-spaced."""
-        t = np.linspace(0.0, 1.0, STEPS)
+    def build(cls, *densities: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> "AngularLaws":
+        """One law a density: ``density(energy (E, 1) eV, cosine (C,))`` -> (E, C), in any units."""
+        energy = np.geomspace(*ENERGY_RANGE, ENERGIES)
+        t = np.linspace(1.0, 0.0, STEPS)
         cosine = 1.0 - 2.0 * t**3 * (10.0 - 15.0 * t + 6.0 * t**2)  # dense at both ends
-        cosine = cosine[::-1]
-        values = density(energy[:, None], cosine)
-        steps = 0.5 * (values[..., 1:] + values[..., :-1]) * np.diff(cosine)
-        cumulative = np.concatenate([np.zeros_like(steps[..., :1]), np.cumsum(steps, axis=-1)], axis=-1)
+        values = np.concatenate([density(energy[:, None], cosine) for density in densities])
+        steps = 0.5 * (values[:, 1:] + values[:, :-1]) * np.diff(cosine)
+        cumulative = np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0)))
         v = np.linspace(0.0, 1.0, QUANTILES)
         u = v * v * (3.0 - 2.0 * v)
-        rows = cumulative.reshape(-1, STEPS)
-        quantiles = np.stack([np.interp(u * row[-1], row, cosine) for row in rows])
-        return cls(
-            jnp.asarray(quantiles.reshape(laws, energy.size, QUANTILES)),
-            jnp.asarray(np.log(energy[0])),
-            jnp.asarray((energy.size - 1) / np.log(energy[-1] / energy[0])),
-        )
+        quantiles = np.stack([np.interp(u * row[-1], row, cosine) for row in cumulative])
+        return cls(jnp.asarray(quantiles.reshape(len(densities), ENERGIES, QUANTILES)))
 
     def sample_cosine(self, law: Array, energy: Array, u: Array) -> Array:
         """The cosine () for the uniform number u (), at ``energy`` () eV, of law () int32."""
         _, rows, columns = self.cosine.shape
-        row, a = _place((jnp.log(energy) - self.log_lowest) * self.per_log, rows)
+        low, high = np.log(ENERGY_RANGE)
+        row, a = _place((jnp.log(energy) - low) * ((rows - 1) / (high - low)), rows)
         v = 0.5 - jnp.sin(jnp.arcsin(1.0 - 2.0 * u) / 3.0)
         column, b = _place(v * (columns - 1), columns)
         at = (law * rows + row) * columns + column

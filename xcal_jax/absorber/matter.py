@@ -1,6 +1,7 @@
 """Everything the layers are made of, as tables on the device: built once an absorber, whatever its thicknesses."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ from jax import Array
 
 from xcal_jax.absorber import electron, photoelectric, scattering
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.angular import AngularLaw
+from xcal_jax.absorber.angular import AngularLaws
 from xcal_jax.absorber.attenuation import Attenuation
 from xcal_jax.absorber.relaxation import Relaxation
 from xcal_jax.atomic import Element, Material, load_element
@@ -22,15 +23,14 @@ PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
 class Matter:
     """M materials, N elements, S subshells (all elements in a row).
 
+    angles: law 0 for photoelectrons, 1 + e for Compton and 1 + N + e for Rayleigh scattering on element e.
     z_over_a: (M,) mol/g; reach: (S,) scaled range of the fastest electron that a vacancy can send out.
-    layer_material: each layer's material; symbols: the elements; lines: the subshells' labels.
+    layer_material: each layer's material.
     """
 
     attenuation: Attenuation
     relaxation: Relaxation
-    photoelectron: AngularLaw
-    compton: AngularLaw
-    rayleigh: AngularLaw | None
+    angles: AngularLaws
     z_over_a: Array
     reach: Array
     layer_material: tuple[int, ...] = field(metadata={"static": True})
@@ -46,9 +46,11 @@ class Matter:
         return cls(
             Attenuation.build(materials, elements, absorber.rayleigh),
             relaxation,
-            photoelectric.sauter_gavrila(),
-            scattering.compton_law(elements),
-            scattering.rayleigh_law(elements) if absorber.rayleigh else None,
+            AngularLaws.build(
+                photoelectric.sauter_density,
+                *(partial(scattering.compton_density, element) for element in elements),
+                *(partial(scattering.rayleigh_density, element) for element in elements if absorber.rayleigh),
+            ),
             jnp.asarray(np.array([material.z_over_a for material in materials])),
             electron.scaled_range(relaxation.binding),
             tuple(formulas.index(formula) for formula in absorber.formulas),

@@ -6,13 +6,7 @@ the paper, like most codes, uses for every subshell.
 
 import numpy as np
 
-from xcal_jax.absorber.angular import AngularLaw
-from xcal_jax.constants import ELECTRON_REST_ENERGY, ENERGY_RANGE
-
-
-def sauter_gavrila() -> AngularLaw:
-    """The photoelectron's polar angle against the photon's direction, by the electron's kinetic energy."""
-    return AngularLaw.build(sauter_density, 1, np.geomspace(*ENERGY_RANGE, 61))
+from xcal_jax.constants import ELECTRON_REST_ENERGY
 
 
 def sauter_density(energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:

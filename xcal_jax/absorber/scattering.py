@@ -8,29 +8,8 @@ Rayleigh: Thomson x squared form factor F(x, Z); the photon keeps its energy.
 import numpy as np
 from jax import Array
 
-from xcal_jax.absorber.angular import AngularLaw
 from xcal_jax.atomic import Element
-from xcal_jax.constants import CLASSICAL_ELECTRON_RADIUS_SQUARED, ELECTRON_REST_ENERGY, ENERGY_RANGE, HC
-
-ENERGIES = 101
-
-
-def compton_law(elements: tuple[Element, ...]) -> AngularLaw:
-    """The scattered photon's polar angle, one law an element."""
-    return AngularLaw.build(
-        lambda energy, cosine: np.stack([compton_density(e, energy, cosine) for e in elements]),
-        len(elements),
-        np.geomspace(*ENERGY_RANGE, ENERGIES),
-    )
-
-
-def rayleigh_law(elements: tuple[Element, ...]) -> AngularLaw:
-    """The coherently scattered photon's polar angle, one law an element."""
-    return AngularLaw.build(
-        lambda energy, cosine: np.stack([rayleigh_density(e, energy, cosine) for e in elements]),
-        len(elements),
-        np.geomspace(*ENERGY_RANGE, ENERGIES),
-    )
+from xcal_jax.constants import CLASSICAL_ELECTRON_RADIUS_SQUARED, ELECTRON_REST_ENERGY, HC
 
 
 def compton_energy(energy: Array, cosine: Array) -> Array:

@@ -1,7 +1,10 @@
 """The run: blocks of photons, one after the other, to a Dataset. Memory does not grow with the number of photons."""
 
+import os
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +25,7 @@ LANES = {"cpu": 2**17, "gpu": 2**22}
 MOST_PHOTONS = 10**13
 MOST_BINS = 2**24
 BINS = 4096  # spectra are padded to a multiple, so that one compiled program serves many energies
-AHEAD = 2  # blocks on the device while one is counted on the host
+AHEAD = 2  # blocks that wait for the device while others are counted on the host
 
 
 def simulate(
@@ -55,35 +58,34 @@ def simulate(
     medium, drawn = jax.tree.map(jnp.asarray, (Medium(absorber.stack, absorber.density, matter), drawn))
     lanes = lanes or LANES.get(jax.default_backend(), LANES["gpu"])
 
+    def run(first: int) -> tuple[int, Tally, Event | None]:
+        count = min(lanes, n - first)
+        block = (medium, drawn, words(seed), words(first), jnp.int32(count))
+        tally = run_block(*block, jnp.asarray(bin_width, float), lanes=lanes, bins=bins)
+        events = run_events(*block, lanes=lanes) if on_events is not None else None
+        return count, *jax.block_until_ready((tally, events))
+
     total: Tally | None = None
     done = 0
-    waiting: deque = deque()
-
-    def collect() -> None:
-        nonlocal total, done
-        count, tally, events = waiting.popleft()
-        tally = jax.tree.map(lambda field: np.asarray(field, dtype=np.int64), tally)
-        total = tally if total is None else jax.tree.map(np.add, total, tally)
-        if on_events is not None:
-            on_events(jax.tree.map(lambda column: np.asarray(column)[:count], events))
-        done += count
-        bar.update(count)
-
-    with tqdm(total=n, unit=" photons", unit_scale=True, disable=None if progress else True) as bar:
+    workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else AHEAD
+    firsts = iter(range(0, n, lanes))
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        tqdm(total=n, unit=" photons", unit_scale=True, disable=None if progress else True) as bar,
+    ):
+        waiting = deque(pool.submit(run, first) for first in islice(firsts, workers + AHEAD))
         try:
-            for first in range(0, n, lanes):
-                count = min(lanes, n - first)
-                block = (medium, drawn, words(seed), words(first), jnp.int32(count))
-                waiting.append((
-                    count,
-                    run_block(*block, jnp.asarray(bin_width, float), lanes=lanes, bins=bins),
-                    run_events(*block, lanes=lanes) if on_events is not None else None,
-                ))
-                if len(waiting) > AHEAD:
-                    collect()
             while waiting:
-                collect()
+                count, tally, events = waiting.popleft().result()
+                waiting.extend(pool.submit(run, first) for first in islice(firsts, 1))
+                tally = jax.tree.map(lambda field: np.asarray(field, dtype=np.int64), tally)
+                total = tally if total is None else jax.tree.map(np.add, total, tally)
+                if on_events is not None:
+                    on_events(jax.tree.map(lambda column: np.asarray(column)[:count], events))  # noqa: B023
+                done += count
+                bar.update(count)
         except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
             if total is None:
                 raise
     _check(total)

@@ -213,15 +213,11 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
     subshell = jnp.minimum(vertex.code, subshells - 1)
     kinetic = jnp.maximum(vertex.energy - tables.binding[subshell], 0.0)
 
-    element = jnp.maximum(vertex.code - subshells, 0) % elements
-    cosine = matter.compton.sample_cosine(element, vertex.energy, u_polar)
-    scattered_energy = compton_energy(vertex.energy, cosine)
-    if matter.rayleigh is not None:
-        coherent = vertex.code >= subshells + elements
-        cosine = jnp.where(coherent, matter.rayleigh.sample_cosine(element, vertex.energy, u_polar), cosine)
-        scattered_energy = jnp.where(coherent, vertex.energy, scattered_energy)
-    by_electron = matter.photoelectron.sample_cosine(jnp.zeros_like(element), kinetic, u_polar)
-    direction = deflect(vertex.direction, jnp.where(ejects, by_electron, cosine), u_azimuth)
+    law = jnp.where(ejects, 0, 1 + vertex.code - subshells)
+    cosine = matter.angles.sample_cosine(law, jnp.where(ejects, kinetic, vertex.energy), u_polar)
+    direction = deflect(vertex.direction, cosine, u_azimuth)
+    coherent = vertex.code >= subshells + elements
+    scattered_energy = jnp.where(coherent, vertex.energy, compton_energy(vertex.energy, cosine))
     escaping = escaping_energy(medium, vertex.site, direction, kinetic, ejects & vertex.electron_near)
 
     decays = ejects & vertex.emits
