@@ -10,8 +10,9 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.files import replacing
 from xcal_jax.response.results import peaks
 
-LABELLED = 8  # of the most intense escape peaks
-APART = 25  # labels closer than the width over this are merged into the most intense one
+LABELLED = 12  # of the most intense escape peaks
+LEAST_COUNTS = 25  # of a labelled peak
+APART = 80  # a label closer than the width over this to a stronger peak's is left out
 
 
 def spectrum_figure(result: xr.Dataset) -> Figure:
@@ -30,24 +31,26 @@ def spectrum_figure(result: xr.Dataset) -> Figure:
     axes.set_ylabel("per interacting photon and eV")
     absorber = Absorber.from_toml(result.attrs["absorber"])
     layers = " / ".join(f"{t:g} µm {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True))
-    axes.set_title(f"{absorber.name}: {layers}\n{n:.3g} interacting photons, electrons: {absorber.electrons}", fontsize=10)
+    facts = f"{n:.3g} interacting photons, electrons: {absorber.electrons}"
+    axes.set_title(f"{absorber.name}: {layers}\n{facts}", fontsize=10)
     named: list[float] = []
     for peak in peaks(result):
-        energy = peak["energy_ev"]
-        if energy is None or len(named) == LABELLED or any(abs(energy - e) < edges[-1] / APART for e in named):
+        energy, counts = peak["energy_ev"], peak["intensity"] * n
+        if energy is None or counts < LEAST_COUNTS or any(abs(energy - e) < edges[-1] / APART for e in named):
             continue
         named.append(energy)
-        height = peak["intensity"] / width
         axes.annotate(
-            f"{peak['line']}\n{energy:.0f} eV",
-            (energy, height),
-            xytext=(0, 10),
+            f"{peak['line']}  {energy:.0f} eV",
+            (energy, peak["intensity"] / width),
+            xytext=(0, 6),
             textcoords="offset points",
             rotation=90,
             ha="center",
             va="bottom",
             fontsize=7,
         )
+        if len(named) == LABELLED:
+            break
     return figure
 
 

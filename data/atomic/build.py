@@ -37,9 +37,7 @@ SUBSHELL = {  # ENDL designator: name
     27: "O1", 29: "O2", 30: "O3", 32: "O4", 33: "O5", 35: "O6", 36: "O7",
     41: "P1", 43: "P2", 44: "P3", 46: "P4", 47: "P5", 58: "Q1",
 }  # fmt: skip
-OCCUPANCY, BINDING, RADIATIVE_WIDTH, AUGER_WIDTH = (
-    (91, i, 0) for i in (912, 913, 921, 922)
-)  # EADL: C, I, Yo
+OCCUPANCY, BINDING, RADIATIVE_WIDTH, AUGER_WIDTH = ((91, i, 0) for i in (912, 913, 921, 922))  # EADL: C, I, Yo
 RADIATIVE, AUGER = (92, 931, 7), (92, 932, 9)
 COHERENT, INCOHERENT, PHOTOELECTRIC = (71, 0, 0), (72, 0, 0), (73, 0, 0)  # EPDL97
 FORM_FACTOR, SCATTERING_FUNCTION = (93, 941, 0), (93, 942, 0)
@@ -187,9 +185,7 @@ def build() -> dict[str, np.ndarray]:
     eadl, weights = read_endl("EADL.DAT")
     epdl, _ = read_endl("EPDL97.DAT")
     out: dict[str, list] = {name: [] for name in VARIABLES}
-    count: dict[str, list[int]] = {
-        name.removesuffix("_start"): [] for name in VARIABLES if name.endswith("_start")
-    }
+    count: dict[str, list[int]] = {name.removesuffix("_start"): [] for name in VARIABLES if name.endswith("_start")}
 
     def append(curve: str, columns: dict) -> None:
         count[curve].append(len(next(iter(columns.values()))))
@@ -266,9 +262,7 @@ def write(tables: dict[str, np.ndarray], path: Path) -> None:
             "EADL: S.T. Perkins et al., UCRL-50400 vol. 30 (1991); EPDL97: D.E. Cullen, J.H. Hubbell, "
             "L. Kissel, UCRL-50400 vol. 6 rev. 5 (1997); both of LLNL. In full: CREDITS.md"
         )
-        data.builder = (
-            f"data/atomic/build.py, netCDF4 {netCDF4.__version__}, HDF5 {netCDF4.__hdf5libversion__}"
-        )
+        data.builder = f"data/atomic/build.py, netCDF4 {netCDF4.__version__}, HDF5 {netCDF4.__hdf5libversion__}"
         for name, (dimension, _, unit, meaning) in VARIABLES.items():
             values = tables[name]
             if dimension not in data.dimensions:

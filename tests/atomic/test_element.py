@@ -73,9 +73,7 @@ def test_transitions_dropped_for_want_of_energy():
 
 def test_edges_are_the_measured_ones():
     """Line and edge energies in eV where EADL is off by up to 50: Bearden's tables."""
-    binding = {
-        symbol: {s.label: s.binding for s in load_element(symbol).subshells} for symbol in ("Al", "Au", "Bi")
-    }
+    binding = {symbol: {s.label: s.binding for s in load_element(symbol).subshells} for symbol in ("Al", "Au", "Bi")}
     assert binding["Al"]["K"] - binding["Al"]["L3"] == pytest.approx(1486.7, abs=0.5)
     assert binding["Bi"]["L2"] - binding["Bi"]["M4"] == pytest.approx(13023, abs=1)
     assert binding["Au"]["M1"] == pytest.approx(3425, abs=0.5)
@@ -213,10 +211,5 @@ def test_table_hash_names_the_file():
 
 def test_import_is_cheap():
     """Neither JAX nor a reader of files is imported before an element is asked for."""
-    code = (
-        "import sys, xcal_jax.atomic; print({'jax', 'netCDF4', 'xarray', 'periodictable'} & set(sys.modules))"
-    )
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout
-        == "set()\n"
-    )
+    code = "import sys, xcal_jax.atomic; print({'jax', 'netCDF4', 'xarray', 'periodictable'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout == "set()\n"

@@ -21,9 +21,7 @@ from xcal_jax.atomic import Material, load_element
 def test_mass_fractions(formula, fractions):
     """IUPAC weights by hand; the table's differ by less than 1e-4."""
     material = Material.build(formula, density=1.0)
-    assert dict(zip(material.elements, material.mass_fraction, strict=True)) == pytest.approx(
-        fractions, abs=1e-4
-    )
+    assert dict(zip(material.elements, material.mass_fraction, strict=True)) == pytest.approx(fractions, abs=1e-4)
     assert sum(material.mass_fraction) == pytest.approx(1, abs=1e-12)
 
 

@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -68,10 +69,10 @@ class Absorber:
             density.append(Material.build(material, known).density)
             formulas.append(material)
         return cls(
-            np.array(thickness),
-            np.array(density),
-            np.float64(_length(width, "width")),
-            np.float64(_length(length, "length")),
+            double(thickness),
+            double(density),
+            double(_length(width, "width")),
+            double(_length(length, "length")),
             tuple(formulas),
             name,
             electrons,
@@ -105,7 +106,9 @@ class Absorber:
         if not path.is_file():
             nearest = difflib.get_close_matches(str(name), presets(), 1)
             hint = f"; the nearest preset is {nearest[0]!r}" if nearest else ""
-            raise ValueError(f"absorber must be a preset ({', '.join(presets())}) or a TOML file, but is {str(name)!r}{hint}")
+            raise ValueError(
+                f"absorber must be a preset ({', '.join(presets())}) or a TOML file, but is {str(name)!r}{hint}"
+            )
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as problem:
@@ -141,6 +144,11 @@ class Absorber:
     def stack(self) -> Stack:
         """The geometry alone, as JAX arrays."""
         return Stack(jnp.asarray(self.thickness), jnp.asarray(self.width), jnp.asarray(self.length))
+
+
+def double(value) -> Array:
+    """A number or array in double precision, whatever JAX's own: rounded only when a program takes it."""
+    return cast(Array, np.asarray(value, dtype=np.float64))
 
 
 def presets() -> list[str]:

@@ -107,7 +107,10 @@ def energy_rows(elements: tuple[Element, ...]):
     grid = np.geomspace(low, high, cells + 1)
     edges = np.unique(np.concatenate([e.binding for e in elements]))
     edges = edges[(edges > low) & (edges < high)]
-    energy, above, cell_row, cell_edge = [], [], [], []
+    energy: list[float] = []
+    above: list[bool] = []
+    cell_row: list[int] = []
+    cell_edge: list[np.ndarray] = []
     for cell in range(cells):
         inside = edges[(edges > grid[cell]) & (edges <= grid[cell + 1])]
         cell_row.append(len(energy))

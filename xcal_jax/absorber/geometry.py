@@ -4,6 +4,7 @@ A photon uses up optical depth and an electron range, layer by layer: `walk` ser
 from the top of the layer, so float32 resolves a nanometre in a millimetre-thick stack.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -74,11 +75,11 @@ def distance_to_side(stack: Stack, site: Site, direction: Direction) -> Array:
     return jnp.minimum(_ratio(gap_x, direction.x), _ratio(gap_y, direction.y))
 
 
-def walk(stack: Stack, site: Site, direction: Direction, cost: Array, budget: Array):
+def walk(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array] | Array, budget: Array):
     """Go straight from ``site`` until ``budget`` is used up or a face is crossed.
 
-    cost: (L,) per um of track in each layer; budget: () in the same measure (optical depth, scaled range).
-    Returns (escaped: () bool, left: () what is left of the budget outside, end: Site where it stops inside).
+    cost: of a um of track in each of the L layers, () each; budget: () in the same measure (optical depth, scaled range).
+    Returns (escaped: () bool, left: () of the budget after leaving, end: Site where it stops inside).
     """
     last = stack.thickness.shape[0] - 1
     down = direction.z < 0.0
@@ -115,7 +116,7 @@ def walk(stack: Stack, site: Site, direction: Direction, cost: Array, budget: Ar
 def least_cost_to_surface(stack: Stack, site: Site, cost: Array) -> Array:
     """A lower bound of what any track from ``site`` to any of the six faces costs, () in the measure of cost."""
     per_layer = cost * stack.thickness
-    above = below = 0.0
+    above = below = jnp.zeros_like(site.depth)
     for n in range(stack.thickness.shape[0]):
         partial = jnp.where(n == site.layer, site.depth / stack.thickness[n], 0.0)
         above = above + per_layer[n] * jnp.where(n < site.layer, 1.0, partial)

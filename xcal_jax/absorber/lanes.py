@@ -59,7 +59,9 @@ def take(state, lanes: Array):
 def put(state, lanes: Array, values):
     """``state`` with those lanes replaced; an index past the end is dropped."""
     return jax.tree.map(
-        lambda old, new: old.at[lanes].set(new, mode="drop", unique_indices=True, indices_are_sorted=True), state, values
+        lambda old, new: old.at[lanes].set(new, mode="drop", unique_indices=True, indices_are_sorted=True),
+        state,
+        values,
     )
 
 

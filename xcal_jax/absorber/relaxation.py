@@ -12,6 +12,7 @@ distribution, exactly, at a fraction of the steps (a Doob transform of the casca
 
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -69,7 +70,7 @@ class Relaxation:
                 # a photon too soft for the interaction tables is absorbed where it is born
                 radiative[row, n] = (t.final2 < 0) & (t.transition_energy >= ENERGY_RANGE[0])
         silent, emitting = emission(probability, radiative, first, second)
-        decaying = [np.flatnonzero(probability[a:b].sum(axis=1) > 0) for a, b in zip(offset, offset[1:], strict=False)]
+        decaying = [np.flatnonzero(probability[a:b].sum(axis=1) > 0) for a, b in pairwise(offset)]
         return cls(
             binding=jnp.asarray(np.concatenate([e.binding for e in elements])),
             decays=jnp.asarray(probability.sum(axis=1) > 0),

@@ -42,7 +42,6 @@ def momentum_transfer(energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:
     return energy / HC * np.sqrt(np.maximum(0.5 * (1.0 - cosine), 0.0))
 
 
-
 def _along(x: np.ndarray, grid: np.ndarray, values: np.ndarray) -> np.ndarray:
     """A tabulated function of x, log-log; below its grid it goes on along its first two points."""
     log_x, log_grid, log_values = np.log(np.maximum(x, 1e-12)), np.log(grid), np.log(values)

@@ -54,7 +54,9 @@ def simulate(
     drawn, probability = source, 1.0
     if source.forced:
         slant = abs(float(source.direction.z))
-        drawn, probability = given_interaction(source, matter.attenuation.energy, matter.optical_depth(absorber) / slant)
+        drawn, probability = given_interaction(
+            source, matter.attenuation.energy, matter.optical_depth(absorber) / slant
+        )
     medium, drawn = jax.tree.map(jnp.asarray, (Medium(absorber.stack, absorber.density, matter), drawn))
     lanes = lanes or LANES.get(jax.default_backend(), LANES["gpu"])
 
@@ -65,7 +67,7 @@ def simulate(
         events = run_events(*block, lanes=lanes) if on_events is not None else None
         return count, *jax.block_until_ready((tally, events))
 
-    total: Tally | None = None
+    total = None
     done = 0
     workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else AHEAD
     firsts = iter(range(0, n, lanes))
@@ -86,10 +88,12 @@ def simulate(
                 bar.update(count)
         except KeyboardInterrupt:
             pool.shutdown(cancel_futures=True)
-            if total is None:
-                raise
+    if total is None:
+        raise KeyboardInterrupt
     _check(total)
-    return to_dataset(absorber, source, matter, total, probability, photons=done, asked=n, seed=seed, bin_width=bin_width)
+    return to_dataset(
+        absorber, source, matter, total, probability, photons=done, asked=n, seed=seed, bin_width=bin_width
+    )
 
 
 def _check(tally: Tally) -> None:
@@ -113,5 +117,7 @@ def _bins(bin_width: float, highest: float) -> int:
         raise ValueError(f"`bin_width` must be positive and finite, but is {bin_width} eV")
     bins = int(highest / bin_width) + 1
     if bins > MOST_BINS:
-        raise ValueError(f"`bin_width` must leave at most {MOST_BINS} bins below {highest:g} eV, but is {bin_width:g} eV")
+        raise ValueError(
+            f"`bin_width` must leave at most {MOST_BINS} bins below {highest:g} eV, but is {bin_width:g} eV"
+        )
     return -(-bins // BINS) * BINS

@@ -18,7 +18,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import ndtr, ndtri
 
-from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.absorber.alias import AliasTable
 from xcal_jax.absorber.geometry import Direction, Site, Stack, isotropic
 from xcal_jax.absorber.random import Key, uniforms
@@ -115,14 +115,14 @@ class Source:
         if not (np.isfinite(spread) and spread > 0.0):
             raise ValueError(f"`spot` must have a positive standard deviation, but has {spread:g} um")
         polar, turn = np.radians(angle), np.radians(azimuth)
-        along = Direction(*map(np.float64, (np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), -np.cos(polar))))
+        flight = np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), -np.cos(polar)
         return cls(
             EnergyBins.build(low, high, at_low, at_high, weight),
-            weight,
-            np.float64(x),
-            np.float64(y),
-            np.float64(spread),
-            along,
+            double(weight),
+            double(x),
+            double(y),
+            double(spread),
+            Direction(*map(double, flight)),
             impact="point" if at is not None else "spot" if spot is not None else "uniform",
             isotropic=isotropic,
             forced=forced and not isotropic,
@@ -132,17 +132,19 @@ class Source:
     def describe(self) -> str:
         """The source in full, as JSON."""
         nodes = self.energies
-        return json.dumps({
-            "energy_ev": np.asarray(nodes.low, dtype=float).tolist() if self.lines else None,
-            "spectrum_ev": None if self.lines else np.append(nodes.low, nodes.high[-1]).tolist(),
-            "weight": np.asarray(self.weight, dtype=float).tolist(),
-            "impact": self.impact,
-            "x_um": float(self.x),
-            "y_um": float(self.y),
-            "spread_um": float(self.spread) if self.impact == "spot" else None,
-            "direction": "isotropic" if self.isotropic else [float(d) for d in jax.tree.leaves(self.direction)],
-            "forced": self.forced,
-        })
+        return json.dumps(
+            {
+                "energy_ev": np.asarray(nodes.low, dtype=float).tolist() if self.lines else None,
+                "spectrum_ev": None if self.lines else np.append(nodes.low, nodes.high[-1]).tolist(),
+                "weight": np.asarray(self.weight, dtype=float).tolist(),
+                "impact": self.impact,
+                "x_um": float(self.x),
+                "y_um": float(self.y),
+                "spread_um": float(self.spread) if self.impact == "spot" else None,
+                "direction": "isotropic" if self.isotropic else [float(d) for d in jax.tree.leaves(self.direction)],
+                "forced": self.forced,
+            }
+        )
 
     def check_fits(self, absorber: Absorber) -> None:
         """Raise ValueError unless the impact is on the absorber's top."""
@@ -178,7 +180,7 @@ class Source:
         return jnp.clip(centre + self.spread * ndtri(low + u * (high - low)), -0.5 * side, 0.5 * side)
 
 
-def given_interaction(source: Source, energy: np.ndarray, optical_depth: np.ndarray) -> tuple[Source, float]:
+def given_interaction(source: Source, energy: Array | np.ndarray, optical_depth: np.ndarray) -> tuple[Source, float]:
     """The source weighted with the probability of an interaction, and the mean of that probability.
 
     energy, optical_depth: (R,) eV and the whole stack's depth along the source's direction, joined log-log; two
@@ -201,8 +203,9 @@ def given_interaction(source: Source, energy: np.ndarray, optical_depth: np.ndar
         merged = np.concatenate([nodes, energy[rows]])
         order = np.argsort(merged, kind="stable")
         at_rows = np.interp(energy[rows], nodes, density) * -np.expm1(-optical_depth[rows])
-        *finer, weight = _bins_between(merged[order], np.concatenate([density * probability(nodes), at_rows])[order])
-        weighted = EnergyBins.build(*finer, weight)
+        at_nodes = np.concatenate([density * probability(nodes), at_rows])[order]
+        low, high, at_low, at_high, weight = _bins_between(merged[order], at_nodes)
+        weighted = EnergyBins.build(low, high, at_low, at_high, weight)
     mean = float(weight.sum() / np.sum(source.weight))
     return replace(source, energies=weighted, weight=weight), mean
 

@@ -22,7 +22,14 @@ from xcal_jax.absorber import electron
 from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, isotropic, least_cost_to_surface, walk
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import DRAWS, Key, uniforms
-from xcal_jax.absorber.relaxation import NONE, Vacancies, add_vacancy, any_vacancy, no_vacancies, take_innermost
+from xcal_jax.absorber.relaxation import (
+    NONE,
+    Vacancies,
+    add_vacancy,
+    any_vacancy,
+    no_vacancies,
+    take_innermost,
+)
 from xcal_jax.absorber.scattering import compton_energy
 from xcal_jax.absorber.source import DRAWS as SOURCE_DRAWS
 from xcal_jax.absorber.source import Source
@@ -252,7 +259,7 @@ def relax(medium: Medium, key: Key, history: History, transitions: int) -> Histo
     """Relax the ion, by at most so many ``transitions`` now, as long as it can go on before a photon has to fly."""
 
     def unfinished(state):
-        n, draw, ion, ledger = state
+        n, _, ion, _ = state
         return ion.relaxing & (n < transitions)
 
     def step(state):
@@ -299,7 +306,10 @@ def relax_once(medium: Medium, key: Key, draw: Array, ion: Ion, ledger: Ledger) 
         ion,
         vacancies=vacancies,
         chosen=jnp.where(first_leads, first, jnp.where(second_leads, second, NONE)),
-        emitted=(newest, *(jnp.where(photon, a, b) for a, b in zip(ion.emitted, ion.emitted[1:], strict=False))),
+        emitted=(
+            newest,
+            *(jnp.where(photon, a, b) for a, b in zip(ion.emitted, ion.emitted[1:], strict=False)),
+        ),
     )
     ledger = replace(
         ledger,
@@ -333,7 +343,9 @@ def fly(medium: Medium, key: Key, history: History) -> History:
     top = jnp.clip(pending.count - 1, 0, PENDING - 1)
     line = pending.line[top]
     fluorescence = matter.relaxation.energy.reshape(-1)[jnp.maximum(line, 0)]
-    energy = jnp.where(waiting, fluorescence, jnp.where(scattered, history.scattered_energy, matter.relaxation.binding[0]))
+    energy = jnp.where(
+        waiting, fluorescence, jnp.where(scattered, history.scattered_energy, matter.relaxation.binding[0])
+    )
     site = _where(waiting, jax.tree.map(lambda field: field[top], pending.site), ion.site)
     direction = _where(waiting, isotropic(u_cosine, u_azimuth), history.direction)
     row, share = matter.attenuation.place(energy)
@@ -365,7 +377,9 @@ def queue(pending: Pending, ion: Ion) -> Pending:
     for line in reversed(ion.emitted):
         new = (slot == pending.count) & (line != NONE)
         pending = Pending(
-            _where(new, ion.site, pending.site), jnp.where(new, line, pending.line), pending.count + (line != NONE)
+            _where(new, ion.site, pending.site),
+            jnp.where(new, line, pending.line),
+            pending.count + (line != NONE),
         )
     return pending
 

@@ -137,9 +137,7 @@ def loglog(x: np.ndarray | float, grid: np.ndarray, values: np.ndarray) -> np.nd
     x = np.asarray(x, float)
     inside = (x >= grid[0]) & (x <= grid[-1])
     if not inside.all():
-        raise ValueError(
-            f"the table runs from {grid[0]:g} to {grid[-1]:g}, but was asked at {x[~inside].flat[0]:g}"
-        )
+        raise ValueError(f"the table runs from {grid[0]:g} to {grid[-1]:g}, but was asked at {x[~inside].flat[0]:g}")
     return np.exp(np.interp(np.log(x), np.log(grid), np.log(values)))
 
 

@@ -66,9 +66,7 @@ def _atoms(formula: str) -> dict[str, float]:
     from periodictable import formula as parse
 
     if not re.fullmatch(r"[A-Za-z0-9.() ]+", formula):
-        raise ValueError(
-            f"material {formula!r} must be a symbol or formula like HgTe: no isotopes, ions or mixtures"
-        )
+        raise ValueError(f"material {formula!r} must be a symbol or formula like HgTe: no isotopes, ions or mixtures")
     for symbol in re.findall(r"[A-Z][a-z]?", formula):
         if symbol not in ELEMENTS:
             raise ValueError(

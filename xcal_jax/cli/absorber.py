@@ -25,7 +25,23 @@ from xcal_jax.units import parse_quantity
 @click.option("--events", help="Also write one row a photon to this netCDF-4 file.")
 @click.option("--plot", help="Also draw the spectrum into this PNG, PDF or SVG file.")
 @click.option("-o", "--output", required=True, help="Result, netCDF-4.")
-def simulate(absorber, energy, spectrum, n, seed, at, spot, angle, azimuth, isotropic, free, bin_width, events, plot, output):
+def simulate(
+    absorber,
+    energy,
+    spectrum,
+    n,
+    seed,
+    at,
+    spot,
+    angle,
+    azimuth,
+    isotropic,
+    free,
+    bin_width,
+    events,
+    plot,
+    output,
+):
     """Send photons through ABSORBER, a preset or a TOML file."""
     for path in filter(None, (output, events, plot)):
         check_writable(path)
@@ -104,7 +120,7 @@ def _report(facts: dict) -> str:
         f"photons                  {facts['n']} drawn, {facts['interacting']} interacted"
         + ("" if facts["complete"] else "  (INTERRUPTED before the end)"),
         f"interaction probability  {100 * facts['interaction_probability']:.3f} %",
-        f"partial deposition       {100 * facts['partial']:.4f} +- {100 * facts['partial_err']:.4f} %  of interacting photons",
+        f"partial deposition       {100 * facts['partial']:.4f} +- {100 * facts['partial_err']:.4f} % of these",
         f"  by photons             {100 * facts['photon_escape']:.4f} %",
         f"  by electrons           {100 * facts['electron_escape']:.4f} %",
         f"  by both                {100 * facts['both']:.4f} %",
@@ -134,7 +150,7 @@ def _lines(text: str) -> tuple[list[float], list[float]]:
     return energies, [parse_quantity(line[1], "", "--energy weight") if len(line) == 2 else 1.0 for line in lines]
 
 
-def _lengths(text: str, count: int, name: str) -> tuple[float, ...]:
+def _lengths(text: str, count: int, name: str):
     parts = text.split(",")
     if len(parts) != count:
         raise ValueError(f"`{name}` must be {count} lengths separated by commas, but is {text!r}")

@@ -44,4 +44,3 @@ def event_file(path: str | os.PathLike, attrs: dict[str, str]) -> Iterator[Calla
                     file[name][rows:] = getattr(events, name)
 
             yield append
-

@@ -19,7 +19,19 @@ from xcal_jax.atomic import table_hash
 from xcal_jax.files import replacing
 
 KIND = "xcal_jax absorber result"
-ADDED = ("photons", "interacting", "spectrum", "photon", "electron", "both", "scattered", "loss_above", "peaks", "incident", "lost")
+ADDED = (
+    "photons",
+    "interacting",
+    "spectrum",
+    "photon",
+    "electron",
+    "both",
+    "scattered",
+    "loss_above",
+    "peaks",
+    "incident",
+    "lost",
+)
 SAME = ("kind", "absorber", "atomic_tables", "source", "version", "electrons")
 
 
@@ -37,7 +49,6 @@ def to_dataset(
     """A run's tally, with all that is needed to read it: `source` as asked for, `probability` of what was drawn."""
     highest = float(np.max(source.energies.high))
     bins = int(highest / bin_width) + 1
-    transitions = matter.relaxation
     seen = np.flatnonzero(tally.peaks.sum(axis=0))
     label, energy = line_names(absorber, matter)
     count = {"units": "1"}
@@ -46,36 +57,82 @@ def to_dataset(
             "photons": ((), photons, {**count, "long_name": "photons drawn"}),
             "interacting": ((), tally.interacting, {**count, "long_name": "photons that interacted"}),
             "source_probability": (
-                (), probability, {**count, "long_name": "share of the source's photons from which photons were drawn"},
+                (),
+                probability,
+                {**count, "long_name": "share of the source's photons from which photons were drawn"},
             ),
-            "spectrum": ("energy", tally.spectrum[:bins], {**count, "long_name": "photons by deposited energy"}),
+            "spectrum": (
+                "energy",
+                tally.spectrum[:bins],
+                {**count, "long_name": "photons by deposited energy"},
+            ),
             "photon": ((), tally.photon, {**count, "long_name": "photons that lost energy by photons alone"}),
-            "electron": ((), tally.electron, {**count, "long_name": "photons that lost energy by electrons alone"}),
-            "both": ((), tally.both, {**count, "long_name": "photons that lost energy by photons and electrons"}),
-            "scattered": ((), tally.scattered, {**count, "long_name": "photons that scattered and lost energy"}),
-            "loss_above": ("threshold", tally.loss_above, {**count, "long_name": "photons that lost more than the threshold"}),
+            "electron": (
+                (),
+                tally.electron,
+                {**count, "long_name": "photons that lost energy by electrons alone"},
+            ),
+            "both": (
+                (),
+                tally.both,
+                {**count, "long_name": "photons that lost energy by photons and electrons"},
+            ),
+            "scattered": (
+                (),
+                tally.scattered,
+                {**count, "long_name": "photons that scattered and lost energy"},
+            ),
+            "loss_above": (
+                "threshold",
+                tally.loss_above,
+                {**count, "long_name": "photons that lost more than the threshold"},
+            ),
             "peaks": (
                 ("source_energy", "line"),
                 tally.peaks[:, seen],
                 {**count, "long_name": "photons that lost one fluorescence photon and nothing else"},
             ),
-            "line_energy": ("line", energy[seen], {"units": "eV", "long_name": "energy of the fluorescence line"}),
-            "incident": ((), _energy(tally.incident), {"units": "eV", "long_name": "summed energy of the photons that interacted"}),
-            "lost": ((), _energy(tally.lost), {"units": "eV", "long_name": "summed energy that left the absorber"}),
+            "line_energy": (
+                "line",
+                energy[seen],
+                {"units": "eV", "long_name": "energy of the fluorescence line"},
+            ),
+            "incident": (
+                (),
+                _energy(tally.incident),
+                {"units": "eV", "long_name": "summed energy of the photons that interacted"},
+            ),
+            "lost": (
+                (),
+                _energy(tally.lost),
+                {"units": "eV", "long_name": "summed energy that left the absorber"},
+            ),
         },
         coords={
             "energy": (
                 "energy",
                 bin_width * np.arange(bins),
-                {"units": "eV", "long_name": "deposited energy, lower edge of the bin", "bin_width": bin_width},
+                {
+                    "units": "eV",
+                    "long_name": "deposited energy, lower edge of the bin",
+                    "bin_width": bin_width,
+                },
             ),
-            "threshold": ("threshold", np.array(LOSS_THRESHOLDS), {"units": "eV", "long_name": "energy lost"}),
+            "threshold": (
+                "threshold",
+                np.array(LOSS_THRESHOLDS),
+                {"units": "eV", "long_name": "energy lost"},
+            ),
             "source_energy": (
                 "source_energy",
                 np.asarray(source.energies.low if source.lines else [np.nan], dtype=np.float64),
                 {"units": "eV", "long_name": "photon energy of the source line (NaN: a continuous spectrum)"},
             ),
-            "line": ("line", label[seen], {"units": "", "long_name": "fluorescence line: element, vacancy before and after"}),
+            "line": (
+                "line",
+                label[seen],
+                {"units": "", "long_name": "fluorescence line: element, vacancy before and after"},
+            ),
         },
         attrs={
             "kind": KIND,
@@ -120,7 +177,11 @@ def merge(*results: xr.Dataset) -> xr.Dataset:
     merged = aligned[0].copy()
     for name in ADDED:
         merged[name] = sum((result[name] for result in aligned[1:]), aligned[0][name]).assign_attrs(first[name].attrs)
-    merged["line_energy"] = xr.concat([result.line_energy for result in aligned], "result").max("result").assign_attrs(first.line_energy.attrs)
+    merged["line_energy"] = (
+        xr.concat([result.line_energy for result in aligned], "result")
+        .max("result")
+        .assign_attrs(first.line_energy.attrs)
+    )
     complete = int(all(result.attrs["complete"] for result in results))
     return merged.assign_attrs(first.attrs, seed=" ".join(seeds), complete=complete)
 
@@ -148,8 +209,12 @@ def summary(result: xr.Dataset) -> dict:
         "scattered": _share(result.scattered, n),
         "mean_deposited_ev": _share(result.incident - result.lost, n),
         "peaks": peaks(result),
-        "loss_gt": {f"{t:g}": _share(c, n) for t, c in zip(result.threshold.values, result.loss_above.values, strict=True)},
-        "seed": [int(seed) for seed in result.attrs["seed"].split()] if " " in result.attrs["seed"] else int(result.attrs["seed"]),
+        "loss_gt": {
+            f"{t:g}": _share(c, n) for t, c in zip(result.threshold.values, result.loss_above.values, strict=True)
+        },
+        "seed": [int(seed) for seed in result.attrs["seed"].split()]
+        if " " in result.attrs["seed"]
+        else int(result.attrs["seed"]),
         "version": result.attrs["version"],
         "atomic_tables": result.attrs["atomic_tables"],
         "complete": bool(result.attrs["complete"]),
@@ -196,7 +261,7 @@ def load(path: str | os.PathLike) -> xr.Dataset:
     return result
 
 
-def _energy(units: np.ndarray) -> float:
+def _energy(units) -> float:
     """A tally's sum, byte by byte, in eV."""
     return ENERGY_UNIT * sum(int(part) << (8 * byte) for byte, part in enumerate(units))
 
