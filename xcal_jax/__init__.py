@@ -1,9 +1,30 @@
-"""X-ray microcalorimeter absorbers and SiPM ageing in orbit, simulated and fitted in JAX."""
+"""X-ray microcalorimeter absorbers and SiPM ageing in orbit, simulated and fitted in JAX.
 
-from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.simulate import simulate
-from xcal_jax.absorber.source import Source
-from xcal_jax.response.results import load, merge, save, summary
+Public names are imported when they are first used, so that no part of the package waits for another.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from xcal_jax.absorber.absorber import Absorber
+    from xcal_jax.absorber.simulate import simulate
+    from xcal_jax.absorber.source import Source
+    from xcal_jax.response.results import load, merge, save, summary
+
 __all__ = ["Absorber", "Source", "load", "merge", "save", "simulate", "summary"]
+
+_HOMES = {
+    "Absorber": "absorber.absorber",
+    "Source": "absorber.source",
+    "simulate": "absorber.simulate",
+    **dict.fromkeys(("load", "merge", "save", "summary"), "response.results"),
+}
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'xcal_jax' has no attribute {name!r}")
+    return getattr(import_module(f"xcal_jax.{_HOMES[name]}"), name)

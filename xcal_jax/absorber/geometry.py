@@ -78,7 +78,7 @@ def distance_to_side(stack: Stack, site: Site, direction: Direction) -> Array:
 def walk(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array] | Array, budget: Array):
     """Go straight from ``site`` until ``budget`` is used up or a face is crossed.
 
-    cost: of a um of track in each of the L layers, () each; budget: () in the same measure (optical depth, scaled range).
+    cost: of a um of track, () for each of the L layers; budget: () in the same measure (optical depth, scaled range).
     Returns (escaped: () bool, left: () of the budget after leaving, end: Site where it stops inside).
     """
     last = stack.thickness.shape[0] - 1

@@ -1,0 +1,1 @@
+"""The absorber Monte Carlo."""
