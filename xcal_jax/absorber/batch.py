@@ -62,7 +62,7 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
         return drain(fly_on, state, lambda state: state[1].flying & ~state[1].ion.relaxing, n // NARROW)
 
     histories, energy, line = jax.vmap(start)(offset)
-    _, histories = jax.lax.while_loop(lambda state: jnp.any(alive(state)), generation, relax_on((offset, histories)))
+    _, histories = jax.lax.while_loop(lambda state: jnp.any(alive(state)), generation, (offset, histories))
     return histories.ledger, energy, line
 
 

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 
 import click
 
+from xcal_jax.cli.programs import keep_compiled_programs
 from xcal_jax.files import check_writable
 from xcal_jax.units import parse_quantity
 
@@ -45,6 +46,7 @@ def simulate(
     """Send photons through ABSORBER, a preset or a TOML file."""
     for path in filter(None, (output, events, plot)):
         check_writable(path)
+    keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.simulate import simulate as run
     from xcal_jax.absorber.source import Source
