@@ -15,7 +15,7 @@ from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interaction, fly, relax
 
 RISKY = 32  # one in so many of a block's lanes walks a history at a time
-NARROW = 8  # one in so many of those goes on when the others have stopped
+NARROW = 8  # one in so many of those relaxes, or flies, at a time
 TRANSITIONS = 3  # of an ion before the lanes are packed anew
 PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, PASSED = 1, 2, 4, 16  # bits of an event's loss type
 
@@ -54,15 +54,15 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
         offset, history = state
         return offset, fly(medium, photon_key(seed, first, offset), history)
 
-    def alive(state):
-        return state[1].ion.relaxing | state[1].flying
-
     def generation(state):
         state = drain(relax_on, state, lambda state: state[1].ion.relaxing, n // NARROW)
-        return drain(fly_on, state, lambda state: state[1].flying & ~state[1].ion.relaxing, n // NARROW)
+        return drain(fly_on, state, lambda state: state[1].flying, n // NARROW)
+
+    def unfinished(state):
+        return jnp.any(state[1].ion.relaxing | state[1].flying)
 
     histories, energy, line = jax.vmap(start)(offset)
-    _, histories = jax.lax.while_loop(lambda state: jnp.any(alive(state)), generation, (offset, histories))
+    _, histories = jax.lax.while_loop(unfinished, generation, (offset, histories))
     return histories.ledger, energy, line
 
 

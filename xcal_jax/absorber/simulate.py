@@ -22,9 +22,10 @@ from xcal_jax.absorber.transport import Medium
 from xcal_jax.response.results import to_dataset
 
 LANES = {"cpu": 2**17, "gpu": 2**22}
+LEAST_LANES = 1024  # so that a share of them is still whole words of 32
 MOST_PHOTONS = 10**13
 MOST_BINS = 2**24
-BINS = 4096  # spectra are padded to a multiple, so that one compiled program serves many energies
+BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
 AHEAD = 2  # blocks that wait for the device while others are counted on the host
 
 
@@ -58,7 +59,9 @@ def simulate(
             source, matter.attenuation.energy, matter.optical_depth(absorber) / slant
         )
     medium, drawn = jax.tree.map(jnp.asarray, (Medium(absorber.stack, absorber.density, matter), drawn))
-    lanes = lanes or LANES.get(jax.default_backend(), LANES["gpu"])
+    lanes = LANES.get(jax.default_backend(), LANES["gpu"]) if lanes is None else _whole(lanes, "lanes", 1, 2**26)
+    if lanes % LEAST_LANES:
+        raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
 
     def run(first: int) -> tuple[int, Tally, Event | None]:
         count = min(lanes, n - first)
