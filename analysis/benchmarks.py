@@ -41,9 +41,8 @@ def main() -> None:
     arguments = parser.parse_args()
     n, most = int(arguments.n), int(arguments.most)
     absorber = Absorber.preset("xifu")
-    print(
-        f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, JAX {jax.__version__}, X-IFU absorber, range electrons"
-    )
+    machine = f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, JAX {jax.__version__}"
+    print(f"{machine}: X-IFU absorber, range electrons")
     print(f"\n{'case':34}{'first run (s)':>14}{f'{n:.0e} photons (s)':>20}{'photons/s':>12}")
     for name, facts in CASES.items():
         source = Source.build(**facts)
