@@ -1,10 +1,15 @@
 """Quantities with units, as users write them ("7keV", "5.15 um"), turned into the plain floats of the kernels.
 
 Only readers and the command line call this; inside the library a float has the unit its docstring states.
+The number is read here and only the unit's name by pint, which would take "7,0 um" for 70 um.
 """
 
+import re
 from functools import cache
 from math import isfinite
+
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf)"
+UNIT = r"[^\W\d_][\w/*^-]*"
 
 
 @cache
@@ -19,13 +24,20 @@ def parse_quantity(text: str | float, unit: str, name: str) -> float:
 
     Raises ValueError, naming ``name``, when it is no number, has another dimension or is not finite.
     """
-    import pint
+    wrong = ValueError(f"`{name}` must be a number{f' with a unit like {unit}' if unit else ''}, but is {text!r}")
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        raise wrong
+    parts = re.fullmatch(rf"\s*({NUMBER})\s*({UNIT})?\s*", str(text))
+    if not parts:
+        raise wrong
+    value = float(parts[1])
+    if parts[2]:
+        import pint
 
-    try:
-        quantity = _registry().Quantity(text)
-        value = float(quantity.magnitude if quantity.dimensionless else quantity.to(unit).magnitude)
-    except (pint.PintError, TypeError, ValueError, AttributeError, AssertionError) as problem:
-        raise ValueError(f"`{name}` must be a number with a unit like {unit}, but is {text!r}") from problem
+        try:
+            value = float(_registry().Quantity(value, parts[2]).to(unit).magnitude)
+        except (pint.PintError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError) as problem:
+            raise wrong from problem
     if not isfinite(value):
         raise ValueError(f"`{name}` must be finite, but is {text!r}")
     return value

@@ -43,5 +43,5 @@ class AliasTable:
         scaled = u * outcomes
         column = jnp.minimum(scaled.astype(jnp.int32), outcomes - 1)
         at = row * outcomes + column
-        keep = scaled - column < self.threshold.reshape(-1)[at]
+        keep = scaled - column.astype(scaled.dtype) < self.threshold.reshape(-1)[at]
         return jnp.where(keep, column, self.alias.reshape(-1)[at])

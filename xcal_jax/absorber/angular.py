@@ -59,4 +59,4 @@ def _place(position: Array, points: int) -> tuple[Array, Array]:
     """The grid interval that holds ``position``, and the share of it passed; clamped to the grid."""
     position = jnp.clip(position, 0.0, points - 1)
     index = jnp.minimum(position.astype(jnp.int32), points - 2)
-    return index, position - index
+    return index, position - index.astype(position.dtype)

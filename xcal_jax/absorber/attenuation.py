@@ -84,7 +84,7 @@ class Attenuation:
         cell = jnp.clip(position.astype(jnp.int32), 0, cells - 1)
         row = self.cell_row[cell]
         for k in range(self.cell_edge.shape[1]):
-            row = row + 2 * (energy >= self.cell_edge[cell, k])
+            row = row + jnp.where(energy >= self.cell_edge[cell, k], 2, 0)
         share = jnp.log(energy / self.energy[row]) / jnp.log(self.energy[row + 1] / self.energy[row])
         return row, jnp.clip(share, 0.0, 1.0)
 
@@ -95,7 +95,7 @@ class Attenuation:
     def pick_channel(self, material: Array, row: Array, share: Array, u_row: Array, u_channel: Array) -> Array:
         """The code () int32 of what a photon hits in ``material`` () int32."""
         rows, channels = self.energy.shape[0], self.code.shape[1]
-        at = material * rows + row + (u_row < share)
+        at = material * rows + jnp.where(u_row < share, row + 1, row)
         channel = self.channels.pick(at, u_channel)
         return self.code.reshape(-1)[material * channels + channel]
 

@@ -25,7 +25,7 @@ class Selection:
     @classmethod
     def of(cls, mask: Array) -> "Selection":
         """mask: (n,) bool, n a multiple of 32."""
-        bits = mask.reshape(-1, WORD).astype(jnp.uint32) << jnp.arange(WORD, dtype=jnp.uint32)
+        bits = mask.reshape(-1, WORD).astype(jnp.uint32) << jnp.arange(WORD, dtype=jnp.uint32)[None, :]
         words = jnp.sum(bits, axis=1, dtype=jnp.uint32)
         return cls(words, jnp.cumsum(jax.lax.population_count(words).astype(jnp.int32)))
 

@@ -8,6 +8,7 @@ of the far side. Histories then need no weights, and event lists are samples of 
 
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -213,8 +214,9 @@ def given_interaction(source: Source, energy: Array | np.ndarray, optical_depth:
 def read_spectrum(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
     """Two columns of a text file: energy in eV, photons per eV (any scale); '#' starts a comment."""
     try:
-        table = np.loadtxt(Path(path), ndmin=2)
-    except (ValueError, UnicodeDecodeError) as problem:
+        with warnings.catch_warnings(action="error"):
+            table = np.loadtxt(Path(path), ndmin=2)
+    except (ValueError, UserWarning) as problem:
         raise ValueError(f"spectrum {str(path)!r} must hold two columns of numbers: {problem}") from problem
     if table.shape[1] != 2:
         raise ValueError(f"spectrum {str(path)!r} must hold two columns, but has {table.shape[1]}")

@@ -356,7 +356,7 @@ def fly(medium: Medium, key: Key, history: History) -> History:
     ledger = replace(
         history.ledger,
         by_photons=history.ledger.by_photons + jnp.where(leaves, energy, 0.0),
-        escapes=history.ledger.escapes + leaves,
+        escapes=history.ledger.escapes + leaves.astype(jnp.int32),
         line=jnp.where(leaves, jnp.where(waiting, line, NONE), history.ledger.line),
         overflow=overflow,
     )
@@ -365,7 +365,7 @@ def fly(medium: Medium, key: Key, history: History) -> History:
         ion=replace(ion, emitted=(jnp.full_like(line, NONE),) * EMITTED),
         scattered_energy=jnp.where(scattered, 0.0, history.scattered_energy),
         direction=history.direction,
-        pending=replace(pending, count=pending.count - waiting),
+        pending=replace(pending, count=pending.count - waiting.astype(jnp.int32)),
         ledger=ledger,
     )
     return absorb(medium, key, history, vertex)
@@ -379,7 +379,7 @@ def queue(pending: Pending, ion: Ion) -> Pending:
         pending = Pending(
             _where(new, ion.site, pending.site),
             jnp.where(new, line, pending.line),
-            pending.count + (line != NONE),
+            pending.count + (line != NONE).astype(jnp.int32),
         )
     return pending
 

@@ -1,0 +1,130 @@
+"""Absorbers as TOML: read, written, and every way to get one wrong."""
+
+import re
+
+import numpy as np
+import pytest
+
+from xcal_jax.absorber.absorber import Absorber, presets
+from xcal_jax.absorber.matter import elements_of, quantum_efficiency
+
+GOOD = """
+name = "mine"
+width = "0.2695 mm"
+length = 269.5
+[[layers]]
+material = "Au"
+thickness = "40 nm"
+[[layers]]
+material = "Bi2Te3"
+thickness = 5.15
+density = "7.8 g/cm^3"
+"""
+
+
+def test_toml():
+    absorber = Absorber.from_toml(GOOD)
+    assert absorber.formulas == ("Au", "Bi2Te3")
+    np.testing.assert_allclose(absorber.thickness, [0.04, 5.15], rtol=1e-12)
+    np.testing.assert_allclose(absorber.density, [19.3, 7.8], rtol=2e-3)
+    assert float(absorber.width) == pytest.approx(269.5) == float(absorber.length)
+    assert (absorber.name, absorber.electrons, absorber.rayleigh) == ("mine", "range", False)
+
+
+@pytest.mark.parametrize("name", presets())
+def test_presets_come_back_from_their_toml(name):
+    absorber = Absorber.preset(name)
+    again = Absorber.from_toml(absorber.to_toml())
+    assert absorber.name == name == again.name
+    assert absorber.to_toml() == again.to_toml()
+    np.testing.assert_array_equal(absorber.thickness, again.thickness)
+
+
+def test_names_survive_toml():
+    absorber = Absorber.build([("Au", 1)], 10, 10, name='a "b" \\ c\nä\u007f')
+    assert Absorber.from_toml(absorber.to_toml()).name == absorber.name
+
+
+def test_shipped_presets():
+    assert presets() == ["gold", "resolve", "xifu", "xifu-thick"]
+    np.testing.assert_allclose(Absorber.preset("xifu").thickness, [0.04, 5.15, 1.22])
+    assert Absorber.preset("xifu").formulas == ("Au", "Bi", "Au")
+    assert [e.symbol for e in elements_of(Absorber.preset("resolve"))] == ["Te", "Hg"]
+
+
+def replaced(old, new):
+    assert old in GOOD
+    return GOOD.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "`layers` is missing"),
+        ("layers = []\nwidth = 1\nlength = 1", "at least one layer"),
+        ("layers = 3\nwidth = 1\nlength = 1", "[[layers]] tables"),
+        ("layers = [1]\nwidth = 1\nlength = 1", "[[layers]] tables"),
+        ("width = [", "valid TOML"),
+        (replaced("width", "widht"), "unknown key `widht` in absorber; the nearest valid key is `width`"),
+        (replaced("density", "densty"), "unknown key `densty` in layer 1 of absorber; the nearest valid key is `density`"),
+        (replaced('width = "0.2695 mm"\n', ""), "`width` is missing"),
+        (replaced('material = "Au"\n', ""), "`material` is missing in layer 0"),
+        (replaced("40 nm", "0 um"), "`thickness of layer 0 (Au)` must be positive"),
+        (replaced("40 nm", "-1 um"), "must be positive and at most 1e+06 um, but is -1 um"),
+        (replaced("40 nm", "nan um"), "`thickness of layer 0 (Au)` must be finite"),
+        (replaced('"40 nm"', "nan"), "must be finite"),
+        (replaced('"40 nm"', "inf"), "must be finite"),
+        (replaced('"40 nm"', "true"), "must be a number with a unit like um"),
+        (replaced('"40 nm"', "1979-05-27"), "must be a number with a unit like um"),
+        (replaced('"40 nm"', "[1]"), "must be a number with a unit like um"),
+        (replaced("40 nm", "40 eV"), "must be a number with a unit like um, but is '40 eV'"),
+        (replaced("40 nm", "0,04 um"), "must be a number with a unit like um"),
+        (replaced("40 nm", "2 m"), "at most 1e+06 um"),
+        (replaced("0.2695 mm", "0 mm"), "`width` must be positive"),
+        (replaced('"Au"', '"Xx"'), "element 'Xx'"),
+        (replaced('"Au"', '"au"'), "did you mean 'Au'"),
+        (replaced('"Au"', "79"), "`material` of layer 0 must be a symbol or formula, but is 79"),
+        (replaced("7.8 g/cm^3", "-7.8 g/cm^3"), "`density` must be positive"),
+        (replaced('"7.8 g/cm^3"', "0"), "`density` must be positive"),
+        (replaced("7.8 g/cm^3", "7.8 um"), "must be a number with a unit like g/cm^3"),
+        (GOOD.replace("Bi2Te3", "PbTe").replace('density = "7.8 g/cm^3"', ""), "the density of PbTe is not known"),
+        ('electrons = "magic"\n' + GOOD, "`electrons` must be one of range, but is 'magic'"),
+        ('rayleigh = "yes"\n' + GOOD, "`rayleigh` must be true or false"),
+        (replaced('"mine"', "3"), "`name` must be text"),
+    ],
+)
+def test_refused(text, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)) as error:
+        Absorber.from_toml(text)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"\x00" * 100, b"\x89HDF\r\n\x1a\n" + bytes(range(256))])
+def test_binary_files(tmp_path, content):
+    path = tmp_path / "a.toml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"TOML"):
+        Absorber.load(path)
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match="the nearest preset is 'xifu'"):
+        Absorber.load("xifuu")
+    with pytest.raises(ValueError, match="a preset .* or a TOML file"):
+        Absorber.load("/")
+    with pytest.raises(ValueError, match="preset must be one of gold, resolve, xifu, xifu-thick"):
+        Absorber.preset("silver")
+
+
+@pytest.mark.parametrize(
+    ("layers", "rayleigh", "energy", "percent", "tolerance"),
+    [
+        ([("Au", 0.04, 19.3), ("Bi", 5.15, 9.78), ("Au", 1.22, 19.3)], False, 7e3, 90.25, 0.06),
+        ([("Au", 0.04, 19.3), ("Bi", 5.15, 9.78), ("Au", 1.22, 19.3)], True, 7e3, 90.66, 0.05),
+        ([("Au", 1.05, 19.3), ("Bi", 5.51, 9.78)], True, 7e3, 90.65, 0.05),
+        ([("Bi", 3.0, 9.78)], True, 6e3, 75.9, 0.1),
+    ],
+)
+def test_quantum_efficiency(layers, rayleigh, energy, percent, tolerance):
+    absorber = Absorber.build(layers, 269.5, 269.5, rayleigh=rayleigh)
+    assert 100 * quantum_efficiency(absorber, [energy])[0] == pytest.approx(percent, abs=tolerance)

@@ -1,0 +1,79 @@
+"""For the whole suite: strict numerics, one compilation cache, one measure of statistical agreement.
+
+False alarms. Every random test has a fixed seed, so it passes or fails for good on given versions. Its limits are
+two-sided and such that a correct program with another seed would miss one comparison in 1e5 (4.4 sigmas); the
+suite holds about 300 of them, so a change that reshuffles the random numbers has a chance of 0.3 % to break it.
+"""
+
+import os
+import tempfile
+
+CACHE = tempfile.TemporaryDirectory(prefix="xcal-jax-tests-")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", CACHE.name)  # programs compiled here serve the subprocesses too
+
+import csv  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from scipy import stats  # noqa: E402
+
+FALSE_ALARM = 1e-5
+SIGMAS = float(stats.norm.isf(FALSE_ALARM / 2))
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def reference(root):
+    """Rows of a table in data/reference, numbers as floats."""
+
+    def number(text):
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+    def read(name):
+        with (root / "data" / "reference" / name).open() as file:
+            return [{key: number(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def agrees():
+    """``found`` within the statistical error of ``expected``, and within ``relative`` of it on top."""
+
+    def check(found, expected, error, relative=0.0):
+        limit = SIGMAS * np.asarray(error) + relative * np.abs(expected)
+        np.testing.assert_array_less(np.abs(np.asarray(found) - expected), limit + 1e-300)
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def chi_square():
+    """Counts follow the expected shares: neither worse nor better than chance. Cells below 10 are put together."""
+
+    def check(counts, shares):
+        counts, shares = np.ravel(counts).astype(float), np.ravel(shares).astype(float)
+        assert np.all(counts[shares == 0] == 0)
+        expected = shares / shares.sum() * counts.sum()
+        rare = expected < 10
+        counts = np.append(counts[~rare], counts[rare].sum())
+        expected = np.append(expected[~rare], expected[rare].sum())
+        counts, expected = counts[expected > 0], expected[expected > 0]
+        assert expected.size > 1
+        chance = stats.chi2.sf(np.sum((counts - expected) ** 2 / expected), expected.size - 1)
+        assert FALSE_ALARM / 2 < chance < 1 - FALSE_ALARM / 2
+
+    return check

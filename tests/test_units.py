@@ -1,0 +1,45 @@
+"""Quantities as users write them."""
+
+import pytest
+
+from xcal_jax.units import parse_quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [
+        ("7keV", "eV", 7000.0),
+        ("7 keV", "eV", 7000.0),
+        ("7000eV", "eV", 7000.0),
+        ("7000", "eV", 7000.0),
+        (7000, "eV", 7000.0),
+        ("5.15um", "um", 5.15),
+        ("5.15 µm", "um", 5.15),
+        ("5.15μm", "um", 5.15),
+        ("40nm", "um", 0.04),
+        ("-.5e-1 mm", "um", -50.0),
+        (" 1e7 ", "", 1e7),
+        ("9.78 g/cm^3", "g/cm^3", 9.78),
+        ("9780 kg/m**3", "g/cm^3", 9.78),
+        ("45deg", "deg", 45.0),
+        ("0.5rad", "deg", 28.64788975654116),
+    ],
+)
+def test_read(text, unit, value):
+    assert parse_quantity(text, unit, "x") == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["7um", "7,0", "7,0keV", "7;8", "7:8", "7..0", "7 $", "", " ", "keV", "seven", "1/0 eV", "((", "7 keV)", "0**-1"]
+    + ["7 keV 8", "7 7", "7 eV + 1 eV", "7 degC", "'7'", "7\x00", "7%", "7 #", "lambda", True, None, [1], b"7", {"a": 1}],
+)
+def test_refused_by_name(text):
+    with pytest.raises(ValueError, match="`energy` must be a number with a unit like eV, but is"):
+        parse_quantity(text, "eV", "energy")
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf eV", "nan keV", float("nan"), "1e400"])
+def test_finite(text):
+    with pytest.raises(ValueError, match="`energy` must be finite"):
+        parse_quantity(text, "eV", "energy")
