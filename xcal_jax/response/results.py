@@ -261,7 +261,7 @@ def load(path: str | os.PathLike) -> xr.Dataset:
             result = file.load()
     except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as problem:
         raise ValueError(f"{str(path)!r} must be a netCDF-4 file, but cannot be read (is it truncated?)") from problem
-    if result.attrs.get("kind") != KIND:
+    if result.attrs.get("kind") != KIND or not {*ADDED, "source_probability", "line_energy"} <= set(result.variables):
         raise ValueError(f"{str(path)!r} must be a result of `xcal-jax simulate`, but is not")
     return result
 
