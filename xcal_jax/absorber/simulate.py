@@ -19,7 +19,7 @@ from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium
-from xcal_jax.response.results import to_dataset
+from xcal_jax.response.results import bins_up_to, to_dataset
 
 LANES = {"cpu": 2**17, "gpu": 2**22}
 LEAST_LANES = 1024  # so that a share of them is still whole words of 32
@@ -118,7 +118,7 @@ def _whole(value, name: str, least: int, most: int) -> int:
 def _bins(bin_width: float, highest: float) -> int:
     if not (np.isfinite(bin_width) and bin_width > 0):
         raise ValueError(f"`bin_width` must be positive and finite, but is {bin_width} eV")
-    bins = int(highest / bin_width) + 1
+    bins = bins_up_to(highest, bin_width)
     if bins > MOST_BINS:
         raise ValueError(
             f"`bin_width` must leave at most {MOST_BINS} bins below {highest:g} eV, but is {bin_width:g} eV"

@@ -162,7 +162,7 @@ def first_interaction(medium: Medium, source: Source, key: Key) -> tuple[Vertex,
 def meet(medium, energy, site, direction, met, row, share, u_row, u_channel, u_silent) -> Vertex:
     """What the photon hits at ``site``, and what can come of it."""
     matter = medium.matter
-    material = jnp.array(matter.layer_material)[site.layer]
+    material = jnp.array(matter.layer_material, dtype=jnp.int32)[site.layer]
     code = matter.attenuation.pick_channel(material, row, share, u_row, u_channel)
     subshell = jnp.minimum(code, matter.reach.shape[0] - 1)
     margin = least_cost_to_surface(medium.stack, site, matter.electron_cost(medium.density))

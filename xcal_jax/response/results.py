@@ -48,7 +48,7 @@ def to_dataset(
 ) -> xr.Dataset:
     """A run's tally, with all that is needed to read it: `source` as asked for, `probability` of what was drawn."""
     highest = float(np.max(source.energies.high))
-    bins = int(highest / bin_width) + 1
+    bins = bins_up_to(highest, bin_width)
     seen = np.flatnonzero(tally.peaks.sum(axis=0))
     label, energy = line_names(absorber, matter)
     count = {"units": "1"}
@@ -146,6 +146,11 @@ def to_dataset(
             "complete": int(photons == asked),
         },
     )
+
+
+def bins_up_to(energy: float, bin_width: float) -> int:
+    """How many bins hold deposits up to ``energy``, which float32 may round up: 6999.9999 eV to 7000 eV."""
+    return int(energy * (1.0 + 1e-6) / bin_width) + 1
 
 
 def line_names(absorber: Absorber, matter: Matter) -> tuple[np.ndarray, np.ndarray]:
@@ -256,7 +261,7 @@ def load(path: str | os.PathLike) -> xr.Dataset:
             result = file.load()
     except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as problem:
         raise ValueError(f"{str(path)!r} must be a netCDF-4 file, but cannot be read (is it truncated?)") from problem
-    if result.attrs.get("kind") != KIND:
+    if result.attrs.get("kind") != KIND or not {*ADDED, "source_probability", "line_energy"} <= set(result.variables):
         raise ValueError(f"{str(path)!r} must be a result of `xcal-jax simulate`, but is not")
     return result
 

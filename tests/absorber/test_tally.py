@@ -1,0 +1,112 @@
+"""Counting: ledgers made by hand, each with a known place in the tally."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from xcal_jax.absorber.tally import ENERGY_UNIT, Tally, book, book_absorbed, empty
+from xcal_jax.absorber.transport import Ledger
+
+E = 7000.0
+BIN = jnp.asarray(1.0)
+
+
+def ledger(**columns):
+    """Ledgers of equal length; what is not given is nothing."""
+    n = len(next(iter(columns.values())))
+    kinds = {"escapes": jnp.int32, "line": jnp.int32, "scattered": bool, "overflow": bool}
+    default = {"line": -1}
+    fields = {}
+    for name in Ledger.__dataclass_fields__:
+        fields[name] = jnp.asarray(columns.get(name, [default.get(name, 0)] * n), dtype=kinds.get(name, jnp.float32))
+    return Ledger(**fields)
+
+
+def booked(where=None, source_line=None, lines=2, **columns) -> Tally:
+    photons = np.asarray(columns.get("by_photons", 0.0)) + np.asarray(columns.get("by_electrons", 0.0))
+    columns.setdefault("deposited", list(np.atleast_1d(np.float32(E) - photons)))
+    n = len(columns["deposited"])
+    return book(
+        empty(8192, lines, 5),
+        ledger(**columns),
+        jnp.full((n,), E),
+        jnp.asarray(source_line or [0] * n, dtype=jnp.int32),
+        jnp.asarray(where or [True] * n),
+        BIN,
+    )
+
+
+def test_kinds_of_loss():
+    tally = booked(
+        by_photons=[0, 2422.5, 0, 100.0, 1e-4],
+        by_electrons=[0, 0, 300.25, 50.0, 0],
+        escapes=[0, 1, 0, 1, 1],
+        line=[-1, 3, -1, 2, 1],
+    )
+    counts = {name: int(getattr(tally, name)) for name in ("interacting", "photon", "electron", "both", "scattered")}
+    assert counts == {"interacting": 5, "photon": 1, "electron": 1, "both": 1, "scattered": 0}
+    assert np.flatnonzero(tally.peaks).tolist() == [3]
+    assert {int(i): int(tally.spectrum[i]) for i in np.flatnonzero(tally.spectrum)} == {
+        4577: 1,
+        6699: 1,
+        6850: 1,
+        7000: 2,
+    }
+    assert np.asarray(tally.loss_above).tolist() == [3, 3, 2, 1, 1, 1, 0, 0]
+    assert int(tally.overflow) == int(tally.unbalanced) == 0
+
+
+def test_peaks_are_of_one_photon_and_nothing_else():
+    """Two photons, an electron besides, a scattered photon, a scattering on the way: none is a peak."""
+    tally = booked(
+        by_photons=[2400.0] * 5,
+        by_electrons=[0, 10.0, 0, 0, 0],
+        escapes=[2, 1, 1, 1, 1],
+        line=[3, 3, -1, 3, 4],
+        scattered=[False, False, True, True, False],
+        source_line=[1] * 5,
+    )
+    assert int(tally.scattered) == 2
+    assert np.argwhere(np.asarray(tally.peaks)).tolist() == [[1, 4]]
+
+
+def test_only_where():
+    tally = booked(where=[False, True, False], by_photons=[1000.0, 0.0, 10.0], escapes=[1, 0, 1], overflow=[1, 0, 0])
+    assert int(tally.interacting) == 1 == int(tally.spectrum.sum()) and int(tally.photon) == 0
+    assert int(tally.overflow) == 0 and not np.any(tally.loss_above)
+
+
+def test_faults_are_counted():
+    tally = booked(deposited=[E, E - 1.0, E + 1.0, E * (1 + 1e-7)], overflow=[True, False, False, False])
+    assert int(tally.overflow) == 1
+    assert int(tally.unbalanced) == 2
+
+
+def total(parts):
+    return ENERGY_UNIT * sum(int(p) << (8 * byte) for byte, p in enumerate(np.asarray(parts)))
+
+
+def test_energies_are_summed_exactly():
+    """Sixty-fourths of an eV, byte by byte, without a float in the sum."""
+    rng = np.random.default_rng(0)
+    energy = np.concatenate([np.round(rng.uniform(0, 1e5, 5000) * 64) / 64, [1e6, 0.0, 1 / 64]]).astype(np.float32)
+    tally = book_absorbed(empty(8, 1, 1), jnp.asarray(energy), jnp.ones(energy.shape, bool), jnp.asarray(1e6))
+    assert total(tally.incident) == np.sum(energy.astype(np.float64))
+    assert total(tally.lost) == 0
+    tally = booked(by_photons=[2422.5, 0, 0.25], by_electrons=[0, 100.0, 0], escapes=[1, 0, 1])
+    assert total(tally.lost) == 2522.75
+    assert total(tally.incident) == 3 * E
+
+
+def test_tallies_add():
+    a, b = booked(by_photons=[100.0], escapes=[1], line=[1]), booked(by_electrons=[5000.5])
+    both = booked(by_photons=[100.0, 0], by_electrons=[0, 5000.5], escapes=[1, 0], line=[1, -1])
+    for x, y in zip(jax.tree.leaves(jax.tree.map(jnp.add, a, b)), jax.tree.leaves(both), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_bins():
+    """A deposit on an edge belongs to the bin above it."""
+    energy = jnp.asarray([0.0, 0.999, 1.0, 7.5])
+    tally = book_absorbed(empty(4, 1, 1), energy, jnp.ones(4, bool), jnp.asarray(2.5))
+    assert np.asarray(tally.spectrum).tolist() == [3, 0, 0, 1]
