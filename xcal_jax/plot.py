@@ -12,7 +12,7 @@ from xcal_jax.response.results import peaks
 
 LABELLED = 12  # of the most intense escape peaks
 LEAST_COUNTS = 25  # of a labelled peak
-APART = 80  # a label closer than the width over this to a stronger peak's is left out
+APART = 95  # a label closer than the width over this to a stronger peak's is left out
 
 
 def spectrum_figure(result: xr.Dataset) -> Figure:
