@@ -10,16 +10,16 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from xcal_jax.absorber.absorber import Absorber
-    from xcal_jax.absorber.simulate import simulate
     from xcal_jax.absorber.source import Source
     from xcal_jax.response.results import load, merge, save, summary
+    from xcal_jax.run import simulate
 
 __all__ = ["Absorber", "Source", "load", "merge", "save", "simulate", "summary"]
 
 _HOMES = {
     "Absorber": "absorber.absorber",
     "Source": "absorber.source",
-    "simulate": "absorber.simulate",
+    "simulate": "run",
     **dict.fromkeys(("load", "merge", "save", "summary"), "response.results"),
 }
 

@@ -5,10 +5,10 @@ import pytest
 import xarray as xr
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.simulate import simulate
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import table_hash
 from xcal_jax.response.results import ADDED, load, merge, save, summary
+from xcal_jax.run import simulate
 
 XIFU = Absorber.preset("xifu")
 N = 20_000

@@ -48,10 +48,10 @@ def simulate(
         check_writable(path)
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
-    from xcal_jax.absorber.simulate import simulate as run
     from xcal_jax.absorber.source import Source
     from xcal_jax.response.events import event_file
     from xcal_jax.response.results import save
+    from xcal_jax.run import simulate as run
 
     lines, weights = _lines(energy) if energy else (None, None)
     source = Source.build(

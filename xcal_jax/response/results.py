@@ -5,12 +5,12 @@ up exactly (`merge`). `summary` derives fractions, errors and named escape peaks
 """
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-import xcal_jax
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of
 from xcal_jax.absorber.source import Source
@@ -137,7 +137,7 @@ def to_dataset(
         attrs={
             "kind": KIND,
             "title": f"Deposited energy in absorber {absorber.name!r}",
-            "version": xcal_jax.__version__,
+            "version": version("xcal-jax"),
             "absorber": absorber.to_toml(),
             "electrons": absorber.electrons,
             "source": source.describe(),

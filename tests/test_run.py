@@ -15,10 +15,10 @@ import xarray as xr
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.batch import ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED
 from xcal_jax.absorber.matter import quantum_efficiency
-from xcal_jax.absorber.simulate import MOST_PHOTONS, simulate
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import load_element
 from xcal_jax.response.results import summary
+from xcal_jax.run import MOST_PHOTONS, simulate
 
 XIFU = Absorber.preset("xifu")
 
