@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from math import isfinite
 
 import jax
 import jax.numpy as jnp
@@ -108,7 +109,8 @@ def _check(tally: Tally) -> None:
 
 
 def _whole(value, name: str, least: int, most: int) -> int:
-    if isinstance(value, bool) or not np.isreal(value) or not np.isfinite(value) or int(value) != value:
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not number or not isfinite(value) or int(value) != value:
         raise ValueError(f"`{name}` must be a whole number, but is {value!r}")
     if not least <= value <= most:
         raise ValueError(f"`{name}` must be at least {least} and at most {most:.6g}, but is {int(value)}")
@@ -116,7 +118,7 @@ def _whole(value, name: str, least: int, most: int) -> int:
 
 
 def _bins(bin_width: float, highest: float) -> int:
-    if not (np.isfinite(bin_width) and bin_width > 0):
+    if not (isfinite(bin_width) and bin_width > 0):
         raise ValueError(f"`bin_width` must be positive and finite, but is {bin_width} eV")
     bins = bins_up_to(highest, bin_width)
     if bins > MOST_BINS:
