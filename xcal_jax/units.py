@@ -16,7 +16,7 @@ UNIT = r"[^\W\d_][\w/*^-]*"
 def _registry():
     import pint
 
-    return pint.UnitRegistry(cache_folder=":auto:")
+    return pint.UnitRegistry()
 
 
 def parse_quantity(text: str | float, unit: str, name: str) -> float:
