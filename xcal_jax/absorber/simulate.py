@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from math import isfinite
 
 import jax
 import jax.numpy as jnp
@@ -105,7 +106,7 @@ def _check(tally: Tally) -> None:
 
 
 def _whole(value, name: str, least: int, most: int) -> int:
-    if isinstance(value, bool) or not np.isreal(value) or not np.isfinite(value) or int(value) != value:
+    if isinstance(value, bool | str) or not isfinite(value) or int(value) != value:
         raise ValueError(f"`{name}` must be a whole number, but is {value!r}")
     if not least <= value <= most:
         raise ValueError(f"`{name}` must be at least {least} and at most {most:.6g}, but is {int(value)}")
