@@ -71,7 +71,7 @@ def simulate(
         "progress": True,
     }
     attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(seed)}
-    with event_file(events, attrs) if events else nullcontext() as append:
+    with event_file(events, attrs, arguments["n"]) if events else nullcontext() as append:
         result = run(target, source, on_events=append, **arguments)
     save(result, output)
     if plot:
