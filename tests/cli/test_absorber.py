@@ -118,18 +118,21 @@ GOOD = {"absorber": "xifu", "--energy": "7keV", "-n": "1000", "-o": "out.nc"}
         ({"--angle": "-1"}, "at least 0"),
         ({"--angle": "1keV"}, "unit like deg"),
         ({"--angle": "10", "--isotropic": True}, "exclude each other"),
-        ({"--spectrum": "none.txt"}, "none.txt"),
-        ({"--spectrum": ".", "--energy": None}, "."),
+        ({"--spectrum": "none.txt"}, "and not both"),
+        ({"--energy": None, "--spectrum": "."}, "[Dd]irectory"),
         ({"--energy": None, "--spectrum": "none.txt"}, "none.txt"),
         ({"-o": None}, "output"),
         ({"-o": "none/out.nc"}, "output folder must exist, but 'none' does not"),
         ({"-o": "."}, "must be a file, but '.' is a folder"),
         ({"--events": "none/e.nc"}, "output folder must exist"),
         ({"--plot": "none/p.png"}, "output folder must exist"),
-        ({"--plot": "p.gif"}, "must end in .png, .pdf or .svg"),
-        ({"--plot": "p"}, "must end in .png, .pdf or .svg"),
-        ({"--events": "out.nc"}, "out.nc"),
-        ({"--unknown": "1"}, "unknown"),
+        ({"--plot": "p.gif"}, "must end in one of .png, .pdf, .svg"),
+        ({"--plot": "p"}, "must end in one of .png, .pdf, .svg"),
+        ({"--events": "./out.nc"}, "must be different files"),
+        ({"--plot": "out.nc"}, "must end in"),
+        ({"--events": "p.png", "--plot": "p.png"}, "must be different files|must end"),
+        ({"--unknown": "1"}, "--unknown"),
+        ({"--sed": "1"}, "--seed"),
     ],
     ids=lambda value: " ".join(f"{k} {v}"[:40] for k, v in value.items()) if isinstance(value, dict) else "",
 )
@@ -247,7 +250,7 @@ def test_show_of_other_files(call, tmp_path, result, name):
 
 
 def test_show_with_an_impossible_plot_prints_nothing(call, tmp_path, result):
-    assert ".png, .pdf or .svg" in refused(call, tmp_path, "show", str(result / "out.nc"), "--plot", "p.gif")
+    assert ".png, .pdf, .svg" in refused(call, tmp_path, "show", str(result / "out.nc"), "--plot", "p.gif")
 
 
 def test_absorbers(call):

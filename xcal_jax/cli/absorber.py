@@ -1,11 +1,12 @@
 """``xcal-jax simulate``, ``show`` and ``absorbers``: the absorber Monte Carlo from the command line."""
 
 import json
+import os
 from contextlib import nullcontext
 
 import click
 
-from xcal_jax.files import check_writable
+from xcal_jax.files import PLOTS, check_writable
 from xcal_jax.units import parse_quantity
 
 
@@ -43,8 +44,11 @@ def simulate(
     output,
 ):
     """Send photons through ABSORBER, a preset or a TOML file."""
-    for path in filter(None, (output, events, plot)):
-        check_writable(path)
+    outputs = [path for path in (output, events, plot) if path]
+    for path in outputs:
+        check_writable(path, PLOTS if path == plot else ())
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+        raise ValueError(f"`--output`, `--events` and `--plot` must be different files, but are {', '.join(outputs)}")
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.simulate import simulate as run
     from xcal_jax.absorber.source import Source
@@ -88,7 +92,7 @@ def simulate(
 def show(result, as_json, plot):
     """Print what RESULT, a file of simulate, holds."""
     if plot:
-        check_writable(plot)
+        check_writable(plot, PLOTS)
     from xcal_jax.response.results import load, summary
 
     loaded = load(result)
