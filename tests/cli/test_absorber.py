@@ -267,9 +267,13 @@ def test_help(call, words):
 
 
 def long_run(folder, *more):
-    words = ["simulate", "xifu", "--energy", "7keV", "-n", "1e11", "-o", "out.nc", *more]
+    words = ["simulate", "xifu", "--energy", "7keV", "--at", "0,0", "-n", "1e11", "-o", "out.nc", *more]
     return subprocess.Popen(
-        [sys.executable, "-m", "xcal_jax", *words], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "xcal_jax", *words],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -287,7 +291,7 @@ def test_interrupted_run_keeps_what_is_done(tmp_path):
     running = long_run(tmp_path, "--events", "e.nc")
     wait_for_blocks(tmp_path, running)
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    _out, err = running.communicate(timeout=60)
     assert "Traceback" not in err
     assert running.returncode == 130
     counts = load(tmp_path / "out.nc")
