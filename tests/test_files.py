@@ -47,9 +47,9 @@ def test_an_error_leaves_nothing_and_keeps_the_old(tmp_path, error, older):
 
 
 def test_places_that_cannot_be_written(tmp_path):
-    with pytest.raises(ValueError, match="must exist, but '.*none' does not"):
+    with pytest.raises(ValueError, match=r"must exist, but '.*none' does not"):
         check_writable(tmp_path / "none" / "a.nc")
-    with pytest.raises(ValueError, match="must be a file, but .* is a folder"):
+    with pytest.raises(ValueError, match=r"must be a file, but .* is a folder"):
         check_writable(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="output folder must exist"):

@@ -31,8 +31,37 @@ def test_read(text, unit, value):
 
 @pytest.mark.parametrize(
     "text",
-    ["7um", "7,0", "7,0keV", "7;8", "7:8", "7..0", "7 $", "", " ", "keV", "seven", "1/0 eV", "((", "7 keV)", "0**-1"]
-    + ["7 keV 8", "7 7", "7 eV + 1 eV", "7 degC", "'7'", "7\x00", "7%", "7 #", "lambda", True, None, [1], b"7", {"a": 1}],
+    [
+        "7um",
+        "7,0",
+        "7,0keV",
+        "7;8",
+        "7:8",
+        "7..0",
+        "7 $",
+        "",
+        " ",
+        "keV",
+        "seven",
+        "1/0 eV",
+        "((",
+        "7 keV)",
+        "0**-1",
+        "7 keV 8",
+        "7 7",
+        "7 eV + 1 eV",
+        "7 degC",
+        "'7'",
+        "7\x00",
+        "7%",
+        "7 #",
+        "lambda",
+        True,
+        None,
+        [1],
+        b"7",
+        {"a": 1},
+    ],
 )
 def test_refused_by_name(text):
     with pytest.raises(ValueError, match="`energy` must be a number with a unit like eV, but is"):

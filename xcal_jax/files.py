@@ -29,9 +29,17 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def check_writable(path: str | os.PathLike) -> None:
-    """Raise ValueError unless a file could be written at ``path``: asked before long work, not after it."""
+PLOTS = (".png", ".pdf", ".svg")
+
+
+def check_writable(path: str | os.PathLike, suffixes: tuple[str, ...] = ()) -> None:
+    """Raise ValueError unless a file could be written at ``path``: asked before long work, not after it.
+
+    suffixes: those that its kind of file may have, if not all.
+    """
     path = Path(path)
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise ValueError(f"output must end in one of {', '.join(suffixes)}, but is {str(path)!r}")
     if path.is_dir():
         raise ValueError(f"output must be a file, but {str(path)!r} is a folder")
     if not path.parent.is_dir():

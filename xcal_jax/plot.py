@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.files import replacing
+from xcal_jax.files import PLOTS, check_writable, replacing
 from xcal_jax.response.results import peaks
 
 LABELLED = 12  # of the most intense escape peaks
@@ -56,8 +56,6 @@ def spectrum_figure(result: xr.Dataset) -> Figure:
 
 def save_figure(figure: Figure, path: str | os.PathLike) -> None:
     """Write a PNG, PDF or SVG, by the suffix of ``path``, whole or not at all. Raises ValueError for others."""
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in (".png", ".pdf", ".svg"):
-        raise ValueError(f"a plot must end in .png, .pdf or .svg, but is {str(path)!r}")
+    check_writable(path, PLOTS)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150)

@@ -73,25 +73,32 @@ def simulate(
 
     total = None
     done = 0
+
+    def count_block(count: int, tally: Tally, events: Event | None) -> None:
+        nonlocal total, done
+        if on_events is not None:
+            on_events(jax.tree.map(lambda column: np.asarray(column)[:count], events))
+        tally = jax.tree.map(lambda field: np.asarray(field, dtype=np.int64), tally)
+        total = tally if total is None else jax.tree.map(np.add, total, tally)
+        done += count
+
     workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else AHEAD
     firsts = iter(range(0, n, lanes))
     with (
         ThreadPoolExecutor(workers) as pool,
+        ThreadPoolExecutor(1) as clerk,  # an interruption reaches the main thread alone: a block is counted whole
         tqdm(total=n, unit=" photons", unit_scale=True, disable=None if progress else True) as bar,
     ):
         waiting = deque(pool.submit(run, first) for first in islice(firsts, workers + AHEAD))
         try:
             while waiting:
-                count, tally, events = waiting.popleft().result()
+                block = waiting.popleft().result()
                 waiting.extend(pool.submit(run, first) for first in islice(firsts, 1))
-                tally = jax.tree.map(lambda field: np.asarray(field, dtype=np.int64), tally)
-                total = tally if total is None else jax.tree.map(np.add, total, tally)
-                if on_events is not None:
-                    on_events(jax.tree.map(lambda column: np.asarray(column)[:count], events))  # noqa: B023
-                done += count
-                bar.update(count)
+                clerk.submit(count_block, *block).result()
+                bar.update(block[0])
         except KeyboardInterrupt:
             pool.shutdown(cancel_futures=True)
+            clerk.shutdown()
     if total is None:
         raise KeyboardInterrupt
     _check(total)

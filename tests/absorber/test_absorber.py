@@ -66,7 +66,10 @@ def replaced(old, new):
         ("layers = [1]\nwidth = 1\nlength = 1", "[[layers]] tables"),
         ("width = [", "valid TOML"),
         (replaced("width", "widht"), "unknown key `widht` in absorber; the nearest valid key is `width`"),
-        (replaced("density", "densty"), "unknown key `densty` in layer 1 of absorber; the nearest valid key is `density`"),
+        (
+            replaced("density", "densty"),
+            "unknown key `densty` in layer 1 of absorber; the nearest valid key is `density`",
+        ),
         (replaced('width = "0.2695 mm"\n', ""), "`width` is missing"),
         (replaced('material = "Au"\n', ""), "`material` is missing in layer 0"),
         (replaced("40 nm", "0 um"), "`thickness of layer 0 (Au)` must be positive"),
@@ -110,7 +113,7 @@ def test_binary_files(tmp_path, content):
 def test_unknown_names():
     with pytest.raises(ValueError, match="the nearest preset is 'xifu'"):
         Absorber.load("xifuu")
-    with pytest.raises(ValueError, match="a preset .* or a TOML file"):
+    with pytest.raises(ValueError, match=r"a preset .* or a TOML file"):
         Absorber.load("/")
     with pytest.raises(ValueError, match="preset must be one of gold, resolve, xifu, xifu-thick"):
         Absorber.preset("silver")

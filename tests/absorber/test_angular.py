@@ -1,5 +1,7 @@
 """Polar angles: Sauter's law of photoelectrons, Klein-Nishina with and without binding, form factors."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,7 +53,7 @@ def laws(elements):
 
 
 def test_sauter_moments(laws, reference):
-    """Mean cosine, mean squared, forward share, 0.1 keV to 1 MeV; the four numbers of the paper's physics among them."""
+    """Mean cosine, mean squared, forward share, 0.1 keV to 1 MeV."""
     for row in reference("sauter_gavrila_moments.csv"):
         mu = cosines(laws, 0, 1e3 * row["T_keV"])
         assert mu.mean() == pytest.approx(row["mean_cos"], abs=3e-4)
@@ -104,7 +106,7 @@ def test_every_law_is_its_density(laws, elements, energy):
         share = np.array(
             [
                 density(np.array([[energy]]), 0.5 * (a + b) + 0.5 * (b - a) * node)[0] @ weight
-                for a, b in zip(edges, edges[1:], strict=False)
+                for a, b in itertools.pairwise(edges)
             ]
         )
         found = np.histogram(cosines(laws, law, energy), bins=edges)[0] / U.size

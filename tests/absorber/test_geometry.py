@@ -1,5 +1,7 @@
 """Straight tracks through a stack against a twin in numpy that cuts every track at every face."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,7 +57,7 @@ def twin(thickness, cost, site, direction, budget):
         out = min(out, ((0.0 if w > 0 else tops[-1]) - z) / -w)
         planes = (tops - z) / -w
     cuts = np.unique(np.concatenate([[0.0], planes[(planes > 0) & (planes < out)], [out]]))
-    for a, b in zip(cuts, cuts[1:], strict=False):
+    for a, b in itertools.pairwise(cuts):
         middle = z - w * (a + b) / 2
         price = cost[min(np.searchsorted(tops, middle) - 1, len(cost) - 1)]
         if budget < price * (b - a):
@@ -78,10 +80,7 @@ def test_walk_is_its_twin(thickness, double):
     cost = rng.uniform(0.1, 3, len(thickness))
     budget = rng.exponential(5.0, N)
     expected = np.array(
-        [
-            twin(thickness, cost, s, d, b)
-            for s, d, b in zip(zip(*site, strict=True), direction.T, budget, strict=True)
-        ],
+        [twin(thickness, cost, s, d, b) for s, d, b in zip(zip(*site, strict=True), direction.T, budget, strict=True)],
         dtype=float,
     )
     place, way = as_jax(site, direction)
@@ -170,9 +169,7 @@ def test_least_cost_is_a_bound_and_is_reached(double):
     thickness, cost = [0.04, 5.15, 1.22], np.array([7.7, 3.9, 7.7])
     site = random_sites(thickness, 200)
     place, _ = as_jax(site, np.zeros((3, 200)))
-    bound = np.asarray(
-        jax.vmap(lambda s: least_cost_to_surface(stack_of(thickness), s, jnp.asarray(cost)))(place)
-    )
+    bound = np.asarray(jax.vmap(lambda s: least_cost_to_surface(stack_of(thickness), s, jnp.asarray(cost)))(place))
     go = jax.jit(jax.vmap(lambda s, d: walk(stack_of(thickness), s, d, jnp.asarray(cost), jnp.asarray(1e4))))
     cheapest = np.full(200, np.inf)
     axes = np.concatenate([np.eye(3), -np.eye(3)]).T

@@ -100,8 +100,9 @@ def test_draws_of_one_photon_are_all_different():
     assert len(np.unique(np.asarray(u))) > 0.998 * 2 * DRAWS
 
 
-def test_the_last_photon_shares_no_draw_with_the_next_word():
-    """52 bits of id and 12 of draw fill the counter: the last draw of one id is not the first of another."""
-    high = Key(*map(jnp.uint32, (3, 0, 11, 0)))
-    other = Key(*map(jnp.uint32, (3, 0, 11, 1)))
-    assert uniforms(high, jnp.uint32(DRAWS - 1)) != uniforms(other, jnp.uint32(0))
+@pytest.mark.parametrize(("high", "number"), [(0, 1), (1, 0), (1, DRAWS - 1), (2**20 - 1, 5)])
+def test_ids_and_draws_fill_the_counter_apart(high, number):
+    """52 bits of id, 12 of draw: no two pairs share a counter."""
+    key = Key(*map(jnp.uint32, (3, 4, 11, high)))
+    low, other = threefry(*map(jnp.uint32, (3, 4, 11, high * DRAWS + number)))
+    assert uniforms(key, jnp.uint32(number)) == (_unit(low), _unit(other))

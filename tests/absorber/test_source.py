@@ -26,7 +26,7 @@ def draw(source, n=N, seed=1):
     )
     direction = np.stack([np.broadcast_to(np.asarray(d, dtype=float), n) for d in jax.tree.leaves(direction)])
     assert np.all(np.asarray(site.depth) == 0) and np.all(np.asarray(site.layer) == 0)
-    return tuple(np.asarray(a, dtype=float) for a in (energy, line, site.x, site.y)) + (direction,)
+    return (*tuple(np.asarray(a, dtype=float) for a in (energy, line, site.x, site.y)), direction)
 
 
 def unlikely(chance):
@@ -191,5 +191,5 @@ def test_the_rim_is_on_the_absorber(at):
 @pytest.mark.parametrize("kind", ["at", "spot"])
 def test_beside_the_absorber(at, kind):
     source = Source.build(7e3, **({"at": at} if kind == "at" else {"spot": (*at, 1.0)}))
-    with pytest.raises(ValueError, match="impact [xy] must be within 134.75 um of the centre of absorber 'xifu'"):
+    with pytest.raises(ValueError, match=r"impact [xy] must be within 134.75 um of the centre of absorber 'xifu'"):
         source.check_fits(Absorber.preset("xifu"))

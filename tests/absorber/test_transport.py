@@ -101,9 +101,9 @@ def test_float32_is_float64():
 
 def first_sites(absorber, source, n=2**17, seed=3):
     medium, source = prepared(absorber, source)
-    vertex, _ = jax.jit(
-        jax.vmap(lambda i: first_interaction(medium, source, photon_key(words(seed), words(0), i)))
-    )(jnp.arange(n, dtype=jnp.uint32))
+    vertex, _ = jax.jit(jax.vmap(lambda i: first_interaction(medium, source, photon_key(words(seed), words(0), i))))(
+        jnp.arange(n, dtype=jnp.uint32)
+    )
     tops = np.concatenate([[0], np.cumsum(absorber.thickness)])
     depth = tops[np.asarray(vertex.site.layer)] + np.asarray(vertex.site.depth, dtype=float)
     return medium, vertex, np.where(vertex.met, depth, np.nan)
@@ -114,7 +114,7 @@ def first_sites(absorber, source, n=2**17, seed=3):
 def test_first_depth_is_an_exponential(energy, forced):
     """Truncated at the far side if forced; layer by layer, against the materials' own attenuation."""
     absorber = stack(*XIFU)
-    _, vertex, depth = first_sites(absorber, Source.build(energy, forced=forced))
+    _, _vertex, depth = first_sites(absorber, Source.build(energy, forced=forced))
     mu = [Matter_mu(f, d, energy) for f, d in zip(absorber.formulas, absorber.density, strict=True)]
     tops = np.concatenate([[0], np.cumsum(absorber.thickness)])
     tau = np.concatenate([[0], np.cumsum(np.array(mu) * absorber.thickness)])
@@ -133,7 +133,7 @@ def test_first_depth_is_an_exponential(energy, forced):
     assert 5e-6 < chance < 1 - 5e-6
 
 
-def Matter_mu(formula, density, energy):  # noqa: N802
+def Matter_mu(formula, density, energy):
     """1/um without Rayleigh."""
     element = load_element(formula)
     from xcal_jax.absorber.scattering import compton_cross_section
@@ -187,9 +187,7 @@ def test_photons_of_a_vacancy(symbol, label, deep, agrees):
     def emitted(i):
         key = photon_key(words(11), words(0), i)
         zero, none = jnp.zeros(()), jnp.full((), -1, jnp.int32)
-        vacancies, _ = add_vacancy(
-            no_vacancies(tables.words), tables.place_in_ion(jnp.int32(row)), jnp.asarray(True)
-        )
+        vacancies, _ = add_vacancy(no_vacancies(tables.words), tables.place_in_ion(jnp.int32(row)), jnp.asarray(True))
         from xcal_jax.absorber.geometry import Site
 
         site = Site(zero, zero, jnp.asarray(2.5), jnp.int32(1))
@@ -230,7 +228,7 @@ def test_fluorescence_of_a_thin_slab(agrees):
     """Vacancies made evenly in a thin slab: M photons escape as 1/(2 tau) (1/2 - E3(tau)) a side... in closed form."""
     absorber = stack(1e-6, 2.0, 1e-6, side=1e5)
     medium, ledger, energy = histories(absorber, Source.build(2.0e4, forced=True), 16)
-    line_energy, transitions = lines_of(medium)
+    _line_energy, transitions = lines_of(medium)
     rows = subshell_rows(absorber)
     start = rows.index(("Bi", "L3")) * transitions
     l3 = np.flatnonzero((ledger.line >= start) & (ledger.line < start + transitions) & (ledger.escapes == 1))

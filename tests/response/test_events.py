@@ -13,14 +13,16 @@ def block(first, n):
     return Event(rows, rows / 2, (rows % 4).astype(np.int32), rows + 0.25, -rows, np.where(rows == 3, np.nan, -rows))
 
 
-def test_rows_in_order(tmp_path):
+@pytest.mark.parametrize("asked", [10, 11])
+def test_rows_in_order(tmp_path, asked):
     path = tmp_path / "events.nc"
-    with event_file(path, {"seed": "1"}) as append:
+    with event_file(path, {"seed": "1"}, asked) as append:
         for first, n in ((0, 5), (5, 1), (6, 4)):
             append(block(first, n))
         assert not path.exists()
     with xr.open_dataset(path) as file:
         assert file.sizes == {"photon": 10} and file.attrs["seed"] == "1"
+        assert file.attrs["complete"] == (asked == 10)
         expected = block(0, 10)
         for name in COLUMNS:
             np.testing.assert_array_equal(file[name], getattr(expected, name))
@@ -31,7 +33,7 @@ def test_rows_in_order(tmp_path):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_an_error_leaves_nothing(tmp_path, error):
     def write():
-        with event_file(tmp_path / "events.nc", {}) as append:
+        with event_file(tmp_path / "events.nc", {}, 5) as append:
             append(block(0, 5))
             raise error
 

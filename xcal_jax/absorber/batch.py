@@ -108,9 +108,9 @@ def run_events(medium: Medium, source: Source, seed, first, count, lanes: int) -
         ledger, energy, _ = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32))
         lost = ledger.by_photons + ledger.by_electrons
         kind = (
-            PHOTON_ESCAPED * (ledger.by_photons > 0)
-            + ELECTRON_ESCAPED * (ledger.by_electrons > 0)
-            + SCATTERED * ledger.scattered
+            jnp.where(ledger.by_photons > 0, PHOTON_ESCAPED, 0)
+            | jnp.where(ledger.by_electrons > 0, ELECTRON_ESCAPED, 0)
+            | jnp.where(ledger.scattered, SCATTERED, 0)
         )
         return put(columns, chosen, (energy - lost, kind))
 

@@ -1,12 +1,13 @@
 """``xcal-jax simulate``, ``show`` and ``absorbers``: the absorber Monte Carlo from the command line."""
 
 import json
+import os
 from contextlib import nullcontext
 
 import click
 
 from xcal_jax.cli.programs import keep_compiled_programs
-from xcal_jax.files import check_writable
+from xcal_jax.files import PLOTS, check_writable
 from xcal_jax.units import parse_quantity
 
 
@@ -44,8 +45,11 @@ def simulate(
     output,
 ):
     """Send photons through ABSORBER, a preset or a TOML file."""
-    for path in filter(None, (output, events, plot)):
-        check_writable(path)
+    outputs = [path for path in (output, events, plot) if path]
+    for path in outputs:
+        check_writable(path, PLOTS if path == plot else ())
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+        raise ValueError(f"`--output`, `--events` and `--plot` must be different files, but are {', '.join(outputs)}")
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.source import Source
@@ -73,7 +77,7 @@ def simulate(
         "progress": True,
     }
     attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(seed)}
-    with event_file(events, attrs) if events else nullcontext() as append:
+    with event_file(events, attrs, arguments["n"]) if events else nullcontext() as append:
         result = run(target, source, on_events=append, **arguments)
     save(result, output)
     if plot:
@@ -90,7 +94,7 @@ def simulate(
 def show(result, as_json, plot):
     """Print what RESULT, a file of simulate, holds."""
     if plot:
-        check_writable(plot)
+        check_writable(plot, PLOTS)
     from xcal_jax.response.results import load, summary
 
     loaded = load(result)

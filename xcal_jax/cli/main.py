@@ -35,7 +35,13 @@ def commands() -> None:
 def main() -> None:
     """Run the command line. Bad input (a ValueError or OSError from within) exits 2 with one sentence."""
     try:
-        commands(prog_name="xcal-jax")
+        commands(sys.argv[1:] or ["--help"], prog_name="xcal-jax", standalone_mode=False)
+    except click.ClickException as problem:
+        print(f"error: {problem.format_message()}", file=sys.stderr)
+        sys.exit(2)
+    except click.Abort:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     except (ValueError, OSError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(2)

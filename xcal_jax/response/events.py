@@ -22,10 +22,10 @@ CHUNK = 2**17
 
 
 @contextmanager
-def event_file(path: str | os.PathLike, attrs: dict[str, str]) -> Iterator[Callable[[Event], None]]:
+def event_file(path: str | os.PathLike, attrs: dict[str, str], asked: int) -> Iterator[Callable[[Event], None]]:
     """Yield a function that appends a block of events to the netCDF-4 file ``path``; it appears when all is done.
 
-    attrs: what the run was. Raises ValueError when the folder is missing.
+    attrs: what the run was; asked: photons that make it complete. Raises ValueError when the folder is missing.
     """
     with replacing(path) as temporary:
         with netCDF4.Dataset(temporary, "w") as file:
@@ -44,3 +44,4 @@ def event_file(path: str | os.PathLike, attrs: dict[str, str]) -> Iterator[Calla
                     file[name][rows:] = getattr(events, name)
 
             yield append
+            file.setncattr("complete", int(file.dimensions["photon"].size == asked))
