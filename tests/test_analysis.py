@@ -1,0 +1,102 @@
+"""The studies of the absorber run from the project's root, print their tables and write their files."""
+
+import re
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from xcal_jax import Absorber
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(script: str, *arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, f"analysis/{script}", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def module(name: str, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "analysis")
+    spec = spec_from_file_location(name, ROOT / "analysis" / f"{name}.py")
+    loaded = module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory):
+    out = tmp_path_factory.mktemp("figures")
+    done = run("paper_figures.py", "--out", out, "-n", "2e5")
+    assert done.returncode == 0, done.stderr
+    return out, done.stdout
+
+
+def test_figures_are_written_and_the_six_numbers_agree(figures):
+    out, text = figures
+    for name in ("figure_2.png", "figure_3.png"):
+        image = matplotlib.image.imread(out / name)
+        assert image.shape[1] == 1650 and np.ptp(image) > 0.5
+    assert len(re.findall(r" agrees$", text, re.MULTILINE)) == 6
+    assert "DIFFERS" not in text
+
+
+def test_steps_near_the_corner_follow_the_cross_sections(figures):
+    """Chi-square of seven steps without a free parameter: one false alarm in 1e4 above 29.9."""
+    chi_square = float(re.search(r"chi-square ([\d.]+) for 7 steps", figures[1])[1])
+    assert 0.2 < chi_square < 29.9
+
+
+def test_steps_with_wrong_cross_sections_are_noticed(figures, monkeypatch):
+    study = module("paper_figures", monkeypatch)
+    result = study.load(figures[0] / "figure_3_134.7um.nc")
+    expected = study.expected_below
+    monkeypatch.setattr(study, "expected_below", lambda *a: 1.3 * expected(*a))
+    text = study.step_table(result, Absorber.preset("xifu"), 134.7)
+    assert float(re.search(r"chi-square ([\d.]+)", text)[1]) > 29.9
+
+
+def test_kept_runs_are_read_again_only_if_they_are_the_same(figures, monkeypatch, capsys):
+    study = module("paper_figures", monkeypatch)
+    monkeypatch.setattr(study, "simulate", lambda *a, **k: pytest.fail("ran"))
+    path, absorber, source = figures[0] / "figure_2_3000eV.nc", Absorber.preset("xifu"), study.Source.build(3000.0)
+    assert int(study.kept(path, absorber, source, 200_000).photons) == 200_000
+    for other in ((absorber, source, 100_000), (absorber, study.Source.build(3001.0), 200_000)):
+        with pytest.raises(pytest.fail.Exception):
+            study.kept(path, *other)
+    with pytest.raises(pytest.fail.Exception):
+        study.kept(path, Absorber.preset("xifu-thick"), source, 200_000)
+
+
+def test_table_beside_the_paper(figures):
+    done = run("paper_table.py", figures[0] / "figure_2_7000eV.nc")
+    assert done.returncode == 0, done.stderr
+    for energy in ("4582.2", "4475.9", "4881.2", "4796.7", "4577.5", "4474.8", "4878.4"):
+        assert energy in done.stdout
+    assert done.stdout.splitlines()[-1] == "Fractions: all agree within 3 % + 3 standard errors."
+
+
+def test_agreement_is_two_sided_and_counts_errors(monkeypatch):
+    agrees = module("paper_table", monkeypatch).agrees
+    n = 10_000_000
+    for sign in (-1, 1):
+        assert agrees(0.0086 + sign * 0.00034, 0.0086, n)
+        assert not agrees(0.0086 + sign * 0.00036, 0.0086, n)
+        assert agrees(0.0086 + sign * 0.00036, 0.0086, n // 100)
+
+
+def test_table_refuses_another_case_with_one_sentence(figures, tmp_path):
+    done = run("paper_table.py", figures[0] / "figure_2_3000eV.nc")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "3000.0 eV" in done.stderr
+    assert run("paper_table.py", tmp_path / "none.nc").returncode == 2
+
+
+def test_figures_refuse_nonsense(tmp_path):
+    done = run("paper_figures.py", "--out", tmp_path / "no" / "folder", "-n", "1e3")
+    assert done.returncode == 2 and done.stderr.startswith("error: ")
+    done = run("paper_figures.py", "--out", tmp_path, "-n", "-5")
+    assert done.returncode == 2 and "`n` must be" in done.stderr.replace("-n", "n")
