@@ -210,8 +210,8 @@ def test_photons_of_a_vacancy(symbol, label, deep, agrees):
     assert not np.asarray(ledger.overflow).any() and np.max(steps) < 256
     lines = np.asarray(lines)
     energy = np.append(np.asarray(tables.energy, dtype=float).reshape(-1), 0.0)
-    kept = np.asarray(ledger.deposited, dtype=float) + np.asarray(ledger.by_electrons, dtype=float)
-    total = kept + energy[lines].sum(axis=1)
+    stays = np.asarray(ledger.deposited, dtype=float) + np.asarray(ledger.by_electrons, dtype=float)
+    total = stays + energy[lines].sum(axis=1)
     np.testing.assert_allclose(total, float(tables.binding[row]), rtol=3e-6)
     counts = np.bincount(lines[lines >= 0], minlength=cells)
     first_row = subshell_rows(absorber).index((symbol, "K"))
