@@ -1,6 +1,6 @@
 """How far photons fly and what they hit: attenuation and the choice of process, element and subshell (section 2.2).
 
-One table of rows over energy serves all materials of an absorber. Rows are log-spaced, 128 a decade, with two more
+One table of rows over energy serves all materials of an absorber. Rows are log-spaced, 1024 a decade, with two more
 at every absorption edge, one just below it and one above, so that nothing is smeared over an edge. Attenuation is
 interpolated log-log; the shares of the channels linearly, by drawing one of the two rows and then from its list.
 
@@ -21,7 +21,7 @@ from xcal_jax.atomic import Element, Material
 from xcal_jax.atomic.element import AVOGADRO_BARN
 from xcal_jax.constants import ENERGY_RANGE
 
-CELLS_PER_DECADE = 128
+CELLS_PER_DECADE = 1024
 
 
 @jax.tree_util.register_dataclass

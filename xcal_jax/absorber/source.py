@@ -101,6 +101,9 @@ class Source:
             raise ValueError(f"`angle` must be at least 0 and below 90 deg, but is {angle:g}")
         if not np.isfinite(azimuth):
             raise ValueError(f"`azimuth` must be finite, but is {azimuth}")
+        for name, place, size in (("at", at, 2), ("spot", spot, 3)):
+            if place is not None and len(place) != size:
+                raise ValueError(f"`{name}` must have {size} numbers, but has {len(place)}")
         if isotropic and (angle or azimuth):
             raise ValueError("`isotropic` and `angle` exclude each other")
         if spectrum is None:
