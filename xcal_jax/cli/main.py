@@ -1,4 +1,4 @@
-"""The door: finds the subcommand, and turns what is wrong with the input into one sentence and exit code 2."""
+"""The door: finds the subcommand; what is wrong with the input leaves as one sentence and exit code 2."""
 
 import sys
 from importlib import import_module
@@ -35,7 +35,7 @@ def commands() -> None:
 
 
 def main() -> None:
-    """Run the command line. Bad input (ValueError, OSError, KeyError of a file) exits 2 with one sentence."""
+    """Run the command line. Bad input (a ValueError or OSError from within) exits 2 with one sentence."""
     try:
         commands(prog_name="xcal-jax")
     except (ValueError, OSError) as problem:

@@ -1,0 +1,124 @@
+"""One block of photons on one device: all fly once, the few at risk walk their histories, all are counted."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from xcal_jax.absorber import tally as counting
+from xcal_jax.absorber.lanes import drain, put, sweep
+from xcal_jax.absorber.random import photon_key
+from xcal_jax.absorber.source import Source
+from xcal_jax.absorber.tally import Tally
+from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interaction, fly, relax
+
+RISKY = 32  # one in so many of a block's lanes walks a history at a time
+NARROW = 8  # one in so many of those goes on when the others have stopped
+TRANSITIONS = 3  # of an ion before the lanes are packed anew
+PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, PASSED = 1, 2, 4, 16  # bits of an event's loss type
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Event:
+    """Rows of an event list, (n,) each: energy, deposited: eV; loss_type: bits, int32; x, y, z: um, of the first
+    interaction, from the centre of the top (z <= 0 inside), NaN for a photon that passed through.
+    """
+
+    energy: Array
+    deposited: Array
+    loss_type: Array
+    x: Array
+    y: Array
+    z: Array
+
+
+def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, offset: Array) -> tuple:
+    """Whole histories of photons ``first + offset``, (n,) uint32: (ledger, energy, source line), all (n,)."""
+    n = offset.shape[0]
+
+    def start(offset):
+        key = photon_key(seed, first, offset)
+        vertex, line = first_interaction(medium, source, key)
+        return begin(medium, key, vertex), vertex.energy, line
+
+    @jax.vmap
+    def relax_on(state):
+        offset, history = state
+        return offset, relax(medium, photon_key(seed, first, offset), history, TRANSITIONS)
+
+    @jax.vmap
+    def fly_on(state):
+        offset, history = state
+        return offset, fly(medium, photon_key(seed, first, offset), history)
+
+    def alive(state):
+        return state[1].ion.relaxing | state[1].flying
+
+    def generation(state):
+        state = drain(relax_on, state, lambda state: state[1].ion.relaxing, n // NARROW)
+        return drain(fly_on, state, lambda state: state[1].flying & ~state[1].ion.relaxing, n // NARROW)
+
+    histories, energy, line = jax.vmap(start)(offset)
+    _, histories = jax.lax.while_loop(lambda state: jnp.any(alive(state)), generation, relax_on((offset, histories)))
+    return histories.ledger, energy, line
+
+
+@partial(jax.jit, static_argnames=("lanes", "bins"))
+def run_block(medium: Medium, source: Source, seed, first, count, bin_width, lanes: int, bins: int) -> Tally:
+    """Photons ``first`` to ``first + count`` counted; count: () int32, at most ``lanes``.
+
+    seed, first: (2,) uint32, low word first. bin_width: () eV; bins: of the spectrum.
+    """
+    offset = jnp.arange(lanes, dtype=jnp.uint32)
+
+    def fate(offset):
+        vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
+        return vertex.energy, vertex.met, at_risk(medium.matter, vertex)
+
+    energy, met, risky = jax.vmap(fate)(offset)
+    here = offset < count.astype(jnp.uint32)
+    risky = risky & here
+    tally = counting.empty(bins, *peaks_shape(medium, source))
+    tally = counting.book_absorbed(tally, energy, met & here & ~risky, bin_width)
+
+    def walk(chosen, tally):
+        ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32))
+        return counting.book(tally, ledger, energy, line, chosen < lanes, bin_width)
+
+    return sweep(walk, tally, risky, lanes // RISKY)
+
+
+@partial(jax.jit, static_argnames=("lanes",))
+def run_events(medium: Medium, source: Source, seed, first, count, lanes: int) -> Event:
+    """The same photons one by one, in their order: rows beyond ``count`` mean nothing."""
+    offset = jnp.arange(lanes, dtype=jnp.uint32)
+
+    def start(offset):
+        vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
+        above = jnp.sum(jnp.where(jnp.arange(medium.density.size) < vertex.site.layer, medium.stack.thickness, 0.0))
+        place = (vertex.site.x, vertex.site.y, -(above + vertex.site.depth))
+        return vertex, at_risk(medium.matter, vertex), tuple(jnp.where(vertex.met, p, jnp.nan) for p in place)
+
+    vertex, risky, (x, y, z) = jax.vmap(start)(offset)
+
+    def walk(chosen, columns):
+        ledger, energy, _ = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32))
+        lost = ledger.by_photons + ledger.by_electrons
+        kind = (
+            PHOTON_ESCAPED * (ledger.by_photons > 0)
+            + ELECTRON_ESCAPED * (ledger.by_electrons > 0)
+            + SCATTERED * ledger.scattered
+        )
+        return put(columns, chosen, (energy - lost, kind))
+
+    kept = jnp.where(vertex.met, vertex.energy, 0.0), jnp.where(vertex.met, 0, PASSED)
+    deposited, kind = sweep(walk, kept, risky, lanes // RISKY)
+    return Event(vertex.energy, deposited, kind, x, y, z)
+
+
+def peaks_shape(medium: Medium, source: Source) -> tuple[int, int]:
+    """Rows and columns of a tally's peaks: source lines (one row for a spectrum) and transitions."""
+    return (source.energies.low.shape[0] if source.lines else 1), medium.matter.relaxation.energy.size

@@ -1,0 +1,131 @@
+"""Where things are in a stack of rectangular layers, and how far a straight track goes (section 2.1, Eq. 1).
+
+A photon uses up optical depth and an electron range, layer by layer: `walk` serves both. Depths are counted
+from the top of the layer, so float32 resolves a nanometre in a millimetre-thick stack.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Stack:
+    """The box: thickness (L,) um from the top; width (along x) and length (along y), () um, centred on 0."""
+
+    thickness: Array
+    width: Array
+    length: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Site:
+    """A place inside: x, y () um from the centre; depth () um below the top of layer () int32."""
+
+    x: Array
+    y: Array
+    depth: Array
+    layer: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Direction:
+    """A unit vector; z points up, out of the top: a photon at normal incidence has (0, 0, -1)."""
+
+    x: Array
+    y: Array
+    z: Array
+
+
+def isotropic(u_cosine: Array, u_azimuth: Array) -> Direction:
+    """A direction uniform over the sphere, from two uniform numbers."""
+    cosine = 2.0 * u_cosine - 1.0
+    sine = jnp.sqrt((1.0 - cosine) * (1.0 + cosine))
+    azimuth = 2.0 * jnp.pi * u_azimuth
+    return Direction(sine * jnp.cos(azimuth), sine * jnp.sin(azimuth), cosine)
+
+
+def deflect(direction: Direction, cosine: Array, u_azimuth: Array) -> Direction:
+    """``direction`` turned by the polar angle of ``cosine`` and a uniform azimuth."""
+    sine = jnp.sqrt(jnp.maximum((1.0 - cosine) * (1.0 + cosine), 0.0))
+    azimuth = 2.0 * jnp.pi * u_azimuth
+    along, across = sine * jnp.cos(azimuth), sine * jnp.sin(azimuth)
+    d = direction
+    # a right-handed frame without a pole: Duff et al. 2017, JCGT 6 (1)
+    sign = jnp.where(d.z < 0.0, -1.0, 1.0)
+    a = -1.0 / (sign + d.z)
+    b = d.x * d.y * a
+    return Direction(
+        along * (1.0 + sign * d.x * d.x * a) + across * b + cosine * d.x,
+        along * sign * b + across * (sign + d.y * d.y * a) + cosine * d.y,
+        -along * sign * d.x - across * d.y + cosine * d.z,
+    )
+
+
+def distance_to_side(stack: Stack, site: Site, direction: Direction) -> Array:
+    """Track length () um to the four side faces."""
+    gap_x = 0.5 * stack.width - jnp.sign(direction.x) * site.x
+    gap_y = 0.5 * stack.length - jnp.sign(direction.y) * site.y
+    return jnp.minimum(_ratio(gap_x, direction.x), _ratio(gap_y, direction.y))
+
+
+def walk(stack: Stack, site: Site, direction: Direction, cost: Array, budget: Array):
+    """Go straight from ``site`` until ``budget`` is used up or a face is crossed.
+
+    cost: (L,) per um of track in each layer; budget: () in the same measure (optical depth, scaled range).
+    Returns (escaped: () bool, left: () what is left of the budget outside, end: Site where it stops inside).
+    """
+    last = stack.thickness.shape[0] - 1
+    down = direction.z < 0.0
+    start = jnp.where(down, site.layer, last - site.layer)
+    slope = jnp.abs(direction.z)
+    side = distance_to_side(stack, site, direction)
+    escaped = jnp.zeros_like(down)
+    going = jnp.ones_like(down)
+    end = site
+    for n in range(last + 1):  # layers in the order of travel; n counts from the side that the track leaves
+        thickness = jnp.where(down, stack.thickness[n], stack.thickness[last - n])
+        price = jnp.where(down, cost[n], cost[last - n])
+        entry = jnp.where(n == start, site.depth, jnp.where(down, 0.0, thickness))
+        to_face = _ratio(jnp.where(down, thickness - entry, entry), slope)
+        inside = jnp.minimum(to_face, side)
+        here = going & (n >= start)
+        stops = here & (budget < price * inside)
+        leaves = here & ~stops & (side <= to_face)
+        track = jnp.where(stops, budget / price, inside)
+        end = Site(
+            jnp.where(here, end.x + direction.x * track, end.x),
+            jnp.where(here, end.y + direction.y * track, end.y),
+            jnp.where(stops, jnp.clip(entry - direction.z * track, 0.0, thickness), end.depth),
+            jnp.where(stops, jnp.where(down, n, last - n), end.layer),
+        )
+        crosses = here & ~stops
+        budget = jnp.where(crosses, jnp.maximum(budget - price * inside, 0.0), budget)
+        side = jnp.where(crosses, side - inside, side)
+        escaped = escaped | leaves
+        going = going & ~stops & ~leaves
+    return escaped | going, budget, end
+
+
+def least_cost_to_surface(stack: Stack, site: Site, cost: Array) -> Array:
+    """A lower bound of what any track from ``site`` to any of the six faces costs, () in the measure of cost."""
+    per_layer = cost * stack.thickness
+    above = below = 0.0
+    for n in range(stack.thickness.shape[0]):
+        partial = jnp.where(n == site.layer, site.depth / stack.thickness[n], 0.0)
+        above = above + per_layer[n] * jnp.where(n < site.layer, 1.0, partial)
+        rest = jnp.where(n == site.layer, 1.0 - partial, 0.0)
+        below = below + per_layer[n] * jnp.where(n > site.layer, 1.0, rest)
+    side = jnp.minimum(0.5 * stack.width - jnp.abs(site.x), 0.5 * stack.length - jnp.abs(site.y))
+    return jnp.minimum(jnp.minimum(above, below), side * jnp.min(cost))
+
+
+def _ratio(distance: Array, slope: Array) -> Array:
+    """distance / |slope|, infinite along a face."""
+    slope = jnp.abs(slope)
+    return jnp.where(slope > 0.0, distance / jnp.where(slope > 0.0, slope, 1.0), jnp.inf)

@@ -1,0 +1,117 @@
+"""The run: blocks of photons, one after the other, to a Dataset. Memory does not grow with the number of photons."""
+
+import os
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from tqdm import tqdm
+
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.batch import Event, run_block, run_events
+from xcal_jax.absorber.matter import Matter
+from xcal_jax.absorber.random import words
+from xcal_jax.absorber.source import Source, given_interaction
+from xcal_jax.absorber.tally import Tally
+from xcal_jax.absorber.transport import Medium
+from xcal_jax.response.results import to_dataset
+
+LANES = {"cpu": 2**17, "gpu": 2**22}
+MOST_PHOTONS = 10**13
+MOST_BINS = 2**24
+BINS = 4096  # spectra are padded to a multiple, so that one compiled program serves many energies
+AHEAD = 2  # blocks that wait for the device while others are counted on the host
+
+
+def simulate(
+    absorber: Absorber,
+    source: Source | float,
+    n: int = 1_000_000,
+    seed: int = 1,
+    bin_width: float = 1.0,
+    lanes: int | None = None,
+    progress: bool = False,
+    on_events: Callable[[Event], None] | None = None,
+) -> xr.Dataset:
+    """Send ``n`` photons through ``absorber``: counts and spectrum as a Dataset (see `response.results`).
+
+    source: a `Source`, or the energy in eV of a line that illuminates the top uniformly. bin_width: eV. lanes:
+    photons to a block; it changes speed and memory, never the result. progress: show a bar. on_events: called
+    with each block's rows (see `batch.Event`). An interruption (Ctrl-C) returns the blocks done so far, with
+    ``attrs["complete"] = 0``. Raises ValueError where a number makes no sense.
+    """
+    if not isinstance(source, Source):
+        source = Source.build(source)
+    source.check_fits(absorber)
+    n, seed = _whole(n, "n", 1, MOST_PHOTONS), _whole(seed, "seed", 0, 2**64 - 1)
+    bins = _bins(bin_width, float(source.energies.high[-1] if not source.lines else np.max(source.energies.low)))
+    matter = Matter.build(absorber)
+    drawn, probability = source, 1.0
+    if source.forced:
+        slant = abs(float(source.direction.z))
+        drawn, probability = given_interaction(source, matter.attenuation.energy, matter.optical_depth(absorber) / slant)
+    medium, drawn = jax.tree.map(jnp.asarray, (Medium(absorber.stack, absorber.density, matter), drawn))
+    lanes = lanes or LANES.get(jax.default_backend(), LANES["gpu"])
+
+    def run(first: int) -> tuple[int, Tally, Event | None]:
+        count = min(lanes, n - first)
+        block = (medium, drawn, words(seed), words(first), jnp.int32(count))
+        tally = run_block(*block, jnp.asarray(bin_width, float), lanes=lanes, bins=bins)
+        events = run_events(*block, lanes=lanes) if on_events is not None else None
+        return count, *jax.block_until_ready((tally, events))
+
+    total: Tally | None = None
+    done = 0
+    workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else AHEAD
+    firsts = iter(range(0, n, lanes))
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        tqdm(total=n, unit=" photons", unit_scale=True, disable=None if progress else True) as bar,
+    ):
+        waiting = deque(pool.submit(run, first) for first in islice(firsts, workers + AHEAD))
+        try:
+            while waiting:
+                count, tally, events = waiting.popleft().result()
+                waiting.extend(pool.submit(run, first) for first in islice(firsts, 1))
+                tally = jax.tree.map(lambda field: np.asarray(field, dtype=np.int64), tally)
+                total = tally if total is None else jax.tree.map(np.add, total, tally)
+                if on_events is not None:
+                    on_events(jax.tree.map(lambda column: np.asarray(column)[:count], events))  # noqa: B023
+                done += count
+                bar.update(count)
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            if total is None:
+                raise
+    _check(total)
+    return to_dataset(absorber, source, matter, total, probability, photons=done, asked=n, seed=seed, bin_width=bin_width)
+
+
+def _check(tally: Tally) -> None:
+    if tally.overflow or tally.unbalanced:
+        raise RuntimeError(
+            f"{int(tally.overflow)} histories ran out of their counters and {int(tally.unbalanced)} did not balance: "
+            "this is a fault of the program, not of the input"
+        )
+
+
+def _whole(value, name: str, least: int, most: int) -> int:
+    if isinstance(value, bool) or not np.isreal(value) or not np.isfinite(value) or int(value) != value:
+        raise ValueError(f"`{name}` must be a whole number, but is {value!r}")
+    if not least <= value <= most:
+        raise ValueError(f"`{name}` must be at least {least} and at most {most:.6g}, but is {int(value)}")
+    return int(value)
+
+
+def _bins(bin_width: float, highest: float) -> int:
+    if not (np.isfinite(bin_width) and bin_width > 0):
+        raise ValueError(f"`bin_width` must be positive and finite, but is {bin_width} eV")
+    bins = int(highest / bin_width) + 1
+    if bins > MOST_BINS:
+        raise ValueError(f"`bin_width` must leave at most {MOST_BINS} bins below {highest:g} eV, but is {bin_width:g} eV")
+    return -(-bins // BINS) * BINS

@@ -1,0 +1,249 @@
+"""Photons before they meet the absorber: energy, impact and direction.
+
+Energies are bins, each with a density that is linear from its lower to its upper edge: a line is a bin of no width,
+a tabulated spectrum is drawn exactly. By default photons are drawn *given that they interact*: the source is
+weighted with the interaction probability at each energy (`given_interaction`), and each first flight is cut short
+of the far side. Histories then need no weights, and event lists are samples of what a detector registers.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.scipy.special import ndtr, ndtri
+
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.alias import AliasTable
+from xcal_jax.absorber.geometry import Direction, Site, Stack, isotropic
+from xcal_jax.absorber.random import Key, uniforms
+from xcal_jax.constants import ENERGY_RANGE
+
+DRAWS = 3  # of random numbers that a photon of the source may take
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class EnergyBins:
+    """K bins: low, high: (K,) eV; at_low, at_high: (K,) density at the edges; share: one row over K; mean: () eV."""
+
+    low: Array
+    high: Array
+    at_low: Array
+    at_high: Array
+    share: AliasTable
+
+    @classmethod
+    def build(cls, low, high, at_low, at_high, weight) -> "EnergyBins":
+        """Bins drawn in proportion to ``weight`` (K,)."""
+        return cls(low, high, at_low, at_high, AliasTable.build(np.asarray(weight)[None, :]))
+
+    def sample(self, u_bin: Array, u_inside: Array) -> tuple[Array, Array]:
+        """(energy () eV, bin () int32) for two uniform numbers."""
+        k = self.share.pick(jnp.zeros((), jnp.int32), u_bin)
+        f, g = self.at_low[k], self.at_high[k]
+        inside = u_inside * (f + g) / (f + jnp.sqrt(f * f + u_inside * (g * g - f * f)))
+        return self.low[k] + (self.high[k] - self.low[k]) * inside, k
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Source:
+    """Photons on the top face: energy bins with their weights (K,), an impact, a direction of flight.
+
+    x, y, spread: () um, centre and standard deviation of the spot; impact: "uniform", "point" or "spot".
+    isotropic: over the upper half space; forced: given an interaction; lines: whether all bins are lines.
+    """
+
+    energies: EnergyBins
+    weight: Array
+    x: Array
+    y: Array
+    spread: Array
+    direction: Direction
+    impact: str = field(metadata={"static": True})
+    isotropic: bool = field(metadata={"static": True})
+    forced: bool = field(metadata={"static": True})
+    lines: bool = field(metadata={"static": True})
+
+    @classmethod
+    def build(
+        cls,
+        energy: float | Sequence[float] | None = None,
+        weights: Sequence[float] | None = None,
+        spectrum=None,
+        at: tuple[float, float] | None = None,
+        spot: tuple[float, float, float] | None = None,
+        angle: float = 0.0,
+        azimuth: float = 0.0,
+        isotropic: bool = False,
+        forced: bool = True,
+    ) -> "Source":
+        """A source of lines at ``energy`` (eV, one or several, with ``weights``), or of a ``spectrum``.
+
+        spectrum: (energies (K,) eV, photons per eV (K,)), joined linearly, or a two-column text file of them.
+        at: (x, y) um of the impact; spot: (x, y, standard deviation) um of a Gaussian one, cut at the rim;
+        neither: uniform over the top. angle, azimuth: deg of the incidence against the normal; isotropic: uniform
+        over the upper half space. forced: photons are drawn given that they interact; else as they come.
+        Raises ValueError where a number makes no sense or an energy is outside the tables.
+        """
+        if (energy is None) == (spectrum is None):
+            raise ValueError("a source needs `energy` or `spectrum`, and not both")
+        if at is not None and spot is not None:
+            raise ValueError("`at` and `spot` exclude each other")
+        if not 0.0 <= angle < 90.0:
+            raise ValueError(f"`angle` must be at least 0 and below 90 deg, but is {angle:g}")
+        if not np.isfinite(azimuth):
+            raise ValueError(f"`azimuth` must be finite, but is {azimuth}")
+        if isotropic and (angle or azimuth):
+            raise ValueError("`isotropic` and `angle` exclude each other")
+        if spectrum is None:
+            low = high = _checked_energies(np.atleast_1d(np.asarray(energy, dtype=float)))
+            at_low = at_high = np.ones_like(low)
+            weight = _checked_weights(np.ones_like(low) if weights is None else weights, low.size, "weights")
+        elif weights is not None:
+            raise ValueError("`weights` go with `energy`, not with `spectrum`")
+        else:
+            nodes, density = read_spectrum(spectrum) if isinstance(spectrum, str | os.PathLike) else spectrum
+            low, high, at_low, at_high, weight = _bins_between(*_checked_spectrum(nodes, density))
+        x, y, spread = (*at, 1.0) if at is not None else spot if spot is not None else (0.0, 0.0, 1.0)
+        if not (np.isfinite(spread) and spread > 0.0):
+            raise ValueError(f"`spot` must have a positive standard deviation, but has {spread:g} um")
+        polar, turn = np.radians(angle), np.radians(azimuth)
+        along = Direction(*map(np.float64, (np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), -np.cos(polar))))
+        return cls(
+            EnergyBins.build(low, high, at_low, at_high, weight),
+            weight,
+            np.float64(x),
+            np.float64(y),
+            np.float64(spread),
+            along,
+            impact="point" if at is not None else "spot" if spot is not None else "uniform",
+            isotropic=isotropic,
+            forced=forced and not isotropic,
+            lines=spectrum is None,
+        )
+
+    def describe(self) -> str:
+        """The source in full, as JSON."""
+        nodes = self.energies
+        return json.dumps({
+            "energy_ev": np.asarray(nodes.low, dtype=float).tolist() if self.lines else None,
+            "spectrum_ev": None if self.lines else np.append(nodes.low, nodes.high[-1]).tolist(),
+            "weight": np.asarray(self.weight, dtype=float).tolist(),
+            "impact": self.impact,
+            "x_um": float(self.x),
+            "y_um": float(self.y),
+            "spread_um": float(self.spread) if self.impact == "spot" else None,
+            "direction": "isotropic" if self.isotropic else [float(d) for d in jax.tree.leaves(self.direction)],
+            "forced": self.forced,
+        })
+
+    def check_fits(self, absorber: Absorber) -> None:
+        """Raise ValueError unless the impact is on the absorber's top."""
+        if self.impact == "uniform":
+            return
+        for name, place, side in (("x", self.x, absorber.width), ("y", self.y, absorber.length)):
+            if not abs(place) <= side / 2:
+                rule = f"within {side / 2:g} um of the centre of absorber {absorber.name!r}"
+                raise ValueError(f"impact {name} must be {rule}, but is {place:g} um")
+
+    def photon(self, stack: Stack, key: Key) -> tuple[Array, Array, Site, Direction]:
+        """One photon on the top face: (energy () eV, source line () int32, site, direction). Takes draws 0 to 2."""
+        energy, bin_ = self.energies.sample(*uniforms(key, jnp.uint32(0)))
+        line = bin_ if self.lines else jnp.zeros_like(bin_)
+        u_x, u_y = uniforms(key, jnp.uint32(1))
+        site = Site(
+            self._impact(u_x, self.x, stack.width),
+            self._impact(u_y, self.y, stack.length),
+            jnp.zeros_like(energy),
+            jnp.zeros_like(bin_),
+        )
+        if not self.isotropic:
+            return energy, line, site, self.direction
+        u_cosine, u_azimuth = uniforms(key, jnp.uint32(2))
+        return energy, line, site, isotropic(0.5 * u_cosine, u_azimuth)
+
+    def _impact(self, u: Array, centre: Array, side: Array) -> Array:
+        if self.impact == "point":
+            return jnp.broadcast_to(centre, u.shape)
+        if self.impact == "uniform":
+            return side * (u - 0.5)
+        low, high = ndtr((-0.5 * side - centre) / self.spread), ndtr((0.5 * side - centre) / self.spread)
+        return jnp.clip(centre + self.spread * ndtri(low + u * (high - low)), -0.5 * side, 0.5 * side)
+
+
+def given_interaction(source: Source, energy: np.ndarray, optical_depth: np.ndarray) -> tuple[Source, float]:
+    """The source weighted with the probability of an interaction, and the mean of that probability.
+
+    energy, optical_depth: (R,) eV and the whole stack's depth along the source's direction, joined log-log; two
+    rows at one energy are an absorption edge.
+    """
+
+    energy = np.asarray(energy, dtype=np.float64)
+
+    def probability(at):
+        return -np.expm1(-np.exp(np.interp(np.log(at), np.log(energy), np.log(optical_depth))))
+
+    bins = source.energies
+    if source.lines:
+        weight = source.weight * probability(bins.low)
+        weighted = EnergyBins.build(bins.low, bins.high, bins.at_low, bins.at_high, weight)
+    else:
+        nodes = np.append(bins.low, bins.high[-1])
+        density = np.append(bins.at_low, bins.at_high[-1])
+        rows = (energy > nodes[0]) & (energy < nodes[-1])
+        merged = np.concatenate([nodes, energy[rows]])
+        order = np.argsort(merged, kind="stable")
+        at_rows = np.interp(energy[rows], nodes, density) * -np.expm1(-optical_depth[rows])
+        *finer, weight = _bins_between(merged[order], np.concatenate([density * probability(nodes), at_rows])[order])
+        weighted = EnergyBins.build(*finer, weight)
+    mean = float(weight.sum() / np.sum(source.weight))
+    return replace(source, energies=weighted, weight=weight), mean
+
+
+def read_spectrum(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+    """Two columns of a text file: energy in eV, photons per eV (any scale); '#' starts a comment."""
+    try:
+        table = np.loadtxt(Path(path), ndmin=2)
+    except (ValueError, UnicodeDecodeError) as problem:
+        raise ValueError(f"spectrum {str(path)!r} must hold two columns of numbers: {problem}") from problem
+    if table.shape[1] != 2:
+        raise ValueError(f"spectrum {str(path)!r} must hold two columns, but has {table.shape[1]}")
+    return table[:, 0], table[:, 1]
+
+
+def _bins_between(nodes: np.ndarray, density: np.ndarray):
+    weight = 0.5 * (density[1:] + density[:-1]) * np.diff(nodes)
+    return nodes[:-1], nodes[1:], density[:-1], density[1:], weight
+
+
+def _checked_spectrum(nodes, density) -> tuple[np.ndarray, np.ndarray]:
+    nodes = _checked_energies(np.asarray(nodes, dtype=float))
+    density = _checked_weights(density, nodes.size, "spectrum")
+    if nodes.size < 2 or np.any(np.diff(nodes) <= 0):
+        raise ValueError("`spectrum` must have at least two energies, each above the one before")
+    return nodes, density
+
+
+def _checked_energies(energy: np.ndarray) -> np.ndarray:
+    low, high = ENERGY_RANGE
+    bad = energy[~((energy >= low) & (energy <= high))]
+    if energy.size == 0 or bad.size:
+        value = f"{bad[0]:g} eV" if bad.size else "missing"
+        raise ValueError(f"`energy` must be within the tables, {low:g} eV to {high:g} eV, but is {value}")
+    return energy
+
+
+def _checked_weights(weight, size: int, name: str) -> np.ndarray:
+    weight = np.asarray(weight, dtype=float)
+    if weight.shape != (size,):
+        raise ValueError(f"`{name}` must have one number per energy ({size}), but has {weight.size}")
+    if not np.all(np.isfinite(weight) & (weight >= 0)) or weight.sum() <= 0:
+        raise ValueError(f"`{name}` must be finite, not negative and not all zero")
+    return weight

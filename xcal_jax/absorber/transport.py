@@ -1,0 +1,382 @@
+"""The Monte Carlo: photons fly, interact, relax, and their electrons stop or escape (section 2, the paper's flowchart).
+
+Everything is written for one photon; `jax.vmap` makes the batch. After its `first_interaction`, a history repeats
+
+    relax   the ion's vacancies, one transition after another: electrons stop or escape, photons wait
+    fly     the next waiting photon, through the layers, to a face or to an atom
+    absorb  it there: a photoelectron and a vacancy, or a scattered photon
+
+Most photons lose nothing: they are absorbed where no electron can reach a face and no photon comes out of the ion.
+`first_interaction` finds that out exactly; only the others, the ones `at_risk`, become histories.
+What a history lost is counted, not what it deposited; the deposit is booked apart, and both must balance.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from xcal_jax.absorber import electron
+from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, isotropic, least_cost_to_surface, walk
+from xcal_jax.absorber.matter import Matter
+from xcal_jax.absorber.random import DRAWS, Key, uniforms
+from xcal_jax.absorber.relaxation import NONE, Vacancies, add_vacancy, any_vacancy, no_vacancies, take_innermost
+from xcal_jax.absorber.scattering import compton_energy
+from xcal_jax.absorber.source import DRAWS as SOURCE_DRAWS
+from xcal_jax.absorber.source import Source
+
+PENDING = 8  # photons that may wait in one history
+EMITTED = 4  # photons that may wait at one ion
+
+
+class Medium(NamedTuple):
+    """What a photon flies in: the stack, its densities (L,) g/cm3, the tables of its materials."""
+
+    stack: Stack
+    density: Array
+    matter: Matter
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Vertex:
+    """A photon meets an atom, or leaves (`met` False).
+
+    energy: () eV, of the photon along direction; code: () int32, the channel of `Attenuation`;
+    margin: () scaled range to the nearest face; emits: whether a photon comes out of the vacancy;
+    electron_near, ion_near: whether the photoelectron, or an electron of the ion, may reach a face.
+    """
+
+    site: Site
+    direction: Direction
+    energy: Array
+    code: Array
+    margin: Array
+    met: Array
+    emits: Array
+    electron_near: Array
+    ion_near: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Ion:
+    """An atom with vacancies, and the photons that it has sent out and that have not left it yet.
+
+    margin: () scaled range to the nearest face; element: () int32; vacancies: its counts; chosen: () int32, the
+    subshell of a further vacancy, one that must lead to a photon, or -1; emitted: up to four transitions
+    (subshell x T + t), the newest first, -1 for none.
+    """
+
+    site: Site
+    margin: Array
+    element: Array
+    vacancies: Vacancies
+    chosen: Array
+    emitted: tuple[Array, ...]
+
+    @property
+    def excited(self) -> Array:
+        """Whether vacancies are left, () bool."""
+        return any_vacancy(self.vacancies) | (self.chosen >= 0)
+
+    @property
+    def relaxing(self) -> Array:
+        """Whether it can go on relaxing before a photon has to fly, () bool."""
+        return self.excited & (self.emitted[-1] == NONE)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Ledger:
+    """Where the energy of one photon went, () eV each, and how.
+
+    deposited + by_photons + by_electrons is the photon's energy. escapes: photons that left; line: the transition
+    of the last of them, -1 for a scattered photon; scattered: an interaction was a scattering; overflow: a count
+    ran out of its bits.
+    """
+
+    deposited: Array
+    by_photons: Array
+    by_electrons: Array
+    escapes: Array
+    line: Array
+    scattered: Array
+    overflow: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Pending:
+    """A stack of photons waiting where they were born: site (P,), line (P,) int32; count () int32."""
+
+    site: Site
+    line: Array
+    count: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class History:
+    """One photon's history so far. draw: () uint32, random numbers taken.
+
+    scattered_energy: () eV of a photon just scattered at the ion, along direction; 0 for none.
+    """
+
+    draw: Array
+    ion: Ion
+    scattered_energy: Array
+    direction: Direction
+    pending: Pending
+    ledger: Ledger
+
+    @property
+    def flying(self) -> Array:
+        """Whether the next thing to do is to fly, () bool."""
+        waits = (self.pending.count > 0) | (self.scattered_energy > 0) | (self.ion.emitted[0] != NONE)
+        return waits & ~self.ion.relaxing
+
+
+def first_interaction(medium: Medium, source: Source, key: Key) -> tuple[Vertex, Array]:
+    """A source photon's first interaction, and its source line. Forced flights end before the far side."""
+    energy, line, top, direction = source.photon(medium.stack, key)
+    row, share = medium.matter.attenuation.place(energy)
+    attenuation = medium.matter.attenuation_at(medium.density, row, share)
+    through = sum(a * t for a, t in zip(attenuation, medium.stack.thickness, strict=True)) / jnp.abs(direction.z)
+    u_depth, u_channel = uniforms(key, jnp.uint32(SOURCE_DRAWS))
+    reach = -jnp.expm1(-through) * (1.0 - 2.0**-22) if source.forced else 1.0
+    escaped, _, site = walk(medium.stack, top, direction, attenuation, -jnp.log1p(-u_depth * reach))
+    u_row, u_silent = uniforms(key, jnp.uint32(SOURCE_DRAWS + 1))
+    return meet(medium, energy, site, direction, ~escaped, row, share, u_row, u_channel, u_silent), line
+
+
+def meet(medium, energy, site, direction, met, row, share, u_row, u_channel, u_silent) -> Vertex:
+    """What the photon hits at ``site``, and what can come of it."""
+    matter = medium.matter
+    material = jnp.array(matter.layer_material)[site.layer]
+    code = matter.attenuation.pick_channel(material, row, share, u_row, u_channel)
+    subshell = jnp.minimum(code, matter.reach.shape[0] - 1)
+    margin = least_cost_to_surface(medium.stack, site, matter.electron_cost(medium.density))
+    kinetic = energy - matter.relaxation.binding[subshell]
+    ion_near = matter.reach[subshell] > margin
+    return Vertex(
+        site=site,
+        direction=direction,
+        energy=energy,
+        code=code,
+        margin=margin,
+        met=met,
+        emits=matter.relaxation.decays[subshell] & (ion_near | (u_silent > matter.relaxation.silent[subshell])),
+        electron_near=electron.scaled_range(kinetic) > margin,
+        ion_near=ion_near,
+    )
+
+
+def at_risk(matter: Matter, vertex: Vertex) -> Array:
+    """Whether the photon may lose energy, () bool: if not, all of it is deposited."""
+    scatters = vertex.code >= matter.reach.shape[0]
+    return vertex.met & (scatters | vertex.electron_near | vertex.emits)
+
+
+def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
+    """The history that starts with ``vertex``."""
+    zero = jnp.zeros_like(vertex.energy)
+    none = jnp.full((), NONE, jnp.int32)
+    nowhere = Site(*(jnp.zeros((PENDING,), field.dtype) for field in jax.tree.leaves(vertex.site)))
+    nothing = History(
+        draw=jnp.uint32(SOURCE_DRAWS + 2),
+        ion=Ion(
+            vertex.site,
+            vertex.margin,
+            jnp.zeros_like(none),
+            no_vacancies(medium.matter.relaxation.words),
+            none,
+            (none,) * EMITTED,
+        ),
+        scattered_energy=zero,
+        direction=vertex.direction,
+        pending=Pending(nowhere, jnp.full((PENDING,), NONE, jnp.int32), jnp.zeros_like(none)),
+        ledger=Ledger(zero, zero, zero, jnp.zeros_like(none), none, jnp.zeros((), bool), jnp.zeros((), bool)),
+    )
+    return absorb(medium, key, nothing, vertex)
+
+
+def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> History:
+    """Scattering, or a photoelectron (Eq. 2) and a vacancy, at ``vertex``; nothing if no atom was met."""
+    matter, tables = medium.matter, medium.matter.relaxation
+    subshells, elements = tables.binding.shape[0], tables.offset.shape[0]
+    u_polar, u_azimuth = uniforms(key, history.draw)
+    ejects = vertex.met & (vertex.code < subshells)
+    scatters = vertex.met & ~ejects
+    subshell = jnp.minimum(vertex.code, subshells - 1)
+    kinetic = jnp.maximum(vertex.energy - tables.binding[subshell], 0.0)
+
+    law = jnp.where(ejects, 0, 1 + vertex.code - subshells)
+    cosine = matter.angles.sample_cosine(law, jnp.where(ejects, kinetic, vertex.energy), u_polar)
+    direction = deflect(vertex.direction, cosine, u_azimuth)
+    coherent = vertex.code >= subshells + elements
+    scattered_energy = jnp.where(coherent, vertex.energy, compton_energy(vertex.energy, cosine))
+    escaping = escaping_energy(medium, vertex.site, direction, kinetic, ejects & vertex.electron_near)
+
+    decays = ejects & vertex.emits
+    place = tables.place_in_ion(subshell)
+    vacancies, overflow = add_vacancy(history.ion.vacancies, place, decays & vertex.ion_near)
+    stays = jnp.where(scatters, vertex.energy - scattered_energy, 0.0)
+    stays = stays + jnp.where(ejects, kinetic - escaping + jnp.where(decays, 0.0, tables.binding[subshell]), 0.0)
+    return replace(
+        history,
+        draw=history.draw + 1,
+        ion=Ion(
+            site=_where(vertex.met, vertex.site, history.ion.site),
+            margin=jnp.where(vertex.met, vertex.margin, history.ion.margin),
+            element=jnp.where(ejects, tables.element[subshell], history.ion.element),
+            vacancies=vacancies,
+            chosen=jnp.where(decays & ~vertex.ion_near, subshell, history.ion.chosen),
+            emitted=history.ion.emitted,
+        ),
+        scattered_energy=jnp.where(scatters, scattered_energy, history.scattered_energy),
+        direction=_where(scatters, direction, history.direction),
+        ledger=replace(
+            history.ledger,
+            deposited=history.ledger.deposited + stays,
+            by_electrons=history.ledger.by_electrons + escaping,
+            scattered=history.ledger.scattered | scatters,
+            overflow=history.ledger.overflow | overflow,
+        ),
+    )
+
+
+def relax(medium: Medium, key: Key, history: History, transitions: int) -> History:
+    """Relax the ion, by at most so many ``transitions`` now, as long as it can go on before a photon has to fly."""
+
+    def unfinished(state):
+        n, draw, ion, ledger = state
+        return ion.relaxing & (n < transitions)
+
+    def step(state):
+        n, draw, ion, ledger = state
+        return n + 1, draw + 2, *relax_once(medium, key, draw, ion, ledger)
+
+    start = (jnp.int32(0), history.draw, history.ion, history.ledger)
+    _, draw, ion, ledger = jax.lax.while_loop(unfinished, step, start)
+    return replace(history, draw=draw, ion=ion, ledger=ledger)
+
+
+def relax_once(medium: Medium, key: Key, draw: Array, ion: Ion, ledger: Ledger) -> tuple[Ion, Ledger]:
+    """The innermost vacancy relaxes: by a photon, by an electron, or silently if neither could be noticed."""
+    tables = medium.matter.relaxation
+    u_silent, u_transition = uniforms(key, draw)
+    u_first, u_second = uniforms(key, draw + 1)
+    must = ion.chosen >= 0
+    place, others = take_innermost(ion.vacancies)
+    subshell = jnp.where(must, ion.chosen, tables.offset[ion.element] + place)
+    vacancies = _where(must, ion.vacancies, others)
+
+    near = medium.matter.reach[subshell] > ion.margin
+    goes = near | must | (u_silent > tables.silent[subshell])
+    t = jnp.where(near, tables.free.pick(subshell, u_transition), tables.emitting.pick(subshell, u_transition))
+    line = subshell * tables.energy.shape[1] + t
+    energy = tables.energy.reshape(-1)[line]
+    first, second = tables.first.reshape(-1)[line], tables.second.reshape(-1)[line]
+    photon = goes & tables.radiative.reshape(-1)[line]
+    electrons = goes & ~photon
+
+    direction = isotropic(u_first, u_second)
+    escaping = escaping_energy(medium, ion.site, direction, energy, electrons & near & (second != NONE))
+    # out of reach, one of the two new vacancies leads to the photon: the first, or else the second, the first silent
+    p, q = tables.chance_of_photon(first), tables.chance_of_photon(second)
+    first_leads = electrons & ~near & (u_first * (p + q - p * q) < p)
+    second_leads = electrons & ~near & ~first_leads
+    vacancies, at_first, full_1 = settle(tables, vacancies, first, goes & ~first_leads & ~second_leads)
+    vacancies, at_second, full_2 = settle(tables, vacancies, second, goes & ~second_leads)
+
+    stays = jnp.where(goes, at_first + at_second, tables.binding[subshell])
+    stays = stays + jnp.where(second_leads, tables.binding[first], 0.0) + jnp.where(electrons, energy - escaping, 0.0)
+    newest = jnp.where(photon, line, ion.emitted[0])
+    ion = replace(
+        ion,
+        vacancies=vacancies,
+        chosen=jnp.where(first_leads, first, jnp.where(second_leads, second, NONE)),
+        emitted=(newest, *(jnp.where(photon, a, b) for a, b in zip(ion.emitted, ion.emitted[1:], strict=False))),
+    )
+    ledger = replace(
+        ledger,
+        deposited=ledger.deposited + stays,
+        by_electrons=ledger.by_electrons + escaping,
+        overflow=ledger.overflow | full_1 | full_2 | (draw + 8 > DRAWS),
+    )
+    return ion, ledger
+
+
+def settle(tables, vacancies: Vacancies, subshell: Array, when: Array):
+    """A new vacancy: kept if it decays, else its energy () eV stays. Returns (vacancies, energy, overflow)."""
+    index = jnp.maximum(subshell, 0)
+    new = when & (subshell >= 0)
+    vacancies, overflow = add_vacancy(vacancies, tables.place_in_ion(index), new & tables.decays[index])
+    return vacancies, jnp.where(new & ~tables.decays[index], tables.binding[index], 0.0), overflow
+
+
+def fly(medium: Medium, key: Key, history: History) -> History:
+    """The scattered photon, or else the last that waits, flies to a face or to an atom, and is absorbed there."""
+    matter = medium.matter
+    u_cosine, u_azimuth = uniforms(key, history.draw)
+    u_depth, u_channel = uniforms(key, history.draw + 1)
+    u_row, u_silent = uniforms(key, history.draw + 2)
+    ion, pending = history.ion, queue(history.pending, history.ion)
+    overflow = history.ledger.overflow | (pending.count > PENDING) | (history.draw + 8 > DRAWS)
+    scattered = ~ion.excited & (history.scattered_energy > 0)
+    waiting = ~ion.excited & ~scattered & (pending.count > 0)
+    flies = scattered | waiting
+
+    top = jnp.clip(pending.count - 1, 0, PENDING - 1)
+    line = pending.line[top]
+    fluorescence = matter.relaxation.energy.reshape(-1)[jnp.maximum(line, 0)]
+    energy = jnp.where(waiting, fluorescence, jnp.where(scattered, history.scattered_energy, matter.relaxation.binding[0]))
+    site = _where(waiting, jax.tree.map(lambda field: field[top], pending.site), ion.site)
+    direction = _where(waiting, isotropic(u_cosine, u_azimuth), history.direction)
+    row, share = matter.attenuation.place(energy)
+    attenuation = matter.attenuation_at(medium.density, row, share)
+    escaped, _, site = walk(medium.stack, site, direction, attenuation, -jnp.log(u_depth))
+    vertex = meet(medium, energy, site, direction, flies & ~escaped, row, share, u_row, u_channel, u_silent)
+    leaves = flies & escaped
+    ledger = replace(
+        history.ledger,
+        by_photons=history.ledger.by_photons + jnp.where(leaves, energy, 0.0),
+        escapes=history.ledger.escapes + leaves,
+        line=jnp.where(leaves, jnp.where(waiting, line, NONE), history.ledger.line),
+        overflow=overflow,
+    )
+    history = History(
+        draw=history.draw + 3,
+        ion=replace(ion, emitted=(jnp.full_like(line, NONE),) * EMITTED),
+        scattered_energy=jnp.where(scattered, 0.0, history.scattered_energy),
+        direction=history.direction,
+        pending=replace(pending, count=pending.count - waiting),
+        ledger=ledger,
+    )
+    return absorb(medium, key, history, vertex)
+
+
+def queue(pending: Pending, ion: Ion) -> Pending:
+    """The photons that the ion has sent out join those that wait."""
+    slot = jnp.arange(PENDING, dtype=jnp.int32)
+    for line in reversed(ion.emitted):
+        new = (slot == pending.count) & (line != NONE)
+        pending = Pending(
+            _where(new, ion.site, pending.site), jnp.where(new, line, pending.line), pending.count + (line != NONE)
+        )
+    return pending
+
+
+def escaping_energy(medium: Medium, site: Site, direction: Direction, energy: Array, when: Array) -> Array:
+    """The energy () eV with which an electron of ``energy`` leaves the absorber; 0 if it stops inside."""
+    cost = medium.matter.electron_cost(medium.density)
+    escaped, left, _ = walk(medium.stack, site, direction, cost, electron.scaled_range(energy))
+    return jnp.where(when & escaped, electron.energy_of_range(left), 0.0)
+
+
+def _where(when: Array, yes, no):
+    """`jnp.where` over all fields."""
+    return jax.tree.map(lambda a, b: jnp.where(when, a, b), yes, no)

@@ -1,0 +1,25 @@
+"""Atomic tables of the elements 1 to 100, and the materials made of them."""
+
+from xcal_jax.atomic.element import (
+    ELEMENTS,
+    ENERGY_LIMITS,
+    YIELDS,
+    Element,
+    Subshell,
+    load_element,
+    loglog,
+    table_hash,
+)
+from xcal_jax.atomic.material import Material
+
+__all__ = [
+    "ELEMENTS",
+    "ENERGY_LIMITS",
+    "YIELDS",
+    "Element",
+    "Material",
+    "Subshell",
+    "load_element",
+    "loglog",
+    "table_hash",
+]

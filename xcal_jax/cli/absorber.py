@@ -1,0 +1,149 @@
+"""``xcal-jax simulate``, ``show`` and ``absorbers``: the absorber Monte Carlo from the command line."""
+
+import json
+from contextlib import nullcontext
+
+import click
+
+from xcal_jax.files import check_writable
+from xcal_jax.units import parse_quantity
+
+
+@click.command()
+@click.argument("absorber")
+@click.option("--energy", help="Photon energy, or several lines with weights: 7keV, or 5.9keV:2,6.49keV:1.")
+@click.option("--spectrum", help="Two-column text file instead: energy in eV, photons per eV.")
+@click.option("-n", "n", default="1e6", show_default=True, help="Number of photons.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
+@click.option("--at", help="Impact X,Y from the centre, such as 134.6um,0um; default: uniform over the top.")
+@click.option("--spot", help="Gaussian spot X,Y,SIGMA.")
+@click.option("--angle", default="0deg", show_default=True, help="Incidence against the normal.")
+@click.option("--azimuth", default="0deg", show_default=True, help="Direction of an inclined incidence.")
+@click.option("--isotropic", is_flag=True, help="Directions uniform over the upper half space.")
+@click.option("--free", is_flag=True, help="Let photons pass through; default: every photon interacts.")
+@click.option("--bin", "bin_width", default="1eV", show_default=True, help="Bin width of the spectrum.")
+@click.option("--events", help="Also write one row a photon to this netCDF-4 file.")
+@click.option("--plot", help="Also draw the spectrum into this PNG, PDF or SVG file.")
+@click.option("-o", "--output", required=True, help="Result, netCDF-4.")
+def simulate(absorber, energy, spectrum, n, seed, at, spot, angle, azimuth, isotropic, free, bin_width, events, plot, output):
+    """Send photons through ABSORBER, a preset or a TOML file."""
+    for path in filter(None, (output, events, plot)):
+        check_writable(path)
+    from xcal_jax.absorber.absorber import Absorber
+    from xcal_jax.absorber.simulate import simulate as run
+    from xcal_jax.absorber.source import Source
+    from xcal_jax.response.events import event_file
+    from xcal_jax.response.results import save
+
+    lines, weights = _lines(energy) if energy else (None, None)
+    source = Source.build(
+        lines,
+        weights,
+        spectrum,
+        at=_lengths(at, 2, "--at") if at else None,
+        spot=_lengths(spot, 3, "--spot") if spot else None,
+        angle=parse_quantity(angle, "deg", "--angle"),
+        azimuth=parse_quantity(azimuth, "deg", "--azimuth"),
+        isotropic=isotropic,
+        forced=not free,
+    )
+    target = Absorber.load(absorber)
+    arguments = {
+        "n": _whole(n, "-n"),
+        "seed": seed,
+        "bin_width": parse_quantity(bin_width, "eV", "--bin"),
+        "progress": True,
+    }
+    attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(seed)}
+    with event_file(events, attrs) if events else nullcontext() as append:
+        result = run(target, source, on_events=append, **arguments)
+    save(result, output)
+    if plot:
+        _plot(result, plot)
+    if not result.attrs["complete"]:
+        click.echo(f"interrupted: {output} holds the {int(result.photons)} photons done so far", err=True)
+        raise SystemExit(130)
+
+
+@click.command()
+@click.argument("result")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--plot", help="Draw the spectrum into this PNG, PDF or SVG file.")
+def show(result, as_json, plot):
+    """Print what RESULT, a file of simulate, holds."""
+    if plot:
+        check_writable(plot)
+    from xcal_jax.response.results import load, summary
+
+    loaded = load(result)
+    facts = summary(loaded)
+    click.echo(json.dumps(facts, indent=2) if as_json else _report(facts))
+    if plot:
+        _plot(loaded, plot)
+
+
+@click.command()
+def absorbers():
+    """List the shipped absorbers with their quantum efficiencies."""
+    from xcal_jax.absorber.absorber import Absorber, presets
+    from xcal_jax.absorber.matter import quantum_efficiency
+
+    energies = (1000.0, 3000.0, 7000.0, 12000.0)
+    click.echo(f"{'absorber':12}{''.join(f'{e / 1000:>7g} keV' for e in energies)}   layers from the top")
+    for name in presets():
+        absorber = Absorber.preset(name)
+        efficiency = "".join(f"{q:11.4f}" for q in quantum_efficiency(absorber, energies))
+        layers = " / ".join(f"{t:g} um {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True))
+        click.echo(f"{name:12}{efficiency}   {layers}, {absorber.width:g} x {absorber.length:g} um")
+
+
+def _report(facts: dict) -> str:
+    lines = [
+        f"absorber                 {facts['absorber']} (electrons: {facts['electrons']})",
+        f"photon energy            {facts['energy_ev']} eV",
+        f"photons                  {facts['n']} drawn, {facts['interacting']} interacted"
+        + ("" if facts["complete"] else "  (INTERRUPTED before the end)"),
+        f"interaction probability  {100 * facts['interaction_probability']:.3f} %",
+        f"partial deposition       {100 * facts['partial']:.4f} +- {100 * facts['partial_err']:.4f} %  of interacting photons",
+        f"  by photons             {100 * facts['photon_escape']:.4f} %",
+        f"  by electrons           {100 * facts['electron_escape']:.4f} %",
+        f"  by both                {100 * facts['both']:.4f} %",
+        f"  with a scattering      {100 * facts['scattered']:.4f} %",
+        f"mean deposited energy    {facts['mean_deposited_ev']:.3f} eV",
+        "more lost than           " + "  ".join(f"{t} eV: {100 * s:.4f} %" for t, s in facts["loss_gt"].items()),
+        "escape peaks             deposited      intensity per interacting photon",
+    ]
+    for peak in facts["peaks"][:12]:
+        at = "" if peak["energy_ev"] is None else f"{peak['energy_ev']:.1f} eV"
+        lines.append(f"  {peak['line']:22} {at:>10}      {peak['intensity']:.3e} +- {peak['err']:.1e}")
+    return "\n".join(lines)
+
+
+def _plot(result, path: str) -> None:
+    from xcal_jax.plot import save_figure, spectrum_figure
+
+    save_figure(spectrum_figure(result), path)
+
+
+def _lines(text: str) -> tuple[list[float], list[float]]:
+    """``5.9keV:2,6.49keV:1`` as energies in eV and weights."""
+    lines = [part.split(":") for part in text.split(",")]
+    if any(len(line) > 2 for line in lines):
+        raise ValueError(f"`--energy` must be ENERGY or ENERGY:WEIGHT, separated by commas, but is {text!r}")
+    energies = [parse_quantity(line[0], "eV", "--energy") for line in lines]
+    return energies, [parse_quantity(line[1], "", "--energy weight") if len(line) == 2 else 1.0 for line in lines]
+
+
+def _lengths(text: str, count: int, name: str) -> tuple[float, ...]:
+    parts = text.split(",")
+    if len(parts) != count:
+        raise ValueError(f"`{name}` must be {count} lengths separated by commas, but is {text!r}")
+    return tuple(parse_quantity(part, "um", name) for part in parts)
+
+
+def _whole(text: str, name: str) -> int:
+    """``1e7`` as an integer."""
+    number = parse_quantity(text, "", name)
+    if number != int(number):
+        raise ValueError(f"`{name}` must be a whole number, but is {text}")
+    return int(number)

@@ -1,0 +1,6 @@
+"""Numbers that more than one file needs, with their units."""
+
+ELECTRON_REST_ENERGY = 510998.95  # eV, CODATA 2018
+HC = 12398.41984  # eV Angstrom
+CLASSICAL_ELECTRON_RADIUS_SQUARED = 0.0794078  # barn
+ENERGY_RANGE = (10.0, 1e6)  # eV: where the interaction tables hold; pair production begins above
