@@ -93,9 +93,10 @@ def dose(
     with replacing(output) as temporary:
         result.to_netcdf(temporary, engine="netcdf4")
     if picture:
-        from xcal_jax.orbit.plot import plot_dose
+        from xcal_jax.orbit.plot import draw_dose
 
-        plot_dose({satellite or Path(tle or altitudes).stem: result}, picture)
+        with replacing(picture) as temporary:
+            draw_dose({satellite or Path(tle or altitudes).stem: result}).savefig(temporary, dpi=150)
     numbers = report(result)
     if as_json:
         click.echo(text.dumps(numbers))

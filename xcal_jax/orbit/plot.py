@@ -1,19 +1,12 @@
 """Figures 12 and 13 of the paper: altitude, dose and displacement damage against time."""
 
-import os
-
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 
-from xcal_jax.files import replacing
 
-
-def plot_dose(missions: dict[str, xr.Dataset], path: str | os.PathLike) -> None:
-    """Draw altitude, accumulated dose and accumulated damage of ``missions`` (name -> ``dose_behind``) into
-    ``path``.
-    """
-    from matplotlib.figure import Figure
-
+def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
+    """Draw altitude, accumulated dose and accumulated damage of ``missions`` (name -> ``dose_behind``)."""
     figure = Figure(figsize=(7, 8), layout="constrained")
     altitude, ionising, displacing = figure.subplots(3, 1, sharex=True)
     for number, (name, mission) in enumerate(missions.items()):
@@ -39,5 +32,4 @@ def plot_dose(missions: dict[str, xr.Dataset], path: str | os.PathLike) -> None:
     ionising.legend(fontsize="small")
     for axes in (ionising, displacing):
         axes.set_ylim(bottom=0)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    return figure
