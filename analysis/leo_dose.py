@@ -53,11 +53,10 @@ def mission_table(fluences):
         days, paper = FIRST_DAYS[name]
         for shield, geometry in GEOMETRIES:
             one = dose_behind(fluence, parse_sectors(shield), geometry)
-            total, protons, electrons = (
-                float(one[key].sum()) for key in ("tid", "tid_proton", "tid_electron")
-            )
+            parts = ("tid", "tid_proton", "tid_electron", "neq")
+            total, protons, electrons, damage = (float(one[part].sum()) for part in parts)
             print(f"{name:10s} {shield:24s} {geometry:8s} {float(one.days.sum()):6.0f}", end=" ")
-            print(f"{total:7.1f} {protons:8.1f} {electrons:9.2f} {float(one.neq.sum()):9.2e}", end="  ")
+            print(f"{total:7.1f} {protons:8.1f} {electrons:9.2f} {damage:9.2e}", end="  ")
             print(f"{days} d: {fraction_of_first(one, days):.2%} (paper: {paper})")
     print("the paper, GRBAlpha, 3.45 years, by GRAS/Geant4 in the satellite: 160 rad")
 
@@ -67,9 +66,7 @@ def time_figure(flight, output):
     figure = draw_dose(flight)
     altitude, ionising, _ = figure.axes
     known = np.array([("2021-05-16", 549.5), ("2022-02-07", 531.7), ("2025-02-01", 435.6)], "M8[D], f8")
-    altitude.plot(
-        known["f0"], known["f1"], "ko", ms=4, label="TLEs; between and beyond: interpolated, assumed"
-    )
+    altitude.plot(known["f0"], known["f1"], "ko", ms=4, label="TLEs; else interpolated or assumed")
     altitude.legend(fontsize="small")
     ionising.plot(np.datetime64("2024-09-03"), 160, "k*", ms=9, label="the paper, GRBAlpha (GRAS): 160 rad")
     ionising.legend(fontsize="small")

@@ -79,6 +79,8 @@ def test_inventory_lists_every_file_with_its_hash():
     names = [*root.glob("xcal_jax/orbit/data/*"), *root.glob("data/orbit/*.tle")]
     names += [DATA / "reference/shieldose2.nc", DATA / "reference/orbit_reference_values.json"]
     for path in names:
-        row = next((row for row in listed.splitlines() if f"`{path.relative_to(root)}`" in row), None)
+        row = next(
+            (row for row in listed.splitlines() if row.startswith(f"| `{path.relative_to(root)}`")), None
+        )
         assert row is not None, path.name
         assert hashlib.sha256(path.read_bytes()).hexdigest() in row, path.name

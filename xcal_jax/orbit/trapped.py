@@ -96,8 +96,8 @@ def differential_flux(integral, particle: str) -> np.ndarray:
         last, earlier = integral[..., -1:], integral[..., -6:-5]
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = np.where(last > 0, np.log(earlier / last) / span, 1.0)
-        tail = last * np.exp(-slope * (TAIL - ENERGY_EDGES["proton"][-1]))
-        tail[..., -1] = 0.0
+        beyond = np.exp(-slope * (TAIL - ENERGY_EDGES["proton"][-1]))
+        tail = last * (beyond - beyond[..., -1:]) / (1 - beyond[..., -1:])
         integral = np.concatenate([integral, tail], -1)
     return -np.diff(integral, axis=-1) / np.diff(_spectrum_edges(particle))
 
