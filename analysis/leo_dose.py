@@ -40,7 +40,7 @@ def missions(step):
 
 def fraction_of_first(result, days):
     """Share of the dose that the first ``days`` give."""
-    edges = np.append(0, np.cumsum(result.days.values))
+    edges = np.append(0, result.days.values)
     accumulated = np.append(0, result.tid_accumulated.values)
     return float(np.interp(days, edges, accumulated) / accumulated[-1])
 
@@ -55,7 +55,7 @@ def mission_table(fluences):
             one = dose_behind(fluence, parse_sectors(shield), geometry)
             parts = ("tid", "tid_proton", "tid_electron", "neq")
             total, protons, electrons, damage = (float(one[part].sum()) for part in parts)
-            print(f"{name:10s} {shield:24s} {geometry:8s} {float(one.days.sum()):6.0f}", end=" ")
+            print(f"{name:10s} {shield:24s} {geometry:8s} {float(one.days[-1]):6.0f}", end=" ")
             print(f"{total:7.1f} {protons:8.1f} {electrons:9.2f} {damage:9.2e}", end="  ")
             print(f"{days} d: {fraction_of_first(one, days):.2%} (paper: {paper})")
     print("the paper, GRBAlpha, 3.45 years, by GRAS/Geant4 in the satellite: 160 rad")

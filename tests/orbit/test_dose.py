@@ -29,7 +29,7 @@ def grbalpha() -> xr.Dataset:
 def test_grbalpha_mission_surrounds_the_paper(grbalpha, shield, geometry):
     result = dose_behind(grbalpha, parse_sectors(shield), geometry)
     total = float(result.tid.sum())
-    assert float(result.days.sum()) / 365.25 == pytest.approx(3.45, abs=0.01)
+    assert float(result.length.sum()) / 365.25 == pytest.approx(3.45, abs=0.01)
     assert 110 < total < 280
     first = float(result.tid[0] + 11 * result.tid_per_day[1]) / total
     assert 0.02 < first < 0.026
@@ -48,9 +48,18 @@ def test_parts_add_up(five_days):
     np.testing.assert_allclose(result.tid, result.tid_proton + result.tid_electron)
     np.testing.assert_allclose(result.neq, result.neq_proton + result.neq_electron)
     np.testing.assert_allclose(result.tid_accumulated, np.cumsum(result.tid))
-    np.testing.assert_allclose(result.neq_per_day * result.days, result.neq)
+    np.testing.assert_allclose(result.neq_per_day * result.length, result.neq)
     assert (result.tid_bremsstrahlung <= result.tid_electron).all()
     assert all("long_name" in result[name].attrs for name in result.data_vars)
+
+
+def test_result_is_what_the_dark_count_model_takes(grbalpha):
+    """`xcal_jax.sipm` reads cumulative `fluence` in n_eq/cm2 against `days` since launch."""
+    result = dose_behind(grbalpha, parse_sectors(FLIGHT))
+    assert result.days.dims == result.fluence.dims
+    assert (np.diff(result.days) > 0).all() and (np.diff(result.fluence) > 0).all()
+    assert float(result.days[-1]) == 1261
+    assert float(result.fluence[-1]) == pytest.approx(float(result.neq.sum()))
 
 
 def test_each_month_is_that_month_alone(grbalpha):

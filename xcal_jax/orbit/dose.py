@@ -66,9 +66,10 @@ def dose_behind(
 
     ``shield`` is one shield, or solid-angle fractions with one each (solid sphere). Adds per ``segment``:
     ``tid_proton``, ``tid_electron`` (with ``tid_bremsstrahlung``, its part by photons), ``tid`` in rad(Si);
-    ``neq_proton``, ``neq_electron``, ``neq`` in 1 MeV neutrons/cm2; ``tid`` and ``neq`` also per day and
-    accumulated. Warns where electrons dominate. Raises ValueError for a geometry that is none and a
-    negative ``nuclear_factor``.
+    ``neq_proton``, ``neq_electron``, ``neq`` in 1 MeV neutrons/cm2; ``tid`` and ``neq`` also per day;
+    accumulated: ``tid_accumulated`` and ``fluence``, which `xcal_jax.sipm` reads against ``days``. Warns
+    where electrons dominate. Raises ValueError for a geometry that is none and a negative
+    ``nuclear_factor``.
     """
     sectors = [(1.0, shield)] if isinstance(shield, Shield) else list(shield)
     check_geometry(geometry, sides, sectors)
@@ -78,7 +79,7 @@ def dose_behind(
         jnp.asarray(fluence[name].values)
         for name in ("proton_energy", "proton_fluence", "electron_energy", "electron_fluence")
     ]
-    size, days = fluence.sizes["segment"], fluence.days.values
+    size, days = fluence.sizes["segment"], fluence.length.values
     proton, electron, photons = np.zeros((size, 2)), np.zeros((size, 2)), np.zeros(size)
     for fraction, one in sectors:
         parts = [np.asarray(part, float) for part in _doses(one, *spectra, geometry=geometry, sides=sides)]
@@ -100,7 +101,7 @@ def dose_behind(
         "neq_electron": (electron[:, 1], "1/cm2", f"{displacing} of electrons"),
         "neq": (total[:, 1], "1/cm2", displacing),
         "neq_per_day": (total[:, 1] / days, "1/(cm2 d)", f"{displacing} per day"),
-        "neq_accumulated": (np.cumsum(total[:, 1]), "1/cm2", f"{displacing}, accumulated"),
+        "fluence": (np.cumsum(total[:, 1]), "1/cm2", f"{displacing}, accumulated"),
     }
     result = fluence.assign(
         {
@@ -170,6 +171,6 @@ def report(result: xr.Dataset) -> dict:
         "tid_rad_proton": float(result.tid_proton.sum()),
         "tid_rad_electron": float(result.tid_electron.sum()),
         "neq_cm2": float(result.neq.sum()),
-        "days": float(result.days.sum()),
+        "days": float(result.length.sum()),
         "segments": segments,
     }

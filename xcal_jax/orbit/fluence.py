@@ -63,10 +63,11 @@ def mission_fluence(
     """Fluxes and fluences of trapped protons and electrons on ``orbit``, month by month.
 
     ``start`` and ``end`` default to the span of ``orbit``; ``activity`` is "min", "max" or the date from
-    which solar activity is maximum; ``step`` is in seconds. Per ``segment``: start, end, days, altitude
-    (km), solar; integral flux at the models' energies, 1/(cm2 s); differential flux and fluence at the
-    energies of the fold, 1/(cm2 [s] MeV); the fluxes ``named`` in reports. Raises ValueError for dates that
-    ``orbit`` does not reach and orbits outside the models.
+    which solar activity is maximum; ``step`` is in seconds. Per ``segment``: start, end, length (d), days
+    (d, from the start of the mission to its end), altitude (km), solar; integral flux at the models'
+    energies, 1/(cm2 s); differential flux and fluence at the energies of the fold, 1/(cm2 [s] MeV); the
+    fluxes ``named`` in reports. Raises ValueError for dates that ``orbit`` does not reach and orbits
+    outside the models.
     """
     if not step > 0:
         raise ValueError(f"`step` must be positive, but is {step} s")
@@ -108,7 +109,8 @@ def _dataset(segments: list[Segment], altitude, flux: dict[str, np.ndarray], ste
     days = np.array([segment.days for segment in segments])
     variables: dict = {
         "end": ("segment", np.array([s.end for s in segments]), {"long_name": "end (UTC)"}),
-        "days": ("segment", days, {"units": "d", "long_name": "length"}),
+        "length": ("segment", days, {"units": "d", "long_name": "length"}),
+        "days": ("segment", np.cumsum(days), {"units": "d", "long_name": "days from the start to the end"}),
         "altitude": (
             "segment",
             altitude,

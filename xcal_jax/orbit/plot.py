@@ -14,7 +14,7 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
         times = np.append(mission.start.values, mission.end.values[-1])
         altitude.stairs(mission.altitude.values, times, color=color, label=name, baseline=None)
         for axes, part in ((ionising, "tid"), (displacing, "neq")):
-            total = np.append(0, mission[f"{part}_accumulated"].values)
+            total = np.append(0, np.cumsum(mission[part].values))
             protons = np.append(0, np.cumsum(mission[f"{part}_proton"].values))
             axes.plot(times, total, color=color, label=name)
             axes.plot(times, protons, color=color, ls="--", lw=1, label=f"{name}, protons alone")
