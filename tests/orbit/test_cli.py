@@ -117,6 +117,15 @@ def test_passes_are_listed(grbalpha_tle):
     assert set(found["saa_exits_north"][0]) == {"time", "latitude_deg", "longitude_deg", "protons_cm2"}
 
 
+@pytest.mark.parametrize("package", ["aep8", "sgp4"])
+def test_missing_package_is_one_sentence(package, grbalpha_tle):
+    missing = f"import sys; sys.modules['{package}'] = sys.modules['{package}.api'] = None"
+    done = command("orbit", "passes", "--tle", grbalpha_tle, "--day", "2021-05-20", before=missing)
+    assert done.returncode == 2
+    assert f"need the package {package}: pip install 'xcal-jax[orbit]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 BLOCKED = """
 import socket, sys
 def refuse(*a, **k):

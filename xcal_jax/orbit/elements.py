@@ -42,7 +42,10 @@ class TLE:
 
     def position(self, time) -> np.ndarray:
         """Earth-fixed position (n, 3) km at ``time`` (n,) UTC, by SGP4."""
-        from sgp4.api import SGP4_ERRORS, Satrec
+        try:
+            from sgp4.api import SGP4_ERRORS, Satrec
+        except ImportError as problem:
+            raise ValueError("TLEs need the package sgp4: pip install 'xcal-jax[orbit]'") from problem
 
         error, position, _ = Satrec.twoline2rv(*self.lines).sgp4_array(*julian_date(time))
         radius = np.linalg.norm(position, axis=1)

@@ -28,13 +28,16 @@ def field_epoch(particle: str, solar: str) -> int:
 
 
 def _model(particle, solar):
-    import aep8
-
+    try:
+        import aep8
+    except ImportError as problem:
+        raise ValueError("trapped fluxes need the package aep8: pip install 'xcal-jax[orbit]'") from problem
     return aep8.model(particle[0], solar)
 
 
 def geomagnetic_coordinates(position, particle: str, solar: str) -> tuple[np.ndarray, np.ndarray]:
     """Return L (n,) and B/B0 (n,) at Earth-fixed ``position`` (n, 3) km; NaN where field lines are open."""
+    model = _model(particle, solar)
     from astropy.coordinates import EarthLocation
     from astropy.time import Time
     from astropy.utils import iers
@@ -42,7 +45,7 @@ def geomagnetic_coordinates(position, particle: str, solar: str) -> tuple[np.nda
     with iers.conf.set_temp("auto_download", False):
         anytime = Time(np.zeros(len(position)), format="unix")
         place = EarthLocation.from_geocentric(*np.asarray(position, float).T, unit="km")
-        shell, ratio = _model(particle, solar).geomagnetic_coordinates(place, anytime)
+        shell, ratio = model.geomagnetic_coordinates(place, anytime)
     shell, ratio = np.array(shell, float), np.array(ratio, float)
     open_line = ~(shell > 0) | ~(ratio > 0)
     shell[open_line], ratio[open_line] = np.nan, np.nan
@@ -55,6 +58,7 @@ def integral_flux(shell, ratio, energy, particle: str, solar: str) -> np.ndarray
 
     Zero where the field lines are open and where the models carry nothing.
     """
+    model = _model(particle, solar)
     from astropy import units as u
 
     low, high = ENERGY_EDGES[particle][[0, -1]]
@@ -63,7 +67,6 @@ def integral_flux(shell, ratio, energy, particle: str, solar: str) -> np.ndarray
         raise ValueError(f"`energy` of {particle}s must lie in {low} to {high} MeV, but is {outside[0]} MeV")
     shell, ratio, energy = np.asarray(shell, float), np.asarray(ratio, float), np.asarray(energy, float)
     flux = np.zeros((len(shell), len(energy)))
-    model = _model(particle, solar)
     at = np.flatnonzero(np.isfinite(shell))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "invalid value", RuntimeWarning)
