@@ -53,10 +53,9 @@ def geomagnetic_coordinates(position, particle: str, solar: str) -> tuple[np.nda
 
 
 def integral_flux(shell, ratio, energy, particle: str, solar: str) -> np.ndarray:
-    """Omnidirectional flux above ``energy`` (E,) MeV at ``shell`` = L (n,) and ``ratio`` = B/B0 (n,): (n,
-    E) 1/(cm2 s).
+    """Omnidirectional flux (n, E) above ``energy`` (E,) MeV, 1/(cm2 s).
 
-    Zero where the field lines are open and where the models carry nothing.
+    ``shell`` is L (n,), ``ratio`` B/B0 (n,). Raises ValueError for energies outside the models. Zero where the field lines are open and where the models carry nothing.
     """
     model = _model(particle, solar)
     from astropy import units as u
