@@ -55,7 +55,8 @@ def geomagnetic_coordinates(position, particle: str, solar: str) -> tuple[np.nda
 def integral_flux(shell, ratio, energy, particle: str, solar: str) -> np.ndarray:
     """Omnidirectional flux (n, E) above ``energy`` (E,) MeV, 1/(cm2 s).
 
-    ``shell`` is L (n,), ``ratio`` B/B0 (n,). Raises ValueError for energies outside the models. Zero where the field lines are open and where the models carry nothing.
+    ``shell`` is L (n,), ``ratio`` B/B0 (n,). Raises ValueError for energies outside the models. Zero where
+    the field lines are open and where the models carry nothing.
     """
     model = _model(particle, solar)
     from astropy import units as u
