@@ -11,6 +11,8 @@ COMMANDS = {
     "simulate": "xcal_jax.cli.absorber",
     "show": "xcal_jax.cli.absorber",
     "absorbers": "xcal_jax.cli.absorber",
+    "dose": "xcal_jax.cli.orbit",
+    "orbit": "xcal_jax.cli.orbit",
 }
 
 

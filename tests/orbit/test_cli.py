@@ -1,0 +1,152 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import xarray as xr
+
+FLIGHT = "Al:1mm,Pb:2.5mm"
+NUMBERS = {"tid_rad", "tid_rad_proton", "tid_rad_electron", "neq_cm2", "days", "segments"}
+SEGMENT = {"start", "end", "altitude_km", "tid_rad", "neq_cm2", "flux"}
+FLUX = {"p>10MeV", "p>50MeV", "p>100MeV", "e>1MeV"}
+
+
+def command(*arguments, cwd=None, before=""):
+    code = f"{before}\nimport sys; sys.argv[0] = 'xcal-jax'\nfrom xcal_jax.cli.main import main\nmain()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, cwd=cwd
+    )
+
+
+def test_json_is_the_schema(grbalpha_tle, tmp_path):
+    output = tmp_path / "o.nc"
+    options = ["--start", "2021-05-30", "--end", "2021-06-02", "--plot", "--json", "-o", output]
+    done = command("dose", "--tle", grbalpha_tle, "--shield", FLIGHT, *options)
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads(done.stdout)
+    assert set(numbers) == NUMBERS
+    assert numbers["days"] == 3.0
+    assert numbers["tid_rad"] == pytest.approx(numbers["tid_rad_proton"] + numbers["tid_rad_electron"])
+    assert len(numbers["segments"]) == 2
+    for segment in numbers["segments"]:
+        assert set(segment) == SEGMENT
+        assert set(segment["flux"]) == FLUX
+        assert segment["altitude_km"] == pytest.approx(549.5, abs=0.1)
+    assert [s["start"] for s in numbers["segments"]] == ["2021-05-30T00:00:00", "2021-06-01T00:00:00"]
+    assert numbers["tid_rad"] == pytest.approx(sum(s["tid_rad"] for s in numbers["segments"]))
+    with xr.open_dataset(output) as result:
+        assert float(result.tid.sum()) == pytest.approx(numbers["tid_rad"])
+    assert (tmp_path / "o.png").stat().st_size > 10_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.nc", "o.png"]
+
+
+def test_altitude_table_sphere_and_words(tmp_path):
+    table = tmp_path / "a.csv"
+    table.write_text("date,altitude_km,inclination_deg\n2022-08-31,550,97.5\n2022-09-02,550,97.5\n")
+    options = ["--geometry", "sphere", "-o", tmp_path / "o.nc", "--plot", tmp_path / "p.png"]
+    done = command("dose", "--altitudes", table, "--shield", "Al:1mm", *options)
+    assert done.returncode == 0, done.stderr
+    assert "TID (rad in Si)" in done.stdout
+    assert "warning: electrons dominate behind Al:1mm" in done.stderr
+    assert "month" in done.stderr
+    with xr.open_dataset(tmp_path / "o.nc") as result:
+        assert list(result.solar.values) == ["min", "max"]
+        assert result.attrs["geometry"] == "sphere"
+    assert (tmp_path / "p.png").exists()
+
+
+def test_sectors_and_factor(tmp_path):
+    dates = ["--start", "2021-04-01", "--end", "2021-04-02"]
+    shield = ["--shield", "0.5*Al:5mm; 0.5*Pb:5mm", "--geometry", "sphere", "--nuclear-factor", "1.05"]
+    done = command("dose", "--satellite", "GRBAlpha", *shield, *dates, "-o", tmp_path / "o.nc", "--json")
+    assert done.returncode == 0, done.stderr
+    with xr.open_dataset(tmp_path / "o.nc") as result:
+        assert result.attrs["nuclear_factor"] == 1.05
+
+
+BAD = [
+    (["--tle", "broken.tle"], "line 1 of 'broken.tle' must have the 69 characters"),
+    (["--tle", "missing.tle"], "missing.tle"),
+    (["--tle", "TLE", "--start", "2023-01-01", "--end", "2023-01-02"], "within 45 days of 2023-01-01"),
+    (["--altitudes", "low.csv"], "altitude must lie in 200 to 36000 km"),
+    (["--satellite", "Sputnik"], "`satellite` must be one of GRBAlpha, VZLUSAT-2"),
+    ([], "orbit must come from one of --tle, --altitudes, --satellite, but 0 are given"),
+    (["--tle", "TLE", "--satellite", "GRBAlpha"], "but 2 are given"),
+    (["--satellite", "GRBAlpha", "--shield", "Kryptonite:1mm"], "but is 'Kryptonite'"),
+    (["--satellite", "GRBAlpha", "--shield", "Al:-1mm"], "must not be negative, but layer 1 (Al) has -1 mm"),
+    (["--satellite", "GRBAlpha", "--start", "today-ish"], "`start` must be a date"),
+    (["--satellite", "GRBAlpha", "--step", "-5"], "`step` must be positive"),
+]
+
+
+@pytest.mark.parametrize(("options", "sentence"), BAD)
+def test_bad_input_is_one_sentence_and_no_file(options, sentence, grbalpha_tle, tmp_path):
+    (tmp_path / "broken.tle").write_text(
+        "1 47959U 21022AD  21136.80882950  .00001202  00000-0  87027-4 0\n2 47959\n"
+    )
+    (tmp_path / "low.csv").write_text(
+        "date,altitude_km,inclination_deg\n2021-01-01,120,97\n2021-02-01,110,97\n"
+    )
+    options = [str(grbalpha_tle) if option == "TLE" else option for option in options]
+    shield = [] if "--shield" in options else ["--shield", FLIGHT]
+    done = command("dose", *options, *shield, "-o", "o.nc", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert sentence in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.tle", "low.csv"]
+
+
+def test_output_folder_is_asked_for_before_the_work(tmp_path):
+    output = tmp_path / "nowhere/o.nc"
+    done = command("dose", "--satellite", "GRBAlpha", "--shield", FLIGHT, "-o", output)
+    assert done.returncode == 2
+    assert "output folder must exist" in done.stderr
+    assert "month" not in done.stderr
+
+
+def test_passes_are_listed(grbalpha_tle):
+    done = command("orbit", "passes", "--tle", grbalpha_tle, "--day", "2021-05-20", "--drift", "0.3")
+    assert done.returncode == 0, done.stderr
+    assert "quiet windows" in done.stdout
+    assert "going north" in done.stdout
+    as_json = command("orbit", "passes", "--tle", grbalpha_tle, "--day", "2021-05-20", "--json")
+    found = json.loads(as_json.stdout)
+    assert set(found) == {"quiet", "saa_exits_north", "caveat"}
+    assert "1960s" in found["caveat"]
+    assert set(found["saa_exits_north"][0]) == {"time", "latitude_deg", "longitude_deg", "protons_cm2"}
+
+
+@pytest.mark.parametrize("package", ["aep8", "sgp4"])
+def test_missing_package_is_one_sentence(package, grbalpha_tle):
+    missing = f"import sys; sys.modules['{package}'] = sys.modules['{package}.api'] = None"
+    done = command("orbit", "passes", "--tle", grbalpha_tle, "--day", "2021-05-20", before=missing)
+    assert done.returncode == 2
+    assert f"need the package {package}: pip install 'xcal-jax[orbit]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+BLOCKED = """
+import socket, sys
+def refuse(*a, **k):
+    print("network asked for", file=sys.stderr, flush=True)
+    raise OSError("no network")
+class Refused(socket.socket):
+    __init__ = refuse
+socket.socket, socket.create_connection, socket.getaddrinfo = Refused, refuse, refuse
+from astropy.time import Time
+from astropy.utils import iers
+iers.LeapSeconds._today = classmethod(lambda cls: Time("2090-01-01", scale="tai"))
+"""
+
+
+def test_no_network(grbalpha_tle, tmp_path):
+    """Sockets refuse, and the tables of leap seconds have run out: nothing asks for new ones."""
+    days = ["--start", "2021-05-17", "--end", "2021-05-18"]
+    options = ["--shield", FLIGHT, *days, "-o", tmp_path / "o.nc", "--plot", "--json"]
+    done = command("dose", "--tle", grbalpha_tle, *options, before=BLOCKED)
+    assert done.returncode == 0, done.stderr
+    assert "network asked for" not in done.stderr
+    done = command("orbit", "passes", "--tle", grbalpha_tle, "--day", "2021-05-20", before=BLOCKED)
+    assert done.returncode == 0, done.stderr
+    assert "network asked for" not in done.stderr

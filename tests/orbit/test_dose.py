@@ -1,0 +1,129 @@
+import warnings
+
+import numpy as np
+import pytest
+import xarray as xr
+from conftest import circular
+
+from xcal_jax.orbit import (
+    dose_behind,
+    mission_dose,
+    mission_fluence,
+    parse_sectors,
+    report,
+    shipped_altitudes,
+)
+
+FLIGHT = "Al:1mm,Pb:2.5mm"
+
+
+@pytest.fixture(scope="module")
+def grbalpha() -> xr.Dataset:
+    """GRBAlpha's 3.45 years, every tenth minute."""
+    return mission_fluence(shipped_altitudes("GRBAlpha"), step=600.0)
+
+
+@pytest.mark.parametrize(
+    ("shield", "geometry"), [(FLIGHT, "slab"), (FLIGHT + ",CsI:5mm", "slab"), (FLIGHT, "sphere")]
+)
+def test_grbalpha_mission_surrounds_the_paper(grbalpha, shield, geometry):
+    result = dose_behind(grbalpha, parse_sectors(shield), geometry)
+    total = float(result.tid.sum())
+    assert float(result.length.sum()) / 365.25 == pytest.approx(3.45, abs=0.01)
+    assert 110 < total < 280
+    first = float(result.tid[0] + 11 * result.tid_per_day[1]) / total
+    assert 0.02 < first < 0.026
+    assert 1.4e9 < float(result.neq.sum()) < 3.5e9
+
+
+def test_the_papers_160_rad_lies_between_the_geometries(grbalpha):
+    least = dose_behind(grbalpha, parse_sectors(FLIGHT + ",CsI:5mm"), "slab")
+    most = dose_behind(grbalpha, parse_sectors(FLIGHT), "sphere")
+    assert float(least.tid.sum()) < 160 < float(most.tid.sum())
+
+
+def test_parts_add_up(five_days):
+    fluence = five_days(550, "min")
+    result = dose_behind(fluence, parse_sectors(FLIGHT))
+    np.testing.assert_allclose(result.tid, result.tid_proton + result.tid_electron)
+    np.testing.assert_allclose(result.neq, result.neq_proton + result.neq_electron)
+    np.testing.assert_allclose(result.tid_accumulated, np.cumsum(result.tid))
+    np.testing.assert_allclose(result.neq_per_day * result.length, result.neq)
+    assert (result.tid_bremsstrahlung <= result.tid_electron).all()
+    assert all("long_name" in result[name].attrs for name in result.data_vars)
+
+
+def test_result_is_what_the_dark_count_model_takes(grbalpha):
+    """`xcal_jax.sipm` reads cumulative `fluence` in n_eq/cm2 against `days` since launch."""
+    result = dose_behind(grbalpha, parse_sectors(FLIGHT))
+    assert result.days.dims == result.fluence.dims
+    assert (np.diff(result.days) > 0).all() and (np.diff(result.fluence) > 0).all()
+    assert float(result.days[-1]) == 1261
+    assert float(result.fluence[-1]) == pytest.approx(float(result.neq.sum()))
+
+
+def test_each_month_is_that_month_alone(grbalpha):
+    result = dose_behind(grbalpha, parse_sectors(FLIGHT))
+    alone = dose_behind(grbalpha.isel(segment=[7]), parse_sectors(FLIGHT))
+    assert float(alone.tid[0]) == pytest.approx(float(result.tid[7]), rel=1e-6)
+
+
+def test_nuclear_factor_multiplies_the_protons(five_days):
+    plain, raised = (
+        dose_behind(five_days(550, "min"), parse_sectors(FLIGHT), nuclear_factor=f) for f in (1.0, 1.055)
+    )
+    np.testing.assert_allclose(raised.tid_proton, 1.055 * plain.tid_proton)
+    np.testing.assert_allclose(raised.tid_electron, plain.tid_electron)
+    assert raised.attrs["nuclear_factor"] == 1.055
+
+
+def test_sectors_mix_spheres(five_days):
+    fluence = five_days(550, "min")
+    thin, thick = (dose_behind(fluence, parse_sectors(f"Al:{t}mm"), "sphere").tid for t in (6, 20))
+    mixed = dose_behind(fluence, parse_sectors("0.25*Al:6mm; 0.75*Al:20mm"), "sphere")
+    np.testing.assert_allclose(mixed.tid, 0.25 * thin + 0.75 * thick, rtol=1e-6)
+    assert mixed.attrs["shield"] == "0.25*Al:6mm; 0.75*Al:20mm"
+
+
+def test_electrons_that_dominate_are_loud(five_days):
+    with pytest.warns(UserWarning, match=r"electrons dominate behind Al:1mm: .* rad"):
+        result = dose_behind(five_days(550, "min"), parse_sectors("Al:1mm"), "sphere")
+    assert "electrons dominate" in result.attrs["warning"]
+    assert float(result.tid_electron.sum() / result.tid_proton.sum()) == pytest.approx(12, rel=0.1)
+
+
+def test_protons_that_dominate_are_quiet(five_days):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        result = dose_behind(five_days(550, "min"), parse_sectors(FLIGHT))
+    assert "warning" not in result.attrs
+
+
+def test_higher_is_more_by_our_47_per_cent(five_days):
+    high, low = (dose_behind(five_days(h, "min"), parse_sectors(FLIGHT)).tid_proton.sum() for h in (550, 500))
+    assert float(high / low) == pytest.approx(1.47, abs=0.03)
+
+
+def test_result_survives_netcdf(five_days, tmp_path):
+    result = dose_behind(five_days(550, "min"), parse_sectors(FLIGHT))
+    result.to_netcdf(tmp_path / "d.nc")
+    with xr.open_dataset(tmp_path / "d.nc") as back:
+        assert report(back.load()) == report(result)
+        assert back.attrs["shield"] == FLIGHT
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"geometry": "cube"}, "`geometry` must be slab or sphere, but is 'cube'"),
+        ({"sides": 3}, "`sides` of a slab must be 1 or 2, but is 3"),
+        ({"shield": "0.5*Al:1mm; 0.5*Al:2mm"}, "`geometry` of a shield in 2 sectors must be sphere"),
+        ({"step": 0.0}, "`step` must be positive, but is 0.0 s"),
+        ({"nuclear_factor": -1.0}, "`nuclear_factor` must not be negative"),
+        ({"end": "2020-01-01"}, "`end` must be after `start`"),
+        ({"start": "2020-01-01"}, "`altitudes` must cover"),
+    ],
+)
+def test_bad_input_is_one_sentence(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        mission_dose(circular(550.0, 1), **({"shield": FLIGHT, "step": 3600.0} | options))

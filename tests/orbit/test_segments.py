@@ -1,0 +1,38 @@
+import pytest
+
+from xcal_jax.orbit.segments import monthly_segments
+
+
+def test_months_are_cut_at_their_first_and_at_the_switch():
+    segments = monthly_segments("2022-07-10", "2022-10-02", "2022-09-15")
+    assert [(str(s), s.solar) for s in segments] == [
+        ("2022-07-10 to 2022-08-01", "min"),
+        ("2022-08-01 to 2022-09-01", "min"),
+        ("2022-09-01 to 2022-09-15", "min"),
+        ("2022-09-15 to 2022-10-01", "max"),
+        ("2022-10-01 to 2022-10-02", "max"),
+    ]
+    assert sum(s.days for s in segments) == 84
+
+
+def test_paper_switches_in_september_2022():
+    assert [s.solar for s in monthly_segments("2022-08-20", "2022-09-10")] == ["min", "max"]
+
+
+@pytest.mark.parametrize("activity", ["min", "max"])
+def test_one_activity_throughout(activity):
+    assert {s.solar for s in monthly_segments("2022-08-20", "2022-10-10", activity)} == {activity}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "activity", "sentence"),
+    [
+        ("2022-08-20", "2022-08-20", "min", "`end` must be after `start`"),
+        ("yesterday", "2022-08-20", "min", "`start` must be a date like 2022-09-01, but is 'yesterday'"),
+        ("2022-08-20", "2022-08-32", "min", "`end` must be a date"),
+        ("2022-08-20", "2022-08-30", "medium", "`activity` must be a date"),
+    ],
+)
+def test_bad_dates_are_one_sentence(start, end, activity, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        monthly_segments(start, end, activity)

@@ -1,0 +1,36 @@
+"""Orbits and dose: elements -> positions -> trapped flux -> fluence -> shield -> dose and displacement
+damage.
+"""
+
+from xcal_jax.orbit.dose import dose_behind, mission_dose, report
+from xcal_jax.orbit.elements import (
+    SATELLITES,
+    Altitudes,
+    Elements,
+    read_altitudes,
+    read_tle,
+    shipped_altitudes,
+)
+from xcal_jax.orbit.fluence import mission_fluence
+from xcal_jax.orbit.passes import list_passes
+from xcal_jax.orbit.segments import Segment, monthly_segments
+from xcal_jax.orbit.shielding import Shield, dose, parse_sectors
+
+__all__ = [
+    "SATELLITES",
+    "Altitudes",
+    "Elements",
+    "Segment",
+    "Shield",
+    "dose",
+    "dose_behind",
+    "list_passes",
+    "mission_dose",
+    "mission_fluence",
+    "monthly_segments",
+    "parse_sectors",
+    "read_altitudes",
+    "read_tle",
+    "report",
+    "shipped_altitudes",
+]

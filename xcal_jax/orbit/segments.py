@@ -1,0 +1,61 @@
+"""The months of a mission: each flies on one set of elements under one solar activity, as in the paper."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+SWITCH = "2022-09-01"
+DAY = np.timedelta64(86400, "s")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a mission with one set of elements and one solar activity, "min" or "max"."""
+
+    start: np.datetime64
+    end: np.datetime64
+    solar: str
+
+    @property
+    def days(self) -> float:
+        """Its length."""
+        return float((self.end - self.start) / DAY)
+
+    @property
+    def middle(self) -> np.datetime64:
+        """The time in its middle."""
+        return self.start + (self.end - self.start) // 2
+
+    def __str__(self) -> str:
+        """Its dates."""
+        return f"{str(self.start)[:10]} to {str(self.end)[:10]}"
+
+
+def parse_date(text: str | np.datetime64, name: str) -> np.datetime64:
+    """Return a UTC date or time as datetime64[s]; raises ValueError, naming ``name``, for anything else."""
+    try:
+        date = np.datetime64(str(text).removesuffix("Z"), "s")
+    except ValueError as problem:
+        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {text!r}") from problem
+    if np.isnat(date):
+        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {text!r}")
+    return date
+
+
+def monthly_segments(start, end, activity: str = SWITCH) -> list[Segment]:
+    """Cut ``start`` to ``end`` at the first of every month and where solar activity changes.
+
+    ``activity``: "min", "max", or the date from which it is maximum (2022-09-01 in the paper). Raises
+    ValueError when ``end`` is not after ``start``.
+    """
+    start, end = parse_date(start, "start"), parse_date(end, "end")
+    if not end > start:
+        raise ValueError(f"`end` must be after `start`, but {end} is not after {start}")
+    months = np.arange(start.astype("M8[M]") + 1, end.astype("M8[M]") + 1).astype("M8[s]")
+    switch = {"min": end, "max": start}.get(activity)
+    if switch is None:
+        switch = parse_date(activity, "activity")
+    cuts = np.unique(np.concatenate([[start], months, [switch], [end]]).astype("M8[s]"))
+    cuts = cuts[(cuts >= start) & (cuts <= end)]
+    return [Segment(a, b, "max" if a >= switch else "min") for a, b in pairwise(cuts)]

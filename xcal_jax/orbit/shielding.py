@@ -1,0 +1,189 @@
+"""From the flux outside to dose and displacement damage in silicon behind a shield, in JAX.
+
+Continuous slowing down along straight lines. The fold runs over the energy E of a particle where it
+*arrives*: through a layer of t g/cm2 it came in with R^-1(R(E) + t), and the spectrum is conserved, j(E) =
+j0(E0) S(E0) / S(E). So ranges are only ever added, nothing cancels, float32 is enough (tests/orbit compares
+it with float64), and everything is differentiable in the thickness. Straggling and nuclear reactions are
+left out. Electrons scatter: their R is the extrapolated range (Tabata, Ito and Okabe 1972), which brings
+their dose to 0.88-0.92 of SHIELDOSE-2 behind 0.5 to 5 mm of Al (their photons:
+``xcal_jax.orbit.bremsstrahlung``).
+"""
+
+from dataclasses import dataclass, field, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from xcal_jax.orbit.matter import damage_function, materials, matter
+from xcal_jax.units import parse_quantity
+
+RAD = 1.602176634e-8  # rad in 1 MeV/g
+COSINES, WEIGHTS = np.polynomial.legendre.leggauss(32)
+COSINES, WEIGHTS = (COSINES + 1) / 2, WEIGHTS / 2
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Shield:
+    """Layers between space and the silicon, outermost first.
+
+    thickness: (L,) mm. density: (L,) g/cm3. materials: L names (static).
+    """
+
+    thickness: jax.Array
+    density: jax.Array
+    materials: tuple[str, ...] = field(metadata={"static": True})
+
+    @classmethod
+    def build(cls, text: str) -> "Shield":
+        """Return the shield that ``"Al:1mm,Pb:2.5mm"`` describes, outermost layer first; ``""`` is none.
+
+        Raises ValueError for an unknown material or a thickness that is negative or no length.
+        """
+        names, thickness = [], []
+        for number, part in enumerate(filter(None, text.replace(" ", "").split(",")), 1):
+            name, separator, size = part.partition(":")
+            if not separator:
+                raise ValueError(f"`shield` layer {number} must read material:thickness, but is {part!r}")
+            if name not in materials():
+                raise ValueError(
+                    f"`shield` layer {number} must be one of {', '.join(materials())}, but is {name!r}"
+                )
+            millimetres = parse_quantity(size, "mm", f"shield layer {number} ({name})")
+            if millimetres < 0:
+                raise ValueError(
+                    f"`shield` thickness must not be negative, but layer {number} ({name}) has "
+                    f"{millimetres:g} mm"
+                )
+            names.append(name)
+            thickness.append(millimetres)
+        density = [float(matter().density.sel(material=name)) for name in names]
+        return cls(jnp.asarray(thickness, float), jnp.asarray(density, float), tuple(names))
+
+    def with_thickness(self, thickness) -> "Shield":
+        """The same layers, (L,) mm thick."""
+        return replace(self, thickness=jnp.asarray(thickness))
+
+    @property
+    def areal(self) -> jax.Array:
+        """(L,) g/cm2."""
+        return self.thickness * self.density / 10
+
+    def __str__(self) -> str:
+        """As ``build`` reads it."""
+        return ",".join(
+            f"{name}:{float(t):g}mm" for name, t in zip(self.materials, self.thickness, strict=True)
+        )
+
+
+def slowing(particle: str, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logarithms of energy MeV, range g/cm2 and energy loss a depth MeV cm2/g in a material, (E,) each.
+
+    Protons: CSDA range and stopping power. Electrons: extrapolated range R and 1 / (dR/dE).
+    """
+    row = matter().sel(material=name)
+    energy = np.log(row[f"{particle}_energy"].values)
+    if particle == "proton":
+        return energy, np.log(row.proton_range.values), np.log(row.proton_stopping.values)
+    depth = np.log(row.electron_depth.values)
+    return energy, depth, energy - depth - np.log(np.gradient(depth, energy))
+
+
+def incident(particle: str, shield: Shield, areal: jax.Array, log_energy: jax.Array):
+    """Trace particles of ``log_energy`` (E,) back out through ``areal`` (L,) g/cm2.
+
+    Returns the logarithms of the energy outside (E,) and of the spectrum's Jacobian dE0/dE (E,).
+    """
+    log_jacobian = jnp.zeros_like(log_energy)
+    for name, depth in zip(shield.materials[::-1], areal[::-1], strict=True):
+        energies, ranges, stopping = (jnp.asarray(v, log_energy.dtype) for v in slowing(particle, name))
+        left = jnp.exp(jnp.interp(log_energy, energies, ranges))
+        outside = jnp.interp(jnp.log(left + depth), ranges, energies)
+        log_jacobian += jnp.interp(outside, energies, stopping) - jnp.interp(log_energy, energies, stopping)
+        log_energy = outside
+    return log_energy, log_jacobian
+
+
+def spectrum_at(log_energy, log_grid, log_spectrum):
+    """The incident spectrum, log-log between its points (E,), none outside them."""
+    inside = (log_energy >= log_grid[0]) & (log_energy <= log_grid[-1])
+    return jnp.where(inside, jnp.exp(jnp.interp(log_energy, log_grid, log_spectrum)), 0.0)
+
+
+def arriving_grid(particle: str) -> np.ndarray:
+    """Logarithms of the energies (A,) over which the fold runs, MeV."""
+    low, high, size = (1e-3, 800.0, 440) if particle == "proton" else (1e-2, 8.0, 240)
+    return np.linspace(np.log(low), np.log(high), size)
+
+
+def _responses(particle: str) -> np.ndarray:
+    """rad cm2 and 1 MeV neutrons per arriving particle, times the trapezoids' dE, (2, A)."""
+    grid = arriving_grid(particle)
+    energy = np.exp(grid)
+    steps = energy * (grid[1] - grid[0])
+    steps[[0, -1]] /= 2
+    silicon = matter().sel(material="Si")
+    stopping = silicon["proton_stopping" if particle == "proton" else "electron_collision"].values
+    ionising = np.exp(
+        np.interp(np.log(energy), np.log(silicon[f"{particle}_energy"].values), np.log(stopping))
+    )
+    energies, damage = damage_function(particle)
+    displacing = np.exp(np.interp(np.log(energy), np.log(energies), np.log(damage)))
+    displacing[(energy < energies[0]) | (energy > energies[-1])] = 0.0
+    return np.stack([RAD * ionising, displacing]) * steps
+
+
+def path_dose(particle: str, shield: Shield, areal: jax.Array, energy: jax.Array, fluence: jax.Array):
+    """Dose behind one straight path of ``areal`` (L,) g/cm2: (2,) rad and 1 MeV neutrons/cm2.
+
+    ``energy`` (E,) MeV, ``fluence`` (E,) omnidirectional, 1/(cm2 MeV).
+    """
+    arriving = jnp.asarray(arriving_grid(particle), fluence.dtype)
+    outside, log_jacobian = incident(particle, shield, areal, arriving)
+    tiny = jnp.finfo(fluence.dtype).tiny
+    spectrum = spectrum_at(outside, jnp.log(energy), jnp.log(jnp.maximum(fluence, tiny)))
+    return jnp.asarray(_responses(particle), fluence.dtype) @ (spectrum * jnp.exp(log_jacobian))
+
+
+def over_directions(of_path, shield: Shield, geometry: str, sides: int = 2):
+    """Average ``of_path(areal)`` over directions.
+
+    "sphere": silicon at the centre of a solid sphere, every path is radial. "slab": an infinite plate, one
+    path a direction cosine; ``sides`` = 1 shuts the other half of the sky, 2 has the same plate on both
+    sides.
+    """
+    if geometry == "sphere":
+        return of_path(shield.areal)
+    cosines = jnp.asarray(COSINES, shield.areal.dtype)
+    of_cosine = jax.vmap(lambda cosine: of_path(shield.areal / cosine))(cosines)
+    return sides / 2 * jnp.tensordot(jnp.asarray(WEIGHTS, shield.areal.dtype), of_cosine, 1)
+
+
+def dose(particle: str, shield: Shield, energy, fluence, geometry: str = "slab", sides: int = 2) -> jax.Array:
+    """Ionising dose and displacement damage in silicon behind ``shield``: (2,) rad and 1 MeV neutrons/cm2.
+
+    ``particle`` "proton" or "electron"; ``energy`` (E,) MeV; ``fluence`` (E,) omnidirectional, 1/(cm2 MeV).
+    Differentiable in ``shield.thickness`` and ``fluence``.
+    """
+    energy, fluence = jnp.asarray(energy), jnp.asarray(fluence)
+    return over_directions(
+        lambda areal: path_dose(particle, shield, areal, energy, fluence), shield, geometry, sides
+    )
+
+
+def parse_sectors(text: str) -> list[tuple[float, Shield]]:
+    """Return solid-angle fractions and shields of ``"0.3*Al:1mm; 0.7*Al:1mm,Pb:2.5mm"``; one shield has
+    fraction 1.
+
+    Raises ValueError when fractions are no numbers in 0..1 or do not add up to 1, or as ``Shield.build``
+    does.
+    """
+    parts = [part.partition("*") if "*" in part else ("1", "*", part) for part in text.split(";")]
+    sectors = [
+        (parse_quantity(fraction, "", "shield fraction"), Shield.build(one)) for fraction, _, one in parts
+    ]
+    total = sum(fraction for fraction, _ in sectors)
+    if min(fraction for fraction, _ in sectors) < 0 or abs(total - 1) > 1e-6:
+        raise ValueError(f"`shield` fractions must be positive and add up to 1, but add up to {total:g}")
+    return sectors
