@@ -96,13 +96,10 @@ def altitude_table(step, output):
     print("\n550 against 500 km    AP-8 minimum  AP-8 maximum   the paper (AP-8 minimum)")
     for name in ("p>10MeV", "p>50MeV", "p>100MeV"):
         ratios = [
-            float(rates[a][at[550]].named_flux.sel(named=name) / rates[a][at[500]].named_flux.sel(named=name))
-            - 1
+            float(rates[a][at[550]].named_flux.sel(named=name) / rates[a][at[500]].named_flux.sel(named=name)) - 1
             for a in rates
         ]
-        print(
-            f"{name:20s} {ratios[0]:13.0%} {ratios[1]:13.0%} {'about 60 %' if name == 'p>10MeV' else '':>14s}"
-        )
+        print(f"{name:20s} {ratios[0]:13.0%} {ratios[1]:13.0%} {'about 60 %' if name == 'p>10MeV' else '':>14s}")
     ratios = [float(rates[a][at[550]].tid_per_day / rates[a][at[500]].tid_per_day) - 1 for a in rates]
     print(f"{'dose':20s} {ratios[0]:13.0%} {ratios[1]:13.0%}")
 
@@ -132,9 +129,7 @@ def thickness_scan(fluence, output):
 
     def of_lead(thickness, part):
         shield = Shield.build(FLIGHT)
-        return dose("proton", shield.with_thickness(shield.thickness.at[1].set(thickness)), energy, protons)[
-            part
-        ]
+        return dose("proton", shield.with_thickness(shield.thickness.at[1].set(thickness)), energy, protons)[part]
 
     scan = jax.jit(jax.vmap(jax.value_and_grad(of_lead), in_axes=(0, None)), static_argnums=1)
     figure = Figure(figsize=(6.5, 6.5), layout="constrained")

@@ -96,9 +96,7 @@ def photon_absorption(numbers, fractions):
 def extrapolated_range(energy, numbers, fractions):
     """Range (E,) g/cm2 of electrons of ``energy`` (E,) MeV: Tabata, Ito and Okabe 1972, 0.3 keV to 30 MeV."""
     z = sum(w * n for n, w in zip(numbers, fractions, strict=True))
-    a = z / sum(
-        w * n / MaterialFactory.get_element_mass(int(n)) for n, w in zip(numbers, fractions, strict=True)
-    )
+    a = z / sum(w * n / MaterialFactory.get_element_mass(int(n)) for n, w in zip(numbers, fractions, strict=True))
     tau = energy / ELECTRON_REST_ENERGY
     a1, a2, a3 = 0.2335 * a / z**1.209, 1.78e-4 * z, 0.9891 - 3.01e-4 * z
     a4, a5 = 1.468 - 1.180e-2 * z, 1.232 / z**0.109
@@ -148,17 +146,11 @@ def main():
                 {"units": "g/cm3", "long_name": "density"},
             ),
             "proton_range": variable("proton_energy", "pr", "g/cm2", "proton CSDA range"),
-            "proton_stopping": variable(
-                "proton_energy", "ps", "MeV cm2/g", "proton electronic stopping power"
-            ),
+            "proton_stopping": variable("proton_energy", "ps", "MeV cm2/g", "proton electronic stopping power"),
             "electron_range": variable("electron_energy", "er", "g/cm2", "electron CSDA range"),
             "electron_depth": variable("electron_energy", "ex", "g/cm2", "electron extrapolated range"),
-            "electron_collision": variable(
-                "electron_energy", "ec", "MeV cm2/g", "electron collision stopping power"
-            ),
-            "electron_radiative": variable(
-                "electron_energy", "eb", "MeV cm2/g", "electron radiative stopping power"
-            ),
+            "electron_collision": variable("electron_energy", "ec", "MeV cm2/g", "electron collision stopping power"),
+            "electron_radiative": variable("electron_energy", "eb", "MeV cm2/g", "electron radiative stopping power"),
             "photon_absorption": variable("photon_energy", "ph", "cm2/g", "photon mass energy absorption"),
         },
         {

@@ -37,11 +37,7 @@ def main():
     for name, key in parts.items():
         dose = np.array(model.results[f"dose_{key}"])
         for geometry, value in (("slab", dose[:, 0]), ("sphere", 2 * dose[:, 2])):
-            long = (
-                f"{name} dose in Si behind Al, {geometry}, one side"
-                if geometry == "slab"
-                else f"{name} dose in Si"
-            )
+            long = f"{name} dose in Si behind Al, {geometry}, one side" if geometry == "slab" else f"{name} dose in Si"
             table[f"{name}_{geometry}"] = ("depth", value, {"units": "rad/d", "long_name": long})
     table = table.assign_coords(depth=("depth", DEPTHS, {"units": "mm", "long_name": "thickness of Al"}))
     table.attrs = {

@@ -40,9 +40,7 @@ def test_thick_target_lies_between_no_absorption_and_all_of_it():
         for row in (silicon, beryllium)
     )
     free = RAD * np.trapezoid(triangle * in_silicon, photon)
-    absorbed = RAD * np.trapezoid(
-        triangle * in_silicon * np.exp(-in_beryllium * float(shield.areal[0])), photon
-    )
+    absorbed = RAD * np.trapezoid(triangle * in_silicon * np.exp(-in_beryllium * float(shield.areal[0])), photon)
     assert absorbed < dose < 1.04 * free  # the grids of energies are good to 4 %
     assert absorbed > 0.5 * free
 

@@ -13,9 +13,7 @@ FLUX = {"p>10MeV", "p>50MeV", "p>100MeV", "e>1MeV"}
 
 def command(*arguments, cwd=None, before=""):
     code = f"{before}\nimport sys; sys.argv[0] = 'xcal-jax'\nfrom xcal_jax.cli.main import main\nmain()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, cwd=cwd
-    )
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
 
 
 def test_json_is_the_schema(grbalpha_tle, tmp_path):
@@ -81,12 +79,8 @@ BAD = [
 
 @pytest.mark.parametrize(("options", "sentence"), BAD)
 def test_bad_input_is_one_sentence_and_no_file(options, sentence, grbalpha_tle, tmp_path):
-    (tmp_path / "broken.tle").write_text(
-        "1 47959U 21022AD  21136.80882950  .00001202  00000-0  87027-4 0\n2 47959\n"
-    )
-    (tmp_path / "low.csv").write_text(
-        "date,altitude_km,inclination_deg\n2021-01-01,120,97\n2021-02-01,110,97\n"
-    )
+    (tmp_path / "broken.tle").write_text("1 47959U 21022AD  21136.80882950  .00001202  00000-0  87027-4 0\n2 47959\n")
+    (tmp_path / "low.csv").write_text("date,altitude_km,inclination_deg\n2021-01-01,120,97\n2021-02-01,110,97\n")
     options = [str(grbalpha_tle) if option == "TLE" else option for option in options]
     shield = [] if "--shield" in options else ["--shield", FLIGHT]
     done = command("dose", *options, *shield, "-o", "o.nc", cwd=tmp_path)

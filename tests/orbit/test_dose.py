@@ -23,9 +23,7 @@ def grbalpha() -> xr.Dataset:
     return mission_fluence(shipped_altitudes("GRBAlpha"), step=600.0)
 
 
-@pytest.mark.parametrize(
-    ("shield", "geometry"), [(FLIGHT, "slab"), (FLIGHT + ",CsI:5mm", "slab"), (FLIGHT, "sphere")]
-)
+@pytest.mark.parametrize(("shield", "geometry"), [(FLIGHT, "slab"), (FLIGHT + ",CsI:5mm", "slab"), (FLIGHT, "sphere")])
 def test_grbalpha_mission_surrounds_the_paper(grbalpha, shield, geometry):
     result = dose_behind(grbalpha, parse_sectors(shield), geometry)
     total = float(result.tid.sum())
@@ -69,9 +67,7 @@ def test_each_month_is_that_month_alone(grbalpha):
 
 
 def test_nuclear_factor_multiplies_the_protons(five_days):
-    plain, raised = (
-        dose_behind(five_days(550, "min"), parse_sectors(FLIGHT), nuclear_factor=f) for f in (1.0, 1.055)
-    )
+    plain, raised = (dose_behind(five_days(550, "min"), parse_sectors(FLIGHT), nuclear_factor=f) for f in (1.0, 1.055))
     np.testing.assert_allclose(raised.tid_proton, 1.055 * plain.tid_proton)
     np.testing.assert_allclose(raised.tid_electron, plain.tid_electron)
     assert raised.attrs["nuclear_factor"] == 1.055

@@ -64,13 +64,9 @@ def test_malformed_tle_is_one_sentence(tmp_path, lines, sentence):
 def test_epoch_far_from_the_dates(vzlusat_tle):
     elements = read_tle(vzlusat_tle)
     (segment,) = monthly_segments("2023-05-01", "2023-05-10")
-    with pytest.raises(
-        ValueError, match=r"within 45 days of 2023-05-01 to 2023-05-10, .* 2022-02-07, is 457 days"
-    ):
+    with pytest.raises(ValueError, match=r"within 45 days of 2023-05-01 to 2023-05-10, .* 2022-02-07, is 457 days"):
         elements.at(segment)
-    assert elements.at(*monthly_segments("2022-02-10", "2022-02-20")).altitude == pytest.approx(
-        531.7, abs=0.1
-    )
+    assert elements.at(*monthly_segments("2022-02-10", "2022-02-20")).altitude == pytest.approx(531.7, abs=0.1)
 
 
 def test_orbit_that_decays_is_one_sentence(vzlusat_tle):

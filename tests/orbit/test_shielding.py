@@ -76,9 +76,7 @@ def test_no_shield_folds_the_spectrum_itself():
     from xcal_jax.orbit.matter import matter
 
     silicon = matter().sel(material="Si")
-    stopping = np.exp(
-        np.interp(np.log(energy), np.log(silicon.proton_energy), np.log(silicon.proton_stopping))
-    )
+    stopping = np.exp(np.interp(np.log(energy), np.log(silicon.proton_energy), np.log(silicon.proton_stopping)))
     assert rad == pytest.approx(RAD * np.trapezoid(fluence * stopping, energy), rel=1e-3)
 
 
@@ -123,9 +121,7 @@ def test_derivative_in_thickness_is_the_finite_difference(shieldose2, geometry, 
         assert gradient.dtype == jnp.float64
         for layer in range(2):
             step = jnp.zeros(2).at[layer].set(1e-6)
-            difference = (
-                of_thickness(shield.thickness + step) - of_thickness(shield.thickness - step)
-            ) / 2e-6
+            difference = (of_thickness(shield.thickness + step) - of_thickness(shield.thickness - step)) / 2e-6
             assert float(gradient[layer]) == pytest.approx(float(difference), rel=1e-4)
             assert gradient[layer] < 0
 

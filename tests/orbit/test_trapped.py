@@ -42,9 +42,7 @@ def test_flux_is_that_of_spacepy_point_by_point(particle, solar):
     compared = 0
     for i in inside[::2]:
         for column, value in enumerate(energy):
-            theirs = irbem.get_AEP8(
-                value, [ratio[i], shell[i]], model=solar, fluxtype="INT", particles=particle[0]
-            )
+            theirs = irbem.get_AEP8(value, [ratio[i], shell[i]], model=solar, fluxtype="INT", particles=particle[0])
             if np.isnan(theirs):  # spacepy says so for none, and for electrons below L = 1.2
                 assert ours[i, column] == 0 or (particle == "electron" and shell[i] < 1.2)
             else:
@@ -56,9 +54,7 @@ def test_flux_is_that_of_spacepy_point_by_point(particle, solar):
 @pytest.mark.parametrize(("particle", "solar"), [("proton", "min"), ("proton", "max"), ("electron", "min")])
 def test_map_of_the_field_keeps_averages(particle, solar):
     seconds = np.arange(0, 86400, 60.0)
-    position = np.concatenate(
-        [circular_position(450.0, 97.5, seconds), circular_position(550.0, 97.5, seconds)]
-    )
+    position = np.concatenate([circular_position(450.0, 97.5, seconds), circular_position(550.0, 97.5, seconds)])
     radius = np.linalg.norm(position, axis=1)
     energy = np.array([0.1, 10.0, 100.0] if particle == "proton" else [0.1, 1.0, 3.0])
     exact = integral_flux(*geomagnetic_coordinates(position, particle, solar), energy, particle, solar)
@@ -74,9 +70,7 @@ def test_open_field_lines_carry_nothing():
 
 
 def test_energy_outside_the_models_is_one_sentence():
-    with pytest.raises(
-        ValueError, match=r"`energy` of protons must lie in 0.1 to 300.0 MeV, but is 400.0 MeV"
-    ):
+    with pytest.raises(ValueError, match=r"`energy` of protons must lie in 0.1 to 300.0 MeV, but is 400.0 MeV"):
         integral_flux(np.array([1.5]), np.array([1.1]), [10, 400], "proton", "min")
 
 

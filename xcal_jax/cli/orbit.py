@@ -14,29 +14,17 @@ from xcal_jax.files import check_writable, replacing
 @click.command()
 @click.option("--tle", type=click.Path(), help="File of two-line elements, any length.")
 @click.option("--altitudes", type=click.Path(), help="CSV: date,altitude_km,inclination_deg.")
-@click.option(
-    "--satellite", help="Shipped altitude history: GRBAlpha or VZLUSAT-2 (partly assumed: see the file)."
-)
-@click.option(
-    "--shield", required=True, help='Outermost first: "Al:1mm,Pb:2.5mm"; sectors: "0.3*Al:1mm; 0.7*Al:5mm".'
-)
+@click.option("--satellite", help="Shipped altitude history: GRBAlpha or VZLUSAT-2 (partly assumed: see the file).")
+@click.option("--shield", required=True, help='Outermost first: "Al:1mm,Pb:2.5mm"; sectors: "0.3*Al:1mm; 0.7*Al:5mm".')
 @click.option("--geometry", type=click.Choice(["slab", "sphere"]), default="slab", show_default=True)
-@click.option(
-    "--sides", type=click.Choice(["1", "2"]), default="2", show_default=True, help="Sides of the slab."
-)
+@click.option("--sides", type=click.Choice(["1", "2"]), default="2", show_default=True, help="Sides of the slab.")
 @click.option("--start", help="First day, UTC; default: the start of the elements.")
 @click.option("--end", help="Last day, UTC; default: the end of the elements.")
-@click.option(
-    "--activity", default="2022-09-01", show_default=True, help="min, max, or the date maximum starts."
-)
-@click.option(
-    "--nuclear-factor", default=1.0, show_default=True, help="Multiplies the protons' dose: secondaries."
-)
+@click.option("--activity", default="2022-09-01", show_default=True, help="min, max, or the date maximum starts.")
+@click.option("--nuclear-factor", default=1.0, show_default=True, help="Multiplies the protons' dose: secondaries.")
 @click.option("--step", default=60.0, show_default=True, help="Seconds between positions.")
 @click.option("-o", "--output", required=True, type=click.Path(), help="netCDF file.")
-@click.option(
-    "--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named."
-)
+@click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def dose(
     tle,
@@ -66,9 +54,7 @@ def dose(
 
     given = [name for name in (tle, altitudes, satellite) if name]
     if len(given) != 1:
-        raise ValueError(
-            f"orbit must come from one of --tle, --altitudes, --satellite, but {len(given)} are given"
-        )
+        raise ValueError(f"orbit must come from one of --tle, --altitudes, --satellite, but {len(given)} are given")
     flown = read_tle(tle) if tle else read_altitudes(altitudes) if altitudes else shipped_altitudes(satellite)
     sectors = parse_sectors(shield)
     picture = None if plot is None else Path(plot or Path(output).with_suffix(".png"))
@@ -119,9 +105,7 @@ def orbit() -> None:
 @click.option("--day", required=True, help="UTC day, like 2021-05-20.")
 @click.option("--days", default=1.0, show_default=True, help="How many days.")
 @click.option("--solar", type=click.Choice(["min", "max"]), default="max", show_default=True)
-@click.option(
-    "--drift", default=0.0, show_default=True, help="Westward drift of the anomaly, degrees a year (0.3)."
-)
+@click.option("--drift", default=0.0, show_default=True, help="Westward drift of the anomaly, degrees a year (0.3).")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def passes(tle, day, days, solar, drift, as_json) -> None:
     """Quiet windows outside the belts, and exits from the South Atlantic Anomaly going north."""
@@ -131,13 +115,11 @@ def passes(tle, day, days, solar, drift, as_json) -> None:
     north = found.isel({"pass": found.northward.values})
     columns = ("start", "end", "start_latitude", "end_latitude")
     windows = [
-        (str(a), str(b), float(c), float(d))
-        for a, b, c, d in zip(*(found[n].values for n in columns), strict=True)
+        (str(a), str(b), float(c), float(d)) for a, b, c, d in zip(*(found[n].values for n in columns), strict=True)
     ]
     columns = ("exit", "exit_latitude", "exit_longitude", "proton_fluence")
     exits = [
-        (str(a), float(b), float(c), float(d))
-        for a, b, c, d in zip(*(north[n].values for n in columns), strict=True)
+        (str(a), float(b), float(c), float(d)) for a, b, c, d in zip(*(north[n].values for n in columns), strict=True)
     ]
     caveat = found.attrs["caveat"]
     if as_json:
@@ -150,9 +132,7 @@ def passes(tle, day, days, solar, drift, as_json) -> None:
     click.echo("quiet windows, UTC                          from latitude to latitude")
     for start, end, first, last in windows:
         click.echo(f"{start}  {end}  {first:6.1f} to {last:6.1f}")
-    click.echo(
-        "exits from the anomaly going north, UTC, latitude, longitude, protons above 10 MeV in the pass"
-    )
+    click.echo("exits from the anomaly going north, UTC, latitude, longitude, protons above 10 MeV in the pass")
     for time, latitude, longitude, protons in exits:
         click.echo(f"{time}  {latitude:6.1f} {longitude:7.1f}  {protons:.3g}/cm2")
     click.echo(f"note: {caveat}")

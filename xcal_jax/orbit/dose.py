@@ -34,9 +34,7 @@ def check_geometry(geometry: str, sides: int, sectors: Sequence[tuple[float, Shi
     if sides not in (1, 2):
         raise ValueError(f"`sides` of a slab must be 1 or 2, but is {sides}")
     if len(sectors) > 1 and geometry != "sphere":
-        raise ValueError(
-            f"`geometry` of a shield in {len(sectors)} sectors must be sphere, but is {geometry}"
-        )
+        raise ValueError(f"`geometry` of a shield in {len(sectors)} sectors must be sphere, but is {geometry}")
 
 
 @partial(jax.jit, static_argnames=("geometry", "sides"))
@@ -104,18 +102,13 @@ def dose_behind(
         "fluence": (np.cumsum(total[:, 1]), "1/cm2", f"{displacing}, accumulated"),
     }
     result = fluence.assign(
-        {
-            name: ("segment", v, {"units": unit, "long_name": long})
-            for name, (v, unit, long) in columns.items()
-        }
+        {name: ("segment", v, {"units": unit, "long_name": long}) for name, (v, unit, long) in columns.items()}
     )
     described = str(sectors[0][1]) if len(sectors) == 1 else "; ".join(f"{f:g}*{one}" for f, one in sectors)
     result.attrs |= {
         "title": "Ionising dose and displacement damage of silicon in orbit",
         "shield": described,
-        "geometry": geometry
-        if geometry == "sphere"
-        else f"slab, {'both sides' if sides == 2 else 'one side'}",
+        "geometry": geometry if geometry == "sphere" else f"slab, {'both sides' if sides == 2 else 'one side'}",
         "nuclear_factor": nuclear_factor,
         "not_covered": NOT_COVERED,
     }

@@ -127,9 +127,7 @@ class Altitudes:
         """Earth-fixed position (n, 3) km at ``seconds`` (n,) from the start of ``segment``; its phase is
         arbitrary.
         """
-        return circular_position(
-            self.altitude(segment), self._at(segment, self.inclinations), np.asarray(seconds)
-        )
+        return circular_position(self.altitude(segment), self._at(segment, self.inclinations), np.asarray(seconds))
 
 
 def read_tle(path: str | os.PathLike) -> Elements:
@@ -150,9 +148,7 @@ def read_tle(path: str | os.PathLike) -> Elements:
             sets.append(_tle(name, first, _checked(line, where), where))
             first = None
         elif first is not None or line[:2] in ("1 ", "2 "):
-            raise ValueError(
-                f"{where} must be line {2 if first else 1} of a TLE, 69 characters, but is {line!r}"
-            )
+            raise ValueError(f"{where} must be line {2 if first else 1} of a TLE, 69 characters, but is {line!r}")
         else:
             name = line.removeprefix("0 ").strip()
     if first is not None or not sets:
@@ -161,9 +157,7 @@ def read_tle(path: str | os.PathLike) -> Elements:
         )
     numbers = sorted({tle.lines[0][2:7] for tle in sets})
     if len(numbers) > 1:
-        raise ValueError(
-            f"{str(path)!r} must hold one satellite, but has catalogue numbers {', '.join(numbers)}"
-        )
+        raise ValueError(f"{str(path)!r} must hold one satellite, but has catalogue numbers {', '.join(numbers)}")
     return Elements(tuple(sorted(sets, key=lambda tle: tle.epoch)))
 
 
@@ -178,9 +172,7 @@ def _checked(line: str, where: str) -> str:
 
 def _tle(name: str, first: str, second: str, where: str) -> TLE:
     if first[2:7] != second[2:7]:
-        raise ValueError(
-            f"{where} must be of satellite {first[2:7]} like the line before, but is of {second[2:7]}"
-        )
+        raise ValueError(f"{where} must be of satellite {first[2:7]} like the line before, but is of {second[2:7]}")
     try:
         year, day = int(first[18:20]), float(first[20:32])
         year += 1900 if year >= 57 else 2000

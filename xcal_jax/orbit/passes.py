@@ -60,9 +60,7 @@ def list_passes(
 
     def flux(particle: str, energy: float):
         at = drifted(position, year, particle, solar, drift) if drift else position
-        return integral_flux(
-            *geomagnetic_coordinates(at, particle, solar), np.array([energy]), particle, solar
-        )[:, 0]
+        return integral_flux(*geomagnetic_coordinates(at, particle, solar), np.array([energy]), particle, solar)[:, 0]
 
     protons, electrons = flux("proton", 10.0), flux("electron", 1.0)
     anomaly = _runs(protons >= ANOMALY_PROTONS)
@@ -91,9 +89,7 @@ def list_passes(
         },
         attrs={
             "title": "Quiet windows and exits from the South Atlantic Anomaly",
-            "caveat": CAVEAT
-            if drift == 0
-            else f"anomaly of the 1960s turned west by {drift:g} degrees a year",
+            "caveat": CAVEAT if drift == 0 else f"anomaly of the 1960s turned west by {drift:g} degrees a year",
             "drift_deg_per_year": drift,
             "solar": solar,
         },

@@ -47,14 +47,11 @@ class Shield:
             if not separator:
                 raise ValueError(f"`shield` layer {number} must read material:thickness, but is {part!r}")
             if name not in materials():
-                raise ValueError(
-                    f"`shield` layer {number} must be one of {', '.join(materials())}, but is {name!r}"
-                )
+                raise ValueError(f"`shield` layer {number} must be one of {', '.join(materials())}, but is {name!r}")
             millimetres = parse_quantity(size, "mm", f"shield layer {number} ({name})")
             if millimetres < 0:
                 raise ValueError(
-                    f"`shield` thickness must not be negative, but layer {number} ({name}) has "
-                    f"{millimetres:g} mm"
+                    f"`shield` thickness must not be negative, but layer {number} ({name}) has {millimetres:g} mm"
                 )
             names.append(name)
             thickness.append(millimetres)
@@ -72,9 +69,7 @@ class Shield:
 
     def __str__(self) -> str:
         """As ``build`` reads it."""
-        return ",".join(
-            f"{name}:{float(t):g}mm" for name, t in zip(self.materials, self.thickness, strict=True)
-        )
+        return ",".join(f"{name}:{float(t):g}mm" for name, t in zip(self.materials, self.thickness, strict=True))
 
 
 def slowing(particle: str, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -125,9 +120,7 @@ def _responses(particle: str) -> np.ndarray:
     steps[[0, -1]] /= 2
     silicon = matter().sel(material="Si")
     stopping = silicon["proton_stopping" if particle == "proton" else "electron_collision"].values
-    ionising = np.exp(
-        np.interp(np.log(energy), np.log(silicon[f"{particle}_energy"].values), np.log(stopping))
-    )
+    ionising = np.exp(np.interp(np.log(energy), np.log(silicon[f"{particle}_energy"].values), np.log(stopping)))
     energies, damage = damage_function(particle)
     displacing = np.exp(np.interp(np.log(energy), np.log(energies), np.log(damage)))
     displacing[(energy < energies[0]) | (energy > energies[-1])] = 0.0
@@ -167,9 +160,7 @@ def dose(particle: str, shield: Shield, energy, fluence, geometry: str = "slab",
     Differentiable in ``shield.thickness`` and ``fluence``.
     """
     energy, fluence = jnp.asarray(energy), jnp.asarray(fluence)
-    return over_directions(
-        lambda areal: path_dose(particle, shield, areal, energy, fluence), shield, geometry, sides
-    )
+    return over_directions(lambda areal: path_dose(particle, shield, areal, energy, fluence), shield, geometry, sides)
 
 
 def parse_sectors(text: str) -> list[tuple[float, Shield]]:
@@ -180,9 +171,7 @@ def parse_sectors(text: str) -> list[tuple[float, Shield]]:
     does.
     """
     parts = [part.partition("*") if "*" in part else ("1", "*", part) for part in text.split(";")]
-    sectors = [
-        (parse_quantity(fraction, "", "shield fraction"), Shield.build(one)) for fraction, _, one in parts
-    ]
+    sectors = [(parse_quantity(fraction, "", "shield fraction"), Shield.build(one)) for fraction, _, one in parts]
     total = sum(fraction for fraction, _ in sectors)
     if min(fraction for fraction, _ in sectors) < 0 or abs(total - 1) > 1e-6:
         raise ValueError(f"`shield` fractions must be positive and add up to 1, but add up to {total:g}")

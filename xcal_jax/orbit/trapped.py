@@ -71,9 +71,7 @@ def integral_flux(shell, ratio, energy, particle: str, solar: str) -> np.ndarray
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "invalid value", RuntimeWarning)
         for column in np.argsort(energy):
-            value = model.integral_flux_for_geomagnetic_coordinates(
-                shell[at], ratio[at], energy[column] * u.MeV
-            )
+            value = model.integral_flux_for_geomagnetic_coordinates(shell[at], ratio[at], energy[column] * u.MeV)
             flux[at, column] = np.nan_to_num(value.value)
             at = at[flux[at, column] > 0]
     return flux
