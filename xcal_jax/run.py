@@ -64,8 +64,13 @@ def simulate(
     if lanes % LEAST_LANES:
         raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
 
+    double = jax.config.jax_enable_x64  # a caller's `with jax.enable_x64()` does not reach other threads by itself
+
     def run(first: int) -> tuple[int, Tally, Event | None]:
-        count = min(lanes, n - first)
+        with jax.enable_x64(double):
+            return run_one(first, min(lanes, n - first))
+
+    def run_one(first: int, count: int) -> tuple[int, Tally, Event | None]:
         block = (medium, drawn, words(seed), words(first), jnp.int32(count))
         tally = run_block(*block, jnp.asarray(bin_width, float), lanes=lanes, bins=bins)
         events = run_events(*block, lanes=lanes) if on_events is not None else None

@@ -138,8 +138,8 @@ NAN, INF = float("nan"), float("inf")
     [
         ({}, "needs `energy` or `spectrum`"),
         ({"energy": 7e3, "spectrum": ([1e3, 2e3], [1, 1])}, "and not both"),
-        ({"energy": 9.0}, "within the tables, 10 eV to 1e+06 eV, but is 9 eV"),
-        ({"energy": 1.1e6}, "within the tables, 10 eV to 1e+06 eV"),
+        ({"energy": 99.0}, "within the tables, 100 eV to 1e+06 eV, but is 99 eV"),
+        ({"energy": 1.1e6}, "within the tables, 100 eV to 1e+06 eV"),
         ({"energy": NAN}, "within the tables"),
         ({"energy": []}, "missing"),
         ({"energy": [7e3, -1.0]}, "but is -1 eV"),

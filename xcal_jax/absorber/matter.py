@@ -13,7 +13,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.angular import AngularLaws
 from xcal_jax.absorber.attenuation import Attenuation
 from xcal_jax.absorber.relaxation import Relaxation
-from xcal_jax.atomic import Element, Material, load_element
+from xcal_jax.atomic import ENERGY_LIMITS, Element, Material, load_element
 
 PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
 
@@ -79,8 +79,14 @@ def elements_of(absorber: Absorber, yields: str = "eadl") -> tuple[Element, ...]
 
 
 def quantum_efficiency(absorber: Absorber, energy) -> np.ndarray:
-    """Probability (E,) that a photon of ``energy`` (E,) eV interacts, at normal incidence."""
-    matter = Matter.build(absorber)
+    """Probability (E,) that a photon of ``energy`` (E,) eV interacts, at normal incidence.
+
+    Raises ValueError for an energy outside the tables.
+    """
+    low, high = ENERGY_LIMITS
     energy = np.asarray(energy, dtype=np.float64)
+    if not np.all((energy >= low) & (energy <= high)):
+        raise ValueError(f"`energy` must be within the tables, {low:g} eV to {high:g} eV")
+    matter = Matter.build(absorber)
     depth = np.interp(np.log(energy), np.log(matter.attenuation.energy), np.log(matter.optical_depth(absorber)))
     return -np.expm1(-np.exp(depth))

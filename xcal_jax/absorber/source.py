@@ -23,8 +23,9 @@ from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.absorber.alias import AliasTable
 from xcal_jax.absorber.geometry import Direction, Site, Stack, isotropic
 from xcal_jax.absorber.random import Key, uniforms
-from xcal_jax.constants import ENERGY_RANGE
+from xcal_jax.atomic import ENERGY_LIMITS
 
+WIDEST_SPOT = 100  # times the absorber's side: beyond, single precision resolves no difference across it
 DRAWS = 3  # of random numbers that a photon of the source may take
 
 
@@ -154,6 +155,10 @@ class Source:
         """Raise ValueError unless the impact is on the absorber's top."""
         if self.impact == "uniform":
             return
+        widest = WIDEST_SPOT * float(max(absorber.width, absorber.length))
+        if self.impact == "spot" and self.spread > widest:
+            rule = f"at most {widest:g} um on absorber {absorber.name!r} (leave it out for a uniform impact)"
+            raise ValueError(f"`spot` must have a standard deviation of {rule}, but has {self.spread:g} um")
         for name, place, side in (("x", self.x, absorber.width), ("y", self.y, absorber.length)):
             if not abs(place) <= side / 2:
                 rule = f"within {side / 2:g} um of the centre of absorber {absorber.name!r}"
@@ -240,7 +245,7 @@ def _checked_spectrum(nodes, density) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _checked_energies(energy: np.ndarray) -> np.ndarray:
-    low, high = ENERGY_RANGE
+    low, high = ENERGY_LIMITS
     bad = energy[~((energy >= low) & (energy <= high))]
     if energy.size == 0 or bad.size:
         value = f"{bad[0]:g} eV" if bad.size else "missing"

@@ -168,6 +168,8 @@ def line_names(absorber: Absorber, matter: Matter) -> tuple[np.ndarray, np.ndarr
 
 def merge(*results: xr.Dataset) -> xr.Dataset:
     """The results added up. Raises ValueError unless they are of one absorber and source, with different seeds."""
+    if not results:
+        raise ValueError("`merge` needs at least one result, but got none")
     first, *others = results
     seeds = [seed for result in results for seed in result.attrs["seed"].split()]
     if len(set(seeds)) < len(seeds):
