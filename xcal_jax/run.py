@@ -64,7 +64,9 @@ def simulate(
     if lanes % LEAST_LANES:
         raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
 
-    double = jax.config.jax_enable_x64  # a caller's `with jax.enable_x64()` does not reach other threads by itself
+    double = (
+        jnp.result_type(float) == jnp.float64
+    )  # a caller's `with jax.enable_x64()` does not reach other threads by itself
 
     def run(first: int) -> tuple[int, Tally, Event | None]:
         with jax.enable_x64(double):
