@@ -1,0 +1,114 @@
+"""The shared fitting stack: least squares and Poisson likelihoods with full covariance, one fit at a time.
+
+Closed form where the model is linear, Levenberg-Marquardt (optimistix) where it is not. Every function is
+written for one data set and is meant to be wrapped in `jax.vmap` and `jax.jit`; a point is left out by an
+infinite `sigma`. Fits want float64: call them inside ``with double_precision():``, which asks JAX for it
+locally and leaves the global flag alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optimistix
+from jax.scipy.linalg import solve_triangular
+
+double_precision: Callable[[], Any] = lambda: jax.enable_x64(True)  # noqa: E731
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Fit:
+    """One fit, or a batch of them.
+
+    parameters: (P,) in the model's units. covariance: (P, P), their products. chi_square: () the sum of
+    squared residuals, or the Poisson deviance. points: () number of points with weight. converged: () bool.
+    """
+
+    parameters: jax.Array
+    covariance: jax.Array
+    chi_square: jax.Array
+    points: jax.Array
+    converged: jax.Array
+
+    @property
+    def errors(self) -> jax.Array:
+        """One-sigma errors of the parameters: (P,)."""
+        return jnp.sqrt(jnp.diagonal(self.covariance, axis1=-2, axis2=-1))
+
+    @property
+    def reduced_chi_square(self) -> jax.Array:
+        """Chi-square over degrees of freedom: ()."""
+        return self.chi_square / (self.points - self.parameters.shape[-1])
+
+
+def covariance_of(jacobian: jax.Array) -> jax.Array:
+    """Inverse of J^T J by QR: (P, P), for a jacobian of weighted residuals (N, P); columns are scaled first."""
+    size = jnp.maximum(jnp.linalg.norm(jacobian, axis=0), jnp.finfo(jacobian.dtype).tiny)
+    r = jnp.linalg.qr(jacobian / size[None, :], mode="r")
+    inverse = solve_triangular(r, jnp.eye(r.shape[0], dtype=r.dtype)) / size[:, None]
+    return inverse @ inverse.T
+
+
+def linear(design: jax.Array, values: jax.Array, sigma: jax.Array) -> Fit:
+    """Weighted linear least squares in closed form. design: (N, P); values, sigma: (N,) in one unit."""
+    a, y = design / sigma[:, None], values / sigma
+    size = jnp.maximum(jnp.linalg.norm(a, axis=0), jnp.finfo(a.dtype).tiny)
+    q, r = jnp.linalg.qr(a / size[None, :])
+    parameters = solve_triangular(r, q.T @ y) / size
+    covariance = covariance_of(a)
+    chi_square = jnp.sum((y - a @ parameters) ** 2)
+    converged = jnp.all(jnp.isfinite(covariance)) & jnp.all(jnp.isfinite(parameters))
+    return Fit(parameters, covariance, chi_square, jnp.sum(jnp.isfinite(sigma)), converged)
+
+
+def least_squares(
+    residuals: Callable[[Any, Any], jax.Array],
+    start: jax.Array,
+    data: Any,
+    points: jax.Array,
+    max_steps: int = 200,
+) -> Fit:
+    """Nonlinear least squares by Levenberg-Marquardt.
+
+    residuals(parameters, data) -> (N,), already divided by the errors; start: (P,); points: () how many of
+    the residuals carry weight. The covariance is the inverse of J^T J at the minimum.
+    """
+    solver = optimistix.LevenbergMarquardt(rtol=1e-9, atol=1e-9)
+    solution = optimistix.least_squares(residuals, solver, start, args=data, max_steps=max_steps, throw=False)
+    parameters = solution.value
+    covariance = covariance_of(jax.jacfwd(residuals)(parameters, data))
+    chi_square = jnp.sum(residuals(parameters, data) ** 2)
+    converged = (solution.result == optimistix.RESULTS.successful) & jnp.all(jnp.isfinite(covariance))
+    return Fit(parameters, covariance, chi_square, points, converged)
+
+
+def poisson_residuals(counts: jax.Array, expected: jax.Array) -> jax.Array:
+    """Signed deviance residuals: (N,); their squares sum to the Poisson deviance, so that least squares on
+    them is maximum likelihood. counts, expected: (N,) counts, expected > 0.
+    """
+    ratio = (expected - counts) / jnp.maximum(counts, 1.0)
+    near = (jnp.abs(ratio) < 1e-3) & (counts > 0)
+    safe = jnp.where(near, 2.0 * expected + 1.0, expected)
+    logarithm = jnp.where(counts > 0, counts * jnp.log(jnp.maximum(counts, 1.0) / safe), 0.0)
+    deviance = 2.0 * (safe - counts + logarithm)
+    far = jnp.sign(safe - counts) * jnp.sqrt(jnp.maximum(deviance, 1e-300))
+    series = ratio * jnp.sqrt(jnp.maximum(counts, 1.0)) * (1.0 - ratio / 3.0 + 7.0 * ratio**2 / 36.0)
+    return jnp.where(near, series, far)
+
+
+def scaled(fit: Fit) -> Fit:
+    """The same fit with its covariance multiplied by chi2/nu where that exceeds one."""
+    factor = jnp.maximum(fit.reduced_chi_square, 1.0)
+    return Fit(
+        fit.parameters, fit.covariance * factor[..., None, None], fit.chi_square, fit.points, fit.converged
+    )
+
+
+def aicc(deviance: jax.Array, points: jax.Array, parameters: int) -> jax.Array:
+    """Akaike's criterion with the small-sample term: (); infinite where points <= parameters + 1."""
+    room = points - parameters - 1
+    penalty = 2.0 * parameters + 2.0 * parameters * (parameters + 1) / jnp.maximum(room, 1)
+    return jnp.where(room > 0, deviance + penalty, jnp.inf)
