@@ -12,8 +12,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import lineax
 import optimistix
-from jax.scipy.linalg import solve_triangular
+from jax.flatten_util import ravel_pytree
 
 double_precision: Callable[[], Any] = lambda: jax.enable_x64(True)  # noqa: E731
 
@@ -41,27 +42,71 @@ class Fit:
     @property
     def reduced_chi_square(self) -> jax.Array:
         """Chi-square over degrees of freedom: ()."""
-        return self.chi_square / (self.points - self.parameters.shape[-1])
+        return self.chi_square / (self.points - float(self.parameters.shape[-1]))
+
+
+def inverse(matrix: jax.Array) -> jax.Array:
+    """Inverse of a small symmetric positive matrix by Gauss-Jordan: (P, P); NaN where it is singular.
+
+    Plain arithmetic on purpose: LAPACK calls inside a large `vmap` are slower, and on a machine of few cores
+    they can wait for each other for ever (seen with jaxlib 0.10 on two cores).
+    """
+    size = jnp.sqrt(jnp.diagonal(matrix))
+    a = matrix / (size[:, None] * size[None, :])
+    for k in range(matrix.shape[0]):
+        pivot = jnp.where(a[k, k] > 1e-13, a[k, k], jnp.nan)
+        row, column = a[k] / pivot, a[:, k]
+        a = a - column[:, None] * row[None, :]
+        a = a.at[k].set(row).at[:, k].set(-column / pivot).at[k, k].set(1.0 / pivot)
+    return a / (size[:, None] * size[None, :])
 
 
 def covariance_of(jacobian: jax.Array) -> jax.Array:
-    """Inverse of J^T J by QR: (P, P), for a jacobian of weighted residuals (N, P); columns are scaled first."""
-    size = jnp.maximum(jnp.linalg.norm(jacobian, axis=0), jnp.finfo(jacobian.dtype).tiny)
-    r = jnp.linalg.qr(jacobian / size[None, :], mode="r")
-    inverse = solve_triangular(r, jnp.eye(r.shape[0], dtype=r.dtype)) / size[:, None]
-    return inverse @ inverse.T
+    """Inverse of J^T J: (P, P), for a jacobian of weighted residuals (N, P)."""
+    return inverse(jacobian.T @ jacobian)
+
+
+class NormalEquations(lineax.AbstractLinearSolver):
+    """The linear solve inside Levenberg-Marquardt, by `inverse` of the damped normal equations."""
+
+    def init(self, operator, options):
+        """Keep the matrix and the inverse of its normal equations."""
+        matrix = operator.as_matrix()
+        return matrix, inverse(matrix.T @ matrix)
+
+    def compute(self, state, vector, options):
+        """Least-squares solution for ``vector``."""
+        matrix, inverted = state
+        flat, _ = ravel_pytree(vector)
+        return inverted @ (matrix.T @ flat), lineax.RESULTS.successful, {}
+
+    def transpose(self, state, options):
+        """Not needed: fits are not differentiated through."""
+        raise ValueError("`NormalEquations` solves no transposed system")
+
+    def conj(self, state, options):
+        """Real matrices are their own conjugate."""
+        return state, options
+
+    def assume_full_rank(self):
+        """The damping makes the matrix of full rank."""
+        return True
+
+
+def count_points(sigma: jax.Array) -> jax.Array:
+    """How many points carry weight: (), a float as the errors are. sigma: (N,)."""
+    return jnp.sum(jnp.isfinite(sigma), dtype=sigma.dtype)
 
 
 def linear(design: jax.Array, values: jax.Array, sigma: jax.Array) -> Fit:
     """Weighted linear least squares in closed form. design: (N, P); values, sigma: (N,) in one unit."""
     a, y = design / sigma[:, None], values / sigma
-    size = jnp.maximum(jnp.linalg.norm(a, axis=0), jnp.finfo(a.dtype).tiny)
-    q, r = jnp.linalg.qr(a / size[None, :])
-    parameters = solve_triangular(r, q.T @ y) / size
     covariance = covariance_of(a)
+    parameters = covariance @ (a.T @ y)
+    parameters = parameters + covariance @ (a.T @ (y - a @ parameters))
     chi_square = jnp.sum((y - a @ parameters) ** 2)
     converged = jnp.all(jnp.isfinite(covariance)) & jnp.all(jnp.isfinite(parameters))
-    return Fit(parameters, covariance, chi_square, jnp.sum(jnp.isfinite(sigma)), converged)
+    return Fit(parameters, covariance, chi_square, count_points(sigma), converged)
 
 
 def least_squares(
@@ -76,7 +121,7 @@ def least_squares(
     residuals(parameters, data) -> (N,), already divided by the errors; start: (P,); points: () how many of
     the residuals carry weight. The covariance is the inverse of J^T J at the minimum.
     """
-    solver = optimistix.LevenbergMarquardt(rtol=1e-9, atol=1e-9)
+    solver = optimistix.LevenbergMarquardt(rtol=1e-9, atol=1e-9, linear_solver=NormalEquations())
     solution = optimistix.least_squares(residuals, solver, start, args=data, max_steps=max_steps, throw=False)
     parameters = solution.value
     covariance = covariance_of(jax.jacfwd(residuals)(parameters, data))
@@ -99,16 +144,26 @@ def poisson_residuals(counts: jax.Array, expected: jax.Array) -> jax.Array:
     return jnp.where(near, series, far)
 
 
-def scaled(fit: Fit) -> Fit:
-    """The same fit with its covariance multiplied by chi2/nu where that exceeds one."""
-    factor = jnp.maximum(fit.reduced_chi_square, 1.0)
+def with_covariance(fit: Fit, factor: jax.Array) -> Fit:
+    """The same fit with its covariance times ``factor``: ()."""
     return Fit(
         fit.parameters, fit.covariance * factor[..., None, None], fit.chi_square, fit.points, fit.converged
     )
 
 
+def scaled(fit: Fit) -> Fit:
+    """For errors known in size: covariance times chi2/nu where that exceeds one."""
+    return with_covariance(fit, jnp.maximum(fit.reduced_chi_square, 1.0))
+
+
+def rescaled(fit: Fit) -> Fit:
+    """For errors that are only relative weights: covariance times chi2/nu; as it is without degrees of freedom."""
+    room = fit.points > fit.parameters.shape[-1]
+    return with_covariance(fit, jnp.where(room, fit.reduced_chi_square, 1.0))
+
+
 def aicc(deviance: jax.Array, points: jax.Array, parameters: int) -> jax.Array:
     """Akaike's criterion with the small-sample term: (); infinite where points <= parameters + 1."""
-    room = points - parameters - 1
-    penalty = 2.0 * parameters + 2.0 * parameters * (parameters + 1) / jnp.maximum(room, 1)
+    room = points - (parameters + 1.0)
+    penalty = 2.0 * parameters + 2.0 * parameters * (parameters + 1) / jnp.maximum(room, 1.0)
     return jnp.where(room > 0, deviance + penalty, jnp.inf)

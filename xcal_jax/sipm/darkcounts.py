@@ -22,7 +22,7 @@ def rate_below(counts, exposure, threshold):
 
     The channels up to x1 = floor(threshold) count whole, channel x1 + 1 by the fraction threshold - x1.
     """
-    weight = jnp.clip(threshold - jnp.arange(counts.size), 0.0, 1.0)
+    weight = jnp.clip(threshold - jnp.arange(counts.size, dtype=threshold.dtype), 0.0, 1.0)
     return weight @ counts / exposure, jnp.sqrt(weight**2 @ counts) / exposure
 
 

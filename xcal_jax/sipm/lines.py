@@ -72,7 +72,7 @@ def fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spr
     start = start.at[1].set(jnp.arctanh(jnp.clip((centre - middle) / half, -0.9, 0.9)))
     if background:
         start = start.at[3].set(jnp.maximum(edge / size, 0.0))
-    free = fit.least_squares(lambda u, _: residuals(physical(u), _), start, None, jnp.sum(inside), 100)
+    free = fit.least_squares(lambda u, _: residuals(physical(u), _), start, None, fit.count_points(sigma), 100)
     parameters = physical(free.parameters)
     covariance = fit.covariance_of(jax.jacfwd(residuals)(parameters, None))
     chi_square = free.chi_square - (jnp.log(parameters[2] / expected_sigma) / spread) ** 2
@@ -111,7 +111,7 @@ def fit_windows(poisson, x, y, sigma, middle, half, expected_sigma, spread):
                 jnp.concatenate([line.parameters, pad]),
                 jnp.concatenate([line.errors, pad]),
                 line.chi_square,
-                line.points - k,
+                line.points - float(k),
                 fit.aicc(line.chi_square, line.points, k),
                 vetoes(line, middle, half, expected_sigma),
             )

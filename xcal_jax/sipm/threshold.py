@@ -57,7 +57,7 @@ def crossing(counts, exposure, template, template_error, level, interpolation):
         difference[first], difference[second], level
     )
     error = jnp.sqrt(slopes[0] ** 2 * variance[first] + slopes[1] ** 2 * variance[second])
-    return channel[first] + 1.0 + past, error, found
+    return first.astype(past.dtype) + 1.0 + past, error, found
 
 
 def threshold(

@@ -1,8 +1,8 @@
 """Trends of threshold and dark count rate with time (step 8), and their forecast.
 
 The paper's two-parameter form is lost, so four are fitted and compared by AICc: a t^b, a + b ln t,
-a + b sqrt t, a + b t, with t in days since launch. The errors' common scale is taken from the fit itself:
-the covariance is multiplied by chi2/nu where that exceeds one, and AICc treats the scale as a parameter.
+a + b sqrt t, a + b t, with t in days since launch. The errors serve as weights; their common scale is
+taken from the fit itself: the covariance is multiplied by chi2/nu, and AICc counts the scale as a parameter.
 """
 
 from functools import partial
@@ -35,26 +35,26 @@ def curve(form: str, parameters: jax.Array, days: jax.Array) -> jax.Array:
 def fit_curve(form, days, covariates, values, sigma) -> fit.Fit:
     """Fit one form and the slopes on covariates at once: a, b, then one slope each.
 
-    days, values, sigma: (N,); covariates: (N, K), K may be 0. Covariance scaled by chi2/nu where above one.
+    days, values, sigma: (N,); covariates: (N, K), K may be 0. Covariance times chi2/nu.
     """
     n = days.size
     if form != "power":
         design = jnp.concatenate([jnp.ones((n, 1)), BASIS[form](days)[:, None], covariates], 1)
-        return fit.scaled(fit.linear(design, values, sigma))
+        return fit.rescaled(fit.linear(design, values, sigma))
     middle, unit = jnp.exp(jnp.mean(jnp.log(days))), jnp.mean(values)
 
     def residuals(p, _):
         return (unit * (p[0] * (days / middle) ** p[1] + covariates @ p[2:]) - values) / sigma
 
     start = jnp.zeros(2 + covariates.shape[1]).at[0].set(1.0)
-    inner = fit.least_squares(residuals, start, None, jnp.sum(jnp.isfinite(sigma)))
+    inner = fit.least_squares(residuals, start, None, fit.count_points(sigma))
 
     def outer(p):
         return jnp.concatenate([jnp.stack([unit * p[0] * middle ** -p[1], p[1]]), unit * p[2:]])
 
     turn = jax.jacfwd(outer)(inner.parameters)
     covariance = turn @ inner.covariance @ turn.T
-    return fit.scaled(
+    return fit.rescaled(
         fit.Fit(outer(inner.parameters), covariance, inner.chi_square, inner.points, inner.converged)
     )
 
@@ -70,7 +70,7 @@ def fit_forms(
     with fit.double_precision():
         fits = [jax.tree.map(np.asarray, fit_curve(f, days, covariates, values, sigma)) for f in forms]
         size = [n * np.log(np.maximum(f.chi_square, 1e-300) / n) if f.converged else np.inf for f in fits]
-        return fits, np.array([float(fit.aicc(s, n, k + 1)) for s in size])
+        return fits, np.array([float(fit.aicc(s, float(n), k + 1)) for s in size])
 
 
 def check_points(groups: xr.Dataset, name: str, parameters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
