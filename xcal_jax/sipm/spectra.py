@@ -12,7 +12,7 @@ from xcal_jax.sipm.labels import labelled, reject
 
 TEMPLATE_RULE = (
     "noise peak replaced by the rate of the first channel right of its maximum from which the mean of the "
-    "next three channels is not lower by more than two sigma"
+    "next five channels is not lower by more than one sigma"
 )
 
 
@@ -124,29 +124,32 @@ def peak_end(counts: np.ndarray) -> int:
     Raises ValueError when the fall from the maximum never ends.
     """
     start = int(np.argmax(counts))
-    for i in range(start + 1, counts.size - 3):
-        after = counts[i + 1 : i + 4].mean()
-        if counts[i] - after <= 2.0 * np.sqrt(counts[i] + after / 3.0):
+    for i in range(start + 1, counts.size - 5):
+        after = counts[i + 1 : i + 6].mean()
+        if counts[i] - after <= np.sqrt(counts[i] + after / 5.0):
             return i
     raise ValueError(f"`template` must fall to a background right of channel {start + 1}, but never does")
 
 
-def build_template(spectra: xr.Dataset) -> xr.Dataset:
+def build_template(spectra: xr.Dataset, end: int | None = None) -> xr.Dataset:
     """Template rates, one per readout channel (step 2): early quiet spectra without their noise peak.
 
-    Spectra of one readout are summed. Returns `rate`, `rate_error` (readout, channel) cnt/s, `exposure` s,
+    Spectra of one readout are summed. end: the first channel right of the peak, found by `TEMPLATE_RULE` if
+    none. Returns `rate`, `rate_error` (readout, channel) cnt/s, `exposure` s,
     `time`, `peak_end` (first channel right of the peak) and `checksum` (of the counts), by readout.
     """
     check_spectra(spectra)
+    if end is not None and not 1 <= end <= spectra.sizes["channel"]:
+        raise ValueError(f"`end` must be a channel from 1 to {spectra.sizes['channel']}, but is {end}")
     rows = []
     for name in sorted(set(map(str, spectra["readout"].values))):
         chosen = select(spectra, name)
         total, seconds = chosen["counts"].values.sum(0), float(chosen["exposure"].values.sum())
-        end = peak_end(total)
+        first = peak_end(total) if end is None else end - 1
         rate, error = total / seconds, np.sqrt(np.maximum(total, 1.0)) / seconds
-        rate[:end], error[:end] = rate[end], error[end]
+        rate[:first], error[:first] = rate[first], error[first]
         digest = hashlib.sha256(np.ascontiguousarray(total, "<f8").tobytes()).hexdigest()
-        rows.append((name, rate, error, seconds, chosen["time"].values[0], end + 1, digest))
+        rows.append((name, rate, error, seconds, chosen["time"].values[0], first + 1, digest))
     names, rates, errors, seconds, times, ends, digests = zip(*rows, strict=True)
     return xr.Dataset(
         {
@@ -161,7 +164,7 @@ def build_template(spectra: xr.Dataset) -> xr.Dataset:
             "readout": labelled("readout", np.array(names, object), "1", "readout channel"),
             "channel": spectra["channel"],
         },
-        {**spectra.attrs, "rule": TEMPLATE_RULE},
+        {**spectra.attrs, "rule": TEMPLATE_RULE if end is None else f"noise peak below channel {end} replaced"},
     )
 
 

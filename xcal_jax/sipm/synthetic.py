@@ -214,17 +214,22 @@ def synthesize_ground(mission: Mission, seed: int, name: str) -> xr.Dataset:
     table, (k, _) = mission.synthetic, calibration(mission)
     rng = np.random.default_rng([seed, 99])
     setting = table["ground"]
-    sources = list(setting["rate"])
+    sources = list(setting["line"])
     n = len(sources)
     dcr = np.full(n, table["readout"][name]["dcr"]["start"])
     noise = noise_rates(mission, np.full(n, 41.0), dcr)
     lines = [
         line_rate(mission, line["energy"], np.array([k]), np.array([line["rate"]]))[0]
-        for line in setting["rate"].values()
+        for line in setting["line"].values()
     ]
     days = np.full(n, -100.0)
     boards = np.full((n, 3), 20.0)
     ground = draw(
         rng, mission, noise + np.array(lines), setting["exposure"], days, name, boards, setting["bias"], seed=seed
     )
-    return ground.assign(source=labelled("spectrum", np.array(sources, object), "1", "calibration source"))
+    table = list(setting["line"].values())
+    return ground.assign(
+        source=labelled("spectrum", np.array(sources, object), "1", "calibration source"),
+        line_energy=labelled("spectrum", [line["energy"] for line in table], "keV", "energy of its line"),
+        window=labelled(("spectrum", "edge"), [line["window"] for line in table], "1", "channels to fit in"),
+    )
