@@ -37,7 +37,8 @@ class Fit:
     @property
     def errors(self) -> jax.Array:
         """One-sigma errors of the parameters: (P,)."""
-        return jnp.sqrt(jnp.diagonal(self.covariance, axis1=-2, axis2=-1))
+        place = list(range(self.parameters.shape[-1]))
+        return self.covariance[..., place, place] ** 0.5
 
     @property
     def reduced_chi_square(self) -> jax.Array:

@@ -67,7 +67,11 @@ def closure(grbalpha):
         one = lines.isel(mission=k)
         drift = sipm.gain_drift(epochs["days"].values[k], one["position"], one["position_error"], -154.0)
         gains.append((drift["parameters"].values - coefficients) / drift["errors"].values)
-    return {**{name: np.array(rows) for name, rows in out.items()}, "gain": np.array(gains), "k_b": np.array(linear)}
+    return {
+        **{name: np.array(rows) for name, rows in out.items()},
+        "gain": np.array(gains),
+        "k_b": np.array(linear),
+    }
 
 
 def check(pulls):
@@ -114,7 +118,3 @@ def test_gain_pulls(closure, coefficient):
 @pytest.mark.parametrize("parameter", [0, 1])
 def test_linear_calibration_pulls(closure, parameter):
     check(closure["k_b"][:, parameter])
-
-
-
-

@@ -11,6 +11,7 @@ COMMANDS = {
     "simulate": "xcal_jax.cli.absorber",
     "show": "xcal_jax.cli.absorber",
     "absorbers": "xcal_jax.cli.absorber",
+    "sipm": "xcal_jax.cli.sipm",
 }
 
 

@@ -26,11 +26,15 @@ def at_bias(spectra: xr.Dataset, bias: float) -> xr.Dataset:
     return chosen
 
 
-def stacks_by(spectra: xr.Dataset, index: np.ndarray, dim: str, quiet: xr.Dataset | None = None) -> xr.Dataset:
+def stacks_by(
+    spectra: xr.Dataset, index: np.ndarray, dim: str, quiet: xr.Dataset | None = None
+) -> xr.Dataset:
     """One stack per value of ``index`` (n,), less the quiet stack: `rate`, `rate_error` (dim, channel) cnt/s."""
     each = [stack(spectra.isel(spectrum=index == value)) for value in np.unique(index)]
     out = xr.concat([s.drop_attrs(deep=False) for s in each], dim)
-    out = out.assign(exposure=labelled(dim, [s.attrs["exposure_s"] for s in each], "s", "exposure of the stack"))
+    out = out.assign(
+        exposure=labelled(dim, [s.attrs["exposure_s"] for s in each], "s", "exposure of the stack")
+    )
     if quiet is not None:
         out["rate"] = out["rate"].copy(data=out["rate"].values - quiet["rate"].values)
         error = np.hypot(out["rate_error"].values, quiet["rate_error"].values)

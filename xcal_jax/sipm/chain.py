@@ -176,8 +176,9 @@ def channel_of(mission: Mission, files: Files, template: xr.Dataset, gain: Gain,
         if not known:
             continue
         residuals[q] = groups.pipe(temperature_residuals, trends[q])
-        joint[q] = groups.pipe(joint_fit, q)
-        steps[q] = change_points(jax.random.key(number), groups, q, trend_under(joint[q]))
+        plain = groups.pipe(joint_fit, q)
+        steps[q] = change_points(jax.random.key(number), groups, q, trend_under(plain))
+        joint[q] = groups.pipe(joint_fit, q, steps=steps[q]["day"].values) if steps[q]["day"].size else plain
         if files.series is not None:
             lags = (0.0, 10.0, 30.0)
             correlations[q] = correlate(joint[q], "residual", files.series, lags, launch=mission.launch)
@@ -197,4 +198,3 @@ def analyse(mission: Mission, files: Files) -> Ageing:
     gain = gain_of(mission, files, quiet, names[0])
     channels = {name: channel_of(mission, files, template, gain, name) for name in names}
     return Ageing(mission, files, template, channels, gain)
-

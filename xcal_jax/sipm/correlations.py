@@ -54,7 +54,9 @@ def correlate(
     for i, quantity in enumerate(quantities):
         known = np.isfinite(series[quantity].values) & np.isfinite(axis)
         if known.sum() < 2:
-            raise ValueError(f"`series` {quantity} must have at least two known values, but has {known.sum()}")
+            raise ValueError(
+                f"`series` {quantity} must have at least two known values, but has {known.sum()}"
+            )
         place = np.argsort(axis[known])
         at, value = axis[known][place], series[quantity].values[known][place]
         for j, lag in enumerate(lags):
@@ -66,7 +68,9 @@ def correlate(
                     f"but shares {both.sum()}"
                 )
             if np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0:
-                raise ValueError(f"`series` {quantity} and {name} must vary at lag {lag:g} d, but one is constant")
+                raise ValueError(
+                    f"`series` {quantity} and {name} must vary at lag {lag:g} d, but one is constant"
+                )
             rho = float(spearmanr(x[both], y[both]).statistic)
             size = max(effective_size(x[both], y[both]), 3.0)
             statistic = abs(rho) * np.sqrt((size - 2) / max(1 - rho * rho, 1e-300))

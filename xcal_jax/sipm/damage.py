@@ -6,7 +6,6 @@ fluence; the fluence series comes from `xcal-jax dose` or a file. Moll, PhD thes
 kernels of this kind for leakage current.
 """
 
-
 from pathlib import Path
 
 import jax
@@ -124,11 +123,15 @@ def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset
         matrix = (temperature - REFERENCE)[:, None]
     days, y, sigma = check_points(values, name, len(names))
     if days.max() > at[-1] or not amount[-1] > 0:
-        raise ValueError(f"`fluence` must cover day {days.max():.0f}, but ends on day {at[-1]:.0f} at {amount[-1]:g}")
+        raise ValueError(
+            f"`fluence` must cover day {days.max():.0f}, but ends on day {at[-1]:.0f} at {amount[-1]:g}"
+        )
     with fit.double_precision():
         best = jax.tree.map(np.asarray, fit_kernel(days, matrix, y, sigma, at, amount))
         if not best.converged:
-            raise ValueError(f"the damage kernel does not converge on `{name}`: these data cannot tell its parts apart")
+            raise ValueError(
+                f"the damage kernel does not converge on `{name}`: these data cannot tell its parts apart"
+            )
         remaining = np.asarray(annealed(days, np.exp(best.parameters[3]), at, amount))
         size = y.size * np.log(best.chi_square / y.size)
         criterion = float(fit.aicc(size, float(y.size), len(names) + 1))
@@ -139,12 +142,18 @@ def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset
         {
             "parameters": labelled("parameter", p, units, "parameters of the kernel"),
             "errors": labelled("parameter", best.errors, units, "their errors"),
-            "covariance": labelled(("parameter", "parameter_"), best.covariance, f"({units})^2", "covariance"),
+            "covariance": labelled(
+                ("parameter", "parameter_"), best.covariance, f"({units})^2", "covariance"
+            ),
             "aicc": labelled((), criterion, "1", "Akaike criterion, small sample"),
             "days": labelled("point", days, "d", "time since launch"),
             "fitted": labelled("point", fitted, units, f"{name}, fitted"),
             "residual": labelled("point", y - fitted, units, f"{name} minus fit"),
         },
-        {"parameter": labelled("parameter", names, "1", "amplitudes per n_eq/cm2, tau in days, slope per degC")},
+        {
+            "parameter": labelled(
+                "parameter", names, "1", "amplitudes per n_eq/cm2, tau in days, slope per degC"
+            )
+        },
         {**values.attrs, "value": name, "units": units},
     )

@@ -64,7 +64,9 @@ def correct_pile_up(values: xr.Dataset, dead_time: float, model: str = "paralysa
         slope = 1 / (1 - load) ** 2
     elif model == "paralysable":
         limit = np.exp(-1.0)
-        reject(load >= limit, f"`dcr` must stay below 1/(e dead_time) = {limit / dead_time:.6g} cnt/s", measured)
+        reject(
+            load >= limit, f"`dcr` must stay below 1/(e dead_time) = {limit / dead_time:.6g} cnt/s", measured
+        )
         true = -np.real(lambertw(-load)) / dead_time
         slope = true / measured / (1 - true * dead_time)
     else:

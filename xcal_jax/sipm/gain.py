@@ -50,7 +50,9 @@ def linear_calibration(position, position_error, energy) -> xr.Dataset:
             "degrees": labelled((), x.size - 2, "1", "degrees of freedom"),
             "position": labelled("line", x, "1", "line position, channel"),
             "energy": labelled("line", e, "keV", "line energy"),
-            "residual": labelled("line", line.parameters[0] * x + line.parameters[1] - e, "keV", "fit minus energy"),
+            "residual": labelled(
+                "line", line.parameters[0] * x + line.parameters[1] - e, "keV", "fit minus energy"
+            ),
         },
         {"parameter": labelled("parameter", ["k", "b"], "1", "parameter")},
     )
@@ -77,7 +79,9 @@ def gain_drift(days, position, position_error, b: float, energy: float = 260.0) 
     unit = KILODAY ** -np.arange(4.0)
     return xr.Dataset(
         {
-            "parameters": labelled("parameter", line.parameters * unit, "keV", "c_n, keV per channel per day^n"),
+            "parameters": labelled(
+                "parameter", line.parameters * unit, "keV", "c_n, keV per channel per day^n"
+            ),
             "errors": labelled("parameter", line.errors * unit, "keV", "errors of c_n"),
             "covariance": labelled(
                 ("parameter", "parameter_"), line.covariance * np.outer(unit, unit), "keV^2", "covariance"

@@ -21,9 +21,9 @@ VALUES = {
 def group_index(days: np.ndarray, width: float) -> np.ndarray:
     """Group of each value: (n,). A group starts at its first value and holds all within ``width`` days of it."""
     order = np.argsort(days, kind="stable")
-    index, start, number = np.empty(days.size, int), -np.inf, -1
+    index, start, number = np.empty(days.size, int), 0.0, -1
     for i in order:
-        if days[i] - start > width:
+        if number < 0 or days[i] - start > width:
             start, number = days[i], number + 1
         index[i] = number
     return index
@@ -73,6 +73,8 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
         pooled = np.sqrt(square.sum() / freedom) if freedom else np.nan
         out[name] = labelled("group", mean, units, f"{long_name}, mean of the group")
         out[f"{name}_deviation"] = labelled("group", deviation, units, f"{long_name}, corrected deviation")
-        out[f"{name}_error"] = labelled("group", pooled / np.sqrt(size), units, f"{long_name}, error of the mean")
+        out[f"{name}_error"] = labelled(
+            "group", pooled / np.sqrt(size), units, f"{long_name}, error of the mean"
+        )
     attrs = {**values.attrs, "group_days": width, "left_out": int((~good).sum())}
     return xr.Dataset(out, attrs=attrs)

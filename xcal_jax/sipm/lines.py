@@ -72,7 +72,9 @@ def fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spr
     start = start.at[1].set(jnp.arctanh(jnp.clip((centre - middle) / half, -0.9, 0.9)))
     if background:
         start = start.at[3].set(jnp.maximum(edge / size, 0.0))
-    free = fit.least_squares(lambda u, _: residuals(physical(u), _), start, None, fit.count_points(sigma), 100)
+    free = fit.least_squares(
+        lambda u, _: residuals(physical(u), _), start, None, fit.count_points(sigma), 100
+    )
     parameters = physical(free.parameters)
     covariance = fit.covariance_of(jax.jacfwd(residuals)(parameters, None))
     chi_square = free.chi_square - (jnp.log(parameters[2] / expected_sigma) / spread) ** 2
@@ -127,7 +129,9 @@ def check_windows(windows, channels: int, fwhm) -> tuple[np.ndarray, np.ndarray]
     windows = np.atleast_2d(np.asarray(windows, float))
     for low, high in windows:
         if not (1 <= low < high <= channels):
-            raise ValueError(f"`windows` must lie within channels 1 to {channels}, but one is {low:g}-{high:g}")
+            raise ValueError(
+                f"`windows` must lie within channels 1 to {channels}, but one is {low:g}-{high:g}"
+            )
         if high - low < 7:
             raise ValueError(f"`windows` must hold at least 8 channels, but one is {low:g}-{high:g}")
     half = 0.5 * (windows[:, 1] - windows[:, 0])
@@ -135,6 +139,14 @@ def check_windows(windows, channels: int, fwhm) -> tuple[np.ndarray, np.ndarray]
     if not (np.isfinite(sigma) & (sigma > 0)).all():
         raise ValueError(f"`fwhm` must be positive, in channels, but is {fwhm}")
     return windows, sigma
+
+
+def padded(rows: int) -> int:
+    """The size of the batch that holds ``rows``: a power of four from 16 on, so that few are ever compiled."""
+    size = 16
+    while size < rows:
+        size *= 4
+    return size
 
 
 def fit_lines(
@@ -163,7 +175,7 @@ def fit_lines(
         raise ValueError("the Poisson statistic needs the stack's `exposure_s`, but it is missing")
     shape = (*rate.shape[:-1], len(windows))
     flat_rate, flat_error = rate.values.reshape(-1, rate.shape[-1]), error.values.reshape(-1, rate.shape[-1])
-    width = int(-(-(np.ptp(windows, axis=1).max() + 1) // 16) * 16)
+    width = int(-(-(np.ptp(windows, axis=1).max() + 1) // 64) * 64)
     first = np.clip(windows[:, 0].astype(int) - 1, 0, max(rate.shape[-1] - width, 0))
     column = np.minimum(first[:, None] + np.arange(width), rate.shape[-1] - 1)
     x = column + 1.0
@@ -172,16 +184,15 @@ def fit_lines(
     y = flat_rate[:, column] * scale
     sigma = np.where(outside, np.inf, flat_error[:, column] * scale)
 
-    def repeat(a):
-        return np.broadcast_to(a, (batch, *a.shape)).reshape(batch * len(windows), *a.shape[1:])
-
     middle, half = windows.mean(1), 0.5 * np.ptp(windows, axis=1)
+    rows = batch * len(windows)
+    each = np.resize(np.tile(np.arange(len(windows)), batch), padded(rows))
+    place = np.resize(np.arange(rows), padded(rows))
     with fit.double_precision():
-        arrays = (repeat(x), y.reshape(-1, width), sigma.reshape(-1, width))
-        results = fit_windows(
-            statistic == "poisson", *arrays, repeat(middle), repeat(half), repeat(expected), float(prior)
-        )
-        parameters, errors, chi_square, degrees, criterion, veto = map(np.asarray, results)
+        arrays = (x[each], y.reshape(-1, width)[place], sigma.reshape(-1, width)[place])
+        of_window = (middle[each], half[each], expected[each])
+        results = fit_windows(statistic == "poisson", *arrays, *of_window, float(prior))
+        parameters, errors, chi_square, degrees, criterion, veto = (np.asarray(r)[:rows] for r in results)
     reduced = chi_square / np.maximum(degrees, 1)
     score = np.where((veto == 0) & (degrees > 0), criterion if selection == "aicc" else reduced, np.inf)
     best = np.argmin(score, 1)

@@ -69,7 +69,9 @@ def load_mission(name: str | Path) -> Mission:
     if missing:
         raise ValueError(f"`mission` {path.name} lacks the key {sorted(missing)[0]!r}")
     if not isinstance(table["launch"], datetime.date):
-        raise ValueError(f"`launch` in {path.name} must be a date like 2021-03-22, but is {table['launch']!r}")
+        raise ValueError(
+            f"`launch` in {path.name} must be a date like 2021-03-22, but is {table['launch']!r}"
+        )
     if not isinstance(table["channels"], int) or table["channels"] < 2:
         raise ValueError(f"`channels` in {path.name} must be at least 2, but is {table['channels']!r}")
     table["launch"] = np.datetime64(table["launch"].isoformat(), "ns")
@@ -93,5 +95,7 @@ def with_days(spectra: xr.Dataset, mission: Mission) -> xr.Dataset:
     time = spectra["time"].values
     reject(np.isnat(time), "`time` must be given in UTC", time)
     days = (time - mission.launch) / np.timedelta64(1, "D")
-    reject(days < 0, f"`time` must not precede the launch of {mission.name} on {str(mission.launch)[:10]}", time)
+    reject(
+        days < 0, f"`time` must not precede the launch of {mission.name} on {str(mission.launch)[:10]}", time
+    )
     return spectra.assign(days=labelled("spectrum", days, "d", "time since launch"))

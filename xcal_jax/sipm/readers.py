@@ -40,7 +40,9 @@ def read_spectra(path: str | Path) -> xr.Dataset:
     try:
         return reader(path)
     except (KeyError, IndexError, ElementTree.ParseError, OSError, TypeError, UnicodeDecodeError) as problem:
-        raise ValueError(f"{path.name} must be a {path.suffix} file of spectra, but: {problem!r}") from problem
+        raise ValueError(
+            f"{path.name} must be a {path.suffix} file of spectra, but: {problem!r}"
+        ) from problem
     except ValueError as problem:
         raise ValueError(f"{path.name}: {problem}") from problem
 
@@ -72,7 +74,9 @@ def read_csv(path: Path) -> xr.Dataset:
         raise ValueError(f"columns of counts must be c1, c2, ... in order, but one is {wrong!r}")
     for number, row in enumerate(rows):
         if None in row or None in row.values():
-            raise ValueError(f"every line must have {len(header)} columns, but spectrum {number} has another number")
+            raise ValueError(
+                f"every line must have {len(header)} columns, but spectrum {number} has another number"
+            )
 
     def column(name, default="nan"):
         try:
@@ -191,8 +195,12 @@ def read_radiacode(path: Path) -> xr.Dataset:
     starts = within(root, "StartTime")
     start = np.datetime64((starts[0].text or "NaT").strip()[:19], "ns") if starts else None
     return build_spectra(
-        [row[0] for row in rows], [row[1] for row in rows], start, names,
-        source=path.name, device_calibration=rows[0][2],
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        start,
+        names,
+        source=path.name,
+        device_calibration=rows[0][2],
     )
 
 
@@ -211,12 +219,16 @@ def read_pha(path: Path) -> xr.Dataset:
         if "COUNTS" in columns:
             counts = np.array(spectrum.data["COUNTS"], float)
         elif "RATE" in columns:
-            counts = np.array(spectrum.data["RATE"], float) * np.reshape(exposure, (-1, 1) if np.ndim(exposure) else ())
+            counts = np.array(spectrum.data["RATE"], float) * np.reshape(
+                exposure, (-1, 1) if np.ndim(exposure) else ()
+            )
         else:
             raise ValueError("the SPECTRUM extension needs COUNTS or RATE, but has neither")
         begin = header.get("DATE-OBS")
         start = np.datetime64(begin.rstrip("Z"), "ns") if begin else None
-        return build_spectra(counts, np.array(exposure, float), start, header.get("DETNAM", ""), source=path.name)
+        return build_spectra(
+            counts, np.array(exposure, float), start, header.get("DETNAM", ""), source=path.name
+        )
 
 
 def read_event(path: str | Path) -> xr.Dataset:
@@ -236,14 +248,20 @@ def read_event(path: str | Path) -> xr.Dataset:
     rows = [line.split() for line in lines[3:] if line.strip()]
     for number, row in enumerate(rows):
         if len(row) != 6 + len(edges):
-            raise ValueError(f"{path.name} must have {6 + len(edges)} columns, but line {number + 4} has {len(row)}")
+            raise ValueError(
+                f"{path.name} must have {6 + len(edges)} columns, but line {number + 4} has {len(row)}"
+            )
     bands = np.array(edges[:-1], float)
     values = np.array([row[4:] for row in rows], float)
     start = np.array([np.datetime64(f"{row[0]}T{row[1]}", "ns") for row in rows])
     end = np.array([np.datetime64(f"{row[2]}T{row[3]}", "ns") for row in rows])
     info = path.with_name("info.txt")
     text = info.read_text().splitlines() if info.is_file() else []
-    attrs = {key.removeprefix("("): value.strip() for key, _, value in (line.partition("):") for line in text) if value}
+    attrs = {
+        key.removeprefix("("): value.strip()
+        for key, _, value in (line.partition("):") for line in text)
+        if value
+    }
     return xr.Dataset(
         {
             "rate": labelled(("time", "band"), values[:, 2:-1], "count/s", "count rate in the band"),

@@ -105,8 +105,10 @@ def line_rate(mission: Mission, energy, gain: np.ndarray, rate: np.ndarray) -> n
     fwhm = mission.synthetic["resolution_260"] * np.sqrt(260.0 * energy)
     sigma = (fwhm / 2.3548 / gain)[:, None]
     x = np.arange(1.0, mission.channels + 1)
-    return rate[:, None] * np.exp(-0.5 * ((x - ((energy - b) / gain)[:, None]) / sigma) ** 2) / (
-        sigma * np.sqrt(2 * np.pi)
+    return (
+        rate[:, None]
+        * np.exp(-0.5 * ((x - ((energy - b) / gain)[:, None]) / sigma) ** 2)
+        / (sigma * np.sqrt(2 * np.pi))
     )
 
 
@@ -116,13 +118,24 @@ def draw(rng, mission, rates, exposure, days, readout, boards, bias, since_exit=
     counts = rng.poisson(rates * exposure[:, None])
     time = mission.launch + (np.asarray(days) * DAY.astype(float)).astype("timedelta64[ns]")
     return build_spectra(
-        counts, exposure, time, readout, boards, bias, since_exit,
-        satellite=mission.name, synthetic=1, seed=seed, version=xcal_jax.__version__,
+        counts,
+        exposure,
+        time,
+        readout,
+        boards,
+        bias,
+        since_exit,
+        satellite=mission.name,
+        synthetic=1,
+        seed=seed,
+        version=xcal_jax.__version__,
         source=f"synthetic {mission.name}-like mission, not data of the satellite",
     )
 
 
-def synthesize(mission: Mission, seed: int | None = None, readouts: tuple[str, ...] | None = None) -> SyntheticMission:
+def synthesize(
+    mission: Mission, seed: int | None = None, readouts: tuple[str, ...] | None = None
+) -> SyntheticMission:
     """Draw a whole mission; the same seed gives the same mission. readouts: all of the satellite's if none.
 
     Raises ValueError for a mission without a synthetic table or a readout that it does not have.
@@ -173,7 +186,9 @@ def synthesize_readout(mission: Mission, seed: int, name: str):
     template = observed(early, rates, table["template_exposure"], boards, nominal)
 
     start = np.linspace(table["first_day"], last - 2.0, table["campaigns"])
-    days = np.sort((start[:, None] + rng.uniform(0, 2.0, (start.size, table["spectra_per_campaign"]))).ravel())
+    days = np.sort(
+        (start[:, None] + rng.uniform(0, 2.0, (start.size, table["spectra_per_campaign"]))).ravel()
+    )
     boards, rates, temperature, threshold, dcr = common(days)
     spectra = observed(days, rates, table["exposure"], boards, nominal)
 
@@ -225,7 +240,15 @@ def synthesize_ground(mission: Mission, seed: int, name: str) -> xr.Dataset:
     days = np.full(n, -100.0)
     boards = np.full((n, 3), 20.0)
     ground = draw(
-        rng, mission, noise + np.array(lines), setting["exposure"], days, name, boards, setting["bias"], seed=seed
+        rng,
+        mission,
+        noise + np.array(lines),
+        setting["exposure"],
+        days,
+        name,
+        boards,
+        setting["bias"],
+        seed=seed,
     )
     table = list(setting["line"].values())
     return ground.assign(

@@ -56,7 +56,9 @@ def temperature_residuals(
     days, temperature, value = values["days"].values, board_mean(values), values[name].values
     good = np.isfinite(value) & np.isfinite(temperature) & (days >= since_days)
     if good.sum() < 3:
-        raise ValueError(f"temperature residuals of `{name}` need at least three points, but have {good.sum()}")
+        raise ValueError(
+            f"temperature residuals of `{name}` need at least three points, but have {good.sum()}"
+        )
     residual = value[good] - evaluate(trends, days[good], form)["value"].values
     line = regression(temperature[good], residual)
     of = {"slope": f"{units}/degC", "intercept": units}
@@ -76,13 +78,14 @@ def temperature_residuals(
 
 
 def joint_fit(
-    values: xr.Dataset, name: str, form: str | None = None, gain: np.ndarray | None = None
+    values: xr.Dataset, name: str, form: str | None = None, gain: np.ndarray | None = None, steps=()
 ) -> xr.Dataset:
-    """Fit trend + temperature (+ gain) to ``name`` at once, in the form given or that of lowest AICc.
+    """Fit trend + temperature (+ gain, + steps) to ``name`` at once, in the form given or that of lowest AICc.
 
     values: groups or single spectra of one readout channel, with `days` and `temperature`. gain: (N,) keV/ADU
-    at each value, centred on its mean. The trend's a and b hold at 10 degC. Returns `parameters` (a, b,
-    temperature, gain), `errors`, `covariance`, `aicc` of every form tried, `fitted` and `residual` (point,).
+    at each value, centred on its mean. steps: days from which on the value is higher, each by an amount of its
+    own (as `change_points` finds them). The trend's a and b hold at 10 degC. Returns `parameters` (a, b,
+    temperature, gain, steps), `errors`, `covariance`, `aicc` of every form tried, `fitted` and `residual` (point,).
     Raises ValueError for fewer points than parameters, or values without temperature.
     """
     covariates = [board_mean(values) - REFERENCE]
@@ -92,6 +95,9 @@ def joint_fit(
     if gain is not None:
         covariates.append(np.asarray(gain, float) - np.mean(gain))
         names.append("gain")
+    for day in steps:
+        covariates.append((values["days"].values >= day).astype(float))
+        names.append(f"step on day {day:.0f}")
     days, y, sigma = check_points(values, name, len(names))
     if form is not None and form not in FORMS:
         raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {form!r}")
@@ -108,7 +114,9 @@ def joint_fit(
         {
             "parameters": labelled("parameter", best.parameters, units, "a, b and slopes"),
             "errors": labelled("parameter", best.errors, units, "errors of the parameters"),
-            "covariance": labelled(("parameter", "parameter_"), best.covariance, f"({units})^2", "covariance"),
+            "covariance": labelled(
+                ("parameter", "parameter_"), best.covariance, f"({units})^2", "covariance"
+            ),
             "chi_square": labelled((), best.chi_square, "1", "chi-square"),
             "degrees": labelled((), y.size - len(names), "1", "degrees of freedom"),
             "aicc": labelled("form", criterion, "1", "Akaike criterion, small sample"),

@@ -106,6 +106,8 @@ def threshold(
     meaning = ", ".join(f"{bit}: {text}" for bit, text in FLAGS.items())
     return spectra.assign(
         threshold_adu=labelled("spectrum", np.where(flag, np.nan, value), "1", "threshold, ADC channel"),
-        threshold_adu_error=labelled("spectrum", np.where(flag, np.nan, error), "1", "error of the threshold"),
+        threshold_adu_error=labelled(
+            "spectrum", np.where(flag, np.nan, error), "1", "error of the threshold"
+        ),
         threshold_flag=labelled("spectrum", flag, "1", f"0: measured; bits {meaning}"),
     ).assign_attrs(threshold_rule=f"{interpolation} crossing of {level} cnt/s above the template")

@@ -85,7 +85,9 @@ def check_points(groups: xr.Dataset, name: str, parameters: int) -> tuple[np.nda
     days, values = groups["days"].values, groups[name].values
     if days.size == 1 and "size" in groups:
         size, width = int(groups["size"].values[0]), groups.attrs.get("group_days")
-        raise ValueError(f"a fit of `{name}` needs several groups, but all {size} points lie in one of {width} d")
+        raise ValueError(
+            f"a fit of `{name}` needs several groups, but all {size} points lie in one of {width} d"
+        )
     if days.size < parameters:
         raise ValueError(
             f"a fit of `{name}` with {parameters} parameters needs as many points, but has {days.size}"
@@ -93,7 +95,9 @@ def check_points(groups: xr.Dataset, name: str, parameters: int) -> tuple[np.nda
     if not (np.isfinite(values).all() and np.isfinite(days).all()):
         raise ValueError(f"`{name}` and `days` must be finite in every group, but are not")
     if days.min() <= 0:
-        raise ValueError(f"`days` since launch must be positive for a trend, but the first is {days.min():.3f}")
+        raise ValueError(
+            f"`days` since launch must be positive for a trend, but the first is {days.min():.3f}"
+        )
     sigma = groups[f"{name}_error"].values if "size" in groups else np.ones_like(values)
     usable = np.isfinite(sigma).all() and (sigma > 0).all()
     return days, values, sigma if usable else np.ones_like(values)
@@ -121,7 +125,10 @@ def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
             "parameters": labelled(("form", "parameter"), [f.parameters for f in fits], units, "a and b"),
             "errors": labelled(("form", "parameter"), [f.errors for f in fits], units, "errors of a and b"),
             "covariance": labelled(
-                ("form", "parameter", "parameter_"), [f.covariance for f in fits], f"({units})^2", "covariance"
+                ("form", "parameter", "parameter_"),
+                [f.covariance for f in fits],
+                f"({units})^2",
+                "covariance",
             ),
             "chi_square": labelled("form", [f.chi_square for f in fits], "1", "chi-square"),
             "degrees": labelled("form", [degrees] * len(fits), "1", "degrees of freedom"),
@@ -184,7 +191,9 @@ def forecast(trends: xr.Dataset, days, probability: float = 0.68) -> xr.Dataset:
         weight = (trends["form"].values == best_form(trends)).astype(float)
     each = [evaluate(trends, days, form) for form in FORMS]
     values = np.array([e["value"].values for e in each])
-    variances = np.array([e["value_error"].values for e in each]) ** 2 + trends["scatter"].values[:, None] ** 2
+    variances = (
+        np.array([e["value_error"].values for e in each]) ** 2 + trends["scatter"].values[:, None] ** 2
+    )
     mean = weight @ values
     spread = np.sqrt(weight @ (variances + (values - mean) ** 2))
     half = norm.ppf(0.5 + probability / 2) * spread
