@@ -51,7 +51,7 @@ def read_fluence(path: str | Path) -> xr.Dataset:
     if path.suffix == ".nc":
         if not path.is_file():
             raise ValueError(f"`fluence` file must exist, but {path} does not")
-        with xr.open_dataset(path) as opened:
+        with xr.open_dataset(path, engine="netcdf4") as opened:
             series = opened.load()
     else:
         series = read_series(path)

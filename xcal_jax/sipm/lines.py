@@ -1,6 +1,6 @@
 """Spectral lines: a Gaussian on one of four backgrounds, the lowest reduced chi-square kept (step 4).
 
-The bare rule is fragile, so a fit counts only if it passes every veto: converged, positive at three sigma,
+The bare rule is fragile, so a fit counts only if it passes every veto: converged, positive at five sigma,
 position inside the middle of its window, a width near the expected one, a small position error, a window of at
 least 2.5 sigma to each side. Errors are scaled by sqrt(chi2/nu) where that exceeds one. Windows of one batch
 are fitted together under `vmap`; a window that no model passes is flagged and has no position.
@@ -19,11 +19,12 @@ from xcal_jax.sipm.labels import labelled
 BACKGROUNDS = ("none", "constant", "linear", "parabola")
 VETOES = {
     1: "no convergence",
-    2: "weaker than 3 sigma",
+    2: "weaker than 5 sigma",
     4: "position outside the middle of the window",
     8: "width far from the expected one",
     16: "position error above a quarter of the width",
     32: "window narrower than 2.5 sigma to a side",
+    64: "shape not a Gaussian: chi2/nu above 5 and residuals above 5 % of the amplitude",
 }
 NARROWEST = 2.5
 WIDTH_RANGE = 1.8
@@ -82,19 +83,22 @@ def fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spr
     return fit.scaled(fit.Fit(parameters, covariance, chi_square, free.points, good))
 
 
-def vetoes(line: fit.Fit, middle, half, expected_sigma):
-    """The sum of the `VETOES` that one fit falls under: () int."""
-    amplitude, position, sigma = line.parameters[0], line.parameters[1], line.parameters[2]
+def vetoes(line: fit.Fit, x, y, sigma, middle, half, expected_sigma):
+    """The sum of the `VETOES` that one fit falls under: () int. Arguments as for `fit_line`."""
+    amplitude, position, width = line.parameters[0], line.parameters[1], line.parameters[2]
     error = line.errors
     reach = half - jnp.abs(position - middle)
-    ratio = sigma / expected_sigma
+    ratio = width / expected_sigma
+    rest = jnp.where(jnp.isfinite(sigma), y - line_model(line.parameters, x, middle, half), 0.0)
+    rough = jnp.sqrt(jnp.sum(rest**2) / line.points) > 0.05 * amplitude
     tests = (
         ~line.converged,
-        ~(amplitude > 3 * error[0]),
+        ~(amplitude > 5 * error[0]),
         ~(jnp.abs(position - middle) < 0.5 * half),
         ~((ratio < WIDTH_RANGE) & (ratio > 1 / WIDTH_RANGE)),
-        ~(error[1] < 0.25 * 2.3548 * sigma),
-        ~((half >= NARROWEST * sigma) & (reach >= sigma)),
+        ~(error[1] < 0.25 * 2.3548 * width),
+        ~((half >= NARROWEST * width) & (reach >= width)),
+        (line.reduced_chi_square > 5.0) & rough,
     )
     return sum(jnp.where(test, bit, 0) for bit, test in zip(VETOES, tests, strict=True))
 
@@ -115,7 +119,7 @@ def fit_windows(poisson, x, y, sigma, middle, half, expected_sigma, spread):
                 line.chi_square,
                 line.points - float(k),
                 fit.aicc(line.chi_square, line.points, k),
-                vetoes(line, middle, half, expected_sigma),
+                vetoes(line, x, y, sigma, middle, half, expected_sigma),
             )
         )
     return tuple(jnp.stack(column) for column in zip(*rows, strict=True))

@@ -49,7 +49,7 @@ def read_spectra(path: str | Path) -> xr.Dataset:
 
 def read_netcdf(path: Path) -> xr.Dataset:
     """An archive as `write_spectra` leaves it."""
-    with xr.open_dataset(path) as archive:
+    with xr.open_dataset(path, engine="netcdf4") as archive:
         return check_spectra(archive.load())
 
 
