@@ -13,8 +13,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import lineax
+import numpy as np
 import optimistix
 from jax.flatten_util import ravel_pytree
+
+Array = jax.Array | np.ndarray
 
 double_precision: Callable[[], Any] = lambda: jax.enable_x64(True)  # noqa: E731
 
@@ -46,7 +49,7 @@ class Fit:
         return self.chi_square / (self.points - float(self.parameters.shape[-1]))
 
 
-def inverse(matrix: jax.Array) -> jax.Array:
+def inverse(matrix: Array) -> jax.Array:
     """Inverse of a small symmetric positive matrix by Gauss-Jordan: (P, P); NaN where it is singular.
 
     Plain arithmetic on purpose: LAPACK calls inside a large `vmap` are slower, and on a machine of few cores
@@ -62,7 +65,7 @@ def inverse(matrix: jax.Array) -> jax.Array:
     return a / (size[:, None] * size[None, :])
 
 
-def covariance_of(jacobian: jax.Array) -> jax.Array:
+def covariance_of(jacobian: Array) -> jax.Array:
     """Inverse of J^T J: (P, P), for a jacobian of weighted residuals (N, P)."""
     return inverse(jacobian.T @ jacobian)
 
@@ -94,12 +97,12 @@ class NormalEquations(lineax.AbstractLinearSolver):
         return True
 
 
-def count_points(sigma: jax.Array) -> jax.Array:
+def count_points(sigma: Array) -> jax.Array:
     """How many points carry weight: (), a float as the errors are. sigma: (N,)."""
     return jnp.sum(jnp.isfinite(sigma), dtype=sigma.dtype)
 
 
-def linear(design: jax.Array, values: jax.Array, sigma: jax.Array) -> Fit:
+def linear(design: Array, values: Array, sigma: Array) -> Fit:
     """Weighted linear least squares in closed form. design: (N, P); values, sigma: (N,) in one unit."""
     a, y = design / sigma[:, None], values / sigma
     covariance = covariance_of(a)
@@ -112,9 +115,9 @@ def linear(design: jax.Array, values: jax.Array, sigma: jax.Array) -> Fit:
 
 def least_squares(
     residuals: Callable[[Any, Any], jax.Array],
-    start: jax.Array,
+    start: Array,
     data: Any,
-    points: jax.Array,
+    points: Array | float,
     max_steps: int = 200,
 ) -> Fit:
     """Nonlinear least squares by Levenberg-Marquardt.
@@ -122,13 +125,15 @@ def least_squares(
     residuals(parameters, data) -> (N,), already divided by the errors; start: (P,); points: () how many of
     the residuals carry weight. The covariance is the inverse of J^T J at the minimum.
     """
-    solver = optimistix.LevenbergMarquardt(rtol=1e-9, atol=1e-9, linear_solver=NormalEquations())
-    solution = optimistix.least_squares(residuals, solver, start, args=data, max_steps=max_steps, throw=False)
+    solver: Any = optimistix.LevenbergMarquardt(rtol=1e-9, atol=1e-9, linear_solver=NormalEquations())
+    solution: Any = optimistix.least_squares(
+        residuals, solver, start, args=data, max_steps=max_steps, throw=False
+    )
     parameters = solution.value
     covariance = covariance_of(jax.jacfwd(residuals)(parameters, data))
     chi_square = jnp.sum(residuals(parameters, data) ** 2)
     converged = (solution.result == optimistix.RESULTS.successful) & jnp.all(jnp.isfinite(covariance))
-    return Fit(parameters, covariance, chi_square, points, converged)
+    return Fit(parameters, covariance, chi_square, jnp.asarray(points, covariance.dtype), converged)
 
 
 def poisson_residuals(counts: jax.Array, expected: jax.Array) -> jax.Array:
@@ -158,12 +163,14 @@ def scaled(fit: Fit) -> Fit:
 
 
 def rescaled(fit: Fit) -> Fit:
-    """For errors that are only relative weights: covariance times chi2/nu; as it is without degrees of freedom."""
+    """For errors that are only relative weights: covariance times chi2/nu; as it is without degrees of
+    freedom.
+    """
     room = fit.points > fit.parameters.shape[-1]
     return with_covariance(fit, jnp.where(room, fit.reduced_chi_square, 1.0))
 
 
-def aicc(deviance: jax.Array, points: jax.Array, parameters: int) -> jax.Array:
+def aicc(deviance: Array | float, points: Array | float, parameters: int) -> jax.Array:
     """Akaike's criterion with the small-sample term: (); infinite where points <= parameters + 1."""
     room = points - (parameters + 1.0)
     penalty = 2.0 * parameters + 2.0 * parameters * (parameters + 1) / jnp.maximum(room, 1.0)

@@ -96,17 +96,21 @@ def test_fewer_points_than_parameters():
 
 
 def test_all_points_in_one_group():
-    with pytest.raises(ValueError, match="all 12 points lie in one of 5.0 d"):
+    with pytest.raises(ValueError, match=r"all 12 points lie in one of 5\.0 d"):
         sipm.fit_trends(groups_of([10]), "dcr")
 
 
 def test_no_crossing_anywhere():
     flat = spectra(np.full(256, 300.0))
-    with pytest.raises(ValueError, match="must sink through 10.0 cnt/s above the template, but none of 1 does"):
+    with pytest.raises(
+        ValueError, match=r"must sink through 10\.0 cnt/s above the template, but none of 1 does"
+    ):
         flat.pipe(sipm.threshold, sipm.build_template(spectra()))
 
 
-@pytest.mark.parametrize(("window", "words"), [((0, 20), "within channels"), ((20, 25), "8 channels"), ((30, 20), "within")])
+@pytest.mark.parametrize(
+    ("window", "words"), [((0, 20), "within channels"), ((20, 25), "8 channels"), ((30, 20), "within")]
+)
 def test_windows(window, words):
     with pytest.raises(ValueError, match=words):
         sipm.fit_lines(sipm.stack(spectra()), [window])
@@ -114,7 +118,10 @@ def test_windows(window, words):
 
 def run(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "xcal_jax", "sipm", *map(str, arguments)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "xcal_jax", "sipm", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -165,7 +172,7 @@ def test_report_command(folder, tmp_path):
     assert done.returncode == 0, done.stderr
     page = out.read_text()
     assert page.count("data:image/png;base64,") == 12
-    assert "src=\"http" not in page and "<script" not in page
+    assert 'src="http' not in page and "<script" not in page
     assert "nothing here was measured" in page and "made_up" in page and "damage kernel" in page
     assert json.loads(done.stdout)["synthetic"] is True
 
@@ -174,11 +181,36 @@ def test_report_command(folder, tmp_path):
     ("arguments", "words"),
     [
         (("synthesize", "hubble", "-o", "{out}"), "must be one of grbalpha, vzlusat2"),
-        (("threshold", "{folder}/none.nc", "--template", "{folder}/template.nc", "-o", "{out}"), "must exist"),
-        (("threshold", "{folder}/spectra.nc", "--template", "{folder}/template.nc", "-o", "{out}", "--mission", "vzlusat2"),
-         "must be of VZLUSAT-2, but are of GRBAlpha"),
-        (("threshold", "{folder}/spectra.nc", "--template", "{folder}/template.nc", "-o", "{out}", "--level", "1e9"),
-         "must sink through"),
+        (
+            ("threshold", "{folder}/none.nc", "--template", "{folder}/template.nc", "-o", "{out}"),
+            "must exist",
+        ),
+        (
+            (
+                "threshold",
+                "{folder}/spectra.nc",
+                "--template",
+                "{folder}/template.nc",
+                "-o",
+                "{out}",
+                "--mission",
+                "vzlusat2",
+            ),
+            "must be of VZLUSAT-2, but are of GRBAlpha",
+        ),
+        (
+            (
+                "threshold",
+                "{folder}/spectra.nc",
+                "--template",
+                "{folder}/template.nc",
+                "-o",
+                "{out}",
+                "--level",
+                "1e9",
+            ),
+            "must sink through",
+        ),
         (("lines", "{folder}/ground.nc", "--windows", "20:40"), "must look like 20-40"),
         (("lines", "{folder}/ground.nc", "--windows", "44-64", "--energies", "59.5,81"), "one per window"),
         (("report", "{folder}/spectra.nc", "-o", "{out}"), "needs --template"),

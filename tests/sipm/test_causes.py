@@ -22,7 +22,9 @@ def groups_of(values, temperature=None):
 def test_a_step_is_found_where_it_is():
     rng = np.random.default_rng(1)
     temperature = rng.normal(10, 4, T.size)
-    values = 1000 + 20 * np.sqrt(T) + 5 * temperature + 40 * (T > 610) - 30 * (T > 900) + rng.normal(0, 8, T.size)
+    values = (
+        1000 + 20 * np.sqrt(T) + 5 * temperature + 40 * (T > 610) - 30 * (T > 900) + rng.normal(0, 8, T.size)
+    )
     steps = change_points(jax.random.key(0), groups_of(values, temperature), "dcr")
     order = np.argsort(steps["day"].values)
     np.testing.assert_allclose(steps["day"].values[order], [610, 900], atol=30)
@@ -36,7 +38,9 @@ def test_no_steps_where_there_are_none():
     alarms = 0
     for k in range(100):
         groups = groups_of(1000 + 20 * np.sqrt(T) + rng.normal(0, 8, T.size))
-        alarms += change_points(jax.random.key(k), groups, "dcr", significance=0.05, trials=199, most=1)["day"].size
+        alarms += change_points(jax.random.key(k), groups, "dcr", significance=0.05, trials=199, most=1)[
+            "day"
+        ].size
     assert 0 < alarms <= 12
 
 
@@ -79,7 +83,9 @@ def test_damage_parameters_are_recovered():
     for _ in range(30):
         true = 40e3 + 6e-6 * 1e6 * T + 3e-5 * np.asarray(annealed(T, 200.0, at, 1e6 * at))
         damage = fit_damage(groups_of(true + rng.normal(0, 40, T.size)), "dcr", fluence)
-        pulls.append((damage["parameters"].values - [40e3, 6e-6, 3e-5, np.log(200)]) / damage["errors"].values)
+        pulls.append(
+            (damage["parameters"].values - [40e3, 6e-6, 3e-5, np.log(200)]) / damage["errors"].values
+        )
     assert (np.abs(np.mean(pulls, 0)) < 4 / np.sqrt(30)).all()
     assert (np.std(pulls, 0) < 1.6).all()
 

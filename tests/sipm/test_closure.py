@@ -1,5 +1,5 @@
-"""Closure on 200 synthetic missions of known truth: every fitted quantity's pulls, and the bias that the joint
-fit does not have. Fixed seeds; with 200 missions the mean of a unit pull is known to 0.07.
+"""Closure on 200 synthetic missions of known truth: every fitted quantity's pulls, and the bias that the
+joint fit does not have. Fixed seeds; with 200 missions the mean of a unit pull is known to 0.07.
 """
 
 import dataclasses

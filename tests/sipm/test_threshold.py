@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xcal_jax.sipm import build_spectra, build_template, correct_pile_up, dark_count_rate, threshold, with_days
+from xcal_jax.sipm import (
+    build_spectra,
+    build_template,
+    correct_pile_up,
+    dark_count_rate,
+    threshold,
+    with_days,
+)
 from xcal_jax.sipm.threshold import NO_CROSSING, NOT_POSITIVE, SATURATED, SHORT
 
 X = np.arange(1.0, 129)
@@ -55,7 +62,6 @@ def test_flags_have_no_number():
     full["counts"].values[0, 25] = 1e12
     sudden = np.where(X < 40, 6000.0, 0.0) + 300.0 * (X < 40)
     cliff = build_spectra(sudden, 60.0, readout="a")
-
 
     archive = xr.concat([good, flat, short, full, cliff], "spectrum", combine_attrs="override")
     values = threshold(archive, template_of(5.0), interpolation="log", saturation=1e12)

@@ -175,12 +175,12 @@ def lines(
     if known is not None and len(known) != len(pairs):
         raise ValueError(f"`energies` must be one per window, {len(pairs)}, but are {len(known)}")
     found = fit_lines(stack(read_spectra(spectrum)), pairs, fwhm, statistic, selection)
-    rows = []
+    rows: list[dict] = []
     for k, (low, high) in enumerate(pairs):
         one = found.isel(line=k)
         veto = int(one["veto"])
         keys = ("position", "position_error", "sigma", "sigma_error", "reduced_chi_square")
-        row = {"window": [low, high], **{key: float(one[key]) for key in keys}}
+        row: dict = {"window": [low, high], **{key: float(one[key]) for key in keys}}
         row["background"] = str(one["background"].item())
         row["vetoes"] = [text for bit, text in VETOES.items() if veto & bit]
         rows.append(row)
@@ -208,9 +208,8 @@ def lines(
         )
         click.echo(f"{row['window'][0]:g}-{row['window'][1]:g}: {text}")
     if known is not None:
-        click.echo(
-            f"E = ({summary['k']:.5g} ± {summary['k_error']:.2g}) x + ({summary['b']:.5g} ± {summary['b_error']:.2g}) keV"
-        )
+        slope, offset = (f"({summary[n]:.5g} ± {summary[f'{n}_error']:.2g})" for n in ("k", "b"))
+        click.echo(f"E = {slope} x + {offset} keV")
 
 
 @sipm.command()

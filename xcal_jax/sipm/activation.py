@@ -1,8 +1,8 @@
 """Spectra after exits of the South Atlantic Anomaly: stacked by epoch, their lines, and the lines' decay.
 
 The exits of one epoch are aligned on the exit time (`since_exit`); what a quiet stack shows is subtracted, so
-that the lines stand on nothing but their own continuum (step 4: 260 keV at the nominal bias, 511 keV at a lower
-one).
+that the lines stand on nothing but their own continuum (step 4: 260 keV at the nominal bias, 511 keV at a
+lower one).
 """
 
 import jax
@@ -29,7 +29,9 @@ def at_bias(spectra: xr.Dataset, bias: float) -> xr.Dataset:
 def stacks_by(
     spectra: xr.Dataset, index: np.ndarray, dim: str, quiet: xr.Dataset | None = None
 ) -> xr.Dataset:
-    """One stack per value of ``index`` (n,), less the quiet stack: `rate`, `rate_error` (dim, channel) cnt/s."""
+    """One stack per value of ``index`` (n,), less the quiet stack: `rate`, `rate_error` (dim, channel)
+    cnt/s.
+    """
     each = [stack(spectra.isel(spectrum=index == value)) for value in np.unique(index)]
     out = xr.concat([s.drop_attrs(deep=False) for s in each], dim)
     out = out.assign(

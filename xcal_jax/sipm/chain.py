@@ -31,8 +31,8 @@ LOWEST_LINE = 75
 class Files:
     """What there is of one satellite. Only spectra and template must be there.
 
-    spectra: routine archive. template: early spectra, or rates as `build_template` gives. activation: after SAA
-    exits. ground: with sources, `line_energy` and `window`. fluence: as `damage.read_fluence`. series: as
+    spectra: routine archive. template: early spectra, or rates as `build_template` gives. activation: after
+    SAA exits. ground: with sources, `line_energy` and `window`. fluence: as `damage.read_fluence`. series: as
     `readers.read_series`.
     """
 
@@ -49,7 +49,8 @@ class Channel:
     """Results of one readout channel; each dict is by quantity (`threshold_adu`, `dcr`).
 
     values: one row a spectrum. groups: five-day groups. trends, residuals, joint, steps: Datasets of
-    `fit_trends`, `temperature_residuals`, `joint_fit`, `change_points`. correlations, damage: where asked for.
+    `fit_trends`, `temperature_residuals`, `joint_fit`, `change_points`. correlations, damage: where asked
+    for.
     """
 
     values: xr.Dataset
@@ -79,7 +80,9 @@ class Gain:
 
 @dataclass(frozen=True)
 class Ageing:
-    """All results of one satellite: `channels` by readout name, the gain of the first readout, the template."""
+    """All results of one satellite: `channels` by readout name, the gain of the first readout, the
+    template.
+    """
 
     mission: Mission
     files: Files
@@ -104,7 +107,9 @@ def read_folder(folder: Path) -> Files:
 
 
 def brightest(stacked: xr.Dataset) -> tuple[float, float]:
-    """A window of +-1.45 FWHM around the brightest place of a stack, above the noise: first and last channel."""
+    """A window of +-1.45 FWHM around the brightest place of a stack, above the noise: first and last
+    channel.
+    """
     smooth = np.convolve(stacked["rate"].values, np.ones(9) / 9, "same")
     peak = LOWEST_LINE + int(np.argmax(smooth[LOWEST_LINE - 1 : -9]))
     half = 1.45 * LINE_WIDTH
@@ -112,7 +117,9 @@ def brightest(stacked: xr.Dataset) -> tuple[float, float]:
 
 
 def ground_lines(ground: xr.Dataset) -> xr.Dataset:
-    """The line of each ground spectrum, in its own window: a Dataset over `line` with `energy` and `source`."""
+    """The line of each ground spectrum, in its own window: a Dataset over `line` with `energy` and
+    `source`.
+    """
     for name in ("line_energy", "window"):
         if name not in ground:
             raise ValueError(f"`ground` spectra must have `{name}`, but it is missing")

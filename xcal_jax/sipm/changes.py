@@ -1,8 +1,8 @@
 """Steps in a series, such as VZLUSAT-2's of September 2023 (step 10).
 
-A step is looked for in the whole model at once: trend + temperature + step, so that neither swallows the other.
-For every possible day the fit without and with a step is compared; the largest gain is judged against the same
-maximum in series whose residuals are shuffled, so the p-value knows that many days were tried.
+A step is looked for in the whole model at once: trend + temperature + step, so that neither swallows the
+other. For every possible day the fit without and with a step is compared; the largest gain is judged against
+the same maximum in series whose residuals are shuffled, so the p-value knows that many days were tried.
 """
 
 from functools import partial
@@ -57,11 +57,11 @@ def change_points(
 ) -> xr.Dataset:
     """Steps in ``name``, found one after the other until the next is not significant: (step,).
 
-    key: JAX random key of the shuffles. values: groups with `days` (and `temperature`). form: "log", "sqrt" or
-    "linear" trend below the steps. edge: points kept free at either end. trials: shuffles per step. most:
+    key: JAX random key of the shuffles. values: groups with `days` (and `temperature`). form: "log", "sqrt"
+    or "linear" trend below the steps. edge: points kept free at either end. trials: shuffles per step. most:
     steps at most. Returns `day` (middle between the points it lies between), `size` and `size_error` in the
-    value's unit, `p_value`; possibly none. Shuffling supposes residuals without memory: a slow wander that the
-    model lacks will show up as steps.
+    value's unit, `p_value`; possibly none. Shuffling supposes residuals without memory: a slow wander that
+    the model lacks will show up as steps.
     Raises ValueError for another form or fewer than 2 edge + 2 points.
     """
     if form not in BASIS:

@@ -1,8 +1,9 @@
 """Correlation of a measured series with housekeeping and space weather (step 10).
 
 Spearman's rank correlation at several lags; the p-values of all series and lags together are controlled for
-false discoveries (Benjamini and Hochberg). Neighbouring values of a slow series are not independent: the number
-of points is reduced by their first autocorrelations (Bretherton et al. 1999, eq. 31) before a p-value is taken.
+false discoveries (Benjamini and Hochberg). Neighbouring values of a slow series are not independent: the
+number of points is reduced by their first autocorrelations (Bretherton et al. 1999, eq. 31) before a p-value
+is taken.
 """
 
 import numpy as np

@@ -111,8 +111,8 @@ def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset
 
     values: groups with `days`; fluence: `days` and cumulative `fluence` in n_eq/cm2 that cover them. Returns
     `parameters` (initial; stable and annealing, per n_eq/cm2; ln_tau of days; temperature slope), `errors`,
-    `covariance`, `aicc` (comparable with `joint_fit`'s), `fitted` (point,). Raises ValueError for a series that
-    does not cover the values, fewer points than parameters, or a fit that does not converge.
+    `covariance`, `aicc` (comparable with `joint_fit`'s), `fitted` (point,). Raises ValueError for a series
+    that does not cover the values, fewer points than parameters, or a fit that does not converge.
     """
     at, amount = check_fluence(fluence["days"].values, fluence["fluence"].values)
     names = ["initial", "stable", "annealing", "ln_tau"]

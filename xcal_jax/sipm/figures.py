@@ -17,7 +17,9 @@ DAYS = "days since launch"
 
 
 def panels(ageing: Ageing, rows: int = 1, height: float = 4.0):
-    """A figure with a column per readout channel: figure and axes (rows, channels); synthetic data are marked."""
+    """A figure with a column per readout channel: figure and axes (rows, channels); synthetic data are
+    marked.
+    """
     figure = Figure(figsize=(6.0 * len(ageing.channels), height * rows), layout="constrained")
     axes = figure.subplots(rows, len(ageing.channels), squeeze=False)
     for axis, name in zip(axes[0], ageing.channels, strict=True):

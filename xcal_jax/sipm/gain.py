@@ -1,5 +1,5 @@
-"""Energy calibration and its drift (step 5): Eq. 2 E = k x + b; Eq. 3 g(t), a cubic from the 260 keV line with
-b fixed; Eq. 4 E = g(t) x + b, with the covariance of g carried into every energy.
+"""Energy calibration and its drift (step 5): Eq. 2 E = k x + b; Eq. 3 g(t), a cubic from the 260 keV line
+with b fixed; Eq. 4 E = g(t) x + b, with the covariance of g carried into every energy.
 """
 
 import jax
@@ -21,7 +21,8 @@ def usable(position, error, *others) -> tuple[np.ndarray, ...]:
 
 
 def linear_calibration(position, position_error, energy) -> xr.Dataset:
-    """Eq. 2, from at least two lines: `parameters` k (keV/ADU) and b (keV), `errors`, `covariance`, `residual`.
+    """Eq. 2, from at least two lines: `parameters` k (keV/ADU) and b (keV), `errors`, `covariance`,
+    `residual`.
 
     position, position_error: (N,) channels; energy: (N,) keV. The position's error counts as k times it.
     With more than two lines the covariance is scaled by chi2/nu where that exceeds one.
@@ -108,7 +109,8 @@ def gain_at(drift: xr.Dataset, days) -> tuple[np.ndarray, np.ndarray]:
 def to_energy(values: xr.Dataset, drift: xr.Dataset) -> xr.Dataset:
     """Eq. 4: add `threshold_kev` and `threshold_kev_error` from `threshold_adu`; b is taken as exact.
 
-    The error holds that of the threshold and that of g(t). Raises ValueError where `threshold_adu` is missing.
+    The error holds that of the threshold and that of g(t). Raises ValueError where `threshold_adu` is
+    missing.
     """
     if "threshold_adu" not in values:
         raise ValueError("`values` must have `threshold_adu` before energies, but it is missing")

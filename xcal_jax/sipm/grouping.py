@@ -19,7 +19,9 @@ VALUES = {
 
 
 def group_index(days: np.ndarray, width: float) -> np.ndarray:
-    """Group of each value: (n,). A group starts at its first value and holds all within ``width`` days of it."""
+    """Group of each value: (n,). A group starts at its first value and holds all within ``width`` days of
+    it.
+    """
     order = np.argsort(days, kind="stable")
     index, start, number = np.empty(days.size, int), 0.0, -1
     for i in order:

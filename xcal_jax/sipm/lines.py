@@ -1,9 +1,9 @@
 """Spectral lines: a Gaussian on one of four backgrounds, the lowest reduced chi-square kept (step 4).
 
 The bare rule is fragile, so a fit counts only if it passes every veto: converged, positive at five sigma,
-position inside the middle of its window, a width near the expected one, a small position error, a window of at
-least 2.5 sigma to each side. Errors are scaled by sqrt(chi2/nu) where that exceeds one. Windows of one batch
-are fitted together under `vmap`; a window that no model passes is flagged and has no position.
+position inside the middle of its window, a width near the expected one, a small position error, a window of
+at least 2.5 sigma to each side. Errors are scaled by sqrt(chi2/nu) where that exceeds one. Windows of one
+batch are fitted together under `vmap`; a window that no model passes is flagged and has no position.
 """
 
 from functools import partial
@@ -126,7 +126,8 @@ def fit_windows(poisson, x, y, sigma, middle, half, expected_sigma, spread):
 
 
 def check_windows(windows, channels: int, fwhm) -> tuple[np.ndarray, np.ndarray]:
-    """Windows as (b, 2) channels and the expected sigma (b,) channels: FWHM/2.3548, or a third of the half-window.
+    """Windows as (b, 2) channels and the expected sigma (b,) channels: FWHM/2.3548, or a third of the
+    half-window.
 
     Raises ValueError for a window outside the spectrum, with fewer than 8 channels, or an FWHM not positive.
     """
@@ -146,7 +147,9 @@ def check_windows(windows, channels: int, fwhm) -> tuple[np.ndarray, np.ndarray]
 
 
 def padded(rows: int) -> int:
-    """The size of the batch that holds ``rows``: a power of four from 16 on, so that few are ever compiled."""
+    """The size of the batch that holds ``rows``: a power of four from 16 on, so that few are ever
+    compiled.
+    """
     size = 16
     while size < rows:
         size *= 4
@@ -164,7 +167,8 @@ def fit_lines(
     rate x exposure are counts. selection: "reduced" (lowest reduced chi-square, the paper's) or "aicc".
 
     Returns over (..., line): `position`, `sigma`, `amplitude` (cnt/s) and their `_error`, `background`,
-    `reduced_chi_square`, `veto` (0, or why no model passed), and over `model` all `positions` and `vetoes_of`.
+    `reduced_chi_square`, `veto` (0, or why no model passed), and over `model` all `positions` and
+    `vetoes_of`.
     Raises ValueError for unusable windows or options.
     """
     if statistic not in ("chi2", "poisson"):

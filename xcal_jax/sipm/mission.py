@@ -49,7 +49,8 @@ def mission_files() -> dict[str, Path]:
 
 
 def load_mission(name: str | Path) -> Mission:
-    """Read a mission by its short name ("grbalpha", "GRBAlpha", "VZLUSAT-2") or from a TOML file of one's own.
+    """Read a mission by its short name ("grbalpha", "GRBAlpha", "VZLUSAT-2") or from a TOML file of one's
+    own.
 
     Raises ValueError for an unknown satellite, a key that is missing or unknown, or a value out of range.
     """

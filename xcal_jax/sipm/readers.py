@@ -1,13 +1,14 @@
-"""Files of spectra and events -> Datasets. Formats: CSV and netCDF archives, SPE, N42, RadiaCode XML, FITS PHA,
-and the public GRBAlpha event text.
+"""Files of spectra and events -> Datasets. Formats: CSV and netCDF archives, SPE, N42, RadiaCode XML, FITS
+PHA, and the public GRBAlpha event text.
 
 SPE is read by becquerel and FITS by astropy (the extra `readers`); N42 and RadiaCode XML, for which no kept
 library was found, by the standard library. The device's own energy calibration, where a file has one, is kept
 in the attribute `device_calibration` (keV, polynomial in the channel counted from 0).
 
 CSV archive: a header line, then one spectrum a line. Columns: `utc` (ISO 8601), `exposure_s`, `readout`,
-`temperature_1_degC` to `_3_degC`, `bias`, `since_exit_s`, then `c1` ... `cN`, the counts. Only `exposure_s` and
-the counts must be there; an empty cell is an unknown. Lines that start with `#` are `# key: value` attributes.
+`temperature_1_degC` to `_3_degC`, `bias`, `since_exit_s`, then `c1` ... `cN`, the counts. Only `exposure_s`
+and the counts must be there; an empty cell is an unknown. Lines that start with `#` are `# key: value`
+attributes.
 """
 
 import csv
@@ -178,7 +179,9 @@ def read_n42(path: Path) -> xr.Dataset:
 
 
 def read_radiacode(path: Path) -> xr.Dataset:
-    """The spectrum of a RadiaCode XML file; a background spectrum in it becomes a second one, `readout` background."""
+    """The spectrum of a RadiaCode XML file; a background spectrum in it becomes a second one, `readout`
+    background.
+    """
     root = ElementTree.parse(path).getroot()
     rows, names = [], []
     for tag, name in (("EnergySpectrum", "foreground"), ("BackgroundEnergySpectrum", "background")):

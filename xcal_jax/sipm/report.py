@@ -59,7 +59,8 @@ def picture(figure: Figure | None, caption: str, missing: str) -> str:
     figure.savefig(buffer, format="png", dpi=110)
     data = base64.b64encode(buffer.getvalue()).decode()
     text = html.escape(caption)
-    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+    image = f'<img alt="{text}" src="data:image/png;base64,{data}">'
+    return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
 
 
 def trend_rows(ageing: Ageing):
@@ -266,13 +267,14 @@ def render(ageing: Ageing) -> str:
     title = f"SiPM ageing: {ageing.mission.name}"
     parts = [f"<h1>{html.escape(title)}</h1>"]
     if synthetic:
-        note = f"Synthetic data ({attrs.get('source', '')}, seed {attrs.get('seed', '')}): nothing here was measured."
+        of = f"{attrs.get('source', '')}, seed {attrs.get('seed', '')}"
+        note = f"Synthetic data ({of}): nothing here was measured."
         parts.append(f'<p class="synthetic">{html.escape(note)}</p>')
     spectra = sum(channel.values.sizes["spectrum"] for channel in ageing.channels.values())
     parts.append(
         f"<p>{spectra} spectra of {len(ageing.channels)} readout channels; launch "
-        f"{str(ageing.mission.launch)[:10]}; xcal_jax {xcal_jax.__version__}. The analysis of Řípa et al. 2025, "
-        "arXiv 2411.00607; the figures are ordered by its steps, not by the paper's numbers.</p>"
+        f"{str(ageing.mission.launch)[:10]}; xcal_jax {xcal_jax.__version__}. "
+        "The analysis of Řípa et al. 2025, arXiv 2411.00607; the figures are ordered by its steps, not by the paper's numbers.</p>"
     )
     for heading, draw, caption, missing in FIGURES:
         if synthetic:

@@ -32,7 +32,8 @@ def build_spectra(
     temperature: (n, 3) degC of the boards. bias: (n,) setting. since_exit: (n,) s since the last exit of the
     South Atlantic Anomaly, NaN where it does not matter. attrs: satellite, synthetic, source, seed, ...
 
-    Raises ValueError for counts that are not a table, NaN or negative counts, exposures that are not positive.
+    Raises ValueError for counts that are not a table, NaN or negative counts, exposures that are not
+    positive.
     """
     counts = np.atleast_2d(np.asarray(counts, float))
     n, channels = counts.shape
@@ -60,7 +61,9 @@ def build_spectra(
 
 
 def check_spectra(spectra: xr.Dataset) -> xr.Dataset:
-    """Return ``spectra`` unchanged; raise ValueError, naming the first bad one, if an analysis could not use it."""
+    """Return ``spectra`` unchanged; raise ValueError, naming the first bad one, if an analysis could not use
+    it.
+    """
     for name in ("counts", "exposure", "channel"):
         if name not in spectra.variables:
             raise ValueError(f"`spectra` must have the variable `{name}`, but it is missing")
@@ -76,7 +79,8 @@ def check_spectra(spectra: xr.Dataset) -> xr.Dataset:
     if (counts < 0).any():
         row, column = np.argwhere(counts < 0)[0]
         raise ValueError(
-            f"`counts` must not be negative, but spectrum {row} channel {column + 1} has {counts[row, column]}"
+            f"`counts` must not be negative, "
+            f"but spectrum {row} channel {column + 1} has {counts[row, column]}"
         )
     reject(~(np.isfinite(exposure) & (exposure > 0)), "`exposure` must be positive, in s", exposure)
     return spectra
@@ -101,7 +105,7 @@ def stack(spectra: xr.Dataset, weights: str = "exposure") -> xr.Dataset:
     check_spectra(spectra)
     counts, exposure = spectra["counts"].values, spectra["exposure"].values[:, None]
     if weights == "exposure":
-        total, seconds = counts.sum(0), exposure.sum()
+        total, seconds = counts.sum(0), float(exposure.sum())
         rate, variance = total / seconds, np.maximum(total, 1.0) / seconds**2
     elif weights == "variance":
         inverse = exposure**2 / np.maximum(counts, 1.0)
@@ -150,12 +154,12 @@ def build_template(spectra: xr.Dataset, end: int | None = None) -> xr.Dataset:
         rate[:first], error[:first] = rate[first], error[first]
         digest = hashlib.sha256(np.ascontiguousarray(total, "<f8").tobytes()).hexdigest()
         rows.append((name, rate, error, seconds, chosen["time"].values[0], first + 1, digest))
-    names, rates, errors, seconds, times, ends, digests = zip(*rows, strict=True)
+    names, rates, errors, exposures, times, ends, digests = zip(*rows, strict=True)
     return xr.Dataset(
         {
             "rate": labelled(("readout", "channel"), rates, "count/s", "template count rate"),
             "rate_error": labelled(("readout", "channel"), errors, "count/s", "error of the template rate"),
-            "exposure": labelled("readout", seconds, "s", "exposure"),
+            "exposure": labelled("readout", exposures, "s", "exposure"),
             "time": xr.Variable("readout", np.array(times), {"long_name": "start of exposure, UTC"}),
             "peak_end": labelled("readout", ends, "1", "first channel right of the noise peak"),
             "checksum": labelled("readout", np.array(digests, object), "1", "SHA-256 of the summed counts"),

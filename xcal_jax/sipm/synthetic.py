@@ -1,9 +1,9 @@
 """Synthetic missions with known truth: every Dataset made here says `synthetic = 1` in its attrs.
 
 A spectrum is the Poisson draw of: the noise peak (a Gaussian, part of it piled up at a higher channel), whose
-width and rate are solved for so that Eq. 1 and Eq. 5 give exactly the mission's threshold and dark count rate;
-the quiet background of the public GRBAlpha events (constant below the on-board cut-off, where nothing is
-known); and, after SAA exits, activation lines that decay. The background stays fixed in ADU while the gain
+width and rate are solved for so that Eq. 1 and Eq. 5 give exactly the mission's threshold and dark count
+rate; the quiet background of the public GRBAlpha events (constant below the on-board cut-off, where nothing
+is known); and, after SAA exits, activation lines that decay. The background stays fixed in ADU while the gain
 drifts, and the gain does not depend on temperature: the paper's numbers for both are lost.
 """
 
@@ -36,7 +36,9 @@ class SyntheticMission(NamedTuple):
 
 
 def background(mission: Mission) -> np.ndarray:
-    """Quiet background, cnt/s: (C,); logarithmic between the middles of the bands, constant below the first."""
+    """Quiet background, cnt/s: (C,); logarithmic between the middles of the bands, constant below the
+    first.
+    """
     table = mission.synthetic["background"]
     channel, rate = np.array(table["channel"], float), np.array(table["rate"], float)
     floor = 1e-4
@@ -100,7 +102,9 @@ def mean_decay(half_life: np.ndarray, delay: np.ndarray, exposure: float) -> np.
 
 
 def line_rate(mission: Mission, energy, gain: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """A Gaussian line, cnt/s per channel: (n, C). energy: () or (n,) keV; gain: (n,) keV/ADU; rate: (n,) cnt/s in all."""
+    """A Gaussian line, cnt/s per channel: (n, C). energy: () or (n,) keV; gain: (n,) keV/ADU; rate: (n,)
+    cnt/s in all.
+    """
     _, b = calibration(mission)
     fwhm = mission.synthetic["resolution_260"] * np.sqrt(260.0 * energy)
     sigma = (fwhm / 2.3548 / gain)[:, None]
@@ -250,9 +254,11 @@ def synthesize_ground(mission: Mission, seed: int, name: str) -> xr.Dataset:
         setting["bias"],
         seed=seed,
     )
-    table = list(setting["line"].values())
+    settings = list(setting["line"].values())
     return ground.assign(
         source=labelled("spectrum", np.array(sources, object), "1", "calibration source"),
-        line_energy=labelled("spectrum", [line["energy"] for line in table], "keV", "energy of its line"),
-        window=labelled(("spectrum", "edge"), [line["window"] for line in table], "1", "channels to fit in"),
+        line_energy=labelled("spectrum", [line["energy"] for line in settings], "keV", "energy of its line"),
+        window=labelled(
+            ("spectrum", "edge"), [line["window"] for line in settings], "1", "channels to fit in"
+        ),
     )

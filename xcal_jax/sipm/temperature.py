@@ -47,8 +47,8 @@ def temperature_residuals(
 ) -> xr.Dataset:
     """Residual = value - trend, fitted linearly against the mean board temperature.
 
-    values: groups or single spectra with `days`, `temperature` and the value that ``trends`` is of; only those
-    after ``since_days`` are used. Returns `temperature` and `residual` (point,), and the line: `slope`
+    values: groups or single spectra with `days`, `temperature` and the value that ``trends`` is of; only
+    those after ``since_days`` are used. Returns `temperature` and `residual` (point,), and the line: `slope`
     (unit/degC), `intercept`, their errors, `r_squared`, `pearson_r`, `p_value` (two-sided).
     Raises ValueError with fewer than three points.
     """
@@ -80,12 +80,14 @@ def temperature_residuals(
 def joint_fit(
     values: xr.Dataset, name: str, form: str | None = None, gain: np.ndarray | None = None, steps=()
 ) -> xr.Dataset:
-    """Fit trend + temperature (+ gain, + steps) to ``name`` at once, in the form given or that of lowest AICc.
+    """Fit trend + temperature (+ gain, + steps) to ``name`` at once, in the form given or that of lowest
+    AICc.
 
     values: groups or single spectra of one readout channel, with `days` and `temperature`. gain: (N,) keV/ADU
-    at each value, centred on its mean. steps: days from which on the value is higher, each by an amount of its
-    own (as `change_points` finds them). The trend's a and b hold at 10 degC. Returns `parameters` (a, b,
-    temperature, gain, steps), `errors`, `covariance`, `aicc` of every form tried, `fitted` and `residual` (point,).
+    at each value, centred on its mean. steps: days from which on the value is higher, each by an amount of
+    its own (as `change_points` finds them). The trend's a and b hold at 10 degC. Returns `parameters` (a, b,
+    temperature, gain, steps), `errors`, `covariance`, `aicc` of every form tried, `fitted` and `residual`
+    (point,).
     Raises ValueError for fewer points than parameters, or values without temperature.
     """
     covariates = [board_mean(values) - REFERENCE]

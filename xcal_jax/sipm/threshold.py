@@ -25,7 +25,7 @@ FLAGS = {
 }
 
 
-def linear_crossing(first: jax.Array, second: jax.Array, level: float) -> jax.Array:
+def linear_crossing(first: jax.Array, second: jax.Array, level: float | jax.Array) -> jax.Array:
     """Eq. 1 with x1 = 0, x2 = 1: () channels past x1, from D1 >= level > D2 in cnt/s."""
     return (level - first) / (second - first)
 

@@ -25,7 +25,7 @@ FORMS = {
 BASIS = {"log": jnp.log, "sqrt": jnp.sqrt, "linear": lambda t: t}
 
 
-def curve(form: str, parameters: jax.Array, days: jax.Array) -> jax.Array:
+def curve(form: str, parameters: fit.Array, days: fit.Array) -> jax.Array:
     """The trend: (N,) in the value's unit. parameters: (2,) a and b; days: (N,) since launch, positive."""
     a, b = parameters[0], parameters[1]
     return a * days**b if form == "power" else a + b * BASIS[form](days)
@@ -153,7 +153,9 @@ def best_form(trends: xr.Dataset) -> str:
 
 
 def evaluate(trends: xr.Dataset, days, form: str | None = None) -> xr.Dataset:
-    """The trend and its one-sigma parameter error at ``days``: `value`, `value_error` (time,), best form if none."""
+    """The trend and its one-sigma parameter error at ``days``: `value`, `value_error` (time,), best form if
+    none.
+    """
     form = form or best_form(trends)
     if form not in FORMS:
         raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {form!r}")
@@ -182,7 +184,8 @@ def forecast(trends: xr.Dataset, days, probability: float = 0.68) -> xr.Dataset:
 
     `value`; `lower` and `upper` hold ``probability`` of new group means: parameter errors, the spread between
     the forms, and the scatter of the points, added as variances of a normal distribution. It supposes that
-    nothing new happens: no step, no change of orbit or bias. Raises ValueError for a probability outside (0, 1).
+    nothing new happens: no step, no change of orbit or bias. Raises ValueError for a probability outside (0,
+    1).
     """
     if not 0 < probability < 1:
         raise ValueError(f"`probability` must lie between 0 and 1, but is {probability}")
