@@ -56,7 +56,7 @@ def inverse(matrix: Array) -> jax.Array:
     they can wait for each other for ever (seen with jaxlib 0.10 on two cores).
     """
     size = jnp.sqrt(jnp.diagonal(matrix))
-    a = matrix / (size[:, None] * size[None, :])
+    a = jnp.asarray(matrix / (size[:, None] * size[None, :]))
     for k in range(matrix.shape[0]):
         pivot = jnp.where(a[k, k] > 1e-13, a[k, k], jnp.nan)
         row, column = a[k] / pivot, a[:, k]

@@ -274,7 +274,8 @@ def render(ageing: Ageing) -> str:
     parts.append(
         f"<p>{spectra} spectra of {len(ageing.channels)} readout channels; launch "
         f"{str(ageing.mission.launch)[:10]}; xcal_jax {xcal_jax.__version__}. "
-        "The analysis of Řípa et al. 2025, arXiv 2411.00607; the figures are ordered by its steps, not by the paper's numbers.</p>"
+        "The analysis of Řípa et al. 2025, arXiv 2411.00607; the figures are ordered by its steps, "
+        "not by the paper's numbers.</p>"
     )
     for heading, draw, caption, missing in FIGURES:
         if synthetic:
