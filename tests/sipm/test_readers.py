@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from xcal_jax.sipm import fit_lines, linear_calibration, stack
-from xcal_jax.sipm.readers import duration, read_event, read_series, read_spectra, unzeroed
+from xcal_jax.sipm.readers import duration, read_spectra, unzeroed
+from xcal_jax.sipm.series import read_event, read_series
 from xcal_jax.sipm.writers import write_csv, write_netcdf
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

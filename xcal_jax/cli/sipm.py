@@ -235,8 +235,9 @@ def report(
     from xcal_jax.files import check_writable
     from xcal_jax.sipm.chain import Files, analyse, read_folder
     from xcal_jax.sipm.damage import read_fluence
-    from xcal_jax.sipm.readers import read_series, read_spectra
+    from xcal_jax.sipm.readers import read_spectra
     from xcal_jax.sipm.report import write_report
+    from xcal_jax.sipm.series import read_series
 
     check_writable(output)
     if source.is_dir():

@@ -33,7 +33,7 @@ class Files:
 
     spectra: routine archive. template: early spectra, or rates as `build_template` gives. activation: after
     SAA exits. ground: with sources, `line_energy` and `window`. fluence: as `damage.read_fluence`. series: as
-    `readers.read_series`.
+    `series.read_series`.
     """
 
     spectra: xr.Dataset

@@ -16,7 +16,7 @@ import xarray as xr
 from xcal_jax import fit
 from xcal_jax.sipm.grouping import board_mean
 from xcal_jax.sipm.labels import labelled
-from xcal_jax.sipm.readers import read_series
+from xcal_jax.sipm.series import read_series
 from xcal_jax.sipm.temperature import REFERENCE
 from xcal_jax.sipm.trends import check_points
 
