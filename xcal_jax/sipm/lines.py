@@ -29,26 +29,29 @@ VETOES = {
 NARROWEST = 2.5
 WIDTH_RANGE = 1.8
 PRIOR = 0.25
+PIN = 1e6
 
 
 def line_model(parameters, x, middle, half):
-    """Gaussian on a polynomial, per channel: (W,). parameters: amplitude, position, sigma, then the
-    background's terms in u = (x - middle) / half.
+    """Gaussian on a polynomial, per channel: (W,). parameters: (6,) amplitude, position, sigma, and the
+    background's three terms in u = (x - middle) / half.
     """
     amplitude, position, sigma = parameters[0], parameters[1], parameters[2]
     u = (x - middle) / half
-    smooth = sum((parameters[3 + k] * u**k for k in range(parameters.shape[0] - 3)), jnp.zeros_like(x))
+    smooth = parameters[3] + parameters[4] * u + parameters[5] * u**2
     return amplitude * jnp.exp(-0.5 * ((x - position) / sigma) ** 2) + smooth
 
 
 def fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spread):
-    """Fit one window with one background; `fit.Fit` of the physical parameters (see `line_model`).
+    """Fit one window with one background; `fit.Fit` of the physical parameters (see `line_model`), and nu.
 
-    x, y, sigma: (W,), an infinite sigma outside the window; with ``poisson`` y are counts and sigma only
+    background: () how many of its terms are free; the others are pinned to zero, so that all four backgrounds
+    are one batch. x, y, sigma: (W,), an infinite sigma outside the window; with ``poisson`` y are counts and sigma only
     masks. expected_sigma: () channels, with a Gaussian prior of relative width ``spread`` on its logarithm.
     Bounds: the position stays in the window, sigma between 1/4 and 4 of the expected one.
     """
     inside = jnp.isfinite(sigma)
+    pinned = jnp.arange(3) >= background
     size = jnp.max(jnp.where(inside, jnp.abs(y), 0.0)) + 1e-30
 
     def physical(u):
@@ -62,17 +65,17 @@ def fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spr
             rest = jnp.where(inside, fit.poisson_residuals(y, jnp.maximum(model, 1e-6 * size)), 0.0)
         else:
             rest = jnp.where(inside, (model - y) / sigma, 0.0)
-        return jnp.append(rest, jnp.log(p[2] / expected_sigma) / spread)
+        pins = jnp.where(pinned, PIN * p[3:] / size, 0.0)
+        return jnp.concatenate([rest, jnp.log(p[2:3] / expected_sigma) / spread, pins])
 
     edge = jnp.min(jnp.where(inside, y, jnp.inf))
     rest = jnp.where(inside, jnp.maximum(y - edge, 0.0), 0.0)
     near = rest * jnp.exp(-0.5 * ((x - middle) / (0.5 * half)) ** 2)
     centre = jnp.sum(near * x) / jnp.maximum(jnp.sum(near), 1e-30)
-    start = jnp.zeros(3 + background)
+    start = jnp.zeros(6, x.dtype)
     start = start.at[0].set(jnp.where(background > 0, 1.0 - edge / size, 1.0))
     start = start.at[1].set(jnp.arctanh(jnp.clip((centre - middle) / half, -0.9, 0.9)))
-    if background:
-        start = start.at[3].set(jnp.maximum(edge / size, 0.0))
+    start = start.at[3].set(jnp.where(background > 0, jnp.maximum(edge / size, 0.0), 0.0))
     free = fit.least_squares(
         lambda u, _: residuals(physical(u), _), start, None, fit.count_points(sigma), 100
     )
@@ -80,11 +83,13 @@ def fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spr
     covariance = fit.covariance_of(jax.jacfwd(residuals)(parameters, None))
     chi_square = free.chi_square - (jnp.log(parameters[2] / expected_sigma) / spread) ** 2
     good = free.converged & jnp.all(jnp.isfinite(covariance))
-    return fit.scaled(fit.Fit(parameters, covariance, chi_square, free.points, good))
+    degrees = free.points - (3.0 + background)
+    line = fit.Fit(parameters, covariance, chi_square, free.points, good)
+    return fit.with_covariance(line, jnp.maximum(chi_square / degrees, 1.0)), degrees
 
 
-def vetoes(line: fit.Fit, x, y, sigma, middle, half, expected_sigma):
-    """The sum of the `VETOES` that one fit falls under: () int. Arguments as for `fit_line`."""
+def vetoes(line: fit.Fit, degrees, x, y, sigma, middle, half, expected_sigma):
+    """The sum of the `VETOES` that one fit falls under: () int. degrees: () nu; the rest as for `fit_line`."""
     amplitude, position, width = line.parameters[0], line.parameters[1], line.parameters[2]
     error = line.errors
     reach = half - jnp.abs(position - middle)
@@ -98,7 +103,7 @@ def vetoes(line: fit.Fit, x, y, sigma, middle, half, expected_sigma):
         ~((ratio < WIDTH_RANGE) & (ratio > 1 / WIDTH_RANGE)),
         ~(error[1] < 0.25 * 2.3548 * width),
         ~((half >= NARROWEST * width) & (reach >= width)),
-        (line.reduced_chi_square > 5.0) & rough,
+        (line.chi_square > 5.0 * degrees) & rough,
     )
     return sum(jnp.where(test, bit, 0) for bit, test in zip(VETOES, tests, strict=True))
 
@@ -107,22 +112,17 @@ def vetoes(line: fit.Fit, x, y, sigma, middle, half, expected_sigma):
 @partial(jax.vmap, in_axes=(None, 0, 0, 0, 0, 0, 0, None))
 def fit_windows(poisson, x, y, sigma, middle, half, expected_sigma, spread):
     """All four backgrounds for each window: parameters (b, 4, 6), errors, chi2, nu, AICc, vetoes: (b, 4)."""
-    rows = []
-    for background in range(len(BACKGROUNDS)):
-        line = fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spread)
-        k = 3 + background
-        pad = jnp.full(len(BACKGROUNDS) - 1 - background, jnp.nan)
-        rows.append(
-            (
-                jnp.concatenate([line.parameters, pad]),
-                jnp.concatenate([line.errors, pad]),
-                line.chi_square,
-                line.points - float(k),
-                fit.aicc(line.chi_square, line.points, k),
-                vetoes(line, x, y, sigma, middle, half, expected_sigma),
-            )
-        )
-    return tuple(jnp.stack(column) for column in zip(*rows, strict=True))
+
+    def one(background):
+        line, degrees = fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spread)
+        verdict = vetoes(line, degrees, x, y, sigma, middle, half, expected_sigma)
+        return line.parameters, line.errors, line.chi_square, degrees, verdict
+
+    parameters, errors, chi_square, degrees, verdict = jax.vmap(one)(jnp.arange(4.0))
+    criterion = jnp.stack(
+        [fit.aicc(chi_square[k], degrees[k] + (3.0 + k), 3 + k) for k in range(len(BACKGROUNDS))]
+    )
+    return parameters, errors, chi_square, degrees, criterion, verdict
 
 
 def check_windows(windows, channels: int, fwhm) -> tuple[np.ndarray, np.ndarray]:
