@@ -46,12 +46,12 @@ def fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spr
     """Fit one window with one background; `fit.Fit` of the physical parameters (see `line_model`), and nu.
 
     background: () how many of its terms are free; the others are pinned to zero, so that all four backgrounds
-    are one batch. x, y, sigma: (W,), an infinite sigma outside the window; with ``poisson`` y are counts and sigma only
-    masks. expected_sigma: () channels, with a Gaussian prior of relative width ``spread`` on its logarithm.
-    Bounds: the position stays in the window, sigma between 1/4 and 4 of the expected one.
+    are one batch. x, y, sigma: (W,), an infinite sigma outside the window; with ``poisson`` y are counts and
+    sigma only masks. expected_sigma: () channels, with a Gaussian prior of relative width ``spread`` on its
+    logarithm. Bounds: the position stays in the window, sigma between 1/4 and 4 of the expected one.
     """
     inside = jnp.isfinite(sigma)
-    pinned = jnp.arange(3) >= background
+    pinned = jnp.arange(3.0) >= background
     size = jnp.max(jnp.where(inside, jnp.abs(y), 0.0)) + 1e-30
 
     def physical(u):
@@ -89,7 +89,9 @@ def fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spr
 
 
 def vetoes(line: fit.Fit, degrees, x, y, sigma, middle, half, expected_sigma):
-    """The sum of the `VETOES` that one fit falls under: () int. degrees: () nu; the rest as for `fit_line`."""
+    """The sum of the `VETOES` that one fit falls under: () int. degrees: () nu; the rest as for
+    `fit_line`.
+    """
     amplitude, position, width = line.parameters[0], line.parameters[1], line.parameters[2]
     error = line.errors
     reach = half - jnp.abs(position - middle)
