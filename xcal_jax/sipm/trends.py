@@ -3,6 +3,8 @@
 The paper's two-parameter form is lost, so four are fitted and compared by AICc: a t^b, a + b ln t,
 a + b sqrt t, a + b t, with t in days since launch. The errors serve as weights; their common scale is
 taken from the fit itself: the covariance is multiplied by chi2/nu, and AICc counts the scale as a parameter.
+The Poisson noise of the template, which all thresholds share, is not in that scatter: a threshold trend is
+less well known than its errors say (seen: pulls of 2 to 7 on synthetic missions).
 """
 
 from functools import partial
