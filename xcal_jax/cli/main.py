@@ -13,6 +13,7 @@ COMMANDS = {
     "absorbers": "xcal_jax.cli.absorber",
     "dose": "xcal_jax.cli.orbit",
     "orbit": "xcal_jax.cli.orbit",
+    "sipm": "xcal_jax.cli.sipm",
 }
 
 

@@ -1,0 +1,227 @@
+"""Bad input: one sentence with the argument, the rule and the value; nothing half-written; exit code 2."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from xcal_jax import sipm
+from xcal_jax.sipm.writers import write_csv, write_netcdf
+
+GOOD = np.round(1e5 * np.exp(-0.5 * ((np.arange(1.0, 257) - 30) / 3) ** 2) + 300)
+
+
+def spectra(counts=GOOD, exposure=60.0, time="2023-01-01", readout="ch0", satellite="GRBAlpha"):
+    return sipm.build_spectra(counts, exposure, np.datetime64(time), readout, satellite=satellite)
+
+
+@pytest.mark.parametrize("exposure", [0.0, -1.0, np.nan])
+def test_exposure(exposure):
+    with pytest.raises(ValueError, match=r"`exposure` must be positive, in s, but spectrum 0 has"):
+        spectra(exposure=exposure)
+
+
+@pytest.mark.parametrize(("value", "rule"), [(np.nan, "finite"), (-3.0, "negative")])
+def test_counts(value, rule):
+    counts = GOOD.copy()
+    counts[10] = value
+    with pytest.raises(ValueError, match=rf"`counts` must .*{rule}.* but spectrum 0 channel 11 has"):
+        spectra(counts)
+
+
+def test_wrong_channel_count(grbalpha):
+    with pytest.raises(ValueError, match="must have 256 channels, but have 128"):
+        spectra(GOOD[:128]).pipe(sipm.with_days, grbalpha)
+    with pytest.raises(ValueError, match="`template` must have 256 channels as the spectra, but has 128"):
+        spectra().pipe(sipm.threshold, sipm.build_template(spectra(GOOD[:128])))
+
+
+def test_template_of_another_channel_or_satellite():
+    with pytest.raises(ValueError, match="must have the readout channel 'ch0', but has ch1"):
+        spectra().pipe(sipm.threshold, sipm.build_template(spectra(readout="ch1")))
+    with pytest.raises(ValueError, match="must be of GRBAlpha as the spectra, but is of VZLUSAT-2"):
+        spectra().pipe(sipm.threshold, sipm.build_template(spectra(satellite="VZLUSAT-2")))
+
+
+def test_unknown_satellite(grbalpha):
+    with pytest.raises(ValueError, match="must be one of grbalpha, vzlusat2 or a TOML file, but is 'hubble'"):
+        sipm.load_mission("hubble")
+    with pytest.raises(ValueError, match="must be of GRBAlpha, but are of VZLUSAT-2"):
+        spectra(satellite="VZLUSAT-2").pipe(sipm.with_days, grbalpha)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name = ", "must be TOML"),
+        ('name = "X"\nlaunch = 2021-01-01\nchannels = 256\nreadouts = []\nspeed = 3', "unknown key 'speed'"),
+        ('name = "X"\nchannels = 256\nreadouts = []', "lacks the key 'launch'"),
+        ('name = "X"\nlaunch = "soon"\nchannels = 256\nreadouts = []', "must be a date"),
+        ('name = "X"\nlaunch = 2021-01-01\nchannels = 0\nreadouts = []', "at least 2"),
+    ],
+)
+def test_bad_mission_files(tmp_path, text, words):
+    (tmp_path / "m.toml").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        sipm.load_mission(tmp_path / "m.toml")
+
+
+def test_spectra_before_launch(grbalpha):
+    with pytest.raises(ValueError, match="must not precede the launch of GRBAlpha on 2021-03-22"):
+        spectra(time="2020-01-01").pipe(sipm.with_days, grbalpha)
+
+
+def groups_of(days, group_days=5.0):
+    days = np.asarray(days, float)
+    data = {
+        "days": ("group", days),
+        "size": ("group", np.full(days.size, 12)),
+        "dcr": ("group", 1000 + days, {"units": "count/s"}),
+        "dcr_error": ("group", np.ones(days.size)),
+        "temperature": ("group", np.sin(days)),
+    }
+    return xr.Dataset(data, attrs={"group_days": group_days})
+
+
+def test_fewer_points_than_parameters():
+    with pytest.raises(ValueError, match="3 parameters needs as many points, but has 2"):
+        sipm.joint_fit(groups_of([10, 20]), "dcr")
+    with pytest.raises(ValueError, match="4 parameters and needs as many points, but has 3"):
+        sipm.gain_drift([1, 2, 3], [100, 99, 98], [0.1] * 3, -154.0)
+    with pytest.raises(ValueError, match="at least two lines, but 1 passed"):
+        sipm.linear_calibration([50.0, np.nan], [0.1, np.nan], [59.5, 81.0])
+
+
+def test_all_points_in_one_group():
+    with pytest.raises(ValueError, match=r"all 12 points lie in one of 5\.0 d"):
+        sipm.fit_trends(groups_of([10]), "dcr")
+
+
+def test_no_crossing_anywhere():
+    flat = spectra(np.full(256, 300.0))
+    with pytest.raises(ValueError, match=r"must sink through 10\.0 cnt/s above the template, but none of 1 does"):
+        flat.pipe(sipm.threshold, sipm.build_template(spectra()))
+
+
+@pytest.mark.parametrize(
+    ("window", "words"), [((0, 20), "within channels"), ((20, 25), "8 channels"), ((30, 20), "within")]
+)
+def test_windows(window, words):
+    with pytest.raises(ValueError, match=words):
+        sipm.fit_lines(sipm.stack(spectra()), [window])
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "xcal_jax", "sipm", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, small):
+    path = tmp_path_factory.mktemp("mission")
+    for name, data in small._asdict().items():
+        write_netcdf(data, path / f"{name}.nc")
+    return path
+
+
+def test_synthesize_command(tmp_path):
+    done = run("synthesize", "grbalpha", "-o", tmp_path / "g", "--seed", 3, "--csv", "--json")
+    summary = json.loads(done.stdout)
+    assert summary["synthetic"] and summary["seed"] == 3 and summary["spectra"] == 928
+    files = sorted(path.name for path in (tmp_path / "g").iterdir())
+    assert files == ["activation.csv", "ground.nc", "spectra.csv", "template.csv", "truth.nc"]
+
+
+def test_threshold_command(folder, tmp_path):
+    out = tmp_path / "out.nc"
+    done = run("threshold", folder / "spectra.nc", "--template", folder / "template.nc", "-o", out, "--json")
+    assert json.loads(done.stdout)["flagged"] == 0, done.stderr
+    with xr.open_dataset(out) as values, xr.open_dataset(folder / "truth.nc") as truth:
+        assert values.attrs["synthetic"] == 1
+        assert abs((values["threshold_adu"].values - truth["threshold_adu"].values).mean()) < 0.1
+
+
+def test_lines_command(folder, tmp_path, small):
+    path = tmp_path / "am.csv"
+    write_csv(small.ground.isel(spectrum=[0]).drop_vars(["source", "line_energy", "window"]), path)
+    done = run("lines", path, "--windows", "44-64,100-140", "--json")
+    first, second = json.loads(done.stdout)["lines"]
+    assert first["position"] == pytest.approx((59.5 + 154) / 4.08, abs=0.2)
+    assert second["position"] is None and second["vetoes"]
+    assert "no line" in run("lines", path, "--windows", "44-64,100-140").stdout
+
+
+def test_report_command(folder, tmp_path):
+    out = tmp_path / "report.html"
+    series = tmp_path / "series.csv"
+    days = np.arange(100, 1400, 5)
+    rows = "".join(f"{d},{np.sin(d)}\n" for d in days)
+    series.write_text("days,made_up\n" + rows)
+    fluence = tmp_path / "fluence.csv"
+    fluence.write_text("days,fluence\n" + "".join(f"{d},{1e6 * d}\n" for d in days))
+    done = run("report", folder, "-o", out, "--json", "--series", series, "--fluence", fluence)
+    assert done.returncode == 0, done.stderr
+    page = out.read_text()
+    assert page.count("data:image/png;base64,") == 12
+    assert 'src="http' not in page and "<script" not in page
+    assert "nothing here was measured" in page and "made_up" in page and "damage kernel" in page
+    assert json.loads(done.stdout)["synthetic"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("synthesize", "hubble", "-o", "{out}"), "must be one of grbalpha, vzlusat2"),
+        (
+            ("threshold", "{folder}/none.nc", "--template", "{folder}/template.nc", "-o", "{out}"),
+            "must exist",
+        ),
+        (
+            (
+                "threshold",
+                "{folder}/spectra.nc",
+                "--template",
+                "{folder}/template.nc",
+                "-o",
+                "{out}",
+                "--mission",
+                "vzlusat2",
+            ),
+            "must be of VZLUSAT-2, but are of GRBAlpha",
+        ),
+        (
+            (
+                "threshold",
+                "{folder}/spectra.nc",
+                "--template",
+                "{folder}/template.nc",
+                "-o",
+                "{out}",
+                "--level",
+                "1e9",
+            ),
+            "must sink through",
+        ),
+        (("lines", "{folder}/ground.nc", "--windows", "20:40"), "must look like 20-40"),
+        (("lines", "{folder}/ground.nc", "--windows", "44-64", "--energies", "59.5,81"), "one per window"),
+        (("report", "{folder}/spectra.nc", "-o", "{out}"), "needs --template"),
+        (("report", "{empty}", "-o", "{out}"), "must hold spectra.nc or spectra.csv"),
+        (("report", "{folder}", "-o", "{empty}/none/report.html"), "output folder must exist"),
+        (("report", "{folder}", "-o", "{out}", "--fluence", "{folder}/truth.nc"), "must have `fluence`"),
+    ],
+)
+def test_the_door_says_one_sentence_and_leaves_nothing(folder, tmp_path, arguments, words):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    names = {"folder": folder, "empty": empty, "out": tmp_path / "out"}
+    done = run(*(a.format(**names) for a in arguments))
+    assert done.returncode == 2
+    assert words in done.stderr and done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"] and not list(empty.iterdir())

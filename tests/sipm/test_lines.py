@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from xcal_jax.sipm import build_spectra, fit_lines, gain_at, gain_drift, linear_calibration, stack, to_energy
+from xcal_jax.sipm.activation import at_bias, line_decay
+from xcal_jax.sipm.lines import BACKGROUNDS
+
+X = np.arange(1.0, 257)
+U = (X - 100) / 30
+SMOOTH = {"none": 0 * X, "constant": 40 + 0 * X, "linear": 40 - 20 * U, "parabola": 40 - 15 * U + 12 * U**2}
+
+
+def line(position=100.3, sigma=8.0, counts=20_000.0):
+    return counts * np.exp(-0.5 * ((X - position) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+
+
+def stacks_of(expected, n, seed, exposure=100.0):
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(np.tile(np.maximum(expected, 1.0), (n, 1)))
+    error = np.sqrt(np.maximum(counts, 1))
+    return xr.Dataset(
+        {
+            "rate": (("epoch", "channel"), counts / exposure),
+            "rate_error": (("epoch", "channel"), error / exposure),
+        },
+        attrs={"exposure_s": exposure},
+    )
+
+
+@pytest.mark.parametrize("statistic", ["chi2", "poisson"])
+@pytest.mark.parametrize("background", BACKGROUNDS)
+def test_position_pulls_over_every_background(background, statistic):
+    """300 spectra each: the mean of unit pulls is known to 0.06, their width to 4 %."""
+    found = fit_lines(stacks_of(line() + SMOOTH[background], 300, 1), [[72, 128]], 20.0, statistic, "aicc")
+    assert not found["veto"].values.any()
+    pulls = (found["position"] - 100.3) / found["position_error"]
+    assert abs(float(pulls.mean())) < 0.25
+    assert 0.85 < float(pulls.std()) < 1.15
+
+
+def test_the_paper_keeps_the_lowest_reduced_chi_square():
+    found = fit_lines(stacks_of(20 * (line() + SMOOTH["parabola"]), 40, 2), [[72, 128]], 20.0)
+    assert (found["background"] == "parabola").mean() > 0.8
+    alone = fit_lines(stacks_of(line(), 40, 2), [[72, 128]], 20.0, selection="aicc")
+    assert (alone["background"] == "none").mean() > 0.4
+
+
+def test_one_batch_is_its_lines_one_by_one():
+    data = stacks_of(line() + line(180.0) + 40, 3, 3)
+    windows = [[72, 128], [150, 210]]
+    batch = fit_lines(data, windows)
+    assert batch["position"].shape == (3, 2)
+    for k in range(3):
+        for w in range(2):
+            alone = fit_lines(data.isel(epoch=k), [windows[w]])
+            np.testing.assert_allclose(alone["position"][0], batch["position"][k, w], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("expected", "window", "fwhm", "bit"),
+    [
+        (40 + 0 * X, (72, 128), 20.0, 2),
+        (line() + 40, (90, 112), 20.0, 32),
+        (line(121.0) + 40, (72, 128), 20.0, 4),
+        (line(sigma=3.0) + 40, (72, 128), 30.0, 8),
+        (line(92, 5, 2e6) + line(108, 5, 2e6), (72, 128), 25.0, 64),
+    ],
+)
+def test_nonsense_is_vetoed_and_has_no_position(expected, window, fwhm, bit):
+    found = fit_lines(stacks_of(expected, 5, 4), [window], fwhm)
+    assert (found["veto"].values > 0).all()
+    assert np.isnan(found["position"]).all()
+    assert ((found["vetoes_of"].values & bit) > 0).any()
+
+
+def test_errors_grow_with_a_bad_chi_square():
+    clean = stacks_of(line() + 40, 1, 5)
+    rough = clean.copy(deep=True)
+    rough["rate_error"] = rough["rate_error"] / 3
+    one, other = (fit_lines(data, [[72, 128]], 20.0) for data in (clean, rough))
+    assert float(other["position_error"][0, 0] / one["position_error"][0, 0]) == pytest.approx(1, abs=0.1)
+    assert float(other["reduced_chi_square"][0, 0]) > 5
+
+
+def test_equation_two_through_exact_lines():
+    energy = np.array([59.5, 81.0, 511.0])
+    linear = linear_calibration((energy + 154) / 4.08, np.full(3, 0.05), energy)
+    np.testing.assert_allclose(linear["parameters"], [4.08, -154], rtol=1e-9)
+    two = linear_calibration((energy[:2] + 154) / 4.08, np.full(2, 0.05), energy[:2])
+    k, b = two["errors"].values
+    x = (energy[:2] + 154) / 4.08
+    assert k == pytest.approx(4.08 * 0.05 * np.sqrt(2) / (x[1] - x[0]))
+    assert b > 0
+
+
+def test_gain_drift_and_its_covariance_in_kev():
+    coefficients = np.array([4.08, 5e-4, -2.9e-7, 4.45e-11])
+    days = np.linspace(30, 1300, 12)
+    position = 414 / np.polynomial.polynomial.polyval(days, coefficients)
+    drift = gain_drift(days, position, np.full(12, 0.1), -154.0)
+    np.testing.assert_allclose(drift["parameters"], coefficients, rtol=1e-6)
+    value, error = gain_at(drift, [0.0, 746.0])
+    assert value[1] == pytest.approx(4.31, abs=0.002)
+    assert error[0] > error[1] > 0
+    values = xr.Dataset(
+        {
+            "days": ("spectrum", [746.0]),
+            "threshold_adu": ("spectrum", [50.0]),
+            "threshold_adu_error": ("spectrum", [0.1]),
+        }
+    ).pipe(to_energy, drift)
+    assert values["threshold_kev"].item() == pytest.approx(value[1] * 50 - 154)
+    assert values["threshold_kev_error"].item() == pytest.approx(np.hypot(0.1 * value[1], 50 * error[1]))
+
+
+def test_the_recovered_points_of_the_gain(grbalpha):
+    """The 260 keV line moves from channel 101.5 to 96.1 as g goes from 4.08 to 4.31."""
+    k, b = grbalpha.calibration["k"], grbalpha.calibration["b"]
+    assert (260 - b) / k == pytest.approx(101.5, abs=0.05)
+    assert (260 - b) / grbalpha.calibration["gain_april_2023"] == pytest.approx(96.1, abs=0.05)
+    g = np.polynomial.polynomial.polyval(746.0, grbalpha.synthetic["gain"]["coefficients"])
+    assert g == pytest.approx(4.31, abs=0.002)
+
+
+def test_decay_of_the_activation_line(small, grbalpha):
+    after = at_bias(small.activation, 178)
+    decay = line_decay(after, stack(small.spectra), (70, 126), 20.0)
+    pull = (float(decay["half_life"]) - 57.0) / float(decay["half_life_error"])
+    assert abs(pull) < 3.5
+    assert float(decay["rate_at_exit"]) == pytest.approx(60.0, rel=0.1)
+    with pytest.raises(ValueError, match="bias"):
+        at_bias(small.activation, 150)
+
+
+def test_a_stack_of_poisson_needs_its_exposure():
+    data = stack(build_spectra(np.round(line() + 40), 10.0))
+    with pytest.raises(ValueError, match="exposure_s"):
+        fit_lines(data.drop_attrs(deep=False), [[72, 128]], 20.0, "poisson")

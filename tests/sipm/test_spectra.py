@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from xcal_jax.sipm import build_spectra, build_template, select, stack
+from xcal_jax.sipm.spectra import peak_end
+
+
+def peaked(scale=1.0, background=1000.0):
+    x = np.arange(1.0, 129)
+    return np.round(scale * 1e5 * np.exp(-0.5 * ((x - 30) / 3) ** 2) + background)
+
+
+def test_every_variable_has_units_and_a_name(small):
+    for data in small:
+        for name, variable in data.variables.items():
+            if name != "time":
+                assert "units" in variable.attrs, name
+            assert "long_name" in variable.attrs, name
+
+
+def test_stacks_weight_as_they_say():
+    counts, exposure = np.array([[100.0] * 8, [300.0] * 8]), np.array([10.0, 20.0])
+    both = build_spectra(counts, exposure)
+    np.testing.assert_allclose(stack(both)["rate"], 400 / 30)
+    np.testing.assert_allclose(stack(both)["rate_error"], 20 / 30)
+    inverse = np.array([100 / 100, 400 / 300])
+    mean = np.array([10, 15]) @ inverse / inverse.sum()
+    weighted = stack(both, "variance")
+    np.testing.assert_allclose(weighted["rate"], mean)
+    np.testing.assert_allclose(weighted["rate_error"], inverse.sum() ** -0.5)
+    with pytest.raises(ValueError, match="weights"):
+        stack(both, "equal")
+
+
+def test_template_replaces_the_noise_peak():
+    template = build_template(build_spectra(peaked(), 100.0, readout="ch0", satellite="X"))
+    end = int(template["peak_end"][0])
+    assert 40 < end < 48
+    rate = template["rate"].values[0]
+    np.testing.assert_array_equal(rate[: end - 1], rate[end - 1])
+    np.testing.assert_allclose(rate[end:], peaked()[end:] / 100)
+    assert len(template["checksum"].item()) == 64
+    by_hand = build_template(build_spectra(peaked(), 100.0, readout="ch0"), end=50)
+    assert int(by_hand["peak_end"][0]) == 50
+
+
+def test_the_end_of_a_peak_without_end():
+    with pytest.raises(ValueError, match="never does"):
+        peak_end(1e6 * 0.5 ** np.arange(20.0))
+
+
+def test_templates_sum_the_spectra_of_a_readout():
+    two = build_spectra([peaked(), peaked()], 100.0, readout="ch0")
+    one = build_spectra(peaked() * 2, 200.0, readout="ch0")
+    np.testing.assert_allclose(build_template(two)["rate"], build_template(one)["rate"])
+
+
+def test_select(small):
+    assert select(small.spectra, "ch0").sizes == small.spectra.sizes
+    with pytest.raises(ValueError, match="one of ch0, but is 'ch7'"):
+        select(small.spectra, "ch7")

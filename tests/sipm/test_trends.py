@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.stats import linregress
+
+from xcal_jax.sipm import evaluate, fit_trends, forecast, group, joint_fit, temperature_residuals
+from xcal_jax.sipm.grouping import group_index
+from xcal_jax.sipm.temperature import regression
+
+T = np.linspace(30.0, 1300.0, 60)
+TRUE = {
+    "power": (40 * T**0.05, (40, 0.05)),
+    "log": (30 + 3 * np.log(T), (30, 3)),
+    "sqrt": (40 + 0.3 * np.sqrt(T), (40, 0.3)),
+    "linear": (40 + 0.01 * T, (40, 0.01)),
+}
+
+
+def groups_of(values, temperature=None, days=T):
+    data = {"days": ("group", days), "dcr": ("group", values, {"units": "count/s"})}
+    if temperature is not None:
+        data["temperature"] = ("group", temperature, {"units": "degC"})
+    return xr.Dataset(data)
+
+
+@pytest.mark.parametrize("form", list(TRUE))
+def test_every_form_is_recovered_and_preferred(form):
+    values, parameters = TRUE[form]
+    noise = np.random.default_rng(1).normal(0, 0.02, T.size)
+    trends = fit_trends(groups_of(values + noise), "dcr")
+    one = trends.sel(form=form)
+    pulls = (one["parameters"].values - parameters) / one["errors"].values
+    assert (np.abs(pulls) < 3.5).all()
+    assert float(one["delta_aicc"]) == 0 or float(one["weight"]) > 0.1
+    np.testing.assert_allclose(evaluate(trends, T, form)["value"], values, atol=0.05)
+    assert trends["weight"].sum().item() == pytest.approx(1)
+
+
+def test_exact_data_give_exact_parameters():
+    for form, (values, parameters) in TRUE.items():
+        one = fit_trends(groups_of(values), "dcr").sel(form=form)
+        np.testing.assert_allclose(one["parameters"], parameters, rtol=1e-6)
+
+
+def test_forecast_band_holds_what_it_says():
+    """68 % bands hold 68 % of the next values: 400 missions, four binomial sigmas."""
+    rng = np.random.default_rng(2)
+    inside = 0
+    for _ in range(400):
+        trends = fit_trends(groups_of(TRUE["sqrt"][0] + rng.normal(0, 0.5, T.size)), "dcr")
+        band = forecast(trends, 1400.0, 0.68)
+        new = 40 + 0.3 * np.sqrt(1400) + rng.normal(0, 0.5)
+        inside += band["lower"].item() < new < band["upper"].item()
+    assert abs(inside / 400 - 0.68) < 4 * np.sqrt(0.68 * 0.32 / 400)
+
+
+def test_groups_within_five_days():
+    days = np.array([10.0, 14.9, 15.1, 30.0, 34.0, 35.0, 100.0])
+    assert group_index(days, 5.0).tolist() == [0, 0, 1, 2, 2, 2, 3]
+
+
+def test_group_means_and_corrected_deviations():
+    values = xr.Dataset(
+        {
+            "days": ("spectrum", [1.0, 2.0, 3.0, 20.0]),
+            "readout": ("spectrum", np.array(["a"] * 4, object)),
+            "dcr": ("spectrum", [10.0, 12.0, 17.0, 30.0], {"units": "count/s"}),
+            "temperature": (("spectrum", "board"), np.array([[1.0, 2, 3]] * 4)),
+        }
+    )
+    groups = group(values)
+    np.testing.assert_allclose(groups["dcr"], [13, 30])
+    np.testing.assert_allclose(groups["dcr_deviation"], [np.std([10, 12, 17], ddof=1), np.nan])
+    assert groups["single"].values.tolist() == [False, True]
+    assert groups["size"].values.tolist() == [3, 1]
+    np.testing.assert_allclose(groups["temperature"], 2.0)
+
+
+def test_regression_agrees_with_scipy():
+    rng = np.random.default_rng(5)
+    x = rng.normal(10, 5, 30)
+    y = 3 + 0.2 * x + rng.normal(0, 1, 30)
+    ours, theirs = regression(x, y), linregress(x, y)
+    assert ours["slope"] == pytest.approx(theirs.slope)
+    assert ours["intercept"] == pytest.approx(theirs.intercept)
+    assert ours["slope_error"] == pytest.approx(theirs.stderr)
+    assert ours["intercept_error"] == pytest.approx(theirs.intercept_stderr)
+    assert ours["pearson_r"] == pytest.approx(theirs.rvalue)
+    assert ours["p_value"] == pytest.approx(theirs.pvalue)
+
+
+def test_joint_fit_with_temperature_gain_and_a_step():
+    rng = np.random.default_rng(6)
+    temperature = rng.normal(12, 4, T.size)
+    gain = 4.08 + 0.3 * rng.random(T.size)
+    values = TRUE["sqrt"][0] + 0.2 * (temperature - 10) - 3 * (gain - gain.mean()) + 1.5 * (T >= 600)
+    groups = groups_of(values + rng.normal(0, 0.02, T.size), temperature)
+    joint = joint_fit(groups, "dcr", gain=gain, steps=(600.0,))
+    assert joint.attrs["chosen_form"] == "sqrt"
+    pulls = (joint["parameters"].values - [40, 0.3, 0.2, -3, 1.5]) / joint["errors"].values
+    assert (np.abs(pulls) < 3.5).all()
+    assert joint["parameter"].values.tolist() == ["a", "b", "temperature", "gain", "step on day 600"]
+
+
+def test_residuals_of_a_known_slope():
+    temperature = 10 + 5 * np.sin(np.arange(T.size))
+    groups = groups_of(TRUE["linear"][0] + 0.1 * (temperature - 10), temperature)
+    line = temperature_residuals(groups, fit_trends(groups, "dcr"), "linear", since_days=200.0)
+    assert float(line["slope"]) == pytest.approx(0.1, rel=0.01)
+    assert line["days"].min() >= 200

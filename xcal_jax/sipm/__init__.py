@@ -1,0 +1,38 @@
+"""SiPM ageing in orbit: spectra, threshold, gain, dark counts, trends; Dataset in, Dataset out."""
+
+from xcal_jax.sipm.darkcounts import correct_pile_up, dark_count_rate
+from xcal_jax.sipm.gain import gain_at, gain_drift, linear_calibration, to_energy
+from xcal_jax.sipm.grouping import group
+from xcal_jax.sipm.lines import fit_lines
+from xcal_jax.sipm.mission import Mission, load_mission, with_days
+from xcal_jax.sipm.spectra import build_spectra, build_template, check_spectra, select, stack
+from xcal_jax.sipm.synthetic import synthesize
+from xcal_jax.sipm.temperature import joint_fit, temperature_residuals
+from xcal_jax.sipm.threshold import threshold
+from xcal_jax.sipm.trends import evaluate, fit_trends, forecast
+
+__all__ = [
+    "Mission",
+    "build_spectra",
+    "build_template",
+    "check_spectra",
+    "correct_pile_up",
+    "dark_count_rate",
+    "evaluate",
+    "fit_lines",
+    "fit_trends",
+    "forecast",
+    "gain_at",
+    "gain_drift",
+    "group",
+    "joint_fit",
+    "linear_calibration",
+    "load_mission",
+    "select",
+    "stack",
+    "synthesize",
+    "temperature_residuals",
+    "threshold",
+    "to_energy",
+    "with_days",
+]

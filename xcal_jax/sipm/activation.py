@@ -1,0 +1,102 @@
+"""Spectra after exits of the South Atlantic Anomaly: stacked by epoch, their lines, and the lines' decay.
+
+The exits of one epoch are aligned on the exit time (`since_exit`); what a quiet stack shows is subtracted, so
+that the lines stand on nothing but their own continuum (step 4: 260 keV at the nominal bias, 511 keV at a
+lower one).
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from xcal_jax import fit
+from xcal_jax.sipm.grouping import group_index
+from xcal_jax.sipm.labels import labelled
+from xcal_jax.sipm.lines import fit_lines
+from xcal_jax.sipm.spectra import stack
+
+
+def at_bias(spectra: xr.Dataset, bias: float) -> xr.Dataset:
+    """The spectra at one bias setting. Raises ValueError when there are none."""
+    chosen = spectra.isel(spectrum=np.flatnonzero(spectra["bias"].values == bias))
+    if not chosen.sizes["spectrum"]:
+        settings = ", ".join(f"{b:g}" for b in np.unique(spectra["bias"].values))
+        raise ValueError(f"`bias` must be one of {settings}, but is {bias:g}")
+    return chosen
+
+
+def stacks_by(spectra: xr.Dataset, index: np.ndarray, dim: str, quiet: xr.Dataset | None = None) -> xr.Dataset:
+    """One stack per value of ``index`` (n,), less the quiet stack: `rate`, `rate_error` (dim, channel)
+    cnt/s.
+    """
+    each = [stack(spectra.isel(spectrum=index == value)) for value in np.unique(index)]
+    out = xr.concat([s.drop_attrs(deep=False) for s in each], dim)
+    out = out.assign(exposure=labelled(dim, [s.attrs["exposure_s"] for s in each], "s", "exposure of the stack"))
+    if quiet is not None:
+        out["rate"] = out["rate"].copy(data=out["rate"].values - quiet["rate"].values)
+        error = np.hypot(out["rate_error"].values, quiet["rate_error"].values)
+        out["rate_error"] = out["rate_error"].copy(data=error)
+    return out
+
+
+def by_epoch(spectra: xr.Dataset, quiet: xr.Dataset | None = None, width: float = 5.0) -> xr.Dataset:
+    """Stacks of the spectra of each epoch (days within ``width``), and the epochs' mean `days`: (epoch,)."""
+    days = spectra["days"].values
+    index = group_index(days, width)
+    mean = np.bincount(index, days) / np.bincount(index)
+    stacks = stacks_by(spectra, index, "epoch", quiet)
+    return stacks.assign(days=labelled("epoch", mean, "d", "time since launch"))
+
+
+@jax.jit
+def fit_decay(delay, exposure, rate, sigma):
+    """A e^(-t/tau), averaged over each exposure: `fit.Fit` of ln A and ln T_half. All (N,), s and cnt/s."""
+
+    def residuals(p, _):
+        constant = jnp.log(2.0) / jnp.exp(p[1])
+        mean = jnp.exp(-constant * delay) * -jnp.expm1(-constant * exposure) / (constant * exposure)
+        return (jnp.exp(p[0]) * mean - rate) / sigma
+
+    start = jnp.log(jnp.stack([2.0 * jnp.maximum(jnp.max(rate), 1e-6), 2.0 * jnp.mean(delay)]))
+    return fit.scaled(fit.least_squares(residuals, start, None, fit.count_points(sigma)))
+
+
+def line_decay(spectra: xr.Dataset, quiet: xr.Dataset, window, fwhm=None) -> xr.Dataset:
+    """Rate of one line against time since the exit, and its decay.
+
+    spectra: after exits, of one bias and few days; window: first and last channel. Returns `since_exit` s,
+    `rate` and `rate_error` cnt/s in the line (delay,), `half_life` s and `rate_at_exit` cnt/s with errors.
+    Raises ValueError with fewer than three delays at which the line is seen.
+    """
+    delays = spectra["since_exit"].values
+    if not np.isfinite(delays).all():
+        raise ValueError("a decay needs `since_exit` of every spectrum, but some are missing")
+    values = np.unique(delays)
+    stacks = stacks_by(spectra, delays, "delay", quiet)
+    lines = fit_lines(stacks, [window], fwhm).isel(line=0)
+    area = np.sqrt(2 * np.pi) * lines["amplitude"].values * lines["sigma"].values
+    relative = lines["amplitude_error"].values / lines["amplitude"].values
+    seen = np.isfinite(area)
+    if seen.sum() < 3:
+        raise ValueError(f"a decay needs the line at three delays at least, but it is seen at {seen.sum()}")
+    first = np.searchsorted(values, delays)
+    exposure = np.bincount(first, spectra["exposure"].values) / np.bincount(first)
+    with fit.double_precision():
+        decay = fit_decay(values[seen], exposure[seen], area[seen], (area * relative)[seen])
+        decay = jax.tree.map(np.asarray, decay)
+        start, half_life = np.exp(decay.parameters)
+        errors = decay.errors * np.exp(decay.parameters)
+    return xr.Dataset(
+        {
+            "since_exit": labelled("delay", values[seen], "s", "time since the exit of the SAA"),
+            "exposure": labelled("delay", exposure[seen], "s", "exposure"),
+            "rate": labelled("delay", area[seen], "count/s", "rate in the line"),
+            "rate_error": labelled("delay", (area * relative)[seen], "count/s", "its error"),
+            "rate_at_exit": labelled((), start, "count/s", "rate at the exit"),
+            "rate_at_exit_error": labelled((), errors[0], "count/s", "its error"),
+            "half_life": labelled((), half_life, "s", "half-life of the line"),
+            "half_life_error": labelled((), errors[1], "s", "its error"),
+        },
+        attrs=spectra.attrs,
+    )

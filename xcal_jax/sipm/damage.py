@@ -1,0 +1,149 @@
+"""Dark count rate driven by displacement damage, with annealing: an alternative to a free power law.
+
+DCR(t) = d0 + integral of phi(t') [s + a e^(-(t - t')/tau)] dt' (+ slope x temperature): every bit of fluence
+adds stable damage s and damage a that anneals with the time tau. phi is the rate of 1 MeV neutron equivalent
+fluence; the fluence series comes from `xcal-jax dose` or a file. Moll, PhD thesis, Hamburg 1999, ch. 5, uses
+kernels of this kind for leakage current.
+"""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from xcal_jax import fit
+from xcal_jax.sipm.grouping import board_mean
+from xcal_jax.sipm.labels import labelled
+from xcal_jax.sipm.series import read_series
+from xcal_jax.sipm.temperature import REFERENCE
+from xcal_jax.sipm.trends import check_points
+
+AXIS, AMOUNT = "days", "fluence"
+
+
+def check_fluence(days, fluence) -> tuple[np.ndarray, np.ndarray]:
+    """A fluence series that starts at launch with none: days (K,), cumulative n_eq/cm2 (K,).
+
+    Raises ValueError unless days rise and the fluence is finite, not negative and never falls.
+    """
+    days, fluence = np.asarray(days, float), np.asarray(fluence, float)
+    if days.ndim != 1 or days.shape != fluence.shape or days.size < 2:
+        raise ValueError(f"a fluence series needs two points at least, but has shape {fluence.shape}")
+    if not (np.isfinite(days).all() and np.isfinite(fluence).all()):
+        raise ValueError("`days` and `fluence` must be finite, but are not")
+    if (np.diff(days) <= 0).any() or days[0] < 0:
+        raise ValueError("`days` of the fluence must rise from launch on, but do not")
+    if fluence[0] < 0 or (np.diff(fluence) < 0).any():
+        raise ValueError("`fluence` must be cumulative and never fall, but does")
+    if days[0] > 0:
+        days, fluence = np.append(0.0, days), np.append(0.0, fluence)
+    return days, fluence
+
+
+def read_fluence(path: str | Path) -> xr.Dataset:
+    """Cumulative fluence: a netCDF or a CSV file with `days` since launch and `fluence` in n_eq/cm2.
+
+    Raises ValueError when either is missing, or as `check_fluence`.
+    """
+    path = Path(path)
+    if path.suffix == ".nc":
+        if not path.is_file():
+            raise ValueError(f"`fluence` file must exist, but {path} does not")
+        with xr.open_dataset(path, engine="netcdf4") as opened:
+            series = opened.load()
+    else:
+        series = read_series(path)
+    for name in (AXIS, AMOUNT):
+        if name not in series.variables:
+            raise ValueError(f"{path.name} must have `{name}`, but it is missing")
+    days, fluence = check_fluence(series[AXIS].values, series[AMOUNT].values)
+    return xr.Dataset(
+        {
+            "days": labelled("sample", days, "d", "time since launch"),
+            "fluence": labelled("sample", fluence, "1/cm^2", "cumulative 1 MeV neutron equivalent fluence"),
+        },
+        attrs={"source": path.name},
+    )
+
+
+def annealed(days, tau, at, fluence):
+    """The fluence that has not annealed by each day, n_eq/cm2: (N,), for constant flux between the samples.
+
+    days: (N,); tau: () d; at, fluence: (K,) days and cumulative n_eq/cm2.
+    """
+    rate = jnp.diff(fluence) / jnp.diff(at)
+
+    def one(day):
+        start, stop = jnp.minimum(at[:-1], day), jnp.minimum(at[1:], day)
+        return jnp.sum(rate * tau * (jnp.exp(-(day - stop) / tau) - jnp.exp(-(day - start) / tau)))
+
+    return jax.vmap(one)(days)
+
+
+@jax.jit
+def fit_kernel(days, covariates, values, sigma, at, fluence):
+    """Fit d0, s, a, ln tau, and a slope per covariate: `fit.Fit`; amplitudes are per the last fluence."""
+    total, unit = fluence[-1], jnp.mean(values)
+    stable = jnp.interp(days, at, fluence) / total
+
+    def residuals(p, _):
+        tau = jnp.exp(p[3])
+        model = p[0] + p[1] * stable + p[2] * annealed(days, tau, at, fluence) / total + covariates @ p[4:]
+        return (unit * model - values) / sigma
+
+    start = jnp.zeros(4 + covariates.shape[1]).at[0].set(0.8).at[1].set(0.1).at[2].set(0.1)
+    start = start.at[3].set(jnp.log(0.2 * at[-1]))
+    inner = fit.rescaled(fit.least_squares(residuals, start, None, fit.count_points(sigma), 400))
+    scale = jnp.full(inner.parameters.size, unit).at[1:3].set(unit / total).at[3].set(1.0)
+    return fit.Fit(
+        inner.parameters * scale,
+        inner.covariance * scale[:, None] * scale[None, :],
+        inner.chi_square,
+        inner.points,
+        inner.converged,
+    )
+
+
+def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset:
+    """Fit the damage kernel (and temperature, where known) to ``name``, usually "dcr".
+
+    values: groups with `days`; fluence: `days` and cumulative `fluence` in n_eq/cm2 that cover them. Returns
+    `parameters` (initial; stable and annealing, per n_eq/cm2; ln_tau of days; temperature slope), `errors`,
+    `covariance`, `aicc` (comparable with `joint_fit`'s), `fitted` (point,). Raises ValueError for a series
+    that does not cover the values, fewer points than parameters, or a fit that does not converge.
+    """
+    at, amount = check_fluence(fluence["days"].values, fluence["fluence"].values)
+    names = ["initial", "stable", "annealing", "ln_tau"]
+    temperature = board_mean(values) if "temperature" in values else np.array([np.nan])
+    matrix = np.zeros((values["days"].size, 0))
+    if np.isfinite(temperature).all():
+        names.append("temperature")
+        matrix = (temperature - REFERENCE)[:, None]
+    days, y, sigma = check_points(values, name, len(names))
+    if days.max() > at[-1] or not amount[-1] > 0:
+        raise ValueError(f"`fluence` must cover day {days.max():.0f}, but ends on day {at[-1]:.0f} at {amount[-1]:g}")
+    with fit.double_precision():
+        best = jax.tree.map(np.asarray, fit_kernel(days, matrix, y, sigma, at, amount))
+        if not best.converged:
+            raise ValueError(f"the damage kernel does not converge on `{name}`: these data cannot tell its parts apart")
+        remaining = np.asarray(annealed(days, np.exp(best.parameters[3]), at, amount))
+        size = y.size * np.log(best.chi_square / y.size)
+        criterion = float(fit.aicc(size, float(y.size), len(names) + 1))
+    p = best.parameters
+    fitted = p[0] + p[1] * np.interp(days, at, amount) + p[2] * remaining + matrix @ p[4:]
+    units = values[name].attrs["units"]
+    return xr.Dataset(
+        {
+            "parameters": labelled("parameter", p, units, "parameters of the kernel"),
+            "errors": labelled("parameter", best.errors, units, "their errors"),
+            "covariance": labelled(("parameter", "parameter_"), best.covariance, f"({units})^2", "covariance"),
+            "aicc": labelled((), criterion, "1", "Akaike criterion, small sample"),
+            "days": labelled("point", days, "d", "time since launch"),
+            "fitted": labelled("point", fitted, units, f"{name}, fitted"),
+            "residual": labelled("point", y - fitted, units, f"{name} minus fit"),
+        },
+        {"parameter": labelled("parameter", names, "1", "amplitudes per n_eq/cm2, tau in days, slope per degC")},
+        {**values.attrs, "value": name, "units": units},
+    )

@@ -1,0 +1,80 @@
+"""Values within five days become one point: the mean, and the corrected standard deviation (step 7).
+
+The paper's error of a group is the standard deviation of its values (`*_deviation`; a group of one has none).
+For fits there is also the error of the mean (`*_error`): the deviation pooled over all groups, over sqrt(n).
+"""
+
+import numpy as np
+import xarray as xr
+
+from xcal_jax.sipm.labels import labelled
+
+VALUES = {
+    "threshold_adu": ("1", "threshold, ADC channel"),
+    "threshold_kev": ("keV", "threshold"),
+    "dcr": ("count/s", "dark count rate"),
+    "dcr_true": ("count/s", "dark count rate without pile-up"),
+    "temperature": ("degC", "mean board temperature"),
+}
+
+
+def group_index(days: np.ndarray, width: float) -> np.ndarray:
+    """Group of each value: (n,). A group starts at its first value and holds all within ``width`` days of
+    it.
+    """
+    order = np.argsort(days, kind="stable")
+    index, start, number = np.empty(days.size, int), 0.0, -1
+    for i in order:
+        if number < 0 or days[i] - start > width:
+            start, number = days[i], number + 1
+        index[i] = number
+    return index
+
+
+def board_mean(values: xr.Dataset) -> np.ndarray:
+    """Mean of the board temperatures, degC: (n,)."""
+    temperature = values["temperature"]
+    return temperature.mean("board").values if "board" in temperature.dims else temperature.values
+
+
+def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
+    """Return one point a group for every known quantity: mean, `*_deviation` (corrected), `*_error`; `days`,
+    `size`, and `single`, the flag of a group of one. Flagged spectra (NaN) are left out and counted in attrs.
+
+    width: days. Raises ValueError for several readout channels at once, missing `days`, or no value at all.
+    """
+    if "days" not in values:
+        raise ValueError("`values` must have `days` since launch before grouping, but it is missing")
+    if not width > 0:
+        raise ValueError(f"`width` must be positive, in days, but is {width}")
+    readouts = sorted(set(map(str, values["readout"].values)))
+    if len(readouts) > 1:
+        raise ValueError(f"`values` must be of one readout channel, but are of {', '.join(readouts)}")
+    names = [name for name in VALUES if name in values]
+    table = {n: board_mean(values) if n == "temperature" else values[n].values for n in names}
+    measured = [name for name in names if name != "temperature"]
+    good = np.all([np.isfinite(table[name]) for name in measured], axis=0)
+    if not np.any(good):
+        raise ValueError("`values` must hold at least one measured value, but all are flagged")
+    days = values["days"].values[good]
+    index = group_index(days, width)
+    size = np.bincount(index)
+    out = {
+        "days": labelled("group", np.bincount(index, days) / size, "d", "time since launch"),
+        "size": labelled("group", size, "1", "values in the group"),
+        "single": labelled("group", size == 1, "1", "a group of one: no deviation"),
+        "readout": labelled("group", np.full(size.size, readouts[0], object), "1", "readout channel"),
+    }
+    for name in names:
+        units, long_name = VALUES[name]
+        value = table[name][good]
+        mean = np.bincount(index, value) / size
+        square = np.bincount(index, (value - mean[index]) ** 2)
+        deviation = np.where(size > 1, np.sqrt(square / np.maximum(size - 1, 1)), np.nan)
+        freedom = int((size - 1).sum())
+        pooled = np.sqrt(square.sum() / freedom) if freedom else np.nan
+        out[name] = labelled("group", mean, units, f"{long_name}, mean of the group")
+        out[f"{name}_deviation"] = labelled("group", deviation, units, f"{long_name}, corrected deviation")
+        out[f"{name}_error"] = labelled("group", pooled / np.sqrt(size), units, f"{long_name}, error of the mean")
+    attrs = {**values.attrs, "group_days": width, "left_out": int((~good).sum())}
+    return xr.Dataset(out, attrs=attrs)

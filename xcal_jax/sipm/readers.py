@@ -1,0 +1,238 @@
+"""Files of spectra and events -> Datasets. Formats: CSV and netCDF archives, SPE, N42, RadiaCode XML, FITS
+PHA, and the public GRBAlpha event text.
+
+SPE is read by becquerel and FITS by astropy (the extra `readers`); N42 and RadiaCode XML, for which no kept
+library was found, by the standard library. The device's own energy calibration, where a file has one, is kept
+in the attribute `device_calibration` (keV, polynomial in the channel counted from 0).
+
+CSV archive: a header line, then one spectrum a line. Columns: `utc` (ISO 8601), `exposure_s`, `readout`,
+`temperature_1_degC` to `_3_degC`, `bias`, `since_exit_s`, then `c1` ... `cN`, the counts. Only `exposure_s`
+and the counts must be there; an empty cell is an unknown. Lines that start with `#` are `# key: value`
+attributes.
+"""
+
+import csv
+import xml.etree.ElementTree as ElementTree
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from xcal_jax.sipm.spectra import build_spectra, check_spectra
+
+CSV_COLUMNS = ("utc", "exposure_s", "readout", "bias", "since_exit_s")
+BOARDS = tuple(f"temperature_{n}_degC" for n in (1, 2, 3))
+
+
+def read_spectra(path: str | Path) -> xr.Dataset:
+    """Read spectra from a file by its suffix: .nc .csv .spe .n42 .xml .pha .pi .fits .fit.
+
+    Raises ValueError, naming the file, for another suffix or content that is not what the suffix says.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"`spectra` file must exist, but {path} does not")
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise ValueError(f"`spectra` file must end in one of {', '.join(READERS)}, but is {path.name}")
+    try:
+        return reader(path)
+    except (KeyError, IndexError, ElementTree.ParseError, OSError, TypeError, UnicodeDecodeError) as problem:
+        raise ValueError(f"{path.name} must be a {path.suffix} file of spectra, but: {problem!r}") from problem
+    except ValueError as problem:
+        raise ValueError(f"{path.name}: {problem}") from problem
+
+
+def read_netcdf(path: Path) -> xr.Dataset:
+    """An archive as `write_spectra` leaves it."""
+    with xr.open_dataset(path, engine="netcdf4") as archive:
+        return check_spectra(archive.load())
+
+
+def read_csv(path: Path) -> xr.Dataset:
+    """A CSV archive, as the module's docstring tells."""
+    attrs, lines = {}, []
+    with path.open(newline="") as file:
+        for line in file:
+            if line.startswith("#"):
+                key, _, value = line[1:].partition(":")
+                attrs[key.strip()] = value.strip()
+            elif line.strip():
+                lines.append(line)
+    if len(lines) < 2:
+        raise ValueError("a CSV archive needs a header line and at least one spectrum")
+    rows = list(csv.DictReader(lines))
+    header = [name.strip() for name in lines[0].split(",")]
+    known = set(CSV_COLUMNS) | set(BOARDS)
+    names = [name for name in header if name not in known]
+    if names != [f"c{n}" for n in range(1, len(names) + 1)] or not names:
+        wrong = next((n for k, n in enumerate(names) if n != f"c{k + 1}"), "none")
+        raise ValueError(f"columns of counts must be c1, c2, ... in order, but one is {wrong!r}")
+    for number, row in enumerate(rows):
+        if None in row or None in row.values():
+            raise ValueError(f"every line must have {len(header)} columns, but spectrum {number} has another number")
+
+    def column(name, default="nan"):
+        try:
+            return np.array([float(row.get(name) or default) for row in rows])
+        except ValueError as problem:
+            raise ValueError(f"column {name} must hold numbers, but: {problem}") from problem
+
+    if "exposure_s" not in header:
+        raise ValueError("the column exposure_s must be there, but is missing")
+    return build_spectra(
+        np.stack([column(name) for name in names], 1),
+        column("exposure_s"),
+        [np.datetime64((row.get("utc") or "NaT").rstrip("Z"), "ns") for row in rows],
+        [row.get("readout") or "" for row in rows],
+        np.stack([column(name) for name in BOARDS], 1),
+        column("bias"),
+        column("since_exit_s"),
+        **attrs,
+    )
+
+
+def read_spe(path: Path) -> xr.Dataset:
+    """One spectrum of an ASCII SPE file (IAEA / ORTEC), live time as exposure."""
+    try:
+        from becquerel import Spectrum
+    except ImportError as problem:
+        raise ValueError('SPE files need becquerel: pip install "xcal-jax[readers]"') from problem
+    with redirect_stdout(StringIO()):
+        one = Spectrum.from_file(str(path))
+    start = np.datetime64(one.start_time, "ns") if one.start_time is not None else None
+    return build_spectra(one.counts_vals, one.livetime, start, source=path.name)
+
+
+def local_name(element: ElementTree.Element) -> str:
+    """The tag without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def within(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+    """All elements of that local name below ``element``, in document order."""
+    return [child for child in element.iter() if local_name(child) == name]
+
+
+def only(element: ElementTree.Element, name: str) -> str:
+    """Text of the first element of that name. Raises ValueError when there is none."""
+    found = within(element, name)
+    if not found:
+        raise ValueError(f"the element {name} must be there, but is missing")
+    return (found[0].text or "").strip()
+
+
+def numbers(text: str) -> list[float]:
+    """White-space separated numbers."""
+    return [float(word) for word in text.split()]
+
+
+def duration(text: str) -> float:
+    """Seconds of an ISO 8601 duration of days, hours, minutes, seconds, such as PT1H2M3.5S."""
+    seconds, number, unit = 0.0, "", {"D": 86400.0, "H": 3600.0, "M": 60.0, "S": 1.0}
+    for character in text.upper().removeprefix("P"):
+        if character == "T":
+            continue
+        if character in unit:
+            seconds, number = seconds + float(number) * unit[character], ""
+        else:
+            number += character
+    return seconds
+
+
+def unzeroed(values: list[float]) -> list[float]:
+    """Expand N42's CountedZeroes: a zero is followed by how many zeros it stands for."""
+    out, feed = [], iter(values)
+    for value in feed:
+        out.extend([0.0] * int(next(feed)) if value == 0 else [value])
+    return out
+
+
+def read_n42(path: Path) -> xr.Dataset:
+    """All spectra of an ANSI N42.42-2011 file: counts, live time, start time, class code as `readout`."""
+    root = ElementTree.parse(path).getroot()
+    counts, exposure, time, names = [], [], [], []
+    for measurement in within(root, "RadMeasurement"):
+        start = np.datetime64(only(measurement, "StartDateTime")[:19], "ns")
+        kind = only(measurement, "MeasurementClassCode")
+        for spectrum in within(measurement, "Spectrum"):
+            data = within(spectrum, "ChannelData")[0]
+            values = numbers(data.text or "")
+            counts.append(unzeroed(values) if data.get("compressionCode") == "CountedZeroes" else values)
+            exposure.append(duration(only(spectrum, "LiveTimeDuration")))
+            time.append(start)
+            names.append(kind)
+    if not counts:
+        raise ValueError("an N42 file needs a RadMeasurement with a Spectrum, but has none")
+    if len({len(row) for row in counts}) > 1:
+        raise ValueError("all spectra must have as many channels, but they differ")
+    coefficients = within(root, "CoefficientValues")
+    own = {"device_calibration": numbers(coefficients[0].text or "")} if coefficients else {}
+    return build_spectra(counts, exposure, time, names, source=path.name, **own)
+
+
+def read_radiacode(path: Path) -> xr.Dataset:
+    """The spectrum of a RadiaCode XML file; a background spectrum in it becomes a second one, `readout`
+    background.
+    """
+    root = ElementTree.parse(path).getroot()
+    rows, names = [], []
+    for tag, name in (("EnergySpectrum", "foreground"), ("BackgroundEnergySpectrum", "background")):
+        for spectrum in within(root, tag)[:1]:
+            points = [float(point.text or "nan") for point in within(spectrum, "DataPoint")]
+            expected = int(only(spectrum, "NumberOfChannels"))
+            if len(points) != expected:
+                raise ValueError(f"the {name} must have {expected} channels, but has {len(points)}")
+            coefficients = [float(c.text or "nan") for c in within(spectrum, "Coefficient")]
+            rows.append((points, float(only(spectrum, "MeasurementTime")), coefficients))
+            names.append(name)
+    if not rows:
+        raise ValueError("a RadiaCode file needs an EnergySpectrum, but has none")
+    starts = within(root, "StartTime")
+    start = np.datetime64((starts[0].text or "NaT").strip()[:19], "ns") if starts else None
+    return build_spectra(
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        start,
+        names,
+        source=path.name,
+        device_calibration=rows[0][2],
+    )
+
+
+def read_pha(path: Path) -> xr.Dataset:
+    """An OGIP PHA file: the SPECTRUM extension's COUNTS and EXPOSURE, type I (one) or II (many)."""
+    try:
+        from astropy.io import fits
+    except ImportError as problem:
+        raise ValueError('FITS files need astropy: pip install "xcal-jax[readers]"') from problem
+    with fits.open(path) as units:
+        spectrum = next((unit for unit in units if unit.name == "SPECTRUM"), None)
+        if spectrum is None:
+            raise ValueError("a PHA file needs a SPECTRUM extension, but has none")
+        header, columns = spectrum.header, spectrum.columns.names
+        exposure = spectrum.data["EXPOSURE"] if "EXPOSURE" in columns else header["EXPOSURE"]
+        if "COUNTS" in columns:
+            counts = np.array(spectrum.data["COUNTS"], float)
+        elif "RATE" in columns:
+            counts = np.array(spectrum.data["RATE"], float) * np.reshape(exposure, (-1, 1) if np.ndim(exposure) else ())
+        else:
+            raise ValueError("the SPECTRUM extension needs COUNTS or RATE, but has neither")
+        begin = header.get("DATE-OBS")
+        start = np.datetime64(begin.rstrip("Z"), "ns") if begin else None
+        return build_spectra(counts, np.array(exposure, float), start, header.get("DETNAM", ""), source=path.name)
+
+
+READERS = {
+    ".nc": read_netcdf,
+    ".csv": read_csv,
+    ".spe": read_spe,
+    ".n42": read_n42,
+    ".xml": read_radiacode,
+    ".pha": read_pha,
+    ".pi": read_pha,
+    ".fits": read_pha,
+    ".fit": read_pha,
+}

@@ -1,0 +1,132 @@
+"""One self-contained HTML page: the figures of the chain, a table of every fit with its errors, the flags.
+
+The figures stand where the paper has its Figures 4-9, 11 and 14-18; they are ordered by the steps of the
+analysis, for the paper's own numbering is not known to this project.
+"""
+
+import base64
+import html
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+import xcal_jax
+from xcal_jax.files import replacing
+from xcal_jax.sipm import figures
+from xcal_jax.sipm.chain import Ageing
+from xcal_jax.sipm.tables import TABLES
+
+STYLE = """body{font-family:system-ui,sans-serif;max-width:78rem;margin:2rem auto;padding:0 1rem;color:#222}
+h1{margin-bottom:.2rem}h2{border-bottom:1px solid #bbb;margin-top:2.5rem}img{max-width:100%}
+table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
+td,th{border:1px solid #ccc;padding:.25rem .6rem;text-align:right}th{background:#f2f2f2}
+td:first-child,th:first-child{text-align:left}caption{text-align:left;font-weight:600;padding:.3rem 0}
+.synthetic{background:#fbe9e7;border:1px solid #c62828;padding:.6rem 1rem}figcaption{color:#555}"""
+
+
+def table(caption: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """An HTML table; cells are HTML already."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><caption>{html.escape(caption)}</caption><tr>{head}</tr>{body}</table>"
+
+
+def picture(figure: Figure | None, caption: str, missing: str) -> str:
+    """A figure as an inline PNG; or a sentence that says why there is none."""
+    if figure is None:
+        return f"<p>{html.escape(caption)}: not shown, for {html.escape(missing)}.</p>"
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    text = html.escape(caption)
+    image = f'<img alt="{text}" src="data:image/png;base64,{data}">'
+    return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
+
+
+FIGURES = (
+    ("Spectra", figures.spectra_with_time, "Spectra from early to late, and the template", "no spectra"),
+    (
+        "Threshold, Eq. 1",
+        figures.threshold_construction,
+        "Spectrum, template, difference, threshold",
+        "no threshold",
+    ),
+    ("Lines on ground", figures.ground_spectra, "Calibration sources on ground", "no ground spectra"),
+    ("Calibration, Eq. 2", figures.linear_calibration_plot, "Linear calibration", "no ground spectra"),
+    (
+        "Lines after SAA exits",
+        figures.activation_lines,
+        "Activation lines and their decay",
+        "no spectra after SAA exits",
+    ),
+    ("Gain, Eq. 3", figures.gain_with_time, "Gain with time", "no 260 keV line or no b"),
+    (
+        "Threshold with time",
+        figures.threshold_with_time,
+        "Threshold with time and its trends",
+        "no threshold",
+    ),
+    (
+        "Dark counts, Eq. 5",
+        figures.dark_counts_with_time,
+        "Dark count rate, trends, forecast",
+        "no dark counts",
+    ),
+    ("Temperature", figures.temperature_with_time, "Board temperature with time", "no temperatures"),
+    (
+        "Threshold and temperature",
+        lambda a: figures.residuals_with_temperature(a, "threshold_adu"),
+        "Threshold residuals against temperature",
+        "no temperatures",
+    ),
+    (
+        "Dark counts and temperature",
+        lambda a: figures.residuals_with_temperature(a, "dcr"),
+        "Dark count residuals against temperature",
+        "no temperatures",
+    ),
+    ("Joint fit and steps", figures.joint_fits, "Residuals of the joint fits, and steps", "no temperatures"),
+)
+
+
+def render(ageing: Ageing) -> str:
+    """The whole page as HTML."""
+    attrs = ageing.files.spectra.attrs
+    synthetic = int(attrs.get("synthetic", 0))
+    title = f"SiPM ageing: {ageing.mission.name}"
+    parts = [f"<h1>{html.escape(title)}</h1>"]
+    if synthetic:
+        of = f"{attrs.get('source', '')}, seed {attrs.get('seed', '')}"
+        note = f"Synthetic data ({of}): nothing here was measured."
+        parts.append(f'<p class="synthetic">{html.escape(note)}</p>')
+    spectra = sum(channel.values.sizes["spectrum"] for channel in ageing.channels.values())
+    parts.append(
+        f"<p>{spectra} spectra of {len(ageing.channels)} readout channels; launch "
+        f"{str(ageing.mission.launch)[:10]}; xcal_jax {xcal_jax.__version__}. "
+        "The analysis of Řípa et al. 2025, arXiv 2411.00607; the figures are ordered by its steps, "
+        "not by the paper's numbers.</p>"
+    )
+    for heading, draw, caption, missing in FIGURES:
+        if synthetic:
+            caption = f"{caption} (synthetic data)"
+        parts.append(f"<h2>{html.escape(heading)}</h2>{picture(draw(ageing), caption, missing)}")
+    parts.append("<h2>Every fit</h2>")
+    for caption, header, make in TABLES:
+        rows = list(make(ageing))
+        parts.append(table(caption, header, rows) if rows else f"<p>{html.escape(caption)}: none.</p>")
+    lost = ageing.mission.lost.get("names", [])
+    if lost:
+        parts.append(f"<h2>Not known</h2><p>The paper's values of these are lost: {html.escape(', '.join(lost))}.</p>")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def write_report(ageing: Ageing, path: str | Path) -> Path:
+    """Write the page to ``path``; raises ValueError when the folder cannot take it."""
+    with replacing(path) as temporary:
+        temporary.write_text(render(ageing), encoding="utf-8")
+    return Path(path)

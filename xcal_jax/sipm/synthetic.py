@@ -1,0 +1,258 @@
+"""Synthetic missions with known truth: every Dataset made here says `synthetic = 1` in its attrs.
+
+A spectrum is the Poisson draw of: the noise peak (a Gaussian, part of it piled up at a higher channel), whose
+width and rate are solved for so that Eq. 1 and Eq. 5 give exactly the mission's threshold and dark count
+rate; the quiet background of the public GRBAlpha events (constant below the on-board cut-off, where nothing
+is known); and, after SAA exits, activation lines that decay. The background stays fixed in ADU while the gain
+drifts, and the gain does not depend on temperature: the paper's numbers for both are lost.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+import xcal_jax
+from xcal_jax.sipm.labels import labelled
+from xcal_jax.sipm.mission import Mission
+from xcal_jax.sipm.spectra import build_spectra
+
+DAY = np.timedelta64(86_400_000_000_000, "ns")
+REFERENCE = 10.0
+
+
+class SyntheticMission(NamedTuple):
+    """What a satellite would send down, and the truth.
+
+    spectra: routine low-background spectra. activation: after SAA exits. ground: with sources, before launch.
+    template: the early spectra. truth: what the routine spectra were drawn from, and the mission's constants.
+    """
+
+    spectra: xr.Dataset
+    activation: xr.Dataset
+    ground: xr.Dataset
+    template: xr.Dataset
+    truth: xr.Dataset
+
+
+def background(mission: Mission) -> np.ndarray:
+    """Quiet background, cnt/s: (C,); logarithmic between the middles of the bands, constant below the
+    first.
+    """
+    table = mission.synthetic["background"]
+    channel, rate = np.array(table["channel"], float), np.array(table["rate"], float)
+    floor = 1e-4
+    x = np.arange(1, mission.channels + 1)
+    out = np.exp(np.interp(x, channel, np.log(np.maximum(rate, floor))))
+    return np.where(x >= channel[-1], 0.0, out)
+
+
+def noise_shape(x: np.ndarray, width: np.ndarray, piled: np.ndarray, table: dict) -> np.ndarray:
+    """Noise peak of unit area. x: (..., C) or (...,) channels; width: core sigma, ADU; piled: fraction."""
+    core = np.exp(-0.5 * ((x - table["centre"]) / width) ** 2) / (width * np.sqrt(2 * np.pi))
+    wide = width * np.sqrt(2)
+    centre = table["centre"] + table["pile_up_shift"]
+    second = np.exp(-0.5 * ((x - centre) / wide) ** 2) / (wide * np.sqrt(2 * np.pi))
+    return (1 - piled) * core + piled * second
+
+
+def noise_rates(mission: Mission, threshold: np.ndarray, dcr: np.ndarray) -> np.ndarray:
+    """Noise peaks, cnt/s: (n, C), that cross 10 cnt/s at ``threshold`` (n,) and sum to ``dcr`` (n,) by Eq. 5,
+    quiet background included. Width by bisection, rate by fixed point.
+    """
+    table = mission.synthetic["noise"]
+    x = np.arange(1.0, mission.channels + 1)
+    weight = np.clip(threshold[:, None] - (x - 1), 0.0, 1.0)
+    quiet = weight @ background(mission)
+    total = dcr - quiet
+    for _ in range(6):
+        piled = 1 - np.exp(-dcr * table["resolving_time"])
+        low, high = np.full(threshold.size, 0.5), np.full(threshold.size, 12.0)
+        for _ in range(50):
+            width = 0.5 * (low + high)
+            above = total * noise_shape(threshold, width, piled, table) > mission.crossing_level
+            low, high = np.where(above, low, width), np.where(above, width, high)
+        shape = noise_shape(x, width[:, None], piled[:, None], table)
+        total = (dcr - quiet) / np.sum(weight * shape, 1)
+    return total[:, None] * shape
+
+
+def trend(table: dict, days: np.ndarray, last: float, step: float, step_day: float) -> np.ndarray:
+    """start + (end - start) sqrt(t / last_day), plus the step after its day: (n,)."""
+    return table["start"] + (table["end"] - table["start"]) * np.sqrt(days / last) + step * (days >= step_day)
+
+
+def sensor_temperature(rng: np.random.Generator, table: dict, days: np.ndarray, last: float) -> np.ndarray:
+    """Sensor temperature, degC: (n,): mean, yearly swing, drift, and a uniform place in the orbital cycle."""
+    orbit = table["orbital"] * np.sin(rng.uniform(0, 2 * np.pi, days.size))
+    year = table["yearly"] * np.sin(2 * np.pi * days / 365.25)
+    return table["mean"] + orbit + year + table["drift"] * (days / last - 0.5)
+
+
+def calibration(mission: Mission) -> tuple[float, float]:
+    """k keV/ADU and b keV of the synthetic mission: the satellite's own, or those of its synthetic table."""
+    table = mission.synthetic.get("calibration", mission.calibration)
+    return table["k"], table["b"]
+
+
+def mean_decay(half_life: np.ndarray, delay: np.ndarray, exposure: float) -> np.ndarray:
+    """Mean of 2^(-t/half_life) over an exposure that starts ``delay`` after t = 0, all in s: (n,)."""
+    constant = np.log(2) / half_life
+    return np.exp(-constant * delay) * -np.expm1(-constant * exposure) / (constant * exposure)
+
+
+def line_rate(mission: Mission, energy, gain: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    """A Gaussian line, cnt/s per channel: (n, C). energy: () or (n,) keV; gain: (n,) keV/ADU; rate: (n,)
+    cnt/s in all.
+    """
+    _, b = calibration(mission)
+    fwhm = mission.synthetic["resolution_260"] * np.sqrt(260.0 * energy)
+    sigma = (fwhm / 2.3548 / gain)[:, None]
+    x = np.arange(1.0, mission.channels + 1)
+    return (
+        rate[:, None]
+        * np.exp(-0.5 * ((x - ((energy - b) / gain)[:, None]) / sigma) ** 2)
+        / (sigma * np.sqrt(2 * np.pi))
+    )
+
+
+def draw(rng, mission, rates, exposure, days, readout, boards, bias, since_exit=None, seed=0) -> xr.Dataset:
+    """Poisson counts of ``rates`` (n, C) cnt/s as a spectra Dataset, marked synthetic."""
+    exposure = np.broadcast_to(np.asarray(exposure, float), (len(days),))
+    counts = rng.poisson(rates * exposure[:, None])
+    time = mission.launch + (np.asarray(days) * DAY.astype(float)).astype("timedelta64[ns]")
+    return build_spectra(
+        counts,
+        exposure,
+        time,
+        readout,
+        boards,
+        bias,
+        since_exit,
+        satellite=mission.name,
+        synthetic=1,
+        seed=seed,
+        version=xcal_jax.__version__,
+        source=f"synthetic {mission.name}-like mission, not data of the satellite",
+    )
+
+
+def synthesize(mission: Mission, seed: int | None = None, readouts: tuple[str, ...] | None = None) -> SyntheticMission:
+    """Draw a whole mission; the same seed gives the same mission. readouts: all of the satellite's if none.
+
+    Raises ValueError for a mission without a synthetic table or a readout that it does not have.
+    """
+    if "readout" not in mission.synthetic:
+        raise ValueError(f"`mission` {mission.name} has no [synthetic] table to draw from")
+    table = mission.synthetic
+    seed = table["seed"] if seed is None else seed
+    names = mission.readouts if readouts is None else readouts
+    parts = []
+    for name in names:
+        if name not in table["readout"]:
+            raise ValueError(f"`readout` must be one of {', '.join(table['readout'])}, but is {name!r}")
+        parts.append(synthesize_readout(mission, seed, name))
+    ground = synthesize_ground(mission, seed, names[0])
+    merged = [xr.concat(p, "spectrum", combine_attrs="override") for p in zip(*parts, strict=True)]
+    return SyntheticMission(merged[0], merged[1], ground, merged[2], merged[3])
+
+
+def synthesize_readout(mission: Mission, seed: int, name: str):
+    """Routine, activation and template spectra of one readout channel, and the truth of the routine ones."""
+    table = mission.synthetic
+    rng = np.random.default_rng([seed, mission.readouts.index(name)])
+    last, dcr_table = table["last_day"], table["readout"][name]["dcr"]
+    thr_table = table["readout"][name]["threshold"]
+    step = table.get("step", {"day": np.inf, "dcr": 0.0, "threshold": 0.0})
+    quiet = background(mission)
+
+    def state(days):
+        temperature = sensor_temperature(rng, table["temperature"], days, last)
+        boards = temperature[:, None] + table["boards"] + rng.normal(0, table["board_noise"], (days.size, 3))
+        values = []
+        for t, key in ((thr_table, "threshold"), (dcr_table, "dcr")):
+            mean = trend(t, days, last, step[key], step["day"]) + t["slope"] * (temperature - REFERENCE)
+            values.append(mean + rng.normal(0, t["scatter"], days.size))
+        return temperature, boards, *values
+
+    def common(days):
+        temperature, boards, threshold, dcr = state(days)
+        return boards, noise_rates(mission, threshold, dcr) + quiet, temperature, threshold, dcr
+
+    def observed(days, rates, exposure, boards, bias, since_exit=None):
+        return draw(rng, mission, rates, exposure, days, name, boards, bias, since_exit, seed)
+
+    nominal = mission.bias["nominal"]
+    early = np.array([float(mission.template["day"])])
+    boards, rates, *_ = common(early)
+    template = observed(early, rates, table["template_exposure"], boards, nominal)
+
+    start = np.linspace(table["first_day"], last - 2.0, table["campaigns"])
+    days = np.sort((start[:, None] + rng.uniform(0, 2.0, (start.size, table["spectra_per_campaign"]))).ravel())
+    boards, rates, temperature, threshold, dcr = common(days)
+    spectra = observed(days, rates, table["exposure"], boards, nominal)
+
+    setting = table["activation"]
+    epochs = np.linspace(table["first_day"], last - 2.0, setting["epochs"])
+    delays = np.tile(setting["delays"], epochs.size * setting["exits"] * len(setting["line"]))
+    orbits = np.repeat(np.arange(setting["exits"]) * 0.0658, len(setting["delays"]))
+    line = np.tile(np.repeat(np.arange(len(setting["line"])), orbits.size), epochs.size)
+    when = np.repeat(epochs, orbits.size * len(setting["line"])) + np.tile(orbits, delays.size // orbits.size)
+    when = when + delays / 86400
+    of = {key: np.array([each[key] for each in setting["line"]])[line] for key in setting["line"][0]}
+    after_boards, after_rates, *_ = common(when)
+    gain = np.polynomial.polynomial.polyval(when, table["gain"]["coefficients"]) / of["gain_ratio"]
+    seen = mean_decay(of["half_life"], delays, setting["exposure"]) * of["rate"]
+    after_rates = after_rates + line_rate(mission, of["energy"], gain, seen)
+    after = observed(when, after_rates, setting["exposure"], after_boards, of["bias"], delays)
+    truth = xr.Dataset(
+        {
+            "days": labelled("spectrum", days, "d", "time since launch"),
+            "readout": labelled("spectrum", np.full(days.size, name, object), "1", "readout channel"),
+            "temperature": labelled("spectrum", temperature, "degC", "sensor temperature"),
+            "threshold_adu": labelled("spectrum", threshold, "1", "true threshold, ADC channel"),
+            "dcr": labelled("spectrum", dcr, "count/s", "true dark count rate, Eq. 5"),
+            "gain": labelled(
+                "spectrum",
+                np.polynomial.polynomial.polyval(days, table["gain"]["coefficients"]),
+                "keV",
+                "true gain, keV/ADU",
+            ),
+        },
+        attrs={"satellite": mission.name, "synthetic": 1, "seed": seed},
+    )
+    return spectra, after, template, truth
+
+
+def synthesize_ground(mission: Mission, seed: int, name: str) -> xr.Dataset:
+    """One spectrum a source, taken on ground 100 days before launch at 20 degC: `source` names it."""
+    table, (k, _) = mission.synthetic, calibration(mission)
+    rng = np.random.default_rng([seed, 99])
+    setting = table["ground"]
+    sources = list(setting["line"])
+    n = len(sources)
+    dcr = np.full(n, table["readout"][name]["dcr"]["start"])
+    noise = noise_rates(mission, np.full(n, 41.0), dcr)
+    lines = [
+        line_rate(mission, line["energy"], np.array([k]), np.array([line["rate"]]))[0]
+        for line in setting["line"].values()
+    ]
+    days = np.full(n, -100.0)
+    boards = np.full((n, 3), 20.0)
+    ground = draw(
+        rng,
+        mission,
+        noise + np.array(lines),
+        setting["exposure"],
+        days,
+        name,
+        boards,
+        setting["bias"],
+        seed=seed,
+    )
+    settings = list(setting["line"].values())
+    return ground.assign(
+        source=labelled("spectrum", np.array(sources, object), "1", "calibration source"),
+        line_energy=labelled("spectrum", [line["energy"] for line in settings], "keV", "energy of its line"),
+        window=labelled(("spectrum", "edge"), [line["window"] for line in settings], "1", "channels to fit in"),
+    )

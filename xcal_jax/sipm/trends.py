@@ -1,0 +1,204 @@
+"""Trends of threshold and dark count rate with time (step 8), and their forecast.
+
+The paper's two-parameter form is lost, so four are fitted and compared by AICc: a t^b, a + b ln t,
+a + b sqrt t, a + b t, with t in days since launch. The errors serve as weights; their common scale is
+taken from the fit itself: the covariance is multiplied by chi2/nu, and AICc counts the scale as a parameter.
+The Poisson noise of the template, which all thresholds share, is not in that scatter: a threshold trend is
+less well known than its errors say (seen: pulls of 2 to 7 on synthetic missions).
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from scipy.stats import norm
+
+from xcal_jax import fit
+from xcal_jax.sipm.labels import labelled
+
+FORMS = {
+    "power": "a t^b",
+    "log": "a + b ln t",
+    "sqrt": "a + b sqrt t",
+    "linear": "a + b t",
+}
+BASIS = {"log": jnp.log, "sqrt": jnp.sqrt, "linear": lambda t: t}
+
+
+def curve(form: str, parameters: fit.Array, days: fit.Array) -> jax.Array:
+    """The trend: (N,) in the value's unit. parameters: (2,) a and b; days: (N,) since launch, positive."""
+    a, b = parameters[0], parameters[1]
+    return a * days**b if form == "power" else a + b * BASIS[form](days)
+
+
+@partial(jax.jit, static_argnames="form")
+def fit_curve(form, days, covariates, values, sigma) -> fit.Fit:
+    """Fit one form and the slopes on covariates at once: a, b, then one slope each.
+
+    days, values, sigma: (N,); covariates: (N, K), K may be 0. Covariance times chi2/nu.
+    """
+    n = days.size
+    if form != "power":
+        design = jnp.concatenate([jnp.ones((n, 1)), BASIS[form](days)[:, None], covariates], 1)
+        return fit.rescaled(fit.linear(design, values, sigma))
+    middle, unit = jnp.exp(jnp.mean(jnp.log(days))), jnp.mean(values)
+
+    def residuals(p, _):
+        return (unit * (p[0] * (days / middle) ** p[1] + covariates @ p[2:]) - values) / sigma
+
+    start = jnp.zeros(2 + covariates.shape[1]).at[0].set(1.0)
+    inner = fit.least_squares(residuals, start, None, fit.count_points(sigma))
+
+    def outer(p):
+        return jnp.concatenate([jnp.stack([unit * p[0] * middle ** -p[1], p[1]]), unit * p[2:]])
+
+    turn = jax.jacfwd(outer)(inner.parameters)
+    covariance = turn @ inner.covariance @ turn.T
+    return fit.rescaled(fit.Fit(outer(inner.parameters), covariance, inner.chi_square, inner.points, inner.converged))
+
+
+def fit_forms(
+    forms: list[str], days: np.ndarray, covariates: np.ndarray, values: np.ndarray, sigma: np.ndarray
+) -> tuple[list[fit.Fit], np.ndarray]:
+    """Every form's fit and its AICc, in which the common scale of the errors is one more parameter.
+
+    Shapes as in `fit_curve`. A fit that did not converge has an infinite AICc.
+    """
+    n, k = days.size, 2 + covariates.shape[1]
+    with fit.double_precision():
+        fits = [jax.tree.map(np.asarray, fit_curve(f, days, covariates, values, sigma)) for f in forms]
+        size = [n * np.log(np.maximum(f.chi_square, 1e-300) / n) if f.converged else np.inf for f in fits]
+        return fits, np.array([float(fit.aicc(s, float(n), k + 1)) for s in size])
+
+
+def check_points(groups: xr.Dataset, name: str, parameters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Days, values and errors of ``name``, each (N,), ready for a fit.
+
+    The errors are those of the group means; single spectra all weigh the same, for their scatter is larger
+    than their counting errors.
+    Raises ValueError for an unknown name, all points in one group, fewer points than parameters, or t <= 0.
+    """
+    if name not in groups:
+        raise ValueError(f"`name` must be a measured value, but {name!r} is not in the data")
+    days, values = groups["days"].values, groups[name].values
+    if days.size == 1 and "size" in groups:
+        size, width = int(groups["size"].values[0]), groups.attrs.get("group_days")
+        raise ValueError(f"a fit of `{name}` needs several groups, but all {size} points lie in one of {width} d")
+    if days.size < parameters:
+        raise ValueError(f"a fit of `{name}` with {parameters} parameters needs as many points, but has {days.size}")
+    if not (np.isfinite(values).all() and np.isfinite(days).all()):
+        raise ValueError(f"`{name}` and `days` must be finite in every group, but are not")
+    if days.min() <= 0:
+        raise ValueError(f"`days` since launch must be positive for a trend, but the first is {days.min():.3f}")
+    sigma = groups[f"{name}_error"].values if "size" in groups else np.ones_like(values)
+    usable = np.isfinite(sigma).all() and (sigma > 0).all()
+    return days, values, sigma if usable else np.ones_like(values)
+
+
+def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
+    """Fit the four forms to ``name`` of the groups: a Dataset over `form`.
+
+    `parameters` (form, parameter), `covariance`, `errors`, `chi_square` and `degrees`, `aicc`, its difference
+    to the best and the Akaike `weight`, `scatter` (rms of the residuals). a and b are in the value's unit,
+    over the unit of the form's function of t in days. Raises ValueError as `check_points`.
+    """
+    days, values, sigma = check_points(groups, name, 2)
+    fits, criterion = fit_forms(list(FORMS), days, np.zeros((days.size, 0)), values, sigma)
+    with fit.double_precision():
+        curves = [np.asarray(curve(form, f.parameters, days)) for form, f in zip(FORMS, fits, strict=True)]
+    best = np.min(criterion)
+    delta = criterion - best if np.isfinite(best) else np.full(len(fits), np.nan)
+    weight = np.exp(-delta / 2)
+    units = groups[name].attrs["units"]
+    degrees = days.size - 2
+    scatter = [np.sqrt(np.sum((values - c) ** 2) / max(degrees, 1)) for c in curves]
+    return xr.Dataset(
+        {
+            "parameters": labelled(("form", "parameter"), [f.parameters for f in fits], units, "a and b"),
+            "errors": labelled(("form", "parameter"), [f.errors for f in fits], units, "errors of a and b"),
+            "covariance": labelled(
+                ("form", "parameter", "parameter_"),
+                [f.covariance for f in fits],
+                f"({units})^2",
+                "covariance",
+            ),
+            "chi_square": labelled("form", [f.chi_square for f in fits], "1", "chi-square"),
+            "degrees": labelled("form", [degrees] * len(fits), "1", "degrees of freedom"),
+            "converged": labelled("form", [f.converged for f in fits], "1", "the fit converged"),
+            "aicc": labelled("form", criterion, "1", "Akaike criterion, small sample"),
+            "delta_aicc": labelled("form", delta, "1", "difference to the best form"),
+            "weight": labelled("form", weight / weight.sum(), "1", "Akaike weight"),
+            "scatter": labelled("form", scatter, units, "rms of the residuals"),
+        },
+        {
+            "form": labelled("form", list(FORMS), "1", "form of the trend"),
+            "parameter": labelled("parameter", ["a", "b"], "1", "parameter"),
+        },
+        {**groups.attrs, "value": name, "units": units, "days_first": days.min(), "days_last": days.max()},
+    )
+
+
+def best_form(trends: xr.Dataset) -> str:
+    """The form of lowest AICc; where there are too few points for one, that of lowest chi-square."""
+    finite = np.isfinite(trends["delta_aicc"].values).any()
+    return str(trends["form"].values[int(np.argmin(trends["aicc" if finite else "chi_square"].values))])
+
+
+def evaluate(trends: xr.Dataset, days, form: str | None = None) -> xr.Dataset:
+    """The trend and its one-sigma parameter error at ``days``: `value`, `value_error` (time,), best form if
+    none.
+    """
+    form = form or best_form(trends)
+    if form not in FORMS:
+        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {form!r}")
+    days = np.atleast_1d(np.asarray(days, float))
+    if (days <= 0).any():
+        raise ValueError(f"`days` since launch must be positive for a trend, but the first is {days.min()}")
+    chosen = trends.sel(form=form)
+    with fit.double_precision():
+        parameters = jnp.asarray(chosen["parameters"].values)
+        value = np.asarray(curve(form, parameters, days))
+        slope = np.asarray(jax.jacfwd(partial(curve, form))(parameters, days))
+    error = np.sqrt(np.einsum("ni,ij,nj->n", slope, chosen["covariance"].values, slope))
+    units = trends.attrs["units"]
+    return xr.Dataset(
+        {
+            "days": labelled("time", days, "d", "time since launch"),
+            "value": labelled("time", value, units, f"{trends.attrs['value']}, {FORMS[form]}"),
+            "value_error": labelled("time", error, units, "error from the parameters"),
+        },
+        attrs={**trends.attrs, "form": form},
+    )
+
+
+def forecast(trends: xr.Dataset, days, probability: float = 0.68) -> xr.Dataset:
+    """Value at ``days`` with a band, averaged over the forms by Akaike weight: (time,).
+
+    `value`; `lower` and `upper` hold ``probability`` of new group means: parameter errors, the spread between
+    the forms, and the scatter of the points, added as variances of a normal distribution. It supposes that
+    nothing new happens: no step, no change of orbit or bias. Raises ValueError for a probability outside (0,
+    1).
+    """
+    if not 0 < probability < 1:
+        raise ValueError(f"`probability` must lie between 0 and 1, but is {probability}")
+    weight = trends["weight"].values
+    if not np.isfinite(weight).all():
+        weight = (trends["form"].values == best_form(trends)).astype(float)
+    each = [evaluate(trends, days, form) for form in FORMS]
+    values = np.array([e["value"].values for e in each])
+    variances = np.array([e["value_error"].values for e in each]) ** 2 + trends["scatter"].values[:, None] ** 2
+    mean = weight @ values
+    spread = np.sqrt(weight @ (variances + (values - mean) ** 2))
+    half = norm.ppf(0.5 + probability / 2) * spread
+    units = trends.attrs["units"]
+    return xr.Dataset(
+        {
+            "days": each[0]["days"],
+            "value": labelled("time", mean, units, f"{trends.attrs['value']}, forecast"),
+            "lower": labelled("time", mean - half, units, "lower edge of the band"),
+            "upper": labelled("time", mean + half, units, "upper edge of the band"),
+        },
+        attrs={**trends.attrs, "probability": probability},
+    )
