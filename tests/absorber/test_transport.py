@@ -66,14 +66,14 @@ def check_balance(ledger, energy, eps):
     return lost
 
 
-@pytest.mark.parametrize("energy", [10.0, 100.0, 1000.0, 3000.0, 7000.0, 14000.0, 95000.0, 1e6])
+@pytest.mark.parametrize("energy", [100.0, 1000.0, 3000.0, 7000.0, 14000.0, 95000.0, 1e6])
 @pytest.mark.parametrize("thickness", [XIFU, (1e-4, 1e-3, 1e-4), (50.0, 1000.0, 50.0)], ids=["xifu", "thin", "thick"])
 def test_every_history_balances(energy, thickness):
     """Deposited + escaped by photons + escaped by electrons = incident, to 64 units of float32's rounding."""
     ledger, e = histories(stack(*thickness), Source.build(energy))[1:]
     lost = check_balance(ledger, e, np.finfo(np.float32).eps)
     assert np.all(e == np.float32(energy))
-    assert lost.any() or energy <= 10
+    assert lost.any()
 
 
 def test_every_history_balances_in_double():
