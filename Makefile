@@ -13,6 +13,7 @@ BIN := .venv/bin
 	touch $@
 
 run: .venv/installed
+	mkdir -p out
 	$(BIN)/xcal-jax simulate xifu --energy 7keV -n 1e7 --plot out/xifu_7keV.png -o out/xifu_7keV.nc
 	$(BIN)/python analysis/paper_table.py out/xifu_7keV.nc
 
