@@ -85,6 +85,20 @@ def test_escape_peaks(symbol, upper, lower, energy, intensity):
     assert found == pytest.approx(peak["intensity"], rel=0.05)
 
 
+def test_yields_are_a_choice(agrees):
+    """M5 vacancies of Bi send out fewer photons by Krause's yields than by EADL's; nothing else of the peak changes."""
+    share = {}
+    for yields in ("eadl", "krause"):
+        result = simulate(XIFU, 7000.0, n=4 * 10**6, yields=yields)
+        assert summary(result)["yields"] == yields
+        share[yields] = next(p for p in summary(result)["peaks"] if p["line"] == "Bi M5-N7")
+    expected = [{s.label: s.fluorescence_yield for s in load_element("Bi", yields).subshells}["M5"] for yields in share]
+    ratio = share["krause"]["intensity"] / share["eadl"]["intensity"]
+    error = ratio * np.hypot(*(p["err"] / p["intensity"] for p in share.values()))
+    agrees(ratio, expected[1] / expected[0], error)
+    assert ratio < 1 - 3 * error
+
+
 def test_peaks_come_by_intensity():
     names = [p["line"] for p in summary(uniform(7000.0))["peaks"]]
     assert names[:4] == ["Bi M5-N7", "Bi M4-N6", "Au M5-N7", "Au M4-N6"]

@@ -24,6 +24,7 @@ from xcal_jax.units import parse_quantity
 @click.option("--isotropic", is_flag=True, help="Directions uniform over the upper half space.")
 @click.option("--free", is_flag=True, help="Let photons pass through; default: every photon interacts.")
 @click.option("--bin", "bin_width", default="1eV", show_default=True, help="Bin width of the spectrum.")
+@click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
 @click.option("--events", help="Also write one row a photon to this netCDF-4 file.")
 @click.option("--plot", help="Also draw the spectrum into this PNG, PDF or SVG file.")
 @click.option("-o", "--output", required=True, help="Result, netCDF-4.")
@@ -40,6 +41,7 @@ def simulate(
     isotropic,
     free,
     bin_width,
+    yields,
     events,
     plot,
     output,
@@ -74,6 +76,7 @@ def simulate(
         "n": _whole(n, "-n"),
         "seed": seed,
         "bin_width": parse_quantity(bin_width, "eV", "--bin"),
+        "yields": yields,
         "progress": True,
     }
     attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(seed)}
@@ -121,7 +124,7 @@ def absorbers():
 
 def _report(facts: dict) -> str:
     lines = [
-        f"absorber                 {facts['absorber']} (electrons: {facts['electrons']})",
+        f"absorber                 {facts['absorber']} (electrons: {facts['electrons']}, yields: {facts['yields']})",
         f"photon energy            {facts['energy_ev']} eV",
         f"photons                  {facts['n']} drawn, {facts['interacting']} interacted"
         + ("" if facts["complete"] else "  (INTERRUPTED before the end)"),

@@ -32,7 +32,7 @@ ADDED = (
     "incident",
     "lost",
 )
-SAME = ("kind", "absorber", "atomic_tables", "source", "version", "electrons")
+SAME = ("kind", "absorber", "atomic_tables", "source", "version", "electrons", "yields")
 
 
 def to_dataset(
@@ -45,6 +45,7 @@ def to_dataset(
     asked: int,
     seed: int,
     bin_width: float,
+    yields: str,
 ) -> xr.Dataset:
     """A run's tally, with all that is needed to read it: `source` as asked for, `probability` of what was drawn."""
     highest = float(np.max(source.energies.high))
@@ -140,6 +141,7 @@ def to_dataset(
             "version": version("xcal-jax"),
             "absorber": absorber.to_toml(),
             "electrons": absorber.electrons,
+            "yields": yields,
             "source": source.describe(),
             "seed": str(seed),
             "atomic_tables": table_hash(),
@@ -204,6 +206,7 @@ def summary(result: xr.Dataset) -> dict:
     return {
         "absorber": Absorber.from_toml(result.attrs["absorber"]).name,
         "electrons": result.attrs["electrons"],
+        "yields": result.attrs["yields"],
         "energy_ev": float(energies[0]) if energies.size == 1 else [float(e) for e in energies],
         "n": int(result.photons),
         "interacting": n,
