@@ -53,7 +53,7 @@ def simulate(
         source = Source.build(source)
     source.check_fits(absorber)
     n, seed = _whole(n, "n", 1, MOST_PHOTONS), _whole(seed, "seed", 0, 2**64 - 1)
-    bins = _bins(bin_width, float(source.energies.high[-1] if not source.lines else np.max(source.energies.low)))
+    bins = _bins(bin_width, source.highest_energy)
     matter = Matter.build(absorber, yields)
     drawn, probability = source, 1.0
     if source.forced:

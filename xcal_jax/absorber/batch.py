@@ -115,7 +115,8 @@ def run_events(medium: Medium, source: Source, seed, first, count, lanes: int) -
         return put(columns, chosen, (energy - lost, kind))
 
     kept = jnp.where(vertex.met, vertex.energy, 0.0), jnp.where(vertex.met, 0, PASSED)
-    deposited, kind = sweep(walk, kept, risky, lanes // RISKY)
+    here = offset < count.astype(jnp.uint32)
+    deposited, kind = sweep(walk, kept, risky & here, lanes // RISKY)
     return Event(vertex.energy, deposited, kind, x, y, z)
 
 

@@ -134,6 +134,11 @@ class Source:
             lines=spectrum is None,
         )
 
+    @property
+    def highest_energy(self) -> float:
+        """The upper end of its energies, eV."""
+        return float(np.max(self.energies.high))
+
     def describe(self) -> str:
         """The source in full, as JSON."""
         nodes = self.energies

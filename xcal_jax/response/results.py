@@ -48,8 +48,7 @@ def to_dataset(
     yields: str,
 ) -> xr.Dataset:
     """A run's tally, with all that is needed to read it: `source` as asked for, `probability` of what was drawn."""
-    highest = float(np.max(source.energies.high))
-    bins = bins_up_to(highest, bin_width)
+    bins = bins_up_to(source.highest_energy, bin_width)
     seen = np.flatnonzero(tally.peaks.sum(axis=0))
     label, energy = line_names(absorber, matter)
     count = {"units": "1"}
