@@ -22,7 +22,7 @@ from paper_table import PEAKS, agrees
 
 import xcal_jax
 from xcal_jax import Absorber, Source, load, save, simulate, summary
-from xcal_jax.absorber.electron import energy_of_range, range_constant, scaled_range
+from xcal_jax.absorber.electrons.straight import energy_of_range, range_constant, scaled_range
 from xcal_jax.absorber.photoelectric import sauter_density
 from xcal_jax.atomic import Element, Material, load_element, table_hash
 from xcal_jax.files import check_writable

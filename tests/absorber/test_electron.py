@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from xcal_jax.absorber.electron import LEAST_ENERGY, energy_of_range, range_constant, scaled_range
+from xcal_jax.absorber.electrons.straight import LEAST_ENERGY, energy_of_range, range_constant, scaled_range
 from xcal_jax.atomic import Material
 
 

@@ -18,7 +18,7 @@ from xcal_jax.absorber.geometry import Stack
 from xcal_jax.atomic import Material
 from xcal_jax.units import parse_quantity
 
-ELECTRONS = ("range",)
+ELECTRONS = ("range", "scattering")
 KEYS = ("name", "width", "length", "electrons", "rayleigh", "layers")
 LAYER_KEYS = ("material", "thickness", "density")
 LONGEST = 1e6  # um; a metre of absorber is a typing error

@@ -1,6 +1,6 @@
 """One block of photons on one device: all fly once, the few at risk walk their histories, all are counted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -8,11 +8,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from xcal_jax.absorber import tally as counting
-from xcal_jax.absorber.lanes import drain, put, sweep
+from xcal_jax.absorber.electrons.scattering import follow
+from xcal_jax.absorber.lanes import drain, put, sweep, take
 from xcal_jax.absorber.random import photon_key
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import Tally
-from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interaction, fly, relax
+from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interaction, fly, follows, relax
 
 RISKY = 32  # one in so many of a block's lanes walks a history at a time
 NARROW = 8  # one in so many of those relaxes, or flies, at a time
@@ -54,15 +55,35 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
         offset, history = state
         return offset, fly(medium, photon_key(seed, first, offset), history)
 
-    def generation(state):
-        state = drain(relax_on, state, lambda state: state[1].ion.relaxing, n // NARROW)
-        return drain(fly_on, state, lambda state: state[1].flying, n // NARROW)
+    def follow_on(lanes, histories):
+        some, draw, electrons = take((offset, histories.draw, histories.electron), lanes)
+        keys = jax.vmap(lambda offset, draw: photon_key(seed, first, offset).child(draw))(some, draw)
+        escaped = follow(medium.matter.electrons, medium.stack, medium.density, keys, electrons)
+        ledger, add = histories.ledger, {"mode": "drop", "unique_indices": True, "indices_are_sorted": True}
+        return replace(
+            histories,
+            draw=histories.draw.at[lanes].add(jnp.uint32(1), **add),
+            electron=histories.electron._replace(energy=histories.electron.energy.at[lanes].set(0.0, **add)),
+            ledger=replace(
+                ledger,
+                deposited=ledger.deposited.at[lanes].add(-escaped, **add),
+                by_electrons=ledger.by_electrons.at[lanes].add(escaped, **add),
+            ),
+        )
 
-    def unfinished(state):
-        return jnp.any(state[1].ion.relaxing | state[1].flying)
+    def generation(histories):
+        pending, idle = histories.pending, replace(histories, pending=None)
+        _, idle = drain(relax_on, (offset, idle), lambda state: state[1].relaxing, n // NARROW)
+        if follows(medium.matter):
+            idle = sweep(follow_on, idle, idle.following, n // NARROW)
+        histories = replace(idle, pending=pending)
+        return drain(fly_on, (offset, histories), lambda state: state[1].flying, n // NARROW)[1]
+
+    def unfinished(histories):
+        return jnp.any(histories.relaxing | histories.following | histories.flying)
 
     histories, energy, line = jax.vmap(start)(offset)
-    _, histories = jax.lax.while_loop(unfinished, generation, (offset, histories))
+    histories = jax.lax.while_loop(unfinished, generation, histories)
     return histories.ledger, energy, line
 
 

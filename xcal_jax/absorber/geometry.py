@@ -72,7 +72,7 @@ def distance_to_side(stack: Stack, site: Site, direction: Direction) -> Array:
     """Track length () um to the four side faces."""
     gap_x = 0.5 * stack.width - jnp.sign(direction.x) * site.x
     gap_y = 0.5 * stack.length - jnp.sign(direction.y) * site.y
-    return jnp.minimum(_ratio(gap_x, direction.x), _ratio(gap_y, direction.y))
+    return jnp.minimum(ratio(gap_x, direction.x), ratio(gap_y, direction.y))
 
 
 def walk(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array] | Array, budget: Array):
@@ -93,7 +93,7 @@ def walk(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array] |
         thickness = jnp.where(down, stack.thickness[n], stack.thickness[last - n])
         price = jnp.where(down, cost[n], cost[last - n])
         entry = jnp.where(n == start, site.depth, jnp.where(down, 0.0, thickness))
-        to_face = _ratio(jnp.where(down, thickness - entry, entry), slope)
+        to_face = ratio(jnp.where(down, thickness - entry, entry), slope)
         inside = jnp.minimum(to_face, side)
         here = going & (n >= start)
         stops = here & (budget < price * inside)
@@ -126,7 +126,7 @@ def least_cost_to_surface(stack: Stack, site: Site, cost: Array) -> Array:
     return jnp.minimum(jnp.minimum(above, below), side * jnp.min(cost))
 
 
-def _ratio(distance: Array, slope: Array) -> Array:
+def ratio(distance: Array, slope: Array) -> Array:
     """distance / |slope|, infinite along a face."""
     slope = jnp.abs(slope)
     return jnp.where(slope > 0.0, distance / jnp.where(slope > 0.0, slope, 1.0), jnp.inf)

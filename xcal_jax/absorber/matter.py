@@ -8,14 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xcal_jax.absorber import electron, photoelectric, scattering
+from xcal_jax.absorber import photoelectric, scattering
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.angular import AngularLaws
 from xcal_jax.absorber.attenuation import Attenuation
+from xcal_jax.absorber.electrons.scattering import Scattering
+from xcal_jax.absorber.electrons.straight import Straight
 from xcal_jax.absorber.relaxation import Relaxation
 from xcal_jax.atomic import ENERGY_LIMITS, Element, Material, load_element
 
 PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
+ELECTRON_MODELS: dict[str, type[Straight] | type[Scattering]] = {"range": Straight, "scattering": Scattering}
 
 
 @jax.tree_util.register_dataclass
@@ -24,14 +27,14 @@ class Matter:
     """M materials, N elements, S subshells (all elements in a row).
 
     angles: law 0 for photoelectrons, 1 + e for Compton and 1 + N + e for Rayleigh scattering on element e.
-    z_over_a: (M,) mol/g; reach: (S,) scaled range of the fastest electron that a vacancy can send out.
+    electrons: their model; reach: (S,) how far the fastest electron gets that a vacancy can send out, in its measure.
     layer_material: each layer's material.
     """
 
     attenuation: Attenuation
     relaxation: Relaxation
     angles: AngularLaws
-    z_over_a: Array
+    electrons: Straight | Scattering
     reach: Array
     layer_material: tuple[int, ...] = field(metadata={"static": True})
 
@@ -43,6 +46,8 @@ class Matter:
         materials = tuple(Material.build(formula, float(densities[formula])) for formula in formulas)
         elements = elements_of(absorber, yields)
         relaxation = Relaxation.build(elements)
+        layer_material = tuple(formulas.index(formula) for formula in absorber.formulas)
+        electrons = ELECTRON_MODELS[absorber.electrons].build(tuple(materials[m] for m in layer_material))
         return cls(
             Attenuation.build(materials, elements, absorber.rayleigh),
             relaxation,
@@ -51,9 +56,9 @@ class Matter:
                 *(partial(scattering.compton_density, element) for element in elements),
                 *(partial(scattering.rayleigh_density, element) for element in elements if absorber.rayleigh),
             ),
-            jnp.asarray(np.array([material.z_over_a for material in materials])),
-            electron.scaled_range(relaxation.binding),
-            tuple(formulas.index(formula) for formula in absorber.formulas),
+            electrons,
+            electrons.reach(relaxation.binding),
+            layer_material,
         )
 
     def attenuation_at(self, density: Array, row: Array, share: Array) -> list[Array]:
@@ -66,10 +71,6 @@ class Matter:
         table = np.exp(np.asarray(self.attenuation.log_mass_attenuation, dtype=np.float64))
         areal = PER_UM * np.asarray(absorber.density) * np.asarray(absorber.thickness)
         return areal @ table[list(self.layer_material)]
-
-    def electron_cost(self, density: Array) -> Array:
-        """(L,) scaled range that an electron uses up per um of track."""
-        return electron.range_constant(density, self.z_over_a[jnp.array(self.layer_material)])
 
 
 def elements_of(absorber: Absorber, yields: str = "eadl") -> tuple[Element, ...]:

@@ -27,6 +27,11 @@ class Key:
     photon_low: Array
     photon_high: Array
 
+    def child(self, draw: Array) -> "Key":
+        """A key of its own for what takes numbers without end, at the price of one ``draw`` () uint32 of these."""
+        low, high = threefry(self.seed_low, self.seed_high, self.photon_low, (self.photon_high << 12) | draw)
+        return Key(low, high, self.photon_low, jnp.zeros_like(self.photon_high))
+
 
 def photon_key(seed: Array, first: Array, offset: Array) -> Key:
     """The key of photon ``first + offset``. seed, first: (2,) uint32, low word first; offset: () uint32."""

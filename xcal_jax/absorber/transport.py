@@ -3,6 +3,7 @@
 Everything is written for one photon; `jax.vmap` makes the batch. After its `first_interaction`, a history repeats
 
     relax   the ion's vacancies, one transition after another: electrons stop or escape, photons wait
+    follow  the electron on its way, if it is one that scatters and may escape
     fly     the next waiting photon, through the layers, to a face or to an atom
     absorb  it there: a photoelectron and a vacancy, or a scattered photon
 
@@ -18,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from xcal_jax.absorber import electron
+from xcal_jax.absorber.electrons.scattering import Electron, Scattering
 from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, isotropic, least_cost_to_surface, walk
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import DRAWS, Key, uniforms
@@ -129,21 +130,33 @@ class Pending:
 class History:
     """One photon's history so far. draw: () uint32, random numbers taken.
 
+    electron: one that has to be followed before the ion goes on, or None where electrons go straight.
     scattered_energy: () eV of a photon just scattered at the ion, along direction; 0 for none.
     """
 
     draw: Array
     ion: Ion
+    electron: Electron | None
     scattered_energy: Array
     direction: Direction
     pending: Pending
     ledger: Ledger
 
     @property
+    def following(self) -> Array:
+        """Whether the next thing to do is to follow an electron, () bool."""
+        return jnp.zeros_like(self.ion.excited) if self.electron is None else self.electron.energy > 0
+
+    @property
+    def relaxing(self) -> Array:
+        """Whether the next thing to do is to relax, () bool."""
+        return self.ion.relaxing & ~self.following
+
+    @property
     def flying(self) -> Array:
         """Whether the next thing to do is to fly, () bool."""
         waits = (self.pending.count > 0) | (self.scattered_energy > 0) | (self.ion.emitted[0] != NONE)
-        return waits & ~self.ion.relaxing
+        return waits & ~self.ion.relaxing & ~self.following
 
 
 def first_interaction(medium: Medium, source: Source, key: Key) -> tuple[Vertex, Array]:
@@ -165,7 +178,7 @@ def meet(medium, energy, site, direction, met, row, share, u_row, u_channel, u_s
     material = jnp.array(matter.layer_material, dtype=jnp.int32)[site.layer]
     code = matter.attenuation.pick_channel(material, row, share, u_row, u_channel)
     subshell = jnp.minimum(code, matter.reach.shape[0] - 1)
-    margin = least_cost_to_surface(medium.stack, site, matter.electron_cost(medium.density))
+    margin = least_cost_to_surface(medium.stack, site, matter.electrons.cost(medium.density))
     kinetic = energy - matter.relaxation.binding[subshell]
     ion_near = matter.reach[subshell] > margin
     return Vertex(
@@ -176,7 +189,7 @@ def meet(medium, energy, site, direction, met, row, share, u_row, u_channel, u_s
         margin=margin,
         met=met,
         emits=matter.relaxation.decays[subshell] & (ion_near | (u_silent > matter.relaxation.silent[subshell])),
-        electron_near=electron.scaled_range(kinetic) > margin,
+        electron_near=matter.electrons.reach(kinetic) > margin,
         ion_near=ion_near,
     )
 
@@ -202,6 +215,7 @@ def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
             none,
             (none,) * EMITTED,
         ),
+        electron=Electron(vertex.site, vertex.direction, zero) if follows(medium.matter) else None,
         scattered_energy=zero,
         direction=vertex.direction,
         pending=Pending(nowhere, jnp.full((PENDING,), NONE, jnp.int32), jnp.zeros_like(none)),
@@ -225,7 +239,8 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
     direction = deflect(vertex.direction, cosine, u_azimuth)
     coherent = vertex.code >= subshells + elements
     scattered_energy = jnp.where(coherent, vertex.energy, compton_energy(vertex.energy, cosine))
-    escaping = escaping_energy(medium, vertex.site, direction, kinetic, ejects & vertex.electron_near)
+    photoelectron = Electron(vertex.site, direction, kinetic)
+    escaping, electron = release(medium, photoelectron, ejects & vertex.electron_near, history.electron)
 
     decays = ejects & vertex.emits
     place = tables.place_in_ion(subshell)
@@ -243,6 +258,7 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
             chosen=jnp.where(decays & ~vertex.ion_near, subshell, history.ion.chosen),
             emitted=history.ion.emitted,
         ),
+        electron=electron,
         scattered_energy=jnp.where(scatters, scattered_energy, history.scattered_energy),
         direction=_where(scatters, direction, history.direction),
         ledger=replace(
@@ -256,26 +272,25 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
 
 
 def relax(medium: Medium, key: Key, history: History, transitions: int) -> History:
-    """Relax the ion, by at most so many ``transitions`` now, as long as it can go on before a photon has to fly."""
+    """Relax the ion, by at most so many ``transitions`` now, as long as nothing has to fly or be followed before."""
 
     def unfinished(state):
-        n, _, ion, _ = state
-        return ion.relaxing & (n < transitions)
+        n, history = state
+        return history.relaxing & (n < transitions)
 
     def step(state):
-        n, draw, ion, ledger = state
-        return n + 1, draw + 2, *relax_once(medium, key, draw, ion, ledger)
+        n, history = state
+        return n + 1, relax_once(medium, key, history)
 
-    start = (jnp.int32(0), history.draw, history.ion, history.ledger)
-    _, draw, ion, ledger = jax.lax.while_loop(unfinished, step, start)
-    return replace(history, draw=draw, ion=ion, ledger=ledger)
+    return jax.lax.while_loop(unfinished, step, (jnp.int32(0), history))[1]
 
 
-def relax_once(medium: Medium, key: Key, draw: Array, ion: Ion, ledger: Ledger) -> tuple[Ion, Ledger]:
+def relax_once(medium: Medium, key: Key, history: History) -> History:
     """The innermost vacancy relaxes: by a photon, by an electron, or silently if neither could be noticed."""
     tables = medium.matter.relaxation
-    u_silent, u_transition = uniforms(key, draw)
-    u_first, u_second = uniforms(key, draw + 1)
+    ion, ledger = history.ion, history.ledger
+    u_silent, u_transition = uniforms(key, history.draw)
+    u_first, u_second = uniforms(key, history.draw + 1)
     must = ion.chosen >= 0
     place, others = take_innermost(ion.vacancies)
     subshell = jnp.where(must, ion.chosen, tables.offset[ion.element] + place)
@@ -290,8 +305,9 @@ def relax_once(medium: Medium, key: Key, draw: Array, ion: Ion, ledger: Ledger) 
     photon = goes & tables.radiative.reshape(-1)[line]
     electrons = goes & ~photon
 
-    direction = isotropic(u_first, u_second)
-    escaping = escaping_energy(medium, ion.site, direction, energy, electrons & near & (second != NONE))
+    auger = Electron(ion.site, isotropic(u_first, u_second), energy)
+    may_escape = electrons & (second != NONE) & (medium.matter.electrons.reach(energy) > ion.margin)
+    escaping, electron = release(medium, auger, may_escape, history.electron)
     # out of reach, one of the two new vacancies leads to the photon: the first, or else the second, the first silent
     p, q = tables.chance_of_photon(first), tables.chance_of_photon(second)
     first_leads = electrons & ~near & (u_first * (p + q - p * q) < p)
@@ -315,9 +331,9 @@ def relax_once(medium: Medium, key: Key, draw: Array, ion: Ion, ledger: Ledger) 
         ledger,
         deposited=ledger.deposited + stays,
         by_electrons=ledger.by_electrons + escaping,
-        overflow=ledger.overflow | full_1 | full_2 | (draw + 8 > DRAWS),
+        overflow=ledger.overflow | full_1 | full_2 | (history.draw + 8 > DRAWS),
     )
-    return ion, ledger
+    return replace(history, draw=history.draw + 2, ion=ion, electron=electron, ledger=ledger)
 
 
 def settle(tables, vacancies: Vacancies, subshell: Array, when: Array):
@@ -363,6 +379,7 @@ def fly(medium: Medium, key: Key, history: History) -> History:
     history = History(
         draw=history.draw + 3,
         ion=replace(ion, emitted=(jnp.full_like(line, NONE),) * EMITTED),
+        electron=history.electron,
         scattered_energy=jnp.where(scattered, 0.0, history.scattered_energy),
         direction=history.direction,
         pending=replace(pending, count=pending.count - waiting.astype(jnp.int32)),
@@ -384,11 +401,17 @@ def queue(pending: Pending, ion: Ion) -> Pending:
     return pending
 
 
-def escaping_energy(medium: Medium, site: Site, direction: Direction, energy: Array, when: Array) -> Array:
-    """The energy () eV with which an electron of ``energy`` leaves the absorber; 0 if it stops inside."""
-    cost = medium.matter.electron_cost(medium.density)
-    escaped, left, _ = walk(medium.stack, site, direction, cost, electron.scaled_range(energy))
-    return jnp.where(when & escaped, electron.energy_of_range(left), 0.0)
+def follows(matter: Matter) -> bool:
+    """Whether electrons have to be followed step by step."""
+    return isinstance(matter.electrons, Scattering)
+
+
+def release(medium: Medium, electron: Electron, when: Array, waiting: Electron | None):
+    """An electron leaves its atom: the energy () eV that escapes with it at once, and the one to be followed."""
+    model = medium.matter.electrons
+    if isinstance(model, Scattering):
+        return jnp.zeros_like(electron.energy), _where(when, electron, waiting)
+    return jnp.where(when, model.escaping_energy(medium.stack, medium.density, *electron), 0.0), None
 
 
 def _where(when: Array, yes, no):

@@ -1,0 +1,112 @@
+"""Build `xcal_jax/atomic/electrons.nc`, how electrons lose energy and scatter in Z = 1..99, bit for bit the same.
+
+    python data/atomic/build_electrons.py             (needs `pip install ".[atomic]"`; about 15 s)
+    python data/atomic/build_electrons.py --check     (builds beside it and compares bytes)
+
+The numbers are those of PENELOPE-2018, printed by pyPenred's material files: stopping powers (ESTAR's method above
+10 keV), first and second transport cross sections of elastic scattering (partial waves, ELSEPA), and the oscillators
+of the Sternheimer-Liljequist model of inelastic collisions. Kept from 50 eV, PENELOPE's lowest energy, to 1 MeV.
+"""
+
+import argparse
+import sys
+import tempfile
+from contextlib import chdir
+from importlib.metadata import version
+from itertools import accumulate
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+from pyPenred.simulation import materials
+
+from xcal_jax.atomic.element import ELEMENTS, load_element
+
+OUTPUT = Path(__file__).parents[2] / "xcal_jax" / "atomic" / "electrons.nc"
+HIGHEST_ENERGY = 1.0e6  # eV
+HIGHEST_Z = 99
+
+VARIABLES = {  # name: dimensions, type, unit, meaning
+    "stopping_energy": (("stopping",), "f8", "eV", "electron energy"),
+    "collision": (("element", "stopping"), "f4", "MeV cm2/g", "collision stopping power"),
+    "radiative": (("element", "stopping"), "f4", "MeV cm2/g", "radiative stopping power"),
+    "elastic_energy": (("elastic",), "f8", "eV", "electron energy"),
+    "transport_1": (("element", "elastic"), "f4", "cm2/atom", "first transport cross section of elastic scattering"),
+    "transport_2": (("element", "elastic"), "f4", "cm2/atom", "second transport cross section of elastic scattering"),
+    "oscillator_start": (("element_bound",), "i4", "1", "first oscillator of each element, and the end"),
+    "electrons": (("oscillator",), "f8", "1", "electrons of the oscillator"),
+    "ionisation": (("oscillator",), "f8", "eV", "ionisation energy, 0 for conduction electrons"),
+    "resonance": (("oscillator",), "f8", "eV", "resonance energy"),
+}
+
+
+def block(lines: list[str], title: str) -> np.ndarray:
+    """The numbers under the line of a material file that holds ``title``, as many rows as it says."""
+    at = next(n for n, line in enumerate(lines) if title in line)
+    rows = int(lines[at].split("=")[1].split("(")[0])
+    return np.array([line.split() for line in lines[at + 1 : at + 1 + rows]], float)
+
+
+def build() -> dict[str, np.ndarray]:
+    """Every variable of the file."""
+    out: dict[str, list] = {name: [] for name in VARIABLES}
+    counts = []
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        for z, symbol in enumerate(ELEMENTS[:HIGHEST_Z], start=1):
+            density = load_element(symbol).density
+            materials.create(symbol, density if np.isfinite(density) else 1.0, [(z, 1.0)], "element.mat")
+            lines = Path("element.mat").read_text(encoding="latin-1").splitlines()
+            stopping = block(lines, "Stopping powers for electrons")
+            elastic = block(lines, "Electron and positron elastic cross sections")
+            oscillators = block(lines, "Number of oscillators")
+            slow, low = (table[table[:, 0] <= HIGHEST_ENERGY] for table in (stopping, elastic))
+            out["stopping_energy"], out["elastic_energy"] = slow[:, 0], low[:, 0]
+            out["collision"].append(slow[:, 1])
+            out["radiative"].append(slow[:, 2])
+            out["transport_1"].append(low[:, 2])
+            out["transport_2"].append(low[:, 3])
+            counts.append(len(oscillators))
+            for name, column in zip(("electrons", "ionisation", "resonance"), (1, 2, 3), strict=True):
+                out[name].extend(oscillators[:, column])
+    out["oscillator_start"] = list(accumulate(counts, initial=0))
+    return {name: np.array(values, VARIABLES[name][1]) for name, values in out.items()}
+
+
+def write(tables: dict[str, np.ndarray], path: Path) -> None:
+    """Write ``tables`` as compressed netCDF-4."""
+    with netCDF4.Dataset(path, "w") as data:
+        data.title = "Stopping powers, elastic transport cross sections and oscillators of the elements 1 to 99"
+        data.sources = f"PENELOPE-2018 tables as printed by pyPenred {version('pyPenred')} (PenRed)"
+        data.credits = (
+            "F. Salvat, PENELOPE-2018, NEA/MBDAV/R(2019)1; ELSEPA: F. Salvat, A. Jablonski, C.J. Powell, "
+            "Comput. Phys. Commun. 165 (2005) 157. In full: CREDITS.md"
+        )
+        data.builder = f"data/atomic/build_electrons.py, netCDF4 {netCDF4.__version__}"
+        for name, (dimensions, _, unit, meaning) in VARIABLES.items():
+            values = tables[name]
+            for dimension, size in zip(dimensions, values.shape, strict=True):
+                if dimension not in data.dimensions:
+                    data.createDimension(dimension, size)
+            variable = data.createVariable(
+                name, values.dtype, dimensions, compression="zlib", complevel=9, shuffle=True
+            )
+            variable.units, variable.long_name = unit, meaning
+            variable[:] = values
+
+
+def main() -> None:
+    """Write the file, or say whether the one that is there has the same bytes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare with the shipped file, write nothing")
+    check = parser.parse_args().check
+    tables = build()
+    with tempfile.TemporaryDirectory() as folder:
+        path = OUTPUT if not check else Path(folder) / OUTPUT.name
+        write(tables, path)
+        same = path.read_bytes() == OUTPUT.read_bytes()
+    print(f"elements, oscillators: {tables['collision'].shape[0]}, {tables['electrons'].size}")
+    sys.exit(None if same else f"{OUTPUT.name} is not what this script builds with these library versions")
+
+
+if __name__ == "__main__":
+    main()

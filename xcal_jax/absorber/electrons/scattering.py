@@ -1,0 +1,230 @@
+"""Electrons that turn round: elastic scattering, hard losses one by one, small losses all along the path."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from xcal_jax.absorber.electrons.collisions import LOSSES, REST, Collisions
+from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, distance_to_side, least_cost_to_surface, ratio
+from xcal_jax.absorber.lanes import WORD, drain
+from xcal_jax.absorber.random import Key, uniforms
+from xcal_jax.atomic import Material
+from xcal_jax.atomic.electron import ELECTRON_LIMITS
+
+CUTOFF, HIGHEST = ELECTRON_LIMITS
+ROWS_PER_DECADE = 64
+LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tables
+KNOCK_ONS = 3  # electrons that may wait until the one that made them has stopped
+COLLISIONS, ELASTIC, SCREENING, SOFT = range(4)  # rows of `Scattering.path`
+SHARE = 4  # one in so many of the tracks moves at a time
+STEPS = 3  # before the lanes are packed anew
+PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
+
+
+class Electron(NamedTuple):
+    """Where an electron is, () each, which way it goes, and its energy in eV; 0 for none."""
+
+    site: Site
+    direction: Direction
+    energy: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Track:
+    """An electron on its way, and those it has knocked on, which wait.
+
+    moving, waiting: the electron, and (KNOCK_ONS,) electrons with energy 0 where none waits; escaped: () eV so far;
+    key: of its random numbers; step: () uint32.
+    """
+
+    moving: Electron
+    waiting: tuple[Electron, ...]
+    escaped: Array
+    key: Key
+    step: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Scattering:
+    """L layers at R energies, equally spaced in the logarithm from 50 eV to 1 MeV.
+
+    path: (4, L, R): ln of the cross section of all collisions (cm2/g), the elastic share of it, A of Wentzel's law, ln
+    of the soft stopping power (eV cm2/g); loss: (2, L, R, LOSSES + 1): a hard loss by probability, and the share of it
+    that the shell keeps; range: (R,) g/cm2, the range in a reference whose stopping power no material undercuts when
+    `price` (L,) is what one of its g/cm2 costs.
+    """
+
+    path: Array
+    loss: Array
+    range: Array
+    price: Array
+
+    @classmethod
+    def build(cls, layers: tuple[Material, ...]) -> "Scattering":
+        """Tables for the materials of the L ``layers``. Raises ValueError for an element beyond Es."""
+        rows = round(np.log10(HIGHEST / CUTOFF) * ROWS_PER_DECADE) + 1
+        energy = np.geomspace(CUTOFF, HIGHEST, rows)
+        tables = [Collisions.build(material, energy) for material in layers]
+        stopping = np.array([table.stopping for table in tables])
+        reference = stopping[0]
+        inverse = 1 / reference
+        steps = 0.5 * (inverse[1:] + inverse[:-1]) * np.diff(energy)
+        collisions = np.array([table.elastic + table.hard for table in tables])
+        return cls(
+            path=jnp.asarray(
+                np.stack(
+                    [
+                        np.log(collisions),
+                        np.array([table.elastic for table in tables]) / collisions,
+                        np.array([table.screening for table in tables]),
+                        np.log(np.array([table.soft for table in tables])),
+                    ]
+                )
+            ),
+            loss=jnp.asarray(np.array([[t.loss for t in tables], [t.ionisation for t in tables]])),
+            range=jnp.asarray(np.concatenate([[0.0], np.cumsum(steps)])),
+            price=jnp.asarray((stopping / reference).min(axis=1)),
+        )
+
+    def place(self, energy: Array) -> tuple[Array, Array]:
+        """The row () int32 at or below ``energy`` () eV, and how far it is to the next, () 0 to 1."""
+        rows = self.range.shape[0]
+        x = jnp.log(jnp.maximum(energy, CUTOFF) / CUTOFF) * ((rows - 1) / np.log(HIGHEST / CUTOFF))
+        row = jnp.minimum(x.astype(jnp.int32), rows - 2)
+        return row, jnp.minimum(x - row, 1.0)
+
+    def reach(self, energy: Array) -> Array:
+        """The range in the reference, g/cm2, of an electron of ``energy`` () eV: 0 below the cutoff."""
+        row, share = self.place(energy)
+        return jnp.where(energy > CUTOFF, self.range[row] * (1 - share) + self.range[row + 1] * share, 0.0)
+
+    def cost(self, density: Array) -> Array:
+        """(L,) range in the reference, g/cm2, that an electron uses up per um of its path, at least."""
+        return PER_UM * density * self.price
+
+    def at(self, quantity: int, layer: Array, row: Array, share: Array) -> Array:
+        """One of the quantities of `path`, (), at a place in the rows."""
+        flat = self.path[quantity].reshape(-1)
+        at = layer * self.range.shape[0] + row
+        return flat[at] * (1 - share) + flat[at + 1] * share
+
+    def hard_loss(self, layer: Array, row: Array, share: Array, energy: Array, u: Array, u_row: Array):
+        """A loss () eV, and the energy () eV of the electron knocked on."""
+        row = row + (u_row < share).astype(jnp.int32)
+        scaled = u * LOSSES
+        column = jnp.minimum(scaled.astype(jnp.int32), LOSSES - 1)
+        part = scaled - column
+        at = (layer * self.range.shape[0] + row) * (LOSSES + 1) + column
+        loss, kept = self.loss[0].reshape(-1), self.loss[1].reshape(-1)
+        lost = jnp.minimum(1.0 / ((1 - part) / loss[at] + part / loss[at + 1]), energy)
+        return lost, jnp.maximum(lost - (kept[at] * (1 - part) + kept[at + 1] * part), 0.0)
+
+
+def follow(model: Scattering, stack: Stack, density: Array, keys: Key, electrons: Electron) -> Array:
+    """The energies (n,) eV with which n ``electrons``, and those they knock on, leave the absorber."""
+    tracks = jax.vmap(start)(electrons, keys)
+    lanes = max(electrons.energy.shape[0] // SHARE, WORD)
+    move = jax.vmap(lambda track: several_steps(model, stack, density, track))
+    return drain(move, tracks, lambda tracks: tracks.moving.energy > 0, lanes).escaped
+
+
+def start(electron: Electron, key: Key) -> Track:
+    """The track of one electron."""
+    nobody = electron._replace(energy=jnp.zeros_like(electron.energy))
+    return Track(electron, (nobody,) * KNOCK_ONS, jnp.zeros_like(electron.energy), key, jnp.uint32(0))
+
+
+def several_steps(model: Scattering, stack: Stack, density: Array, track: Track) -> Track:
+    """As many steps as are worth an electron's place among the lanes."""
+    for _ in range(STEPS):
+        track = step(model, stack, density, track)
+    return track
+
+
+def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track:
+    """One flight of the electron that moves, to a face, the next layer or a collision; nothing if none moves."""
+    site, direction, before = track.moving
+    u_path, u_kind = uniforms(track.key, 2 * track.step)
+    u_angle, u_azimuth = uniforms(track.key, 2 * track.step + 1)
+    matter = PER_UM * density[site.layer]
+    row = model.place(before)
+    stopping = matter * jnp.exp(model.at(SOFT, site.layer, *row))
+    free = -jnp.log(u_path) / (matter * jnp.exp(model.at(COLLISIONS, site.layer, *row)))
+    flight = jnp.minimum(free, LARGEST_STEP * before / stopping)
+    site, path, leaves, crosses = fly(stack, site, direction, flight)
+    middle = model.place(before - 0.5 * path * stopping)
+    energy = before - path * matter * jnp.exp(model.at(SOFT, track.moving.site.layer, *middle))
+    moves = before > 0
+    collides = (path == free) & ~leaves & ~crosses & (energy > CUTOFF)
+
+    row = model.place(energy)
+    elastic = model.at(ELASTIC, site.layer, *row)
+    turns = collides & (u_kind < elastic)
+    loses = collides & ~turns
+    screening = model.at(SCREENING, site.layer, *row)
+    cosine = 1.0 - 2.0 * screening * u_angle / (screening + 1.0 - u_angle)
+    lost, knocked = model.hard_loss(site.layer, *row, energy, (u_kind - elastic) / (1.0 - elastic), u_angle)
+    margin = least_cost_to_surface(stack, site, model.cost(density))
+    after = jnp.where(loses, energy - lost, energy)
+    stays = leaves | (after <= CUTOFF) | (model.reach(after) <= margin)
+    secondary = Electron(
+        site,
+        deflect(direction, knock_on_cosine(energy, lost), u_azimuth),
+        jnp.where(moves & loses & (model.reach(knocked) > margin), knocked, 0.0),
+    )
+    direction = _where(turns, deflect(direction, cosine, u_azimuth), direction)
+    track = replace(
+        track,
+        moving=Electron(site, direction, jnp.where(moves & ~stays, after, 0.0)),
+        escaped=track.escaped + jnp.where(moves & leaves & (energy > CUTOFF), energy, 0.0),
+        step=track.step + 1,
+    )
+    return queue(track, secondary)
+
+
+def fly(stack: Stack, site: Site, direction: Direction, flight: Array) -> tuple[Site, Array, Array, Array]:
+    """``flight`` () um straight on within the layer: (site, path () um, whether out of a face, into a new layer)."""
+    down = direction.z < 0.0
+    thickness = stack.thickness[site.layer]
+    to_layer = ratio(jnp.where(down, thickness - site.depth, site.depth), direction.z)
+    to_side = distance_to_side(stack, site, direction)
+    path = jnp.minimum(flight, jnp.minimum(to_layer, to_side))
+    ends = (path == to_layer) & (to_layer < to_side)
+    layer = site.layer + jnp.where(ends, jnp.where(down, 1, -1), 0)
+    inside = (layer >= 0) & (layer < stack.thickness.shape[0])
+    layer = jnp.where(inside, layer, site.layer)
+    entry = jnp.where(down, 0.0, stack.thickness[layer])
+    depth = jnp.where(ends & inside, entry, jnp.clip(site.depth - direction.z * path, 0.0, thickness))
+    place = Site(site.x + direction.x * path, site.y + direction.y * path, depth, layer)
+    return place, path, (path == to_side) | ~inside, ends & inside
+
+
+def knock_on_cosine(energy: Array, lost: Array) -> Array:
+    """Of the angle () at which a free electron at rest is knocked on that takes ``lost`` of ``energy`` () eV."""
+    share = lost / jnp.maximum(energy, CUTOFF)
+    return jnp.sqrt(jnp.minimum(share * (energy + 2.0 * REST) / (lost + 2.0 * REST), 1.0))
+
+
+def queue(track: Track, secondary: Electron) -> Track:
+    """The electron knocked on waits, if there is one; where nothing moves, the last that waits goes on."""
+    chain = (secondary, *track.waiting)
+    waiting = tuple(_where(secondary.energy > 0, *pair) for pair in pairwise(chain))
+    rests = track.moving.energy <= 0
+    nobody = waiting[-1]._replace(energy=jnp.zeros_like(secondary.energy))
+    return replace(
+        track,
+        moving=_where(rests, waiting[0], track.moving),
+        waiting=tuple(_where(rests, later, sooner) for sooner, later in pairwise((*waiting, nobody))),
+    )
+
+
+def _where(when: Array, yes, no):
+    """`jnp.where` over all fields."""
+    return jax.tree.map(lambda a, b: jnp.where(when, a, b), yes, no)

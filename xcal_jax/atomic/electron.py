@@ -1,0 +1,71 @@
+"""How electrons lose energy and scatter in an element: PENELOPE-2018's numbers (`data/atomic/build_electrons.py`)."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from xcal_jax.atomic.element import ELEMENTS, loglog
+
+ELECTRON_LIMITS = (50.0, 1.0e6)
+"""eV: where the electron tables hold. PENELOPE calls its own cross sections semi-quantitative below 1 keV."""
+
+
+@dataclass(frozen=True)
+class ElectronTables:
+    """One element.
+
+    stopping_energy: (E,) eV; collision, radiative: (E,) MeV cm2/g
+    elastic_energy: (F,) eV; transport_1, transport_2: (F,) cm2/atom, transport cross sections of elastic scattering
+    electrons, ionisation, resonance: (K,) 1, eV, eV: the oscillators of inelastic collisions; an ionisation energy
+        of 0 is that of conduction electrons
+    """
+
+    stopping_energy: np.ndarray
+    collision: np.ndarray
+    radiative: np.ndarray
+    elastic_energy: np.ndarray
+    transport_1: np.ndarray
+    transport_2: np.ndarray
+    electrons: np.ndarray
+    ionisation: np.ndarray
+    resonance: np.ndarray
+
+    def stopping_power(self, energy: np.ndarray) -> np.ndarray:
+        """Collision and radiative together, MeV cm2/g, at ``energy`` in eV."""
+        return loglog(energy, self.stopping_energy, self.collision + self.radiative)
+
+    def transport(self, energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First and second transport cross sections, cm2/atom, at ``energy`` in eV."""
+        grid = self.elastic_energy
+        return loglog(energy, grid, self.transport_1), loglog(energy, grid, self.transport_2)
+
+
+@cache
+def load_electron_tables(symbol: str) -> ElectronTables:
+    """The element of ``symbol``, H to Es, read once. Raises ValueError for any other."""
+    tables, starts = _tables()
+    i = ELEMENTS.index(symbol) if symbol in ELEMENTS else len(starts)
+    if i + 1 >= len(starts):
+        raise ValueError(f"electrons can be scattered in elements H to Es only, but not in {symbol!r}")
+    rows = slice(starts[i], starts[i + 1])
+    columns = {}
+    for name, values in tables.items():
+        by_element, by_oscillator = values.ndim == 2, name in ("electrons", "ionisation", "resonance")
+        columns[name] = values[i] if by_element else values[rows] if by_oscillator else values
+    return ElectronTables(**columns)
+
+
+@cache
+def _tables() -> tuple[dict[str, np.ndarray], np.ndarray]:
+    from netCDF4 import Dataset
+
+    content = (files("xcal_jax.atomic") / "electrons.nc").read_bytes()
+    with Dataset("electrons.nc", memory=content) as data:
+        data.set_auto_mask(False)
+        tables = {name: variable[...].astype(float) for name, variable in data.variables.items()}
+    starts = tables.pop("oscillator_start").astype(int)
+    for values in tables.values():
+        values.flags.writeable = False
+    return tables, starts
