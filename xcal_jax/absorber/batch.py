@@ -18,6 +18,10 @@ from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interactio
 RISKY = 32  # one in so many of a block's lanes walks a history at a time
 NARROW = 8  # one in so many of those relaxes, or flies, at a time
 TRANSITIONS = 3  # of an ion before the lanes are packed anew
+COMPILER = {  # one core to a block: a run has many blocks; and the widest vectors
+    "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
+    "xla_cpu_prefer_vector_width": 512,
+}
 PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, PASSED = 1, 2, 4, 16  # bits of an event's loss type
 
 
@@ -87,7 +91,7 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
     return histories.ledger, energy, line
 
 
-@partial(jax.jit, static_argnames=("lanes", "bins"))
+@partial(jax.jit, static_argnames=("lanes", "bins"), compiler_options=COMPILER)
 def run_block(medium: Medium, source: Source, seed, first, count, bin_width, lanes: int, bins: int) -> Tally:
     """Photons ``first`` to ``first + count`` counted; count: () int32, at most ``lanes``.
 
@@ -112,7 +116,7 @@ def run_block(medium: Medium, source: Source, seed, first, count, bin_width, lan
     return sweep(walk, tally, risky, lanes // RISKY)
 
 
-@partial(jax.jit, static_argnames=("lanes",))
+@partial(jax.jit, static_argnames=("lanes",), compiler_options=COMPILER)
 def run_events(medium: Medium, source: Source, seed, first, count, lanes: int) -> Event:
     """The same photons one by one, in their order: rows beyond ``count`` mean nothing."""
     offset = jnp.arange(lanes, dtype=jnp.uint32)

@@ -25,6 +25,7 @@ EV_PER_MEV = 1e6
 HARD = 100.0  # eV; larger losses happen one by one, smaller ones all along the path
 LOSSES = 64  # equal steps of probability in which hard losses are tabulated
 GRID = 256  # points of the integrals over losses
+AXIS_SIGMAS = 3.0  # standard deviations of the displacement along an axis beyond which no electron gets
 ISOTROPIC = 1e3  # screening A of a law that is isotropic to 1e-3
 
 
@@ -34,6 +35,7 @@ class Collisions:
 
     elastic, hard: (R,) cm2/g, of turning and of losing more than `HARD`; screening: (R,) A of Wentzel's law
     soft: (R,) eV cm2/g, stopping power of the smaller losses; stopping: (R,) eV cm2/g, of all
+    range: (R,) g/cm2, of slowing down to the first energy; reach: (R,) g/cm2, how far from its start an electron gets
     loss, ionisation: (R, LOSSES + 1) eV, a hard loss and the share of it that the shell keeps, by probability
     """
 
@@ -42,6 +44,8 @@ class Collisions:
     screening: np.ndarray
     soft: np.ndarray
     stopping: np.ndarray
+    range: np.ndarray
+    reach: np.ndarray
     loss: np.ndarray
     ionisation: np.ndarray
 
@@ -69,7 +73,9 @@ class Collisions:
         lost = np.sum(0.5 * (density[:, 1:] * window[1:] + density[:, :-1] * window[:-1]) * np.diff(window), axis=1)
         loss, ionisation = quantiles(window, count, kept / np.where(density > 0, density, 1.0))
         screening, elastic = wentzel(first, second)
-        return cls(elastic, count[:, -1], screening, stopping - lost, stopping, loss, ionisation)
+        path = slowing_down(energy, stopping)
+        reach = np.minimum(path, AXIS_SIGMAS / np.sqrt(3) * displacement(path, first))
+        return cls(elastic, count[:, -1], screening, stopping - lost, stopping, path, reach, loss, ionisation)
 
 
 @dataclass(frozen=True)
@@ -165,6 +171,26 @@ def quantiles(window: np.ndarray, count: np.ndarray, ionisation: np.ndarray) -> 
             loss[row] = 1 / np.interp(share, cumulated[keep], 1 / window[keep])
             kept[row] = np.minimum(np.interp(loss[row], window, own), loss[row])
     return loss, kept
+
+
+def slowing_down(energy: np.ndarray, stopping: np.ndarray) -> np.ndarray:
+    """Range (R,) g/cm2 from each ``energy`` (R,) eV to the first; stopping: (R,) eV cm2/g."""
+    steps = 0.5 * (1 / stopping[1:] + 1 / stopping[:-1]) * np.diff(energy)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def displacement(path: np.ndarray, transport: np.ndarray) -> np.ndarray:
+    """Root mean square distance (R,) g/cm2 between the ends of tracks of ranges ``path`` (R,), by Lewis's theory.
+
+    transport: (R,) cm2/g. The mean displacement z along the first direction obeys dz/dR = 1 - z transport, and the
+    mean square distance is twice the integral of z over R (H.W. Lewis 1950, doi 10.1103/PhysRev.78.526).
+    """
+    forward, square = np.zeros((2, path.size))
+    for row, step in enumerate(np.diff(path)):
+        turn = 0.5 * (transport[row] + transport[row + 1])
+        forward[row + 1] = forward[row] * np.exp(-step * turn) - np.expm1(-step * turn) / turn
+        square[row + 1] = square[row] + step * (forward[row] + forward[row + 1])
+    return np.sqrt(square)
 
 
 def wentzel(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

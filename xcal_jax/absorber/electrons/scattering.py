@@ -22,7 +22,6 @@ LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tab
 KNOCK_ONS = 3  # electrons that may wait until the one that made them has stopped
 COLLISIONS, ELASTIC, SCREENING, SOFT = range(4)  # rows of `Scattering.path`
 SHARE = 4  # one in so many of the tracks moves at a time
-STEPS = 3  # before the lanes are packed anew
 PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
 
 
@@ -73,9 +72,7 @@ class Scattering:
         energy = np.geomspace(CUTOFF, HIGHEST, rows)
         tables = [Collisions.build(material, energy) for material in layers]
         stopping = np.array([table.stopping for table in tables])
-        reference = stopping[0]
-        inverse = 1 / reference
-        steps = 0.5 * (inverse[1:] + inverse[:-1]) * np.diff(energy)
+        detour = np.max([table.reach[1:] / table.range[1:] for table in tables], axis=0)
         collisions = np.array([table.elastic + table.hard for table in tables])
         return cls(
             path=jnp.asarray(
@@ -89,8 +86,8 @@ class Scattering:
                 )
             ),
             loss=jnp.asarray(np.array([[t.loss for t in tables], [t.ionisation for t in tables]])),
-            range=jnp.asarray(np.concatenate([[0.0], np.cumsum(steps)])),
-            price=jnp.asarray((stopping / reference).min(axis=1)),
+            range=jnp.asarray(tables[0].range * np.append(1.0, detour)),
+            price=jnp.asarray((stopping / stopping[0]).min(axis=1)),
         )
 
     def place(self, energy: Array) -> tuple[Array, Array]:
@@ -131,7 +128,7 @@ def follow(model: Scattering, stack: Stack, density: Array, keys: Key, electrons
     """The energies (n,) eV with which n ``electrons``, and those they knock on, leave the absorber."""
     tracks = jax.vmap(start)(electrons, keys)
     lanes = max(electrons.energy.shape[0] // SHARE, WORD)
-    move = jax.vmap(lambda track: several_steps(model, stack, density, track))
+    move = jax.vmap(lambda track: step(model, stack, density, track))
     return drain(move, tracks, lambda tracks: tracks.moving.energy > 0, lanes).escaped
 
 
@@ -141,52 +138,41 @@ def start(electron: Electron, key: Key) -> Track:
     return Track(electron, (nobody,) * KNOCK_ONS, jnp.zeros_like(electron.energy), key, jnp.uint32(0))
 
 
-def several_steps(model: Scattering, stack: Stack, density: Array, track: Track) -> Track:
-    """As many steps as are worth an electron's place among the lanes."""
-    for _ in range(STEPS):
-        track = step(model, stack, density, track)
-    return track
-
-
 def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track:
     """One flight of the electron that moves, to a face, the next layer or a collision; nothing if none moves."""
-    site, direction, before = track.moving
+    start, direction, before = track.moving
     u_path, u_kind = uniforms(track.key, 2 * track.step)
     u_angle, u_azimuth = uniforms(track.key, 2 * track.step + 1)
-    matter = PER_UM * density[site.layer]
+    matter = PER_UM * density[start.layer]
     row = model.place(before)
-    stopping = matter * jnp.exp(model.at(SOFT, site.layer, *row))
-    free = -jnp.log(u_path) / (matter * jnp.exp(model.at(COLLISIONS, site.layer, *row)))
-    flight = jnp.minimum(free, LARGEST_STEP * before / stopping)
-    site, path, leaves, crosses = fly(stack, site, direction, flight)
+    stopping = matter * jnp.exp(model.at(SOFT, start.layer, *row))
+    free = -jnp.log(u_path) / (matter * jnp.exp(model.at(COLLISIONS, start.layer, *row)))
+    site, path, leaves, crosses = fly(stack, start, direction, jnp.minimum(free, LARGEST_STEP * before / stopping))
     middle = model.place(before - 0.5 * path * stopping)
-    energy = before - path * matter * jnp.exp(model.at(SOFT, track.moving.site.layer, *middle))
-    moves = before > 0
-    collides = (path == free) & ~leaves & ~crosses & (energy > CUTOFF)
+    energy = before - path * matter * jnp.exp(model.at(SOFT, start.layer, *middle))
 
     row = model.place(energy)
     elastic = model.at(ELASTIC, site.layer, *row)
+    collides = (path == free) & ~leaves & ~crosses & (energy > CUTOFF)
     turns = collides & (u_kind < elastic)
     loses = collides & ~turns
     screening = model.at(SCREENING, site.layer, *row)
-    cosine = 1.0 - 2.0 * screening * u_angle / (screening + 1.0 - u_angle)
     lost, knocked = model.hard_loss(site.layer, *row, energy, (u_kind - elastic) / (1.0 - elastic), u_angle)
+    cosine = jnp.where(
+        turns, 1.0 - 2.0 * screening * u_angle / (screening + 1.0 - u_angle), knock_on_cosine(energy, lost)
+    )
+    aside = deflect(direction, cosine, u_azimuth)
     margin = least_cost_to_surface(stack, site, model.cost(density))
     after = jnp.where(loses, energy - lost, energy)
-    stays = leaves | (after <= CUTOFF) | (model.reach(after) <= margin)
-    secondary = Electron(
-        site,
-        deflect(direction, knock_on_cosine(energy, lost), u_azimuth),
-        jnp.where(moves & loses & (model.reach(knocked) > margin), knocked, 0.0),
-    )
-    direction = _where(turns, deflect(direction, cosine, u_azimuth), direction)
+    goes_on = (before > 0) & ~leaves & (after > CUTOFF) & (model.reach(after) > margin)
+    follows = (before > 0) & loses & (model.reach(knocked) > margin)
     track = replace(
         track,
-        moving=Electron(site, direction, jnp.where(moves & ~stays, after, 0.0)),
-        escaped=track.escaped + jnp.where(moves & leaves & (energy > CUTOFF), energy, 0.0),
+        moving=Electron(site, _where(turns, aside, direction), jnp.where(goes_on, after, 0.0)),
+        escaped=track.escaped + jnp.where((before > 0) & leaves & (energy > CUTOFF), energy, 0.0),
         step=track.step + 1,
     )
-    return queue(track, secondary)
+    return queue(track, Electron(site, aside, jnp.where(follows, knocked, 0.0)))
 
 
 def fly(stack: Stack, site: Site, direction: Direction, flight: Array) -> tuple[Site, Array, Array, Array]:
