@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from xcal_jax.absorber import tally as counting
-from xcal_jax.absorber.electrons.scattering import follow
+from xcal_jax.absorber.electrons.scattering import follow, leave
 from xcal_jax.absorber.lanes import drain, put, sweep, take
 from xcal_jax.absorber.random import photon_key
 from xcal_jax.absorber.source import Source
@@ -17,6 +17,7 @@ from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interactio
 
 RISKY = 32  # one in so many of a block's lanes walks a history at a time
 NARROW = 8  # one in so many of those relaxes, or flies, at a time
+MANY = 2  # one in so many has its electron followed at a time
 TRANSITIONS = 3  # of an ion before the lanes are packed anew
 COMPILER = {  # one core to a block: a run has many blocks; and the widest vectors
     "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
@@ -59,19 +60,28 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
         offset, history = state
         return offset, fly(medium, photon_key(seed, first, offset), history)
 
-    def follow_on(lanes, histories):
-        some, draw, electrons = take((offset, histories.draw, histories.electron), lanes)
-        keys = jax.vmap(lambda offset, draw: photon_key(seed, first, offset).child(draw))(some, draw)
-        escaped = follow(medium.matter.electrons, medium.stack, medium.density, keys, electrons)
-        ledger, add = histories.ledger, {"mode": "drop", "unique_indices": True, "indices_are_sorted": True}
+    def follow_all(histories):
+        """Every electron that waits, all lanes' photoelectrons first."""
+        waiting = jnp.concatenate(histories.electrons)
+
+        def visit(chosen, escaped):
+            lanes = chosen % n
+            some, draw, site, direction = take((offset, histories.draw, histories.ion.site, histories.direction), lanes)
+            slot = (chosen // n).astype(jnp.uint32)
+            keys = jax.vmap(lambda offset, draw: photon_key(seed, first, offset).child(draw))(some, draw + slot)
+            electrons = jax.vmap(leave)(site, direction, take(waiting, chosen), slot == 0, keys)
+            return put(escaped, chosen, follow(medium.matter.electrons, medium.stack, medium.density, keys, electrons))
+
+        escaped = sweep(visit, jnp.zeros_like(waiting), waiting > 0, n // MANY)
+        escaped = jnp.sum(escaped.reshape(-1, n), axis=0)
         return replace(
             histories,
-            draw=histories.draw.at[lanes].add(jnp.uint32(1), **add),
-            electron=histories.electron._replace(energy=histories.electron.energy.at[lanes].set(0.0, **add)),
+            draw=histories.draw + jnp.uint32(len(histories.electrons)),
+            electrons=jax.tree.map(jnp.zeros_like, histories.electrons),
             ledger=replace(
-                ledger,
-                deposited=ledger.deposited.at[lanes].add(-escaped, **add),
-                by_electrons=ledger.by_electrons.at[lanes].add(escaped, **add),
+                histories.ledger,
+                deposited=histories.ledger.deposited - escaped,
+                by_electrons=histories.ledger.by_electrons + escaped,
             ),
         )
 
@@ -79,7 +89,7 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
         pending, idle = histories.pending, replace(histories, pending=None)
         _, idle = drain(relax_on, (offset, idle), lambda state: state[1].relaxing, n // NARROW)
         if follows(medium.matter):
-            idle = sweep(follow_on, idle, idle.following, n // NARROW)
+            idle = follow_all(idle)
         histories = replace(idle, pending=pending)
         return drain(fly_on, (offset, histories), lambda state: state[1].flying, n // NARROW)[1]
 

@@ -66,10 +66,19 @@ def put(state, lanes: Array, values):
 
 
 def sweep(visit: Callable, state, mask: Array, width: int):
-    """``visit(lanes (width,), state) -> state`` for all true lanes of ``mask`` (n,), ``width`` at a time."""
+    """``visit(lanes (width,), state) -> state`` for all true lanes of ``mask`` (n,), ``width`` at a time.
+
+    Each round finds the lanes of the next: carried by the loop they are an array, which is found once; computed where
+    they are used, the compiler would find them anew for every field that they select.
+    """
     selection = Selection.of(mask)
     visits = (selection.total + width - 1) // width
-    return jax.lax.fori_loop(0, visits, lambda n, state: visit(selection.lanes(n * width, width), state), state)
+
+    def round_(n, carried):
+        lanes, state = carried
+        return selection.lanes((n + 1) * width, width), visit(lanes, state)
+
+    return jax.lax.fori_loop(0, visits, round_, (selection.lanes(jnp.int32(0), width), state))[1]
 
 
 def drain(step: Callable, state, alive: Callable, width: int):

@@ -3,7 +3,7 @@
 Everything is written for one photon; `jax.vmap` makes the batch. After its `first_interaction`, a history repeats
 
     relax   the ion's vacancies, one transition after another: electrons stop or escape, photons wait
-    follow  the electron on its way, if it is one that scatters and may escape
+    follow  the electrons that scatter and may escape, if they are of that kind
     fly     the next waiting photon, through the layers, to a face or to an atom
     absorb  it there: a photoelectron and a vacancy, or a scattered photon
 
@@ -13,13 +13,14 @@ What a history lost is counted, not what it deposited; the deposit is booked apa
 """
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from xcal_jax.absorber.electrons.scattering import Electron, Scattering
+from xcal_jax.absorber.electrons.scattering import Scattering
 from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, isotropic, least_cost_to_surface, walk
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import DRAWS, Key, uniforms
@@ -37,6 +38,7 @@ from xcal_jax.absorber.source import Source
 
 PENDING = 8  # photons that may wait in one history
 EMITTED = 4  # photons that may wait at one ion
+EJECTED = 4  # electrons that may wait at one ion to be followed, apart from the photoelectron
 
 
 class Medium(NamedTuple):
@@ -130,13 +132,14 @@ class Pending:
 class History:
     """One photon's history so far. draw: () uint32, random numbers taken.
 
-    electron: one that has to be followed before the ion goes on, or None where electrons go straight.
+    electrons: () eV each, of those at the ion that have to be followed, 0 for none: the photoelectron, along direction,
+    and up to four that left in any direction; empty where electrons go straight.
     scattered_energy: () eV of a photon just scattered at the ion, along direction; 0 for none.
     """
 
     draw: Array
     ion: Ion
-    electron: Electron | None
+    electrons: tuple[Array, ...]
     scattered_energy: Array
     direction: Direction
     pending: Pending
@@ -144,13 +147,13 @@ class History:
 
     @property
     def following(self) -> Array:
-        """Whether the next thing to do is to follow an electron, () bool."""
-        return jnp.zeros_like(self.ion.excited) if self.electron is None else self.electron.energy > 0
+        """Whether electrons have to be followed, () bool."""
+        return reduce(jnp.logical_or, (energy > 0 for energy in self.electrons), jnp.zeros_like(self.ion.excited))
 
     @property
     def relaxing(self) -> Array:
-        """Whether the next thing to do is to relax, () bool."""
-        return self.ion.relaxing & ~self.following
+        """Whether the ion can go on relaxing, () bool."""
+        return self.ion.relaxing & (self.electrons[-1] <= 0 if self.electrons else True)
 
     @property
     def flying(self) -> Array:
@@ -215,7 +218,7 @@ def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
             none,
             (none,) * EMITTED,
         ),
-        electron=Electron(vertex.site, vertex.direction, zero) if follows(medium.matter) else None,
+        electrons=(zero,) * (1 + EJECTED) if follows(medium.matter) else (),
         scattered_energy=zero,
         direction=vertex.direction,
         pending=Pending(nowhere, jnp.full((PENDING,), NONE, jnp.int32), jnp.zeros_like(none)),
@@ -239,8 +242,9 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
     direction = deflect(vertex.direction, cosine, u_azimuth)
     coherent = vertex.code >= subshells + elements
     scattered_energy = jnp.where(coherent, vertex.energy, compton_energy(vertex.energy, cosine))
-    photoelectron = Electron(vertex.site, direction, kinetic)
-    escaping, electron = release(medium, photoelectron, ejects & vertex.electron_near, history.electron)
+    near = ejects & vertex.electron_near
+    escaping = escaping_at_once(medium, vertex.site, direction, kinetic, near)
+    photoelectron = tuple(jnp.where(near, kinetic, waiting) for waiting in history.electrons[:1])
 
     decays = ejects & vertex.emits
     place = tables.place_in_ion(subshell)
@@ -258,9 +262,9 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
             chosen=jnp.where(decays & ~vertex.ion_near, subshell, history.ion.chosen),
             emitted=history.ion.emitted,
         ),
-        electron=electron,
+        electrons=photoelectron + history.electrons[1:],
         scattered_energy=jnp.where(scatters, scattered_energy, history.scattered_energy),
-        direction=_where(scatters, direction, history.direction),
+        direction=_where(vertex.met, direction, history.direction),
         ledger=replace(
             history.ledger,
             deposited=history.ledger.deposited + stays,
@@ -305,9 +309,10 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
     photon = goes & tables.radiative.reshape(-1)[line]
     electrons = goes & ~photon
 
-    auger = Electron(ion.site, isotropic(u_first, u_second), energy)
     may_escape = electrons & (second != NONE) & (medium.matter.electrons.reach(energy) > ion.margin)
-    escaping, electron = release(medium, auger, may_escape, history.electron)
+    escaping = escaping_at_once(medium, ion.site, isotropic(u_first, u_second), energy, may_escape)
+    photoelectron, others = history.electrons[:1], (energy, *history.electrons[1:])
+    ejected = tuple(jnp.where(may_escape, a, b) for a, b in zip(others, others[1:], strict=False))
     # out of reach, one of the two new vacancies leads to the photon: the first, or else the second, the first silent
     p, q = tables.chance_of_photon(first), tables.chance_of_photon(second)
     first_leads = electrons & ~near & (u_first * (p + q - p * q) < p)
@@ -333,7 +338,7 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
         by_electrons=ledger.by_electrons + escaping,
         overflow=ledger.overflow | full_1 | full_2 | (history.draw + 8 > DRAWS),
     )
-    return replace(history, draw=history.draw + 2, ion=ion, electron=electron, ledger=ledger)
+    return replace(history, draw=history.draw + 2, ion=ion, electrons=photoelectron + ejected, ledger=ledger)
 
 
 def settle(tables, vacancies: Vacancies, subshell: Array, when: Array):
@@ -379,7 +384,7 @@ def fly(medium: Medium, key: Key, history: History) -> History:
     history = History(
         draw=history.draw + 3,
         ion=replace(ion, emitted=(jnp.full_like(line, NONE),) * EMITTED),
-        electron=history.electron,
+        electrons=history.electrons,
         scattered_energy=jnp.where(scattered, 0.0, history.scattered_energy),
         direction=history.direction,
         pending=replace(pending, count=pending.count - waiting.astype(jnp.int32)),
@@ -406,12 +411,12 @@ def follows(matter: Matter) -> bool:
     return isinstance(matter.electrons, Scattering)
 
 
-def release(medium: Medium, electron: Electron, when: Array, waiting: Electron | None):
-    """An electron leaves its atom: the energy () eV that escapes with it at once, and the one to be followed."""
+def escaping_at_once(medium: Medium, site: Site, direction: Direction, energy: Array, when: Array) -> Array:
+    """The energy () eV that an electron takes out of the absorber: 0 if it does not, or has to be followed to know."""
     model = medium.matter.electrons
     if isinstance(model, Scattering):
-        return jnp.zeros_like(electron.energy), _where(when, electron, waiting)
-    return jnp.where(when, model.escaping_energy(medium.stack, medium.density, *electron), 0.0), None
+        return jnp.zeros_like(energy)
+    return jnp.where(when, model.escaping_energy(medium.stack, medium.density, site, direction, energy), 0.0)
 
 
 def _where(when: Array, yes, no):

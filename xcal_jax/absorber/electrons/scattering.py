@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from xcal_jax.absorber.electrons.collisions import LOSSES, REST, Collisions
-from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, distance_to_side, least_cost_to_surface, ratio
+from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, distance_to_side, isotropic, least_cost_to_surface, ratio
 from xcal_jax.absorber.lanes import WORD, drain
 from xcal_jax.absorber.random import Key, uniforms
 from xcal_jax.atomic import Material
@@ -19,7 +19,7 @@ from xcal_jax.atomic.electron import ELECTRON_LIMITS
 CUTOFF, HIGHEST = ELECTRON_LIMITS
 ROWS_PER_DECADE = 64
 LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tables
-KNOCK_ONS = 3  # electrons that may wait until the one that made them has stopped
+KNOCK_ONS = 1  # electrons that may wait until the one that made them has stopped
 COLLISIONS, ELASTIC, SCREENING, SOFT = range(4)  # rows of `Scattering.path`
 SHARE = 4  # one in so many of the tracks moves at a time
 PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
@@ -95,7 +95,7 @@ class Scattering:
         rows = self.range.shape[0]
         x = jnp.log(jnp.maximum(energy, CUTOFF) / CUTOFF) * ((rows - 1) / np.log(HIGHEST / CUTOFF))
         row = jnp.minimum(x.astype(jnp.int32), rows - 2)
-        return row, jnp.minimum(x - row, 1.0)
+        return row, jnp.minimum(x - row.astype(x.dtype), 1.0)
 
     def reach(self, energy: Array) -> Array:
         """The range in the reference, g/cm2, of an electron of ``energy`` () eV: 0 below the cutoff."""
@@ -117,11 +117,16 @@ class Scattering:
         row = row + (u_row < share).astype(jnp.int32)
         scaled = u * LOSSES
         column = jnp.minimum(scaled.astype(jnp.int32), LOSSES - 1)
-        part = scaled - column
+        part = scaled - column.astype(scaled.dtype)
         at = (layer * self.range.shape[0] + row) * (LOSSES + 1) + column
         loss, kept = self.loss[0].reshape(-1), self.loss[1].reshape(-1)
         lost = jnp.minimum(1.0 / ((1 - part) / loss[at] + part / loss[at + 1]), energy)
         return lost, jnp.maximum(lost - (kept[at] * (1 - part) + kept[at + 1] * part), 0.0)
+
+
+def leave(site: Site, direction: Direction, energy: Array, directed: Array, key: Key) -> Electron:
+    """An electron of ``energy`` () eV at its start: along ``direction`` if ``directed`` () bool, else anywhere."""
+    return Electron(site, _where(directed, direction, isotropic(*uniforms(key, jnp.uint32(0)))), energy)
 
 
 def follow(model: Scattering, stack: Stack, density: Array, keys: Key, electrons: Electron) -> Array:
@@ -135,7 +140,7 @@ def follow(model: Scattering, stack: Stack, density: Array, keys: Key, electrons
 def start(electron: Electron, key: Key) -> Track:
     """The track of one electron."""
     nobody = electron._replace(energy=jnp.zeros_like(electron.energy))
-    return Track(electron, (nobody,) * KNOCK_ONS, jnp.zeros_like(electron.energy), key, jnp.uint32(0))
+    return Track(electron, (nobody,) * KNOCK_ONS, jnp.zeros_like(electron.energy), key, jnp.uint32(1))
 
 
 def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track:
