@@ -93,3 +93,15 @@ def drain(step: Callable, state, alive: Callable, width: int):
     return jax.lax.while_loop(
         lambda state: jnp.any(alive(state)), lambda state: sweep(visit, state, alive(state), width), state
     )
+
+
+def apart(hint: Array, fn: Callable, *args):
+    """``fn(*args)`` of one lane, computed on its own.
+
+    Its results become arrays. Otherwise the compiler fuses whatever uses them with whatever made them, and computes
+    random numbers and logarithms anew for a dozen fields of the state. A loop is the one wall that it respects, if it
+    cannot know that it goes round once: ``hint`` is any positive number () that is an argument of the program.
+    """
+    once = jnp.minimum(jnp.ceil(hint), 1).astype(jnp.int32)
+    nothing = jax.tree.map(lambda result: jnp.zeros(result.shape, result.dtype), jax.eval_shape(fn, *args))
+    return jax.lax.fori_loop(0, once, lambda _, __: fn(*args), nothing)

@@ -11,7 +11,7 @@ from jax import Array
 
 from xcal_jax.absorber.electrons.collisions import LOSSES, REST, Collisions
 from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, distance_to_side, isotropic, least_cost_to_surface, ratio
-from xcal_jax.absorber.lanes import WORD, drain
+from xcal_jax.absorber.lanes import WORD, apart, drain
 from xcal_jax.absorber.random import Key, uniforms
 from xcal_jax.atomic import Material
 from xcal_jax.atomic.electron import ELECTRON_LIMITS
@@ -145,39 +145,52 @@ def start(electron: Electron, key: Key) -> Track:
 
 def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track:
     """One flight of the electron that moves, to a face, the next layer or a collision; nothing if none moves."""
-    start, direction, before = track.moving
-    u_path, u_kind = uniforms(track.key, 2 * track.step)
-    u_angle, u_azimuth = uniforms(track.key, 2 * track.step + 1)
-    matter = PER_UM * density[start.layer]
-    row = model.place(before)
-    stopping = matter * jnp.exp(model.at(SOFT, start.layer, *row))
-    free = -jnp.log(u_path) / (matter * jnp.exp(model.at(COLLISIONS, start.layer, *row)))
-    site, path, leaves, crosses = fly(stack, start, direction, jnp.minimum(free, LARGEST_STEP * before / stopping))
-    middle = model.place(before - 0.5 * path * stopping)
-    energy = before - path * matter * jnp.exp(model.at(SOFT, start.layer, *middle))
 
-    row = model.place(energy)
-    elastic = model.at(ELASTIC, site.layer, *row)
-    collides = (path == free) & ~leaves & ~crosses & (energy > CUTOFF)
-    turns = collides & (u_kind < elastic)
-    loses = collides & ~turns
-    screening = model.at(SCREENING, site.layer, *row)
-    lost, knocked = model.hard_loss(site.layer, *row, energy, (u_kind - elastic) / (1.0 - elastic), u_angle)
-    cosine = jnp.where(
-        turns, 1.0 - 2.0 * screening * u_angle / (screening + 1.0 - u_angle), knock_on_cosine(energy, lost)
+    def dice(key, number):
+        return *uniforms(key, 2 * number), *uniforms(key, 2 * number + 1)
+
+    def flight(start, direction, before, u_path):
+        matter = PER_UM * density[start.layer]
+        row = model.place(before)
+        stopping = matter * jnp.exp(model.at(SOFT, start.layer, *row))
+        free = -jnp.log(u_path) / (matter * jnp.exp(model.at(COLLISIONS, start.layer, *row)))
+        longest = LARGEST_STEP * before / stopping
+        site, path, leaves, crosses = fly(stack, start, direction, jnp.minimum(free, longest))
+        middle = model.place(before - 0.5 * path * stopping)
+        energy = before - path * matter * jnp.exp(model.at(SOFT, start.layer, *middle))
+        return site, energy, leaves, (path == free) & ~leaves & ~crosses & (energy > CUTOFF)
+
+    def collision(site, direction, energy, leaves, collides, u_kind, u_angle, u_azimuth):
+        row = model.place(energy)
+        elastic = model.at(ELASTIC, site.layer, *row)
+        turns = collides & (u_kind < elastic)
+        loses = collides & ~turns
+        screening = model.at(SCREENING, site.layer, *row)
+        lost, knocked = model.hard_loss(site.layer, *row, energy, (u_kind - elastic) / (1.0 - elastic), u_angle)
+        cosine = jnp.where(
+            turns, 1.0 - 2.0 * screening * u_angle / (screening + 1.0 - u_angle), knock_on_cosine(energy, lost)
+        )
+        aside = deflect(direction, cosine, u_azimuth)
+        margin = least_cost_to_surface(stack, site, model.cost(density))
+        after = jnp.where(loses, energy - lost, energy)
+        goes_on = ~leaves & (after > CUTOFF) & (model.reach(after) > margin)
+        follows = loses & (model.reach(knocked) > margin)
+        return _where(turns, aside, direction), aside, jnp.where(goes_on, after, 0.0), jnp.where(follows, knocked, 0.0)
+
+    start, direction, before = track.moving
+    u_path, u_kind, u_angle, u_azimuth = apart(stack.width, dice, track.key, track.step)
+    site, energy, leaves, collides = apart(stack.width, flight, start, direction, before, u_path)
+    direction, aside, after, knocked = apart(
+        stack.width, collision, site, direction, energy, leaves, collides, u_kind, u_angle, u_azimuth
     )
-    aside = deflect(direction, cosine, u_azimuth)
-    margin = least_cost_to_surface(stack, site, model.cost(density))
-    after = jnp.where(loses, energy - lost, energy)
-    goes_on = (before > 0) & ~leaves & (after > CUTOFF) & (model.reach(after) > margin)
-    follows = (before > 0) & loses & (model.reach(knocked) > margin)
+    moves = before > 0
     track = replace(
         track,
-        moving=Electron(site, _where(turns, aside, direction), jnp.where(goes_on, after, 0.0)),
-        escaped=track.escaped + jnp.where((before > 0) & leaves & (energy > CUTOFF), energy, 0.0),
+        moving=Electron(site, direction, jnp.where(moves, after, 0.0)),
+        escaped=track.escaped + jnp.where(moves & leaves & (energy > CUTOFF), energy, 0.0),
         step=track.step + 1,
     )
-    return queue(track, Electron(site, aside, jnp.where(follows, knocked, 0.0)))
+    return queue(track, Electron(site, aside, jnp.where(moves, knocked, 0.0)))
 
 
 def fly(stack: Stack, site: Site, direction: Direction, flight: Array) -> tuple[Site, Array, Array, Array]:
