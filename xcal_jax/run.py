@@ -22,7 +22,7 @@ from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium
 from xcal_jax.response.results import bins_up_to, to_dataset
 
-LANES = {"cpu": 2**17, "gpu": 2**22}
+LANES = {"cpu": 2**18, "gpu": 2**22}
 LEAST_LANES = 1024  # so that a share of them is still whole words of 32
 MOST_PHOTONS = 10**13
 MOST_BINS = 2**24

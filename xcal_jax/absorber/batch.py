@@ -15,9 +15,9 @@ from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interaction, fly, follows, relax
 
-RISKY = 32  # one in so many of a block's lanes walks a history at a time
-NARROW = 8  # one in so many of those relaxes, or flies, at a time
-MANY = 2  # one in so many has its electron followed at a time
+RISKY = 8  # one in so many of a block's lanes walks a history at a time
+NARROW = 32  # one in so many of those relaxes, or flies, at a time
+MANY = 4  # one in so many has its electron followed at a time
 TRANSITIONS = 3  # of an ion before the lanes are packed anew
 COMPILER = {  # one core to a block: a run has many blocks; and the widest vectors
     "xla_disable_hlo_passes": "cpu-parallel-task-assigner",

@@ -103,5 +103,6 @@ def apart(hint: Array, fn: Callable, *args):
     cannot know that it goes round once: ``hint`` is any positive number () that is an argument of the program.
     """
     once = jnp.minimum(jnp.ceil(hint), 1).astype(jnp.int32)
-    nothing = jax.tree.map(lambda result: jnp.zeros(result.shape, result.dtype), jax.eval_shape(fn, *args))
-    return jax.lax.fori_loop(0, once, lambda _, __: fn(*args), nothing)
+    compute = lambda: fn(*args)  # noqa: E731
+    nothing = jax.tree.map(lambda result: jnp.zeros(result.shape, result.dtype), jax.eval_shape(compute))
+    return jax.lax.fori_loop(0, once, lambda _, __: compute(), nothing)

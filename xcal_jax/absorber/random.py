@@ -50,6 +50,11 @@ def uniforms(key: Key, draw: Array) -> tuple[Array, Array]:
     return _unit(low), _unit(high)
 
 
+def dice(key: Key, draw: Array, draws: int) -> list[Array]:
+    """The numbers of as many ``draws`` from ``draw`` () uint32 on, two each."""
+    return [u for n in range(draws) for u in uniforms(key, draw + n)]
+
+
 def threefry(key0: Array, key1: Array, counter0: Array, counter1: Array, rounds: int = 13):
     """Threefry-2x32: four uint32 words in, two out (Salmon et al. 2011, section 4.2)."""
     keys = (key0, key1, key0 ^ key1 ^ jnp.uint32(0x1BD11BDA))

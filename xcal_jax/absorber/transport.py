@@ -22,8 +22,9 @@ from jax import Array
 
 from xcal_jax.absorber.electrons.scattering import Scattering
 from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, isotropic, least_cost_to_surface, walk
+from xcal_jax.absorber.lanes import apart
 from xcal_jax.absorber.matter import Matter
-from xcal_jax.absorber.random import DRAWS, Key, uniforms
+from xcal_jax.absorber.random import DRAWS, Key, dice, uniforms
 from xcal_jax.absorber.relaxation import (
     NONE,
     Vacancies,
@@ -231,7 +232,7 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
     """Scattering, or a photoelectron (Eq. 2) and a vacancy, at ``vertex``; nothing if no atom was met."""
     matter, tables = medium.matter, medium.matter.relaxation
     subshells, elements = tables.binding.shape[0], tables.offset.shape[0]
-    u_polar, u_azimuth = uniforms(key, history.draw)
+    u_polar, u_azimuth = apart(medium.stack.width, dice, key, history.draw, 1)
     ejects = vertex.met & (vertex.code < subshells)
     scatters = vertex.met & ~ejects
     subshell = jnp.minimum(vertex.code, subshells - 1)
@@ -293,8 +294,7 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
     """The innermost vacancy relaxes: by a photon, by an electron, or silently if neither could be noticed."""
     tables = medium.matter.relaxation
     ion, ledger = history.ion, history.ledger
-    u_silent, u_transition = uniforms(key, history.draw)
-    u_first, u_second = uniforms(key, history.draw + 1)
+    u_silent, u_transition, u_first, u_second = apart(medium.stack.width, dice, key, history.draw, 2)
     must = ion.chosen >= 0
     place, others = take_innermost(ion.vacancies)
     subshell = jnp.where(must, ion.chosen, tables.offset[ion.element] + place)
@@ -352,9 +352,7 @@ def settle(tables, vacancies: Vacancies, subshell: Array, when: Array):
 def fly(medium: Medium, key: Key, history: History) -> History:
     """The scattered photon, or else the last that waits, flies to a face or to an atom, and is absorbed there."""
     matter = medium.matter
-    u_cosine, u_azimuth = uniforms(key, history.draw)
-    u_depth, u_channel = uniforms(key, history.draw + 1)
-    u_row, u_silent = uniforms(key, history.draw + 2)
+    u_cosine, u_azimuth, u_depth, u_channel, u_row, u_silent = apart(medium.stack.width, dice, key, history.draw, 3)
     ion, pending = history.ion, queue(history.pending, history.ion)
     overflow = history.ledger.overflow | (pending.count > PENDING) | (history.draw + 8 > DRAWS)
     scattered = ~ion.excited & (history.scattered_energy > 0)

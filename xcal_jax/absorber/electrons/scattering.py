@@ -12,7 +12,7 @@ from jax import Array
 from xcal_jax.absorber.electrons.collisions import LOSSES, REST, Collisions
 from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, distance_to_side, isotropic, least_cost_to_surface, ratio
 from xcal_jax.absorber.lanes import WORD, apart, drain
-from xcal_jax.absorber.random import Key, uniforms
+from xcal_jax.absorber.random import Key, dice, uniforms
 from xcal_jax.atomic import Material
 from xcal_jax.atomic.electron import ELECTRON_LIMITS
 
@@ -21,7 +21,8 @@ ROWS_PER_DECADE = 64
 LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tables
 KNOCK_ONS = 1  # electrons that may wait until the one that made them has stopped
 COLLISIONS, ELASTIC, SCREENING, SOFT = range(4)  # rows of `Scattering.path`
-SHARE = 4  # one in so many of the tracks moves at a time
+SHARE = 16  # one in so many of the tracks moves at a time
+STEPS = 3  # before the lanes are packed anew
 PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
 
 
@@ -133,7 +134,7 @@ def follow(model: Scattering, stack: Stack, density: Array, keys: Key, electrons
     """The energies (n,) eV with which n ``electrons``, and those they knock on, leave the absorber."""
     tracks = jax.vmap(start)(electrons, keys)
     lanes = max(electrons.energy.shape[0] // SHARE, WORD)
-    move = jax.vmap(lambda track: step(model, stack, density, track))
+    move = jax.vmap(lambda track: jax.lax.fori_loop(0, STEPS, lambda _, t: step(model, stack, density, t), track))
     return drain(move, tracks, lambda tracks: tracks.moving.energy > 0, lanes).escaped
 
 
@@ -145,9 +146,6 @@ def start(electron: Electron, key: Key) -> Track:
 
 def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track:
     """One flight of the electron that moves, to a face, the next layer or a collision; nothing if none moves."""
-
-    def dice(key, number):
-        return *uniforms(key, 2 * number), *uniforms(key, 2 * number + 1)
 
     def flight(start, direction, before, u_path):
         matter = PER_UM * density[start.layer]
@@ -178,7 +176,7 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         return _where(turns, aside, direction), aside, jnp.where(goes_on, after, 0.0), jnp.where(follows, knocked, 0.0)
 
     start, direction, before = track.moving
-    u_path, u_kind, u_angle, u_azimuth = apart(stack.width, dice, track.key, track.step)
+    u_path, u_kind, u_angle, u_azimuth = apart(stack.width, dice, track.key, track.step, 2)
     site, energy, leaves, collides = apart(stack.width, flight, start, direction, before, u_path)
     direction, aside, after, knocked = apart(
         stack.width, collision, site, direction, energy, leaves, collides, u_kind, u_angle, u_azimuth
@@ -188,7 +186,7 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         track,
         moving=Electron(site, direction, jnp.where(moves, after, 0.0)),
         escaped=track.escaped + jnp.where(moves & leaves & (energy > CUTOFF), energy, 0.0),
-        step=track.step + 1,
+        step=track.step + 2,
     )
     return queue(track, Electron(site, aside, jnp.where(moves, knocked, 0.0)))
 
