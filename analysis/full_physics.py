@@ -23,7 +23,10 @@ from xcal_jax.plot import save_figure
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 SLABS = {"au1": ("Au", 1.0), "bi5": ("Bi", 5.0)}  # um
 FRACTION, BAND, LOWEST_BAND = 0.05, 0.10, 0.15
-PROGRAMS = {"PENELOPE-2018": "PENELOPE_2018_PenRed_1_14__{}_epdl", "Geant4": "Geant4_11_4_1_G4EmStandardPhysics_option4__{}"}
+PROGRAMS = {
+    "PENELOPE-2018": "PENELOPE_2018_PenRed_1_14__{}_epdl",
+    "Geant4": "Geant4_11_4_1_G4EmStandardPhysics_option4__{}",
+}
 SHOWN = ("xifu_7000", "xifu_3000", "corner_134.7_7000")
 BIN = 50  # eV, in the figure
 COLOURS = {"range": "tab:orange", "scattering": "tab:blue", "PENELOPE-2018": "black", "Geant4": "tab:green"}
@@ -88,14 +91,18 @@ def figure(deposits: dict) -> Figure:
         edges = np.arange(0.0, energy + BIN, BIN)
         spectra = {electrons: deposits[name, electrons] for electrons in ELECTRONS}
         for program, file in PROGRAMS.items():
-            deposit, counts = np.loadtxt(REFERENCE / "full_physics" / f"{file.format(name)}.csv", delimiter=",", skiprows=2).T
+            deposit, counts = np.loadtxt(
+                REFERENCE / "full_physics" / f"{file.format(name)}.csv", delimiter=",", skiprows=2
+            ).T
             counts = counts[(deposit > 0)]
             deposit = deposit[deposit > 0]
             spectra[program] = (np.repeat(deposit[:-1], counts[:-1].astype(int)), counts.sum())
         for label, (values, total) in spectra.items():
             density = np.histogram(values, edges)[0] / total / (BIN / 1e3)
             axes.stairs(density, edges / 1e3, label=label, color=COLOURS[label], linewidth=1.2)
-        axes.set(yscale="log", xlim=(0, energy / 1e3), ylabel="per photon and keV", title=name.replace("_", " ", 1) + " eV")
+        axes.set(
+            yscale="log", xlim=(0, energy / 1e3), ylabel="per photon and keV", title=name.replace("_", " ", 1) + " eV"
+        )
         axes.grid(alpha=0.3)
     axes.set_xlabel("deposited energy (keV)")
     figure.axes[0].legend(ncols=4, loc="upper left")

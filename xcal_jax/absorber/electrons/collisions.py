@@ -25,7 +25,7 @@ EV_PER_MEV = 1e6
 HARD = 100.0  # eV; larger losses happen one by one, smaller ones all along the path
 LOSSES = 64  # equal steps of probability in which hard losses are tabulated
 GRID = 256  # points of the integrals over losses
-AXIS_SIGMAS = 4.0  # standard deviations of the displacement along an axis beyond which no electron gets
+AXIS_SIGMAS = 3.5  # standard deviations of the displacement along an axis beyond which no electron gets
 ISOTROPIC = 1e3  # screening A of a law that is isotropic to 1e-3
 
 
@@ -101,9 +101,7 @@ class Inelastic:
         beta_squared = energy * (energy + 2 * REST) / (energy + REST) ** 2
         scale = 2 * np.pi * RADIUS_SQUARED * REST / beta_squared
         transverse = np.maximum(-np.log1p(-beta_squared) - beta_squared, 0.0)
-        for electrons, ionisation, resonance in zip(
-            tables.electrons, tables.ionisation, tables.resonance, strict=True
-        ):
+        for electrons, ionisation, resonance in zip(tables.electrons, tables.ionisation, tables.resonance, strict=True):
             inner = ionisation > 0
             threshold = ionisation if inner else resonance
             hit = energy > threshold

@@ -10,7 +10,16 @@ import numpy as np
 from jax import Array
 
 from xcal_jax.absorber.electrons.collisions import LOSSES, REST, Collisions
-from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, distance_to_side, isotropic, least_cost_to_surface, ratio
+from xcal_jax.absorber.geometry import (
+    Direction,
+    Site,
+    Stack,
+    deflect,
+    distance_to_side,
+    isotropic,
+    least_cost_to_surface,
+    ratio,
+)
 from xcal_jax.absorber.lanes import WORD, apart, drain
 from xcal_jax.absorber.random import Key, dice, uniforms
 from xcal_jax.atomic import Material
@@ -21,7 +30,7 @@ ROWS_PER_DECADE = 64
 LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tables
 KNOCK_ONS = 1  # electrons that may wait until the one that made them has stopped
 COLLISIONS, ELASTIC, SCREENING, SOFT = range(4)  # rows of `Scattering.path`
-SHARE = 16  # one in so many of the tracks moves at a time
+SHARE = 32  # one in so many of the tracks moves at a time
 STEPS = 3  # before the lanes are packed anew
 PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
 

@@ -48,9 +48,7 @@ class Straight:
         """(L,) scaled range that an electron uses up per um of track; density: (L,) g/cm3."""
         return range_constant(density, self.z_over_a)
 
-    def escaping_energy(
-        self, stack: Stack, density: Array, site: Site, direction: Direction, energy: Array
-    ) -> Array:
+    def escaping_energy(self, stack: Stack, density: Array, site: Site, direction: Direction, energy: Array) -> Array:
         """The energy () eV with which an electron of ``energy`` leaves the absorber; 0 if it stops inside."""
         escaped, left, _ = walk(stack, site, direction, self.cost(density), self.reach(energy))
         return jnp.where(escaped, energy_of_range(left), 0.0)
