@@ -11,6 +11,7 @@ from xcal_jax import fit
 from xcal_jax.sipm.labels import labelled
 
 KILODAY = 1000.0
+SCALE = KILODAY ** np.arange(4.0)
 
 
 def usable(position, error, *others) -> tuple[np.ndarray, ...]:
@@ -75,7 +76,7 @@ def gain_drift(days, position, position_error, b: float, energy: float = 260.0) 
         design = jnp.stack([(t / KILODAY) ** n for n in range(4)], 1)
         line = fit.linear(design, gain, gain_error)
         line = jax.tree.map(np.asarray, fit.scaled(line) if x.size > 4 else line)
-    unit = KILODAY ** -np.arange(4.0)
+    unit = 1 / SCALE
     return xr.Dataset(
         {
             "parameters": labelled("parameter", line.parameters * unit, "keV", "c_n, keV per channel per day^n"),
@@ -105,15 +106,22 @@ def gain_at(drift: xr.Dataset, days) -> tuple[np.ndarray, np.ndarray]:
 def to_energy(values: xr.Dataset, drift: xr.Dataset) -> xr.Dataset:
     """Eq. 4: add `threshold_kev` and `threshold_kev_error` from `threshold_adu`; b is taken as exact.
 
-    The error holds that of the threshold and that of g(t). Raises ValueError where `threshold_adu` is
-    missing.
+    The error holds that of the threshold and that of g(t); what the spectra share of both, the template's noise
+    and the four directions of g's covariance, stands in `threshold_kev_shared` (spectrum, kev_mode).
+    Raises ValueError where `threshold_adu` is missing.
     """
     if "threshold_adu" not in values:
         raise ValueError("`values` must have `threshold_adu` before energies, but it is missing")
     gain, gain_error = gain_at(drift, values["days"].values)
     adu, adu_error = values["threshold_adu"].values, values["threshold_adu_error"].values
     dims = values["threshold_adu"].dims
+    size, direction = np.linalg.eigh(drift["covariance"].values * np.outer(SCALE, SCALE))
+    powers = (values["days"].values[:, None] / KILODAY) ** np.arange(4)
+    shared = adu[:, None] * (powers @ (direction * np.sqrt(np.maximum(size, 0.0))))
+    if "threshold_adu_shared" in values:
+        shared = np.concatenate([gain[:, None] * values["threshold_adu_shared"].values, shared], 1)
     return values.assign(
         threshold_kev=labelled(dims, gain * adu + drift.attrs["b_keV"], "keV", "threshold"),
         threshold_kev_error=labelled(dims, np.hypot(gain * adu_error, gain_error * adu), "keV", "its error"),
+        threshold_kev_shared=labelled((*dims, "kev_mode"), shared, "keV", "shift by one sigma of what all share"),
     )
