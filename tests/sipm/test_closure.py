@@ -10,7 +10,8 @@ import xarray as xr
 
 from xcal_jax import sipm
 from xcal_jax.sipm.activation import at_bias, by_epoch
-from xcal_jax.sipm.synthetic import calibration, synthesize_ground, synthesize_readout
+from xcal_jax.sipm.rates import calibration
+from xcal_jax.sipm.synthetic import synthesize_ground, synthesize_readout
 
 MISSIONS = 200
 GROUND_WINDOWS = {59.5: (44, 64), 81.0: (46, 70), 88.0: (47, 72), 511.0: (130, 196)}
@@ -59,7 +60,7 @@ def closure(grbalpha):
     found = xr.concat(sources, "mission").pipe(sipm.fit_lines, windows)
     own = np.arange(4)
     calibrations = [
-        sipm.linear_calibration(x[own, own], error[own, own], energies)
+        sipm.energy_calibration(x[own, own], error[own, own], energies)
         for x, error in zip(found["position"].values, found["position_error"].values, strict=True)
     ]
     linear = [(c["parameters"].values - calibration(mission)) / c["errors"].values for c in calibrations]

@@ -1,5 +1,5 @@
-"""Energy calibration and its drift (step 5): Eq. 2 E = k x + b; Eq. 3 g(t), a cubic from the 260 keV line
-with b fixed; Eq. 4 E = g(t) x + b, with the covariance of g carried into every energy.
+"""Drift of the gain (step 5): Eq. 3 g(t), a cubic from the 260 keV line with b of Eq. 2 fixed; Eq. 4
+E = g(t) x + b, with the covariance of g carried into every energy.
 """
 
 import jax
@@ -8,54 +8,11 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax import fit
+from xcal_jax.sipm.calibration import usable
 from xcal_jax.sipm.labels import labelled
 
 KILODAY = 1000.0
 SCALE = KILODAY ** np.arange(4.0)
-
-
-def usable(position, error, *others) -> tuple[np.ndarray, ...]:
-    """The points whose position and error are finite (a vetoed line has neither), as flat arrays."""
-    arrays = [np.asarray(a, float).ravel() for a in (position, error, *others)]
-    good = np.isfinite(arrays[0]) & np.isfinite(arrays[1])
-    return tuple(a[good] for a in arrays)
-
-
-def linear_calibration(position, position_error, energy) -> xr.Dataset:
-    """Eq. 2, from at least two lines: `parameters` k (keV/ADU) and b (keV), `errors`, `covariance`,
-    `residual`.
-
-    position, position_error: (N,) channels; energy: (N,) keV. The position's error counts as k times it.
-    With more than two lines the covariance is scaled by chi2/nu where that exceeds one.
-    Raises ValueError with fewer than two lines that passed, or errors that are not positive.
-    """
-    x, error, e = usable(position, position_error, energy)
-    if x.size < 2:
-        raise ValueError(f"a linear calibration needs at least two lines, but {x.size} passed")
-    if not (error > 0).all():
-        raise ValueError("`position_error` must be positive, but one is not")
-    if not np.ptp(x) > 0:
-        raise ValueError(f"a linear calibration needs lines at two positions, but all are at {x[0]}")
-    with fit.double_precision():
-        design = jnp.stack([x, np.ones_like(x)], 1)
-        k = np.polyfit(x, e, 1)[0]
-        for _ in range(3):
-            line = fit.linear(design, e, abs(k) * error)
-            k = float(line.parameters[0])
-        line = jax.tree.map(np.asarray, fit.scaled(line) if x.size > 2 else line)
-    return xr.Dataset(
-        {
-            "parameters": labelled("parameter", line.parameters, "keV", "k (keV per channel) and b (keV)"),
-            "errors": labelled("parameter", line.errors, "keV", "errors of k and b"),
-            "covariance": labelled(("parameter", "parameter_"), line.covariance, "keV^2", "covariance"),
-            "chi_square": labelled((), line.chi_square, "1", "chi-square"),
-            "degrees": labelled((), x.size - 2, "1", "degrees of freedom"),
-            "position": labelled("line", x, "1", "line position, channel"),
-            "energy": labelled("line", e, "keV", "line energy"),
-            "residual": labelled("line", line.parameters[0] * x + line.parameters[1] - e, "keV", "fit minus energy"),
-        },
-        {"parameter": labelled("parameter", ["k", "b"], "1", "parameter")},
-    )
 
 
 def gain_drift(days, position, position_error, b: float, energy: float = 260.0) -> xr.Dataset:

@@ -1,4 +1,4 @@
-"""Low-energy threshold of each spectrum: where it sinks to 10 cnt/s above the template (step 3, Eq. 1).
+"""Low-energy threshold of each spectrum: where it sinks to 10 cnt/s above the template (step 3).
 
 Eq. 1 interpolates linearly between the two channels around the crossing; on a steep flank that sits high by
 0.05 to 0.1 channel, more than half of its statistical error on a spectrum of 60 s. So the default
