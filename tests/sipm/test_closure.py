@@ -4,12 +4,14 @@ joint fit does not have. Fixed seeds; with 200 missions the mean of a unit pull 
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
 
 from xcal_jax import sipm
 from xcal_jax.sipm.activation import at_bias, by_epoch
+from xcal_jax.sipm.changes import change_points
 from xcal_jax.sipm.rates import calibration
 from xcal_jax.sipm.synthetic import synthesize_ground, synthesize_readout
 
@@ -31,6 +33,7 @@ def closure(grbalpha):
     edge = truth_of(table["readout"]["ch0"]["threshold"], table["last_day"])
     out = {name: [] for name in ("linear", "log", "dcr", "difference_linear", "difference_log")}
     out |= {"joint": [], "subtracted": [], "threshold_trend": [], "scatter_only": []}
+    out |= {"steps_threshold_trend": [], "steps_scatter_only": []}
     stacks, sources = [], []
     for seed in range(MISSIONS):
         spectra, after, early, real = synthesize_readout(mission, 10_000 + seed, "ch0")
@@ -48,6 +51,9 @@ def closure(grbalpha):
         for name, data in (("threshold_trend", groups), ("scatter_only", groups.drop_vars("threshold_adu_shared"))):
             fitted = data.pipe(sipm.joint_fit, "threshold_adu", form="sqrt")
             out[name].append((fitted["parameters"].values - edge) / fitted["errors"].values)
+            if seed < 60:
+                steps = change_points(jax.random.key(seed), data, "threshold_adu", trials=199)
+                out[f"steps_{name}"].append(steps.sizes["step"])
         out["joint"].append((joint["parameters"].values - true) / joint["errors"].values)
         line = groups.pipe(sipm.temperature_residuals, sipm.fit_trends(groups, "dcr"), form="sqrt")
         out["subtracted"].append((float(line["slope"]) - true[2]) / float(line["slope_error"]))
@@ -99,6 +105,12 @@ def test_threshold_trend_pulls(closure, parameter):
 def test_a_threshold_trend_knows_what_its_points_share(closure):
     """The template's Poisson noise moves all thresholds together; the scatter alone is blind to it."""
     assert (closure["scatter_only"][:, :2].std(0) > 1.5).all()
+
+
+def test_template_noise_makes_no_steps(closure):
+    """60 missions without a step, searched at 1 %: a few false ones, where the scatter alone finds many."""
+    assert (closure["steps_threshold_trend"] > 0).sum() <= 8
+    assert (closure["steps_scatter_only"] > 0).sum() >= 20
 
 
 def test_threshold_is_near_the_truth_on_average(closure):

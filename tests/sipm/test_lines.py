@@ -151,6 +151,28 @@ def test_gain_drift_and_its_covariance_in_kev():
     ).pipe(to_energy, drift)
     assert values["threshold_kev"].item() == pytest.approx(value[1] * 50 - 154)
     assert values["threshold_kev_error"].item() == pytest.approx(np.hypot(0.1 * value[1], 50 * error[1]))
+    shared = values["threshold_kev_shared"].values
+    assert np.linalg.norm(shared) == pytest.approx(50 * error[1])
+
+
+def test_energies_share_the_gain_and_the_template():
+    """The covariance of two energies far apart is that of g at the two days, and of the template's noise."""
+    days = np.linspace(30, 1300, 12)
+    drift = gain_drift(days, 100 - 0.004 * days, np.full(12, 0.1), -154.0)
+    at, adu = np.array([100.0, 1200.0]), np.array([45.0, 51.0])
+    values = xr.Dataset(
+        {
+            "days": ("spectrum", at),
+            "threshold_adu": ("spectrum", adu),
+            "threshold_adu_error": ("spectrum", [0.1, 0.1]),
+            "threshold_adu_shared": (("spectrum", "adu_mode"), [[0.03], [0.02]]),
+        }
+    ).pipe(to_energy, drift)
+    shared = values["threshold_kev_shared"].values
+    powers, gain = at[:, None] ** np.arange(4), gain_at(drift, at)[0]
+    of_gain = np.outer(adu, adu) * (powers @ drift["covariance"].values @ powers.T)
+    template = np.outer(gain * [0.03, 0.02], gain * [0.03, 0.02])
+    np.testing.assert_allclose(shared @ shared.T, of_gain + template, rtol=1e-6)
 
 
 def test_the_recovered_points_of_the_gain(grbalpha):
