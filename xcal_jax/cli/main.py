@@ -11,6 +11,8 @@ COMMANDS = {
     "simulate": "xcal_jax.cli.absorber",
     "show": "xcal_jax.cli.absorber",
     "absorbers": "xcal_jax.cli.absorber",
+    "rmf": "xcal_jax.cli.response",
+    "plot": "xcal_jax.cli.response",
     "dose": "xcal_jax.cli.orbit",
     "orbit": "xcal_jax.cli.orbit",
     "sipm": "xcal_jax.cli.sipm",
