@@ -12,6 +12,8 @@ COMMANDS = {
     "show": "xcal_jax.cli.absorber",
     "absorbers": "xcal_jax.cli.absorber",
     "rmf": "xcal_jax.cli.response",
+    "impacts": "xcal_jax.cli.response",
+    "tail": "xcal_jax.cli.response",
     "plot": "xcal_jax.cli.response",
     "dose": "xcal_jax.cli.orbit",
     "orbit": "xcal_jax.cli.orbit",

@@ -135,3 +135,25 @@ def _draw(path: str, output: str, what: str | None) -> None:
     from xcal_jax.plot_response import figure_of
 
     save_figure(figure_of(path, what), output)
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--absorber", required=True, help="Preset or TOML file.")
+@click.option("--forced", is_flag=True, help="Every photon interacts: the ARF has the quantum efficiency already.")
+@click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
+def impacts(source, target, absorber, forced, yields, seed):
+    """Filter SIXTE's PIXELIMPACT file SOURCE into TARGET: energies become what the absorber keeps."""
+    check_writable(target)
+    keep_compiled_programs()
+    from xcal_jax.absorber.absorber import Absorber
+    from xcal_jax.response.impacts import filter_impacts
+
+    done = filter_impacts(source, target, Absorber.load(absorber), seed, forced, yields, progress=True)
+    click.echo(
+        f"{done.read} impacts: {done.missed} beside the absorber, {done.passed} passed through, "
+        f"{done.kept} kept, {done.partial} of these with less than their energy",
+        err=True,
+    )
