@@ -1,5 +1,6 @@
 """``xcal-jax rmf``, ``impacts``, ``tail`` and ``plot``: what other programs and people open."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -157,3 +158,34 @@ def impacts(source, target, absorber, forced, yields, seed):
         f"{done.kept} kept, {done.partial} of these with less than their energy",
         err=True,
     )
+
+
+@click.command()
+@click.argument("result")
+@click.option("--from", "lowest", default="10eV", show_default=True, help="Smallest loss that is fitted.")
+@click.option("--to", "highest", help="Largest loss; default: half the photon energy.")
+@click.option("--tails", type=int, help="How many, 1 or 2; default: by Akaike's criterion.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def tail(result, lowest, highest, tails, as_json):
+    """Loss continuum of RESULT, a file of simulate, as (fraction, exponential scale) pairs for line fits."""
+    from xcal_jax.response.results import load
+    from xcal_jax.response.tail import fit_tails
+
+    top = None if highest is None else parse_quantity(highest, "eV", "--to")
+    found = fit_tails(load(result), parse_quantity(lowest, "eV", "--from"), top, tails)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    low, high = found["range_ev"]
+    click.echo(f"absorber   {found['absorber']} (electrons: {found['electrons']}), {found['energy_ev']:g} eV")
+    click.echo(f"losses     {low:g} to {high:g} eV, escape peaks left out")
+    for one in found["tails"]:
+        share = f"{one['share_in_range']:.3e} +- {one['share_in_range_err']:.1e} within the range"
+        if one["scale_ev"] is None:
+            click.echo(f"tail       flat: {share}; a scale would be above {one['scale_at_least_ev']:.4g} eV")
+        else:
+            click.echo(
+                f"tail       fraction {one['fraction']:.3e} +- {one['fraction_err']:.1e}, "
+                f"scale {one['scale_ev']:.4g} +- {one['scale_err_ev']:.2g} eV; {share}"
+            )
+    click.echo(f"deviance   {found['deviance']:.1f} for {found['degrees_of_freedom']} degrees of freedom")
