@@ -25,7 +25,9 @@ PIXELS = 700  # of an image's side, at most
 DECADES = 8  # of an image's colours
 DRAWN = 8  # escape peaks, the most intense
 LEAST_DISTANCE = 1e-3  # um from an edge: nearer photons are drawn there
-CELLS = 28  # of a map's side
+CELLS = 24  # of a map's side
+LEAST_EVENTS = 100  # of a cell that is drawn
+LEAST_SHARE = 0.1  # %, the lowest colour
 
 
 def figure_of(path: str | os.PathLike, what: str | None = None) -> Figure:
@@ -155,13 +157,14 @@ def map_figure(events: xr.Dataset) -> Figure:
     ]
     cells = [np.geomspace(LEAST_DISTANCE, half, CELLS + 1) for half in halves]
     all_, part = (np.histogram2d(distance[0][use], distance[1][use], bins=cells)[0] for use in (met, met & lost))
-    share = np.ma.masked_invalid(100.0 * np.divide(part, all_, out=np.full_like(part, np.nan), where=all_ > 0))
+    share = np.ma.masked_where(all_ < LEAST_EVENTS, 100.0 * part / np.maximum(all_, 1.0))
     figure = Figure(figsize=(7, 6), layout="constrained")
     axes = figure.subplots()
-    mesh = axes.pcolormesh(*cells, share.T, norm=LogNorm(0.1, 100.0), cmap="viridis")
+    mesh = axes.pcolormesh(*cells, np.maximum(share.T, LEAST_SHARE), norm=LogNorm(LEAST_SHARE, 100.0), cmap="viridis")
     axes.set(xscale="log", yscale="log", aspect="equal")
     axes.set(xlabel="distance to the nearest edge along x (µm)", ylabel="distance to the nearest edge along y (µm)")
-    axes.set_title(f"{absorber.name}: {int(met.sum())} events, electrons: {absorber.electrons}", fontsize=10)
+    facts = f"{absorber.name}: {int(met.sum()):.3g} events, electrons: {absorber.electrons}"
+    axes.set_title(f"{facts}\nwhite: fewer than {LEAST_EVENTS} events", fontsize=10)
     figure.colorbar(mesh, label="events that lost energy (%)", format="%g")
     return figure
 

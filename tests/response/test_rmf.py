@@ -10,15 +10,18 @@ from astropy.io import fits
 from scipy.special import ndtr
 
 from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.batch import Event
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.cli.main import main
+from xcal_jax.plot_response import figure_of
 from xcal_jax.response import nodes as node_module
 from xcal_jax.response.components import SMOOTHED, absorbed_by_layer, rows_of, simulate_response, smoothing
+from xcal_jax.response.events import event_file
 from xcal_jax.response.grid import parse_grid
 from xcal_jax.response.matrix import Resolution, fold, peaks_in_channels
 from xcal_jax.response.nodes import CELL_SHARES, Settings, simulate_nodes
 from xcal_jax.response.ogip import check_fits_memory
-from xcal_jax.response.results import summary
+from xcal_jax.response.results import save, summary
 from xcal_jax.response.uncertainty import relative_errors
 from xcal_jax.run import simulate
 
@@ -310,6 +313,34 @@ def test_sixty_thousand_channels(tmp_path, monkeypatch, capsys):
         ]
         assert dropped == pytest.approx(max(lost), rel=0.05)
         assert np.abs(np.array([v.sum(dtype=float) for v in cut["MATRIX"].data["MATRIX"]]) - 1).max() < 1e-6
+
+
+def test_every_file_has_its_figure(folder, tmp_path, monkeypatch):
+    """Axes with labels and units; PNG, PDF and SVG; what is no file of this program is refused."""
+    simulate(XIFU, 7000.0, n=1000).pipe(save, tmp_path / "r.nc")
+    event = Event(*(np.full(50, v, np.float32) for v in (7000.0, 7000.0)), np.zeros(50, int), *np.zeros((3, 50)))
+    for name in ("e.nc", "e.fits"):
+        with event_file(tmp_path / name, {"absorber": XIFU.to_toml(), "source": "{}", "seed": "1"}, 50) as append:
+            append(event)
+    files = [(folder / "a.rmf", None), (folder / "a.nc", "escape"), (folder / "a.nc", "efficiency")]
+    for path, what in [*files, *((tmp_path / name, None) for name in ("r.nc", "e.nc", "e.fits"))]:
+        figure = figure_of(path, what)
+        for axes in figure.axes:
+            assert axes.get_ylabel() and ("(" in axes.get_ylabel() or "per " in axes.get_ylabel())
+        assert any("(" in axes.get_xlabel() for axes in figure.axes)
+        assert "range" in figure.axes[0].get_title()
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.pdf", "a.svg"):
+        monkeypatch.setattr("sys.argv", ["xcal-jax", "plot", str(folder / "a.rmf"), "-o", name])
+        main()
+        assert (tmp_path / name).stat().st_size > 10_000
+    (tmp_path / "text").write_text("hello")
+    fits.PrimaryHDU().writeto(tmp_path / "other.fits")
+    for path in ("text", "other.fits", folder / "a.arf", "none"):
+        with pytest.raises(ValueError, match="must be"):
+            figure_of(path)
+    with pytest.raises(ValueError, match="must be escape or efficiency"):
+        figure_of(folder / "a.nc", "map")
 
 
 @pytest.mark.parametrize(
