@@ -11,17 +11,24 @@ from scipy.special import ndtr
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.batch import Event
-from xcal_jax.absorber.matter import quantum_efficiency
+from xcal_jax.absorber.matter import Matter, quantum_efficiency
 from xcal_jax.cli.main import main
 from xcal_jax.plot_response import figure_of
 from xcal_jax.response import nodes as node_module
-from xcal_jax.response.components import SMOOTHED, absorbed_by_layer, rows_of, simulate_response, smoothing
+from xcal_jax.response.components import (
+    SMOOTHED,
+    absorbed_by_layer,
+    rows_of,
+    simulate_response,
+    smoothing,
+    to_components,
+)
 from xcal_jax.response.events import event_file
-from xcal_jax.response.grid import parse_grid
+from xcal_jax.response.grid import nodes_between, parse_grid, share_of_nodes
 from xcal_jax.response.matrix import Resolution, fold, peaks_in_channels
-from xcal_jax.response.nodes import CELL_SHARES, Settings, simulate_nodes
+from xcal_jax.response.nodes import CELL_SHARES, Node, Settings, simulate_nodes
 from xcal_jax.response.ogip import check_fits_memory
-from xcal_jax.response.results import save, summary
+from xcal_jax.response.results import line_names, save, summary
 from xcal_jax.response.uncertainty import relative_errors
 from xcal_jax.run import simulate
 
@@ -84,6 +91,38 @@ def test_response_is_the_simulation(response, agrees):
         assert float(at.line_energy) == pytest.approx(peak["line_energy_ev"])
         agrees(float(at.peaks), peak["intensity"], np.hypot(float(at.peaks_err), peak["err"]))
     assert float(found.partial_err) == pytest.approx(1e-4, rel=0.5)  # not better than asked for by much
+
+
+def test_counts_become_shares():
+    """Nodes with known counts, linear in the logarithm of the energy: rows have exactly their shares."""
+    boundaries = rows_of(XIFU, parse_grid("6.8:7.2:5eV", "--grid"))
+    edges = np.empty(0)
+    energy, stretch = nodes_between(boundaries[0], boundaries[-1], edges)
+    bi, n = 200, 10**6
+    parts = [round(n * (0.02 - 0.1 * np.log(e / 7000.0))) for e in energy]
+    line = np.flatnonzero(line_names(XIFU, Matter.build(XIFU))[0] == "Bi M5-N7")
+    cells = [np.bincount([bi], weights=[part - part // 4], minlength=CELL_SHARES.size - 1) for part in parts]
+    made = [
+        Node(n, part, part // 2, part // 4, line, np.array([part // 4]), cell)
+        for part, cell in zip(parts, cells, strict=True)
+    ]
+    weights = share_of_nodes(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
+    rows = to_components(XIFU, boundaries, edges, energy, made, weights, Settings())
+    expected = 0.02 - 0.1 * np.log(rows.energy.values / 7000.0)
+    for name, share in (("partial", 1.0), ("photon", 0.5), ("electron", 0.25), ("both", 0.25), ("peak_total", 0.25)):
+        np.testing.assert_allclose(rows[name], share * expected, rtol=1e-3, err_msg=name)
+    np.testing.assert_allclose(rows.peaks.sel(line="Bi M5-N7"), 0.25 * expected, rtol=1e-3)
+    np.testing.assert_allclose(rows.continuum.sum("deposited_share"), 0.75 * expected, rtol=1e-3)
+    place = 0.5 * (CELL_SHARES[bi] + CELL_SHARES[bi + 1])
+    np.testing.assert_allclose(rows.continuum @ rows.deposited_share / (0.75 * expected), place, rtol=2e-3)
+    alone = np.sqrt(expected * (1.0 - expected) / n)
+    assert np.all((rows.partial_err < 1.2 * alone) & (rows.partial_err > 0.4 * alone))
+
+
+def test_nodes_are_independent():
+    """Two nodes of one energy have other photons: what rows average over them gets more precise."""
+    one, two = simulate_nodes(XIFU, np.array([7000.0, 7000.0]), np.ones(2), Settings(photons=20_000))
+    assert one.photons == two.photons and not np.array_equal(one.cells, two.cells)
 
 
 def test_matrix_is_the_simulation(response, agrees):

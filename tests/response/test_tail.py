@@ -32,9 +32,13 @@ def with_tails(result, *tails, seed=1):
     return drawn
 
 
-@pytest.mark.parametrize("known", [[(2e-3, 40.0)], [(1e-3, 15.0), (4e-3, 150.0)]], ids=["one", "two"])
-def test_known_tails_come_back(result, agrees, known):
-    found = fit_tails(with_tails(result, *known), 2.0, 600.0)
+@pytest.mark.parametrize(
+    ("known", "highest"),
+    [([(2e-3, 40.0)], 600.0), ([(1e-3, 15.0), (4e-3, 150.0)], 600.0), ([(8e-3, 150.0)], 250.0)],
+    ids=["one", "two", "longer than the range"],
+)
+def test_known_tails_come_back(result, agrees, known, highest):
+    found = fit_tails(with_tails(result, *known), 2.0, highest)
     assert found["converged"] and len(found["tails"]) == len(known)
     for tail, (fraction, scale) in zip(found["tails"], known, strict=True):
         agrees(tail["fraction"], fraction, tail["fraction_err"])
