@@ -389,6 +389,7 @@ def test_every_file_has_its_figure(folder, tmp_path, monkeypatch):
         (["--fwhm", "0eV"], "the FWHM must be positive"),
         (["--fwhm", "-1eV"], "the FWHM must be positive"),
         (["--fwhm", "nan"], "must be finite"),
+        (["--fwhm", "1MeV"], "must be less than the range of `--channels`, 12300 eV"),
         (["--fwhm-file", "none.txt"], "none.txt"),
         (["--fwhm", "2eV", "--fwhm-file", "x"], "not both"),
         (["--channels", "0.2:12.5:0.02eV"], "the matrix must be at most 2.15 GB"),

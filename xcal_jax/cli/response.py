@@ -72,7 +72,7 @@ def rmf(
     target = Absorber.load(absorber)
     rows = rows_of(target, parse_grid(grid, "--grid"))
     measured = parse_grid(channels, "--channels")
-    check_covers(measured, rows)
+    check_covers(measured, rows, resolution)
     ends = row_ends(rows, measured, resolution)
     size = matrix_bytes(ends)
     click.echo(f"matrix: {ends.size} rows, {measured.size - 1} channels, at most {size / 1e6:.3g} MB", err=True)

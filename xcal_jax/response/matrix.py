@@ -66,8 +66,16 @@ class Row:
     left_out: float
 
 
-def check_covers(channels: np.ndarray, boundaries: np.ndarray) -> None:
-    """Raise ValueError unless the ``channels`` (C + 1,) eV hold all rows, between ``boundaries`` (R + 1,) eV."""
+def check_covers(channels: np.ndarray, boundaries: np.ndarray, resolution: Resolution) -> None:
+    """Raise ValueError unless the ``channels`` (C + 1,) eV hold all rows, between ``boundaries`` (R + 1,) eV, and are
+    wider than the ``resolution``.
+    """
+    widest = float(np.max(resolution.fwhm))
+    if widest > channels[-1] - channels[0]:
+        raise ValueError(
+            f"the FWHM must be less than the range of `--channels`, {channels[-1] - channels[0]:g} eV, "
+            f"but is {widest:g} eV"
+        )
     if channels[0] > boundaries[0] or channels[-1] < boundaries[-1]:
         raise ValueError(
             f"`--channels` must cover the grid, {boundaries[0]:g} to {boundaries[-1]:g} eV, "
@@ -113,14 +121,14 @@ def peaks_in_channels(low, high, sigma, intensity, channels: np.ndarray) -> np.n
     """(C,) the sum of peaks (P,) of ``intensity`` whose places are uniform from ``low`` to ``high`` eV."""
     step = channels[1] - channels[0]
     count = channels.size - 1
-    start = np.floor((low - SIGMAS * sigma - channels[0]) / step).astype(int)
-    width = int(np.max((high - low + 2.0 * SIGMAS * sigma) / step)) + 2
+    start = np.maximum(0, np.floor((low - SIGMAS * sigma - channels[0]) / step).astype(int))
+    width = min(count, int(np.max((high - low + 2.0 * SIGMAS * sigma) / step)) + 2)
     at = start[:, None] + np.arange(width + 1)
     x = channels[0] + step * at
     scaled = (sigma / (high - low))[:, None]
     below = scaled * (_integral((x - low[:, None]) / sigma[:, None]) - _integral((x - high[:, None]) / sigma[:, None]))
     content = intensity[:, None] * np.diff(below, axis=1)
-    inside = (at[:, :-1] >= 0) & (at[:, :-1] < count)
+    inside = at[:, :-1] < count
     return np.bincount(at[:, :-1][inside], content[inside], minlength=count)
 
 
