@@ -6,11 +6,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"constants", "units", "files", "fit"},
+    {"constants", "units", "files", "fit", "parallel"},
     {"atomic"},
     {"absorber", "sipm", "orbit"},
     {"response"},
     {"run", "plot"},
+    {"plot_response"},
     {"cli"},
     {"__main__"},
 ]
