@@ -15,7 +15,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-SISTERS = {"photoelectric", "scattering", "relaxation", "electron"}
+SISTERS = {"photoelectric", "scattering", "relaxation", "electrons"}
 
 
 def imports(path):

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from xcal_jax.absorber import tally as counting
-from xcal_jax.absorber.electrons.scattering import follow, leave
+from xcal_jax.absorber.electrons.scattering import Scattering, follow, leave
 from xcal_jax.absorber.lanes import drain, put, sweep, take
 from xcal_jax.absorber.random import photon_key
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import Tally
-from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interaction, fly, follows, relax
+from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interaction, fly, relax
 
 RISKY = 8  # one in so many of a block's lanes walks a history at a time
 NARROW = 32  # one in so many of those relaxes, or flies, at a time
@@ -60,7 +60,7 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
         offset, history = state
         return offset, fly(medium, photon_key(seed, first, offset), history)
 
-    def follow_all(histories):
+    def follow_all(model, histories):
         """Every electron that waits, all lanes' photoelectrons first."""
         waiting = jnp.concatenate(histories.electrons)
 
@@ -70,7 +70,7 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
             slot = (chosen // n).astype(jnp.uint32)
             keys = jax.vmap(lambda offset, draw: photon_key(seed, first, offset).child(draw))(some, draw + slot)
             electrons = jax.vmap(leave)(site, direction, take(waiting, chosen), slot == 0, keys)
-            return put(escaped, chosen, follow(medium.matter.electrons, medium.stack, medium.density, keys, electrons))
+            return put(escaped, chosen, follow(model, medium.stack, medium.density, keys, electrons))
 
         escaped = sweep(visit, jnp.zeros_like(waiting), waiting > 0, n // MANY)
         escaped = jnp.sum(escaped.reshape(-1, n), axis=0)
@@ -88,8 +88,8 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
     def generation(histories):
         pending, idle = histories.pending, replace(histories, pending=None)
         _, idle = drain(relax_on, (offset, idle), lambda state: state[1].relaxing, n // NARROW)
-        if follows(medium.matter):
-            idle = follow_all(idle)
+        if isinstance(medium.matter.electrons, Scattering):
+            idle = follow_all(medium.matter.electrons, idle)
         histories = replace(idle, pending=pending)
         return drain(fly_on, (offset, histories), lambda state: state[1].flying, n // NARROW)[1]
 

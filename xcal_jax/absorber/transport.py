@@ -14,6 +14,7 @@ What a history lost is counted, not what it deposited; the deposit is booked apa
 
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
@@ -219,7 +220,7 @@ def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
             none,
             (none,) * EMITTED,
         ),
-        electrons=(zero,) * (1 + EJECTED) if follows(medium.matter) else (),
+        electrons=(zero,) * (1 + EJECTED) if isinstance(medium.matter.electrons, Scattering) else (),
         scattered_energy=zero,
         direction=vertex.direction,
         pending=Pending(nowhere, jnp.full((PENDING,), NONE, jnp.int32), jnp.zeros_like(none)),
@@ -312,7 +313,7 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
     may_escape = electrons & (second != NONE) & (medium.matter.electrons.reach(energy) > ion.margin)
     escaping = escaping_at_once(medium, ion.site, isotropic(u_first, u_second), energy, may_escape)
     photoelectron, others = history.electrons[:1], (energy, *history.electrons[1:])
-    ejected = tuple(jnp.where(may_escape, a, b) for a, b in zip(others, others[1:], strict=False))
+    ejected = tuple(jnp.where(may_escape, newer, older) for newer, older in pairwise(others))
     # out of reach, one of the two new vacancies leads to the photon: the first, or else the second, the first silent
     p, q = tables.chance_of_photon(first), tables.chance_of_photon(second)
     first_leads = electrons & ~near & (u_first * (p + q - p * q) < p)
@@ -402,11 +403,6 @@ def queue(pending: Pending, ion: Ion) -> Pending:
             pending.count + (line != NONE).astype(jnp.int32),
         )
     return pending
-
-
-def follows(matter: Matter) -> bool:
-    """Whether electrons have to be followed step by step."""
-    return isinstance(matter.electrons, Scattering)
 
 
 def escaping_at_once(medium: Medium, site: Site, direction: Direction, energy: Array, when: Array) -> Array:

@@ -104,7 +104,7 @@ def simulate_nodes(
     settings.check()
     matter = Matter.build(absorber, settings.yields)
     _, line_energy = line_names(absorber, matter)
-    matter = replace(matter, z_over_a=matter.z_over_a / settings.electron_range)
+    matter = replace(matter, electrons=matter.electrons.stretched(settings.electron_range))
     medium = jax.tree.map(jnp.asarray, Medium(absorber.stack, absorber.density, matter))
     name = run_name(absorber, energy, settings)
     done = read_checkpoint(checkpoint, name) if checkpoint else {}

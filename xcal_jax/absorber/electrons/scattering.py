@@ -100,6 +100,11 @@ class Scattering:
             price=jnp.asarray((stopping / stopping[0]).min(axis=1)),
         )
 
+    def stretched(self, factor: float) -> "Scattering":
+        """With all paths ``factor`` times as long: between collisions and until an electron stops."""
+        longer = jnp.zeros_like(self.path).at[jnp.array([COLLISIONS, SOFT])].set(-np.log(factor))
+        return replace(self, path=self.path + longer, price=self.price / factor)
+
     def place(self, energy: Array) -> tuple[Array, Array]:
         """The row () int32 at or below ``energy`` () eV, and how far it is to the next, () 0 to 1."""
         rows = self.range.shape[0]

@@ -40,6 +40,10 @@ class Straight:
         """For the materials of the L ``layers``."""
         return cls(jnp.asarray(np.array([material.z_over_a for material in layers])))
 
+    def stretched(self, factor: float) -> "Straight":
+        """With all ranges ``factor`` times as long."""
+        return Straight(self.z_over_a / factor)
+
     def reach(self, energy: Array) -> Array:
         """The farthest that an electron of ``energy`` () eV gets, in the measure of `cost`."""
         return scaled_range(energy)
