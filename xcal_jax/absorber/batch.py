@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from xcal_jax.absorber import tally as counting
+from xcal_jax.absorber.derivative import undifferentiable
 from xcal_jax.absorber.lanes import drain, put, sweep
 from xcal_jax.absorber.random import photon_key
 from xcal_jax.absorber.source import Source
@@ -37,6 +38,7 @@ class Event:
 
 def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, offset: Array) -> tuple:
     """Whole histories of photons ``first + offset``, (n,) uint32: (ledger, energy, source line), all (n,)."""
+    medium, source = undifferentiable((medium, source))
     n = offset.shape[0]
 
     def start(offset):
@@ -72,6 +74,7 @@ def run_block(medium: Medium, source: Source, seed, first, count, bin_width, lan
 
     seed, first: (2,) uint32, low word first. bin_width: () eV; bins: of the spectrum.
     """
+    medium, source = undifferentiable((medium, source))
     offset = jnp.arange(lanes, dtype=jnp.uint32)
 
     def fate(offset):
@@ -94,6 +97,7 @@ def run_block(medium: Medium, source: Source, seed, first, count, bin_width, lan
 @partial(jax.jit, static_argnames=("lanes",))
 def run_events(medium: Medium, source: Source, seed, first, count, lanes: int) -> Event:
     """The same photons one by one, in their order: rows beyond ``count`` mean nothing."""
+    medium, source = undifferentiable((medium, source))
     offset = jnp.arange(lanes, dtype=jnp.uint32)
 
     def start(offset):
