@@ -12,6 +12,6 @@ from xcal_jax.constants import ELECTRON_REST_ENERGY
 def sauter_density(energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:
     """d sigma / d cos, not normalised, for an electron of ``energy`` eV (Sauter 1931, doi 10.1002/andp.19314030406)."""
     gamma = 1.0 + energy / ELECTRON_REST_ENERGY
-    beta = np.sqrt(1.0 - gamma**-2)
+    beta = (1.0 - gamma**-2) ** 0.5  # of arrays of either kind: `expected` differentiates it
     doppler = 1.0 - beta * cosine
     return (1.0 - cosine**2) / doppler**4 * (1.0 + 0.5 * gamma * (gamma - 1.0) * (gamma - 2.0) * doppler)
