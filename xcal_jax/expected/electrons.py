@@ -25,10 +25,11 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 class Emission(NamedTuple):
-    """An electron where it starts: kinetic energy () eV; sauter: () bool, and the photon's direction if so."""
+    """An electron where it starts: energy () eV; present: () bool; sauter: () bool, and the photon's direction if so."""
 
     site: Site
     energy: Array
+    present: Array
     sauter: Array
     photon: Direction
 

@@ -7,12 +7,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from xcal_jax.absorber.lanes import drain
 from xcal_jax.absorber.random import photon_key
-from xcal_jax.expected.history import History, walk
+from xcal_jax.expected.history import begin, finish, step
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import attenuation
 from xcal_jax.expected.tables import Tables
 from xcal_jax.expected.zones import share_by_layer
+
+WIDTH = 256  # lanes that step together
+SUMMED = ("partial", "photon_escape", "electron_escape", "both", "mean_loss", "mean_square", "continuum", "loss_above")
 
 
 @jax.tree_util.register_dataclass
@@ -41,55 +45,38 @@ class Figures:
 
 
 def expected(tables: Tables, parameters: Parameters, thresholds: Array, points: Array, seed: Array) -> Figures:
-    """The mean over points (n, DIMENSIONS) of a low-discrepancy sequence.
+    """The mean over points (n, DIMENSIONS) of a low-discrepancy sequence, n a multiple of 32.
 
     thresholds: (A,) eV, ascending, the first 0; seed: (2,) uint32, of the numbers beyond the sequence. Unbiased over
     randomisations of the points, and so is every derivative with respect to ``parameters``; NaN where a history
     overflows its counters. Works under jit, vmap and forward mode (`jax.jvp`, `jax.jacfwd`); reverse mode does not
     pass its loop.
     """
-    zero = jnp.zeros(2, jnp.uint32)
+    offset = jnp.arange(points.shape[0], dtype=jnp.uint32)
 
-    def one(row, offset):
-        return contribution(thresholds, walk(tables, parameters, thresholds, photon_key(seed, zero, offset), row))
+    @jax.vmap
+    def on(state):
+        row, offset, history = state
+        key = photon_key(seed, jnp.zeros(2, jnp.uint32), offset)
+        return row, offset, step(tables, parameters, thresholds, key, row, history)
 
-    found, lines, single = jax.vmap(one)(points, jnp.arange(points.shape[0], dtype=jnp.uint32))
+    start = jax.vmap(lambda row: begin(tables, parameters, thresholds, row))(points)
+    state = drain(on, (points, offset, start), lambda state: state[2].unfinished, WIDTH)
+    sums = jax.vmap(partial(finish, thresholds))(state[2])
     by_layer = share_by_layer(parameters, attenuation(tables, parameters.density, parameters.energy))
     probability = jnp.sum(by_layer)
+    norm = points.shape[0] * probability
     cells = tables.matter.relaxation.energy.size
-    at = jnp.where(lines >= 0, lines, cells)
-    peaks = jnp.zeros(cells, single.dtype).at[at].add(single, mode="drop")
-    totals = {name: jnp.mean(value, axis=0) / probability for name, value in found.items()}
+    at = jnp.where(sums.by_line >= 0, sums.by_line, cells)
+    peaks = jnp.zeros(cells, points.dtype).at[at].add(sums.single, mode="drop")
+    means = {name: jnp.sum(getattr(sums, name), axis=0) / norm for name in SUMMED}
     return Figures(
         interaction_probability=probability,
         by_layer=by_layer,
-        mean_deposit=parameters.energy - totals["mean_loss"],
-        peaks=peaks / points.shape[0] / probability,
-        **totals,
+        mean_deposit=parameters.energy - means["mean_loss"],
+        peaks=peaks / norm,
+        **means,
     )
-
-
-def contribution(thresholds: Array, history: History) -> tuple[dict, Array, Array]:
-    """What one finished history adds: (figures, transition of its only photon or -1, weight of that)."""
-    weight = jnp.where(history.overflow, jnp.nan, history.weight)
-    photons = history.escapes > 0
-    some = history.above[0]
-    beyond = jnp.interp(thresholds - history.by_photons, thresholds, history.above)
-    above = jnp.where(photons, jnp.where(history.by_photons > thresholds, 1.0, beyond), history.above)
-    by_photons = history.by_photons
-    single = (history.escapes == 1) & (history.line >= 0) & ~history.scattered
-    found = {
-        "partial": jnp.where(photons, 1.0, some),
-        "photon_escape": jnp.where(photons, 1.0 - some, 0.0),
-        "electron_escape": jnp.where(photons, 0.0, some),
-        "both": jnp.where(photons, some, 0.0),
-        "mean_loss": by_photons + history.mean,
-        "mean_square": by_photons * (by_photons + 2.0 * history.mean) + history.square,
-        "continuum": jnp.where(photons, 0.0, history.above),
-        "loss_above": above,
-    }
-    found = {name: weight * value for name, value in found.items()}
-    return found, jnp.where(single, history.line, -1), jnp.where(single, weight * (1.0 - some), 0.0)
 
 
 @partial(jax.jit, static_argnames="differentiate")

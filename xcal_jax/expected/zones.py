@@ -70,9 +70,9 @@ def _depth(thickness, attenuation, cost, reach, u_zone, u):
     start, end = jnp.stack(starts)[zone], jnp.stack(ends)[zone]
     layer, kind = zone // 3, zone % 3
     extent = end - start
-    s = jnp.where(kind == 1, u, u * u)
+    s = jnp.where(kind == 1, u * u * (3.0 - 2.0 * u), u * u)
     depth = jnp.where(kind == 2, end - extent * s, start + extent * s)
-    stretch = extent * jnp.where(kind == 1, 1.0, 2.0 * u)
+    stretch = extent * jnp.where(kind == 1, 6.0 * u * (1.0 - u), 2.0 * u)
     mu = jnp.stack(attenuation)[layer]
     weight = mu * jnp.exp(-jnp.stack(above)[layer] - mu * depth) * stretch / share[zone]
     return layer, depth, weight
@@ -108,5 +108,3 @@ def share_by_layer(parameters: Parameters, attenuation: list[Array]) -> Array:
     above, _ = optical_depth(parameters.thickness, attenuation)
     depths = [mu * parameters.thickness[n] for n, mu in enumerate(attenuation)]
     return jnp.stack([jnp.exp(-a) * -jnp.expm1(-d) for a, d in zip(above, depths, strict=True)])
-
-
