@@ -3,8 +3,8 @@
 A straight track of range R leaves the box if and only if a track of that length would end outside it. Ending above the
 top or below the bottom is a matter of the cosine alone and is integrated over it in closed form. For cosines between,
 one is drawn, and the azimuth is integrated: the arcs in which the track ends beyond a side. Both are continuous in
-everything, and so are their derivatives without a bias. An electron leaves with more than b eV if and only if a track of
-R(E) - R(b) ends outside: the same function gives the spectrum of losses.
+everything, and so are their derivatives without a bias. An electron leaves with more than b eV if and only if a track
+of R(E) - R(b) ends outside: the same function gives the spectrum of losses.
 
 Photoelectrons follow Sauter's law about the photon's direction: a factor on the isotropic law, at a drawn direction.
 """
@@ -25,7 +25,7 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 class Emission(NamedTuple):
-    """An electron where it starts: energy () eV; present: () bool; sauter: () bool, and the photon's direction if so."""
+    """An electron at its start: energy () eV; present: () bool; sauter: () bool, and the photon's direction if so."""
 
     site: Site
     energy: Array

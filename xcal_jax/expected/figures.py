@@ -79,10 +79,17 @@ def expected(tables: Tables, parameters: Parameters, thresholds: Array, points: 
     )
 
 
-@partial(jax.jit, static_argnames="differentiate")
-def figures_and_jacobian(tables, parameters, thresholds, points, seed, differentiate: bool = True):
-    """(Figures, their Jacobian or None): the Jacobian as `jax.jacfwd` nests it, Figures of Parameters."""
-    evaluate = lambda p: expected(tables, p, thresholds, points, seed)  # noqa: E731
-    if not differentiate:
-        return evaluate(parameters), None
-    return evaluate(parameters), jax.jacfwd(evaluate)(parameters)
+@jax.jit
+def with_derivatives(tables: Tables, parameters: Parameters, basis: Parameters, thresholds, points, seed):
+    """(Figures, their derivatives along each of the K directions of ``basis``, whose leaves are (K, ...))."""
+
+    def along(direction):
+        return jax.jvp(lambda p: expected(tables, p, thresholds, points, seed), (parameters,), (direction,))
+
+    return jax.vmap(along, out_axes=(None, 0))(basis)
+
+
+@jax.jit
+def without_derivatives(tables: Tables, parameters: Parameters, thresholds, points, seed) -> Figures:
+    """The figures alone, compiled."""
+    return expected(tables, parameters, thresholds, points, seed)

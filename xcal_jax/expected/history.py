@@ -1,9 +1,9 @@
 """One history with weights: the flowchart of `absorber.transport`, with chances where that throws dice.
 
-A step either flies and absorbs a photon that waits, or lets the ion's innermost vacancy relax. Both ends of a flight are
-followed: the history that ends with the photon outside is booked, the one in which it is absorbed goes on. (Where more
-photons wait, one of the ends is drawn.) Electrons never end a history, they multiply: `above` is the probability that
-those so far took out more than each threshold. With the last that escapes called k,
+A step either flies and absorbs a photon that waits, or lets the ion's innermost vacancy relax. Both ends of a flight
+are followed: the history that ends with the photon outside is booked, the one in which it is absorbed goes on. (Where
+more photons wait, one of the ends is drawn.) Electrons never end a history, they multiply: `above` is the probability
+that those so far took out more than each threshold. With the last that escapes called k,
 
     P(sum > a) = sum_k prod_(i > k) (1 - p_i) P(loss_k > a - loss of those before k),
 
@@ -187,7 +187,8 @@ def land(tables: Tables, parameters: Parameters, thresholds: Array, history: His
 def absorb(tables: Tables, history: History, photon: Photon, here: Array, u: Array):
     """Scattering, or a photoelectron and a vacancy: (history, electron, (photon, whether there is one)), for u (4,)."""
     atoms = tables.matter.relaxation
-    code, share = hit(tables, photon, u[0], u[1])
+    material = jnp.array(tables.matter.layer_material, dtype=jnp.int32)[photon.site.layer]
+    code, share = tables.pick_channel(material, photon.energy, u[0], u[1])
     subshells, elements = atoms.binding.shape[0], atoms.offset.shape[0]
     ejects, scatters = here & (code < subshells), here & (code >= subshells)
     subshell = jnp.minimum(code, subshells - 1)
@@ -207,19 +208,6 @@ def absorb(tables: Tables, history: History, photon: Photon, here: Array, u: Arr
         overflow=history.overflow | full,
     )
     return history, electrons.Emission(photon.site, kinetic, ejects, ejects, photon.direction), (scattered, scatters)
-
-
-def hit(tables: Tables, photon: Photon, u_row: Array, u_channel: Array) -> tuple[Array, Array]:
-    """What the photon hits, a code of `Attenuation`, and the weight () of that choice: one, with its derivative."""
-    table = tables.matter.attenuation
-    row, share = table.place(photon.energy)
-    material = jnp.array(tables.matter.layer_material, dtype=jnp.int32)[photon.site.layer]
-    rows, channels = table.energy.shape[0], table.code.shape[1]
-    at = material * rows + row
-    channel = table.channels.pick(jnp.where(u_row < share, at + 1, at), u_channel)
-    low, high = (tables.channel_share.reshape(-1)[r * channels + channel] for r in (at, at + 1))
-    chance = (1.0 - share) * low + share * high
-    return table.code.reshape(-1)[material * channels + channel], chance / stop_gradient(chance)
 
 
 def relax(tables: Tables, parameters: Parameters, history: History, u: Array):

@@ -17,7 +17,7 @@ from xcal_jax.expected.tracks import segments
 
 
 class Flight(NamedTuple):
-    """leaks: () probability to get out; site: where it is absorbed if not; stays: () weight of that, of mean 1 - leaks."""
+    """leaks: () probability to get out; site: where it is absorbed if not; stays: () weight, of mean 1 - leaks."""
 
     leaks: Array
     stays: Array

@@ -1,9 +1,9 @@
 """Where the first interaction is: every layer counted, none drawn by chance.
 
-A layer has three zones: within an electron's reach of the top, of the bottom, and between. A place is tied to the face
-it is near to, so that it moves with that face when a thickness changes; all that depends on the thickness is then in
-the weight and in smooth functions of the place. The same across the width and the length, for a uniform impact.
-Which zone a point of the sequence falls into is a choice without derivative.
+A layer has zones of fixed extent: within an electron's reach of its top, and beyond, down to the middle; the same
+from its bottom. Each is tied to its face and moves with it when a thickness changes. What a thicker layer has more is a fifth
+zone in the middle, of no extent, but with a derivative. Which zone a point of the sequence falls into is a choice
+without derivative. Across the width and the length, of a uniform impact, the same in three zones.
 """
 
 import jax.numpy as jnp
@@ -14,8 +14,9 @@ from xcal_jax.absorber import electron
 from xcal_jax.absorber.geometry import Site
 from xcal_jax.expected.parameters import Parameters
 
-DEEP = 0.04  # worth of a deep place against one that electrons escape from
-LEAST = 0.02  # share of the points that every zone gets at least, before normalising
+ESCAPE, DEEP = 0.2, 0.04  # worth of a place that electrons escape from, and of any
+ZONES = 5  # of a layer
+LEAST, SLICE = 0.02, 0.08  # share of the points, before normalising: of any zone at least, and of one without extent
 SIDE = (0.12, 0.12)  # share of the points within electrons' reach of a side, and within photons'
 PHOTONS = 20.0  # photons' reach over electrons'
 
@@ -46,35 +47,39 @@ def _depth(thickness, attenuation, cost, reach, u_zone, u):
     layers = len(cost)
     passed = [sum((cost[m] * thickness[m] for m in range(n)), jnp.zeros_like(reach)) for n in range(layers)]
     left = [sum((cost[m] * thickness[m] for m in range(n + 1, layers)), jnp.zeros_like(reach)) for n in range(layers)]
-    starts, ends, worth = [], [], []
+    offsets, extents, worth = [], [], []
     for n, (mu, price) in enumerate(zip(attenuation, cost, strict=True)):
-        t = thickness[n]
+        t = stop_gradient(thickness[n])
         near = stop_gradient(jnp.clip((reach - passed[n]) / price, 0.0, t))
         far = stop_gradient(jnp.clip((reach - left[n]) / price, 0.0, t))
-        thin = near + far >= stop_gradient(t)
-        share = near / jnp.where(thin, near + far, 1.0)
-        first = jnp.where(thin, t * share, near)
-        second = jnp.where(thin, first, t - far)
-        begin, end = [jnp.zeros_like(t), first, second], [first, second, t]
-        starts += begin
-        ends += end
-        for zone, (a, b) in enumerate(zip(begin, end, strict=True)):
-            met = jnp.exp(-above[n] - mu * a) * -jnp.expm1(-mu * (b - a))
-            hidden = (passed[n], reach, left[n])[zone] / reach
-            worth.append(met * (jnp.maximum(0.2 * (1.0 - hidden), 0.0) + DEEP))
+        scale = jnp.where(near + far > t, t / jnp.where(near + far > t, near + far, 1.0), 1.0)
+        near, far = scale * near, scale * far
+        deep = jnp.maximum(0.5 * (t - near - far), 0.0)
+        slice_ = thickness[n] - t  # nothing, but it has a derivative
+        offsets += [jnp.zeros_like(t), near, near + deep, far, jnp.zeros_like(t)]
+        extents += [near, deep, slice_, deep, far]
+        for extent, begin, hidden in (
+            (near, 0.0 * t, passed[n]),
+            (deep, near, reach),
+            (slice_, near + deep, reach),
+            (deep, near + deep, reach),
+            (far, t - far, left[n]),
+        ):
+            met = jnp.exp(-above[n] - mu * begin) * -jnp.expm1(-mu * extent)
+            worth.append(met * (ESCAPE * jnp.maximum(1.0 - hidden / reach, 0.0) + DEEP))
     score = stop_gradient(jnp.stack(worth))
     score = score / jnp.sum(score)
-    score = jnp.where(score > 0.0, score + LEAST, 0.0)
+    moving = jnp.arange(score.size, dtype=jnp.int32) % ZONES == ZONES // 2
+    score = jnp.where(moving, SLICE, jnp.where(score > 0.0, score + LEAST, 0.0))
     share = score / jnp.sum(score)
     zone = jnp.minimum(jnp.sum((u_zone >= jnp.cumsum(share)).astype(jnp.int32)), share.size - 1)
-    start, end = jnp.stack(starts)[zone], jnp.stack(ends)[zone]
-    layer, kind = zone // 3, zone % 3
-    extent = end - start
-    s = jnp.where(kind == 1, u * u * (3.0 - 2.0 * u), u * u)
-    depth = jnp.where(kind == 2, end - extent * s, start + extent * s)
-    stretch = extent * jnp.where(kind == 1, 6.0 * u * (1.0 - u), 2.0 * u)
+    layer, from_bottom = zone // ZONES, zone % ZONES > ZONES // 2
+    extent = jnp.stack(extents)[zone]
+    even = moving[zone]
+    distance = jnp.stack(offsets)[zone] + extent * jnp.where(even, 0.5, u * u)
+    depth = jnp.where(from_bottom, thickness[layer] - distance, distance)
     mu = jnp.stack(attenuation)[layer]
-    weight = mu * jnp.exp(-jnp.stack(above)[layer] - mu * depth) * stretch / share[zone]
+    weight = mu * jnp.exp(-jnp.stack(above)[layer] - mu * depth) * extent * jnp.where(even, 1.0, 2.0 * u) / share[zone]
     return layer, depth, weight
 
 
