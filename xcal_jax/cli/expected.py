@@ -88,3 +88,56 @@ def _report(facts: dict, shares: dict, parameters: tuple[str, ...]) -> str:
             shares_ = "  ".join(f"{p} {s:.2g}" for p, s in part["by_parameter"].items())
             lines += [f"{name:{width}} {part['total']:12.3g}   {shares_}"]
     return "\n".join(lines)
+
+
+@click.command()
+@click.argument("problem")
+@click.option("--starts", default=3, show_default=True, help="Starts for every choice of materials.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the starts and of the random numbers.")
+@click.option(
+    "-o", "--output", required=True, help="Result, netCDF-4; beside it the absorber (.toml) and a plot (.png)."
+)
+def design(problem, starts, seed, output):
+    """Choose thicknesses and materials as PROBLEM, a TOML file, asks."""
+    from pathlib import Path
+
+    from xcal_jax.files import replacing
+
+    path = Path(output)
+    outputs = path, path.with_suffix(".toml"), path.with_suffix(".png")
+    if path.suffix in (".toml", ".png"):
+        raise ValueError(f"`--output` must not end in .toml or .png, which stand beside it, but is {output!r}")
+    if outputs[1].resolve() == Path(problem).resolve():
+        raise ValueError(f"`--output` {output!r} would put the absorber in the place of the design, {problem!r}")
+    for each in outputs:
+        check_writable(each)
+    if not 1 <= starts <= 64:
+        raise ValueError(f"`--starts` must be from 1 to 64, but is {starts}")
+    if seed < 0:
+        raise ValueError(f"`--seed` must be at least 0, but is {seed}")
+    keep_compiled_programs()
+    from xcal_jax.expected.problem import load
+
+    asked = load(problem)
+    try:
+        from xcal_jax.expected.design import design as run
+    except ModuleNotFoundError as missing:
+        raise ValueError('design needs optax: `pip install "xcal-jax[design]"`') from missing
+    from xcal_jax.expected.plot import front_figure
+    from xcal_jax.plot import save_figure
+
+    try:
+        result = run(asked, starts, seed, progress=True)
+    except RuntimeError as problem_:
+        raise ValueError(str(problem_)) from problem_
+    with replacing(outputs[0]) as temporary:
+        result.to_netcdf(temporary)
+    with replacing(outputs[1]) as temporary:
+        temporary.write_text(result.attrs["absorber"], encoding="utf-8")
+    save_figure(front_figure(result), outputs[2])
+    facts = result.attrs
+    click.echo(facts["absorber"])
+    click.echo(f"{facts['objective']}: {facts['objective_value']:.6g} +- {facts['objective_err']:.2g}")
+    for name, value in zip(result.constraint.values, result.constraint_value.values[facts["best"]], strict=True):
+        click.echo(f"{name}: {value:.6g}")
+    click.echo(f"converged: {int(result.converged.sum())} of {result.sizes['start']} starts")

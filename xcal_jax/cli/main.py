@@ -12,6 +12,7 @@ COMMANDS = {
     "show": "xcal_jax.cli.absorber",
     "absorbers": "xcal_jax.cli.absorber",
     "sensitivity": "xcal_jax.cli.expected",
+    "design": "xcal_jax.cli.expected",
     "dose": "xcal_jax.cli.orbit",
     "orbit": "xcal_jax.cli.orbit",
     "sipm": "xcal_jax.cli.sipm",

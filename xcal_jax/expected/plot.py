@@ -32,3 +32,30 @@ def sensitivity_figure(relative: dict, parameters, title: str) -> Canvas:
     canvas.supxlabel("change of the figure (%) for a change of the parameter by 1 %", fontsize=10)
     canvas.suptitle(title, fontsize=11)
     return canvas
+
+
+def front_figure(result) -> Canvas:
+    """The trade-off front of a design, or where each start ended if no front was asked for."""
+    canvas = Canvas(figsize=(7, 4.5), layout="constrained")
+    axes = canvas.subplots()
+    name = result.attrs["objective"].replace("_", " ")
+    if result.sizes["front"]:
+        order = np.argsort(result.limit.values)
+        axes.plot(result.limit.values[order], result.front_objective.values[order], "o-", label="best within the limit")
+        for at in order:
+            label = " / ".join(f"{t:.3g}" for t in result.front_thickness.values[at])
+            place = result.limit.values[at], result.front_objective.values[at]
+            axes.annotate(f"{label} µm", place, xytext=(6, 6), textcoords="offset points", fontsize=8)
+        axes.margins(x=0.25, y=0.2)
+        axes.set_xlabel(f"limit of {result.attrs['varied'].replace('_', ' ')}")
+    else:
+        good = result.converged.values == 1
+        starts = np.arange(good.size)
+        axes.plot(starts[good], result.objective.values[good], "o", label="converged")
+        axes.plot(starts[~good], result.objective.values[~good], "x", color="tab:red", label="not converged")
+        axes.set_xticks(starts, ["/".join(m) for m in result.material.values], rotation=30, ha="right")
+        axes.set_xlabel("start")
+    axes.set_ylabel(name)
+    axes.set_title(result.attrs["title"], fontsize=11)
+    axes.legend()
+    return canvas

@@ -1,9 +1,9 @@
 """Where the first interaction is: every layer counted, none drawn by chance.
 
 A layer has zones of fixed extent: within an electron's reach of its top, and beyond, down to the middle; the same
-from its bottom. Each is tied to its face and moves with it when a thickness changes. What a thicker layer has more is a fifth
-zone in the middle, of no extent, but with a derivative. Which zone a point of the sequence falls into is a choice
-without derivative. Across the width and the length, of a uniform impact, the same in three zones.
+from its bottom. Each is tied to its face and moves with it when a thickness changes. What a thicker layer has more is
+a fifth zone in the middle, of no extent, but with a derivative. Which zone a point of the sequence falls into is a
+choice without derivative. Across the width and the length, of a uniform impact, the same in three zones.
 """
 
 import jax.numpy as jnp
