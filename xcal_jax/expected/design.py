@@ -16,7 +16,7 @@ import xarray as xr
 from scipy.stats import qmc
 from tqdm import tqdm
 
-from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.expected.estimate import estimate, run
 from xcal_jax.expected.heat import heat_per_um
 from xcal_jax.expected.parameters import Parameters
@@ -126,7 +126,7 @@ def optimise(
     values = tuple(evaluation.goal(goal, thickness)[0] for goal in constraints)
     worst = max([0.0, *violations])
     return Design(
-        replace(evaluation.absorber, thickness=np.asarray(thickness)),
+        replace(evaluation.absorber, thickness=double(thickness)),
         evaluation.goal(problem.objective, thickness)[0],
         values,
         worst,
@@ -144,7 +144,10 @@ def design(problem: Problem, starts: int = 3, seed: int = 1, progress: bool = Fa
     total = INNER * OUTER * (len(problem.materials) * len(shares) + len(problem.front))
     evaluations = {formulas: Evaluation(problem, formulas, seed) for formulas in problem.materials}
     ends = []
-    with tqdm(total=total, unit=" steps", disable=None if progress else True) as bar:
+    with (
+        jax.numpy_dtype_promotion("standard"),  # optax's schedules divide integers
+        tqdm(total=total, unit=" steps", disable=None if progress else True) as bar,
+    ):
         for evaluation in evaluations.values():
             for share in shares:
                 start = problem.low.copy()

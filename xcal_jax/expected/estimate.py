@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jax.flatten_util import ravel_pytree
 from scipy.stats import qmc
 from tqdm import tqdm
@@ -48,8 +49,9 @@ class Estimate:
         return mean_and_error(getattr(self.derivatives, figure))
 
 
-def mean_and_error(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_error(replicates: Array | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Along the first axis."""
+    replicates = np.asarray(replicates)
     return replicates.mean(axis=0), replicates.std(axis=0, ddof=1) / np.sqrt(len(replicates))
 
 

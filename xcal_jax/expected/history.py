@@ -169,7 +169,7 @@ def land(tables: Tables, parameters: Parameters, thresholds: Array, history: His
     leaves = flies & ~both & (u[4] < choice)
 
     out = tallies.Photons(
-        history.outside.count + 1, history.outside.energy + photon.energy, photon.line, history.outside.scattered
+        history.outside.number + 1, history.outside.energy + photon.energy, photon.line, history.outside.scattered
     )
     ended = tallies.book(history.sums, history.weight * flight.leaks, out, history.inside, thresholds)
     factor = jnp.where(leaves, flight.leaks / choice, jnp.where(both, flight.stays, flight.stays / (1.0 - choice)))

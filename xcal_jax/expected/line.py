@@ -1,8 +1,8 @@
 """The spectrum of a narrow line as a detector shows it: expected counts per channel, differentiable.
 
 Full-energy peak and escape peaks stand where the energies say, with expected intensities; what electrons take out is a
-continuum between the thresholds. All is folded with a Gaussian; the narrow components may have an exponential tail to low
-energies (trapping: a share of the events loses an exponentially distributed part of the heat, as `tail_frac` and
+continuum between the thresholds. All is folded with a Gaussian; the narrow components may have an exponential tail to
+low energies (trapping: a share of the events loses an exponentially distributed part of the heat, as `tail_frac` and
 `tail_tau` in the NIST fits).
 """
 
@@ -71,6 +71,6 @@ def _peak(x: Array, sigma: Array, detector: Detector) -> Array:
 
 
 def _ramp(x: Array, sigma: Array) -> Array:
-    """Integral of the cumulative Gaussian, um-free: x Phi(x/s) + s phi(x/s)."""
+    """Integral of the cumulative Gaussian, () eV: x Phi(x/s) + s phi(x/s)."""
     z = x / sigma
     return x * ndtr(z) + sigma * jnp.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)

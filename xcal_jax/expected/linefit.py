@@ -1,18 +1,20 @@
 """Physics fitted to a measured line: range scale, thickness, yields, trapping, by Poisson likelihood.
 
-The expected figures are linear in small changes of the parameters: they are computed once with their derivatives, the
-likelihood is maximised on them (`xcal_jax.fit`, Poisson deviance), and they are computed anew at the new parameters until
-these stay. With the same points throughout the figures are functions, and their statistical error is that of the points.
+For small changes of the parameters the expected figures are linear: they are computed once with their derivatives
+(`linearise`), and the likelihood is maximised on them (`fit_line`: `xcal_jax.fit`, Poisson deviance). Where a parameter
+ends far from its origin, linearise there and fit again. The figures' own statistical error is not in the fit's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.absorber.source import Source
 from xcal_jax.expected.estimate import resolve, run
 from xcal_jax.expected.line import Components, Detector, fold
@@ -21,26 +23,27 @@ from xcal_jax.expected.tables import Tables
 from xcal_jax.fit import double_precision, least_squares, poisson_residuals
 
 LINES = 40  # the most intense escape peaks, told apart
-GRID = 24  # thresholds of the continuum
+GRID = 16  # thresholds of the continuum
 FLOOR = 1e-9  # counts that every channel expects at least
 DETECTOR = ("fwhm", "tail_frac", "tail_tau")
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Linear:
     """Figures at ``origin`` (P,) with their derivatives: peaks (K,), (P, K); loss_above (A,), (P, A); lines (K,) eV;
     thresholds (A,) eV; energy: eV; parameters: P names.
     """
 
-    parameters: tuple[str, ...]
-    origin: np.ndarray
-    peaks: np.ndarray
-    peaks_slope: np.ndarray
-    loss_above: np.ndarray
-    loss_slope: np.ndarray
-    lines: np.ndarray
-    thresholds: np.ndarray
-    energy: float
+    parameters: tuple[str, ...] = field(metadata={"static": True})
+    origin: Array
+    peaks: Array
+    peaks_slope: Array
+    loss_above: Array
+    loss_slope: Array
+    lines: Array
+    thresholds: Array
+    energy: Array
 
     def at(self, values) -> Components:
         """The components at ``values`` (P,) of the parameters."""
@@ -80,30 +83,30 @@ def linearise(
         parameters = Parameters.of(absorber, energy, at)
         for name, value in (origin or {}).items():
             parameters = _with(parameters, name, value)
-    thresholds = np.append(0.0, np.geomspace(10.0, 1.001 * energy, GRID))
+    thresholds = (0.0, *np.geomspace(10.0, 1.001 * energy, GRID).tolist())
     found = run(tables, parameters, wrt, n, seed, thresholds, progress=progress)
     chosen = resolve(wrt, parameters)
     flat = np.concatenate([np.ravel(np.asarray(leaf)) for leaf in jax.tree.leaves(parameters)])
     peaks, slopes = found.value("peaks")[0], found.derivative("peaks")[0]
     strong = np.argsort(-peaks, kind="stable")[:LINES]
     strong = strong[peaks[strong] > 0]
-    return Linear(
-        found.parameters,
+    numbers = (
         flat[list(chosen.values())],
         peaks[strong],
         slopes[:, strong],
         found.value("loss_above")[0],
         found.derivative("loss_above")[0],
-        np.asarray(tables.matter.relaxation.energy, dtype=np.float64).reshape(-1)[strong],
+        np.asarray(tables.matter.relaxation.energy).reshape(-1)[strong],
         thresholds,
-        float(energy),
+        energy,
     )
+    return Linear(found.parameters, *map(double, numbers))
 
 
 def fit_line(
     linear: Linear, counts: np.ndarray, edges: np.ndarray, detector: Detector, also: Sequence[str] = ()
 ) -> LineFit:
-    """The parameters of ``linear``, those of ``also`` (``fwhm``, ``tail_frac``, ``tail_tau``) and the number of photons.
+    """The parameters of ``linear``, of ``also`` (``fwhm``, ``tail_frac``, ``tail_tau``) and the number of photons.
 
     counts: (C,) per channel; edges: (C + 1,) eV; detector: fixed, or where to start. Raises ValueError for counts that
     do not fit the channels, are negative or empty.
@@ -116,23 +119,11 @@ def fit_line(
     unknown = set(also) - set(DETECTOR)
     if unknown:
         raise ValueError(f"`also` must be of {', '.join(DETECTOR)}, but has {', '.join(sorted(unknown))}")
-    fixed = {name: float(getattr(detector, name)) for name in DETECTOR}
-    many = len(linear.origin)
-    scale = np.concatenate([np.where(linear.origin != 0, np.abs(linear.origin), 1.0), [fixed[a] for a in also], [1.0]])
     with double_precision():
-        lines, thresholds, channels = map(jnp.asarray, (linear.lines, linear.thresholds, edges))
-
-        def model(q):
-            values = q * scale
-            told = fixed | dict(zip(also, values[many:-1], strict=True))
-            shape = fold(linear.at(values[:many]), lines, thresholds, Detector(**told), channels)
-            return jnp.maximum(counts.sum() * values[-1] * shape, FLOOR)
-
-        start = jnp.concatenate([jnp.asarray(linear.origin), jnp.array([fixed[a] for a in also]), jnp.ones(1)]) / scale
-        found = least_squares(
-            lambda q, data: poisson_residuals(data, model(q)), start, jnp.asarray(counts), counts.size
-        )
-        values = np.asarray(found.parameters) * scale
+        fixed = Detector(*(jnp.asarray(getattr(detector, name), float) for name in DETECTOR))
+        numbers = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), linear)
+        found, scale = _maximise(numbers, fixed, jnp.asarray(counts), jnp.asarray(edges), tuple(also))
+        values = np.asarray(found.parameters * scale)
         covariance = np.asarray(found.covariance) * np.outer(scale, scale)
     return LineFit(
         (*linear.parameters, *also, "photons"),
@@ -145,6 +136,25 @@ def fit_line(
     )
 
 
+@partial(jax.jit, static_argnames="also")
+def _maximise(linear: Linear, fixed: Detector, counts, edges, also: tuple[str, ...]):
+    """(fit of the parameters in units of their scale, scale): those of ``linear``, of ``also``, photons over counts."""
+    many = linear.origin.shape[0]
+    told = jnp.array([getattr(fixed, name) for name in also])
+    start = jnp.concatenate([linear.origin, told, jnp.ones(1)])
+    scale = jnp.where(start != 0.0, jnp.abs(start), 1.0)
+
+    def residuals(q, data):
+        values = q * scale
+        detector = Detector(
+            **{name: values[many + also.index(name)] if name in also else getattr(fixed, name) for name in DETECTOR}
+        )
+        shape = fold(linear.at(values[:many]), linear.lines, linear.thresholds, detector, edges)
+        return poisson_residuals(data, jnp.maximum(jnp.sum(data) * values[-1] * shape, FLOOR))
+
+    return least_squares(residuals, start / scale, counts, counts.shape[0]), scale
+
+
 def _with(parameters: Parameters, name: str, value: float) -> Parameters:
     """``parameters`` with one number changed."""
     place = names(parameters).index(name)
@@ -152,4 +162,4 @@ def _with(parameters: Parameters, name: str, value: float) -> Parameters:
     flat = jnp.concatenate([jnp.ravel(leaf) for leaf in leaves]).at[place].set(value)
     cuts = np.cumsum([leaf.size for leaf in leaves])[:-1]
     parts = [part.reshape(leaf.shape) for part, leaf in zip(jnp.split(flat, cuts), leaves, strict=True)]
-    return replace(jax.tree.unflatten(shape, parts))
+    return jax.tree.unflatten(shape, parts)

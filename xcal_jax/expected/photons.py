@@ -40,6 +40,7 @@ def fly(tables: Tables, parameters: Parameters, site: Site, direction: Direction
         others = range(n + 1, len(mu)), range(n)
         before = [sum((depth[m] for m in those), jnp.zeros_like(energy)) for those in others]
         absorbed.append(jnp.exp(-jnp.where(rises, *before)) * -jnp.expm1(-depth[n]))
+    total = sum(depth, jnp.zeros_like(energy))
     chance = jnp.stack(absorbed)
     ends = jnp.cumsum(stop_gradient(chance))
     layer = jnp.minimum(jnp.sum((u[0] * ends[-1] >= ends).astype(jnp.int32)), len(mu) - 1)
@@ -58,4 +59,4 @@ def fly(tables: Tables, parameters: Parameters, site: Site, direction: Direction
         jnp.clip(entry - direction.z * inside, 0.0, thickness),
         layer,
     )
-    return Flight(jnp.exp(-sum(depth)), stays, end)
+    return Flight(jnp.exp(-total), stays, end)

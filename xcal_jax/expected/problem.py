@@ -24,8 +24,7 @@ FIGURES = {
     "thickness": "um",
 }
 WITHOUT_ENERGY = ("heat_capacity", "thickness")
-KEYS = ("name", "width", "length", "temperature", "layers", "minimise", "maximise", "constraints", "specific_heat")
-KEYS = (*KEYS, "front")
+KEYS = tuple("name width length temperature layers minimise maximise constraints specific_heat front".split())
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,10 @@ def load(path: str | os.PathLike) -> Problem:
 
 
 def _problem(table: dict) -> Problem:
-    low, high, choices, density = [], [], [], {}
+    low: list[float] = []
+    high: list[float] = []
+    choices: list[list[str]] = []
+    density: dict[str, float] = {}
     for n, layer in enumerate(_tables(table["layers"], "layers")):
         for key in layer:
             if key not in ("material", "thickness", "density"):

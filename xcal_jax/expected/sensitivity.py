@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jax import Array
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
@@ -37,8 +38,8 @@ class Figure:
     """One number of R replicates: unit; values: (R,); derivatives: (R, K)."""
 
     unit: str
-    values: np.ndarray
-    derivatives: np.ndarray
+    values: Array
+    derivatives: Array
 
 
 def by_name(found: Estimate, absorber: Absorber, peaks: int = PEAKS) -> dict[str, Figure]:

@@ -45,9 +45,9 @@ class Electrons(NamedTuple):
 
 
 class Photons(NamedTuple):
-    """Those that left: count () int32, energy () eV, line () int32 of the last, scattered () bool: some did before."""
+    """Those that left: number () int32, energy () eV, line () int32 of the last, scattered () bool: some did before."""
 
-    count: Array
+    number: Array
     energy: Array
     line: Array
     scattered: Array
@@ -62,12 +62,12 @@ def nothing(thresholds: Array) -> Sums:
 
 def book(sums: Sums, weight: Array, photons: Photons, electrons: Electrons, thresholds: Array) -> Sums:
     """Add one end of a history, of ``weight`` ()."""
-    out = photons.count > 0
+    out = photons.number > 0
     some = electrons.above[0]
     # with a photon the electrons' spectrum is shifted: interpolated between the thresholds
     shifted = jnp.interp(thresholds - photons.energy, thresholds, electrons.above)
     above = jnp.where(out, jnp.where(photons.energy > thresholds, 1.0, shifted), electrons.above)
-    single = (photons.count == 1) & (photons.line != NONE) & ~photons.scattered
+    single = (photons.number == 1) & (photons.line != NONE) & ~photons.scattered
     slot = (jnp.arange(SINGLES, dtype=jnp.int32) == sums.singles) & single
     square = photons.energy * (photons.energy + 2.0 * electrons.mean) + electrons.square
     return Sums(
