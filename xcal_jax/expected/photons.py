@@ -38,8 +38,8 @@ def fly(tables: Tables, parameters: Parameters, site: Site, direction: Direction
     absorbed = []
     for n in range(len(mu)):
         others = range(n + 1, len(mu)), range(n)
-        before = [sum((depth[m] for m in those), jnp.zeros_like(energy)) for those in others]
-        absorbed.append(jnp.exp(-jnp.where(rises, *before)) * -jnp.expm1(-depth[n]))
+        below, above = (sum((depth[m] for m in those), jnp.zeros_like(energy)) for those in others)
+        absorbed.append(jnp.exp(-jnp.where(rises, below, above)) * -jnp.expm1(-depth[n]))
     total = sum(depth, jnp.zeros_like(energy))
     chance = jnp.stack(absorbed)
     ends = jnp.cumsum(stop_gradient(chance))
