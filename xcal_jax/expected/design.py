@@ -21,7 +21,7 @@ from xcal_jax.expected.estimate import estimate, run
 from xcal_jax.expected.heat import heat_per_um
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import attenuation
-from xcal_jax.expected.problem import Goal, Problem
+from xcal_jax.expected.problem import FIGURES, Goal, Problem
 from xcal_jax.expected.tables import Tables
 from xcal_jax.expected.zones import share_by_layer
 
@@ -242,6 +242,8 @@ def _dataset(problem: Problem, ends: list[Design], best: Design, front: list[Des
             "title": f"Design of absorber {problem.name!r}",
             "absorber": best.absorber.to_toml(),
             "objective": goal.label,
+            "objective_unit": FIGURES[goal.figure],
+            "varied_unit": FIGURES[problem.constraints[problem.varied].figure] if problem.front else "",
             "objective_value": value,
             "objective_err": error,
             "best": next(n for n, end in enumerate(ends) if end is best),

@@ -38,7 +38,7 @@ def front_figure(result) -> Canvas:
     """The trade-off front of a design, or where each start ended if no front was asked for."""
     canvas = Canvas(figsize=(7, 4.5), layout="constrained")
     axes = canvas.subplots()
-    name = result.attrs["objective"].replace("_", " ")
+    name, limited = (_with_unit(result.attrs, which) for which in ("objective", "varied"))
     if result.sizes["front"]:
         order = np.argsort(result.limit.values)
         axes.plot(result.limit.values[order], result.front_objective.values[order], "o-", label="best within the limit")
@@ -47,7 +47,7 @@ def front_figure(result) -> Canvas:
             place = result.limit.values[at], result.front_objective.values[at]
             axes.annotate(f"{label} µm", place, xytext=(6, 6), textcoords="offset points", fontsize=8)
         axes.margins(x=0.25, y=0.2)
-        axes.set_xlabel(f"limit of {result.attrs['varied'].replace('_', ' ')}")
+        axes.set_xlabel(f"limit of {limited}")
     else:
         good = result.converged.values == 1
         starts = np.arange(good.size)
@@ -59,3 +59,8 @@ def front_figure(result) -> Canvas:
     axes.set_title(result.attrs["title"], fontsize=11)
     axes.legend()
     return canvas
+
+
+def _with_unit(attrs: dict, which: str) -> str:
+    unit = attrs[f"{which}_unit"]
+    return attrs[which].replace("_", " ") + (f" ({unit})" if unit else "")
