@@ -10,6 +10,7 @@ FLOORS = [
     {"atomic"},
     {"absorber", "sipm", "orbit"},
     {"response"},
+    {"expected"},
     {"run", "plot"},
     {"plot_response"},
     {"cli"},

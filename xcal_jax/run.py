@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.batch import Event, run_block, run_events
+from xcal_jax.absorber.derivative import refuse_traced
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source, given_interaction
@@ -45,8 +46,9 @@ def simulate(
     fluorescence yields, "eadl" as in the paper or "krause" (M lines of Au and Bi 13 to 14 % weaker). lanes:
     photons to a block; it changes speed and memory, never the result. progress: show a bar. on_events: called
     with each block's rows (see `batch.Event`). An interruption (Ctrl-C) returns the blocks done so far, with
-    ``attrs["complete"] = 0``. Raises ValueError where a number makes no sense.
+    ``attrs["complete"] = 0``. Raises ValueError where a number makes no sense, TypeError inside jit, grad or vmap.
     """
+    refuse_traced(absorber, source)
     if not isinstance(source, Source):
         source = Source.build(source)
     source.check_fits(absorber)

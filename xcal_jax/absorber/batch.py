@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from xcal_jax.absorber import tally as counting
+from xcal_jax.absorber.derivative import undifferentiable
 from xcal_jax.absorber.electrons.scattering import Scattering, follow, leave
 from xcal_jax.absorber.lanes import drain, put, sweep, take
 from xcal_jax.absorber.random import photon_key
@@ -43,6 +44,7 @@ class Event:
 
 def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, offset: Array) -> tuple:
     """Whole histories of photons ``first + offset``, (n,) uint32: (ledger, energy, source line), all (n,)."""
+    medium, source = undifferentiable((medium, source))
     n = offset.shape[0]
 
     def start(offset):
@@ -107,6 +109,7 @@ def run_block(medium: Medium, source: Source, seed, first, count, bin_width, lan
 
     seed, first: (2,) uint32, low word first. bin_width: () eV; bins: of the spectrum.
     """
+    medium, source = undifferentiable((medium, source))
     offset = jnp.arange(lanes, dtype=jnp.uint32)
 
     def fate(offset):
@@ -129,6 +132,7 @@ def run_block(medium: Medium, source: Source, seed, first, count, bin_width, lan
 @partial(jax.jit, static_argnames=("lanes",), compiler_options=COMPILER)
 def run_events(medium: Medium, source: Source, seed, first, count, lanes: int) -> Event:
     """The same photons one by one, in their order: rows beyond ``count`` mean nothing."""
+    medium, source = undifferentiable((medium, source))
     offset = jnp.arange(lanes, dtype=jnp.uint32)
 
     def start(offset):

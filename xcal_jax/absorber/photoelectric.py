@@ -4,14 +4,12 @@ E_e = E_ph - E_b. Azimuth uniform; polar angle by Sauter's law for the K shell (
 the paper, like most codes, uses for every subshell.
 """
 
-import numpy as np
-
 from xcal_jax.constants import ELECTRON_REST_ENERGY
 
 
-def sauter_density(energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:
+def sauter_density(energy, cosine):
     """d sigma / d cos, not normalised, for an electron of ``energy`` eV (Sauter 1931, doi 10.1002/andp.19314030406)."""
     gamma = 1.0 + energy / ELECTRON_REST_ENERGY
-    beta = np.sqrt(1.0 - gamma**-2)
+    beta = (1.0 - gamma**-2) ** 0.5  # of arrays of either kind: `expected` differentiates it
     doppler = 1.0 - beta * cosine
     return (1.0 - cosine**2) / doppler**4 * (1.0 + 0.5 * gamma * (gamma - 1.0) * (gamma - 2.0) * doppler)

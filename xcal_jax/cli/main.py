@@ -15,6 +15,8 @@ COMMANDS = {
     "impacts": "xcal_jax.cli.response",
     "tail": "xcal_jax.cli.response",
     "plot": "xcal_jax.cli.response",
+    "sensitivity": "xcal_jax.cli.expected",
+    "design": "xcal_jax.cli.expected",
     "dose": "xcal_jax.cli.orbit",
     "orbit": "xcal_jax.cli.orbit",
     "sipm": "xcal_jax.cli.sipm",

@@ -1,0 +1,119 @@
+"""Names, units, uncertainties; the commands, and that bad input leaves one sentence and no file."""
+
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+
+from xcal_jax.cli.main import main
+from xcal_jax.expected.parameters import Parameters
+from xcal_jax.expected.sensitivity import as_json, by_name, propagate, read_uncertainties, relative
+
+NEEDED = {"interaction_probability", "partial", "photon_escape", "electron_escape", "mean_loss_ev"}
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capfd):
+    """Run a command in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["xcal-jax", *words])
+        code = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code or 0
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_json(found, four):
+    facts = json.loads(json.dumps(as_json(by_name(found, four), found.parameters)))
+    assert set(facts) == {"figures", "derivatives"}
+    assert NEEDED <= set(facts["figures"]) == set(facts["derivatives"])
+    assert set(facts["figures"]["partial"]) == {"value", "err"}
+    slopes = facts["derivatives"]["mean_loss_ev"]
+    assert list(slopes)[:2] == ["thickness[0]", "thickness[1]"]
+    units = {name: slope["unit"] for name, slope in slopes.items()}
+    assert units["thickness[1]"] == "eV/um" and units["range"] == "eV" and units["density[0]"] == "eV/(g/cm3)"
+    assert facts["derivatives"]["partial"]["yield"]["unit"] == "1"
+    assert facts["derivatives"]["partial"]["energy"]["unit"] == "1/eV"
+    assert facts["figures"]["mean_deposited_ev"]["value"] == pytest.approx(
+        7000 - facts["figures"]["mean_loss_ev"]["value"]
+    )
+    assert any(name.startswith("peak Au M5") for name in facts["figures"])
+
+
+def test_relative_sensitivities(found, four):
+    shares = relative(by_name(found, four), found.parameters, Parameters.of(four, 7000.0))
+    value, _ = shares["photon_escape"]
+    assert value[found.parameters.index("yield")] == pytest.approx(1.0, abs=0.03)
+    value, error = shares["interaction_probability"]
+    assert np.allclose(value[:4], value[4:8], rtol=1e-6) and np.allclose(error, 0.0)
+
+
+def test_uncertainties(found, four, tmp_path):
+    path = tmp_path / "u.toml"
+    path.write_text('"thickness[1]" = "100 nm"\ndensity = "2 %"\nyield = 0.1\n')
+    sigma = read_uncertainties(path, Parameters.of(four, 7000.0))
+    assert sigma["thickness[1]"] == pytest.approx(0.1) and sigma["yield"] == 0.1
+    assert [sigma[f"density[{n}]"] for n in range(4)] == pytest.approx(list(0.02 * four.density))
+    figures = by_name(found, four)
+    total = propagate(figures, found.parameters, sigma)["interaction_probability"]
+    slopes = found.derivative("interaction_probability")[0]
+    parts = [abs(slopes[found.parameters.index(name)]) * s for name, s in sigma.items()]
+    assert total["total"] == pytest.approx(np.sqrt(np.sum(np.square(parts))))
+    assert total["by_parameter"]["yield"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "at least one parameter"),
+        ("thicknes = 1", "unknown parameter 'thicknes'"),
+        ('"thickness[9]" = 1', "unknown parameter"),
+        ('range = "-1 %"', "must not be negative"),
+        ('range = "x %"', "must be a number"),
+        ('density = "1 um"', "unit like"),
+        ("range = nan", "finite"),
+        ("range = [", "valid TOML"),
+    ],
+)
+def test_bad_uncertainties(four, tmp_path, text, sentence):
+    path = tmp_path / "u.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        read_uncertainties(path, Parameters.of(four, 7000.0))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("sensitivity xifu", "--energy"),
+        ("sensitivity xifuu --energy 7keV", "nearest preset"),
+        ("sensitivity xifu --energy 7um", "unit like eV"),
+        ("sensitivity xifu --energy 1eV", "within the tables"),
+        ("sensitivity xifu --energy 7keV --wrt thick", "'thick' is asked"),
+        ("sensitivity xifu --energy 7keV --at 200um,0um", "impact x must be within"),
+        ("sensitivity xifu --energy 7keV --at 0", "2 lengths"),
+        ("sensitivity xifu --energy 7keV -n 0", "from 1 to 2"),
+        ("sensitivity xifu --energy 7keV --seed -1", "at least 0"),
+        ("sensitivity xifu --energy 7keV --uncertainties none.toml", "does not exist"),
+        ("sensitivity xifu --energy 7keV --plot p.gif", "must end in one of"),
+        ("design none.toml -o out.nc", "does not exist"),
+        ("design none.toml -o none/out.nc", "folder must exist"),
+        ("design none.toml -o out.toml", "must not end in"),
+        ("design out.toml -o out.nc", "in the place of the design"),
+        ("design none.toml -o out.nc --starts 0", "from 1 to 64"),
+    ],
+)
+def test_bad_input(call, tmp_path, words, sentence):
+    code, out, err = call(*words.split())
+    assert code == 2 and out == "" and err.startswith("error: ") and len(err.strip().splitlines()) == 1
+    assert sentence in err
+    assert os.listdir(tmp_path) == []

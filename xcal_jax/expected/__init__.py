@@ -1,0 +1,1 @@
+"""Derivatives of what an absorber does: expected figures without dice, differentiable in thickness and all else."""

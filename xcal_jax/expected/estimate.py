@@ -1,0 +1,154 @@
+"""Figures and derivatives as numbers with standard errors, from independent randomisations of the points.
+
+Each replicate scrambles the Sobol sequence anew (Owen 1998, doi 10.1006/jcom.1998.0487; scipy's `qmc.Sobol`); their
+spread is the error of their mean. Always in double precision.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from scipy.stats import qmc
+from tqdm import tqdm
+
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.random import words
+from xcal_jax.absorber.source import Source
+from xcal_jax.absorber.tally import LOSS_THRESHOLDS
+from xcal_jax.expected.figures import Figures, with_derivatives, without_derivatives
+from xcal_jax.expected.history import DIMENSIONS
+from xcal_jax.expected.parameters import UNITS, Parameters, names
+from xcal_jax.expected.tables import Tables
+
+THRESHOLDS = (0.0, *LOSS_THRESHOLDS)
+REPLICATES = 16
+LEAST_POINTS = 256
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """R replicates. figures: leaves (R, ...); derivatives: leaves (R, K, ...), by the K ``parameters`` named."""
+
+    figures: Figures
+    derivatives: Figures
+    parameters: tuple[str, ...]
+    thresholds: tuple[float, ...]
+
+    def value(self, figure: str) -> tuple[np.ndarray, np.ndarray]:
+        """(mean, standard error) of a field of `Figures`."""
+        return mean_and_error(getattr(self.figures, figure))
+
+    def derivative(self, figure: str) -> tuple[np.ndarray, np.ndarray]:
+        """(mean, standard error), (K, ...), of its derivatives."""
+        return mean_and_error(getattr(self.derivatives, figure))
+
+
+def mean_and_error(replicates: Array | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Along the first axis."""
+    replicates = np.asarray(replicates)
+    return replicates.mean(axis=0), replicates.std(axis=0, ddof=1) / np.sqrt(len(replicates))
+
+
+def estimate(
+    absorber: Absorber,
+    energy: float,
+    wrt: Sequence[str] = ("thickness",),
+    at: tuple[float, float] | None = None,
+    n: int = 2**17,
+    seed: int = 1,
+    yields: str = "eadl",
+    yield_scale: float = 1.0,
+    range_scale: float = 1.0,
+    thresholds: Sequence[float] = THRESHOLDS,
+    replicates: int = REPLICATES,
+    progress: bool = False,
+) -> Estimate:
+    """The expected figures of ``absorber`` at ``energy`` eV, and their derivatives, from ``n`` histories or a few more.
+
+    wrt: of ``thickness density width length energy x y yield range``, a name each or with its layer, ``thickness[1]``.
+    at: (x, y) um of the impact, or uniform over the top. Raises ValueError where a name is unknown or a number makes
+    no sense.
+    """
+    Source.build(energy, at=at).check_fits(absorber)
+    thresholds = checked_thresholds(thresholds)
+    with jax.enable_x64(True):
+        tables = Tables.build(absorber, at is None, yields)
+        parameters = Parameters.of(absorber, energy, at, yield_scale, range_scale)
+        return run(tables, parameters, wrt, n, seed, thresholds, replicates, progress)
+
+
+def run(
+    tables: Tables,
+    parameters: Parameters,
+    wrt: Sequence[str] = (),
+    n: int = 2**17,
+    seed: int = 1,
+    thresholds: Sequence[float] = THRESHOLDS,
+    replicates: int = REPLICATES,
+    progress: bool = False,
+) -> Estimate:
+    """`estimate` for tables at hand. The same ``seed`` is the same random numbers, whatever the parameters."""
+    chosen = resolve(wrt, parameters)
+    with jax.enable_x64(True):
+        parameters = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), parameters)
+        flat, unravel = ravel_pytree(parameters)
+        basis = jax.vmap(unravel)(jnp.eye(flat.size)[np.array(list(chosen.values()), dtype=int)]) if chosen else None
+    each = 2 ** max(int(np.ceil(np.log2(n / replicates))), int(np.log2(LEAST_POINTS)))
+
+    def one(replicate: int):
+        with jax.enable_x64(True):
+            points = jnp.asarray(scrambled(each, seed, replicate))
+            rest = (jnp.asarray(thresholds, float), points, words((seed * replicates + replicate) % 2**64))
+            if basis is None:
+                found = without_derivatives(tables, parameters, *rest), None
+            else:
+                found = with_derivatives(tables, parameters, basis, *rest)
+            return jax.tree.map(np.asarray, found)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        bar = tqdm(total=replicates * each, unit=" histories", unit_scale=True, disable=None if progress else True)
+        first = one(0)  # compiles, once
+        bar.update(each)
+        found = [first]
+        for result in pool.map(one, range(1, replicates)):
+            found.append(result)
+            bar.update(each)
+        bar.close()
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *found)
+    if not np.all(np.isfinite(stacked[0].partial)):
+        raise RuntimeError("a history ran out of its counters: this is a fault of the program, not of the input")
+    derivatives = stacked[1] if chosen else jax.tree.map(lambda leaf: leaf[:, None][:, :0], stacked[0])
+    return Estimate(stacked[0], derivatives, tuple(chosen), tuple(map(float, thresholds)))
+
+
+def scrambled(n: int, seed: int, replicate: int) -> np.ndarray:
+    """The first n points (n, DIMENSIONS) of a scrambled Sobol sequence, inside (0, 1)."""
+    points = qmc.Sobol(DIMENSIONS, rng=np.random.default_rng([seed, replicate])).random(n)
+    return np.clip(points + 2.0**-31, 0.0, 1.0 - 2.0**-24)
+
+
+def resolve(wrt: Sequence[str], parameters: Parameters) -> dict[str, int]:
+    """The numbers that ``wrt`` names, each with its place in the parameters. Raises ValueError for an unknown name."""
+    known = names(parameters)
+    chosen: dict[str, int] = {}
+    for name in wrt:
+        found = [k for k in known if k == name or k.split("[")[0] == name]
+        if not found:
+            rule = f"of {', '.join(UNITS)}, or one of a layer like {known[0]}"
+            raise ValueError(f"derivatives are with respect to one {rule}, but {name!r} is asked")
+        chosen |= {k: known.index(k) for k in found}
+    return chosen
+
+
+def checked_thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:
+    """Ascending from 0. Raises ValueError otherwise."""
+    values = np.asarray(thresholds, dtype=float)
+    if values.ndim != 1 or values.size == 0 or values[0] != 0 or not np.all(np.diff(values) > 0):
+        raise ValueError(f"`thresholds` must ascend from 0 eV, but are {list(thresholds)}")
+    return tuple(values.tolist())

@@ -1,0 +1,95 @@
+"""The expected figures of an absorber: one randomised set of points in, `Figures` out, differentiable all through."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from xcal_jax.absorber.lanes import drain
+from xcal_jax.absorber.random import photon_key
+from xcal_jax.expected.history import begin, finish, step
+from xcal_jax.expected.parameters import Parameters
+from xcal_jax.expected.photons import attenuation
+from xcal_jax.expected.tables import Tables
+from xcal_jax.expected.zones import share_by_layer
+
+WIDTH = 256  # lanes that step together
+SUMMED = ("partial", "photon_escape", "electron_escape", "both", "mean_loss", "mean_square", "continuum", "loss_above")
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Figures:
+    """Of photons at normal incidence; all but the first two per interacting photon.
+
+    interaction_probability: (); by_layer: (L,), of the first interaction; partial: () any loss; photon_escape,
+    electron_escape, both: () losses by photons alone, electrons alone, both; mean_loss: () eV; mean_square: () eV2;
+    mean_deposit: () eV; continuum: (A,) electrons alone took out more than each threshold; loss_above: (A,) anything
+    did; peaks: (S T,) one fluorescence photon left and nothing else, by transition.
+    """
+
+    interaction_probability: Array
+    by_layer: Array
+    partial: Array
+    photon_escape: Array
+    electron_escape: Array
+    both: Array
+    mean_loss: Array
+    mean_square: Array
+    mean_deposit: Array
+    continuum: Array
+    loss_above: Array
+    peaks: Array
+
+
+def expected(tables: Tables, parameters: Parameters, thresholds: Array, points: Array, seed: Array) -> Figures:
+    """The mean over points (n, DIMENSIONS) of a low-discrepancy sequence, n a multiple of 32.
+
+    thresholds: (A,) eV, ascending, the first 0; seed: (2,) uint32, of the numbers beyond the sequence. Unbiased over
+    randomisations of the points, and so is every derivative with respect to ``parameters``; NaN where a history
+    overflows its counters. Works under jit, vmap and forward mode (`jax.jvp`, `jax.jacfwd`); reverse mode does not
+    pass its loop.
+    """
+    offset = jnp.arange(points.shape[0], dtype=jnp.uint32)
+
+    @jax.vmap
+    def on(state):
+        row, offset, history = state
+        key = photon_key(seed, jnp.zeros(2, jnp.uint32), offset)
+        return row, offset, step(tables, parameters, thresholds, key, row, history)
+
+    start = jax.vmap(lambda row: begin(tables, parameters, thresholds, row))(points)
+    state = drain(on, (points, offset, start), lambda state: state[2].unfinished, WIDTH)
+    sums = jax.vmap(partial(finish, thresholds))(state[2])
+    by_layer = share_by_layer(parameters, attenuation(tables, parameters.density, parameters.energy))
+    probability = jnp.sum(by_layer)
+    norm = points.shape[0] * probability
+    cells = tables.matter.relaxation.energy.size
+    at = jnp.where(sums.by_line >= 0, sums.by_line, cells)
+    peaks = jnp.zeros(cells, points.dtype).at[at].add(sums.single, mode="drop")
+    means = {name: jnp.sum(getattr(sums, name), axis=0) / norm for name in SUMMED}
+    return Figures(
+        interaction_probability=probability,
+        by_layer=by_layer,
+        mean_deposit=parameters.energy - means["mean_loss"],
+        peaks=peaks / norm,
+        **means,
+    )
+
+
+@jax.jit
+def with_derivatives(tables: Tables, parameters: Parameters, basis: Parameters, thresholds, points, seed):
+    """(Figures, their derivatives along each of the K directions of ``basis``, whose leaves are (K, ...))."""
+
+    def along(direction):
+        return jax.jvp(lambda p: expected(tables, p, thresholds, points, seed), (parameters,), (direction,))
+
+    return jax.vmap(along, out_axes=(None, 0))(basis)
+
+
+@jax.jit
+def without_derivatives(tables: Tables, parameters: Parameters, thresholds, points, seed) -> Figures:
+    """The figures alone, compiled."""
+    return expected(tables, parameters, thresholds, points, seed)

@@ -1,0 +1,50 @@
+"""Heat capacities at millikelvins: c = gamma T + a T^3 per mole, electrons and lattice (Debye).
+
+gamma from Kittel, Introduction to Solid State Physics, 8th ed., chapter 6, table 2 (observed); a = 12 pi^4 R /
+(5 theta^3) with Debye temperatures from chapter 5, table 1. Nuclear terms, grain boundaries and impurities are not in
+it; evaporated films are often higher. Every number can be overridden in a design file.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xcal_jax.atomic import Material, load_element
+
+GAS_CONSTANT = 8.314462618  # J/mol/K, CODATA 2018
+PER_PICO = 1e12
+CUBIC_UM = 1e-12  # cm3
+
+
+@dataclass(frozen=True)
+class SpecificHeat:
+    """electron: J/mol/K2, times T; lattice: J/mol/K4, times T cubed; of a mole of formula units."""
+
+    electron: float
+    lattice: float
+
+    @classmethod
+    def of_debye(cls, electron: float, temperature: float) -> "SpecificHeat":
+        """From gamma in J/mol/K2 and the Debye temperature in K."""
+        return cls(electron, 12.0 * np.pi**4 * GAS_CONSTANT / (5.0 * temperature**3))
+
+    def at(self, temperature: float) -> float:
+        """J/mol/K at ``temperature`` K."""
+        return self.electron * temperature + self.lattice * temperature**3
+
+
+KNOWN = {
+    "Au": SpecificHeat.of_debye(0.729e-3, 165.0),
+    "Bi": SpecificHeat.of_debye(0.008e-3, 119.0),
+    "Cu": SpecificHeat.of_debye(0.695e-3, 343.0),
+    "Ag": SpecificHeat.of_debye(0.646e-3, 225.0),
+}
+
+
+def heat_per_um(formula: str, density: float, area: float, temperature: float, specific_heat: SpecificHeat) -> float:
+    """pJ/K of a micrometre of a layer of ``area`` um2; density: g/cm3, temperature: K."""
+    material = Material.build(formula, density)
+    weight = sum(
+        n * load_element(symbol).weight for symbol, n in zip(material.elements, material.number_ratio, strict=True)
+    )
+    return PER_PICO * density * area * CUBIC_UM / weight * specific_heat.at(temperature)

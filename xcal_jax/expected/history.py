@@ -1,0 +1,274 @@
+"""One history with weights: the flowchart of `absorber.transport`, with chances where that throws dice.
+
+A step either flies and absorbs a photon that waits, or lets the ion's innermost vacancy relax. Both ends of a flight
+are followed: the history that ends with the photon outside is booked, the one in which it is absorbed goes on. (Where
+more photons wait, one of the ends is drawn.) Electrons never end a history, they multiply: `above` is the probability
+that those so far took out more than each threshold. With the last that escapes called k,
+
+    P(sum > a) = sum_k prod_(i > k) (1 - p_i) P(loss_k > a - loss of those before k),
+
+exact, and continuous in all parameters, because a loss is continuous where an electron begins to escape.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.lax import stop_gradient
+
+from xcal_jax.absorber.geometry import Direction, Site, deflect, isotropic
+from xcal_jax.absorber.random import Key, uniforms
+from xcal_jax.absorber.relaxation import NONE, Vacancies, add_vacancy, any_vacancy, no_vacancies, take_innermost
+from xcal_jax.absorber.scattering import compton_energy
+from xcal_jax.expected import electrons, tallies
+from xcal_jax.expected.parameters import Parameters
+from xcal_jax.expected.photons import attenuation, fly
+from xcal_jax.expected.tables import Tables
+from xcal_jax.expected.tallies import Sums
+from xcal_jax.expected.zones import first_site
+
+PENDING = 4  # photons that may wait in one history
+PAIRS = 8  # of random numbers a step
+SITE_NUMBERS = 4
+GOOD_FLIGHTS, GOOD_TRANSITIONS = 2, 2  # whose numbers come from the low-discrepancy sequence
+DIMENSIONS = SITE_NUMBERS + 2 * PAIRS * (GOOD_FLIGHTS + GOOD_TRANSITIONS)
+LEAST_CHOICE = 0.1  # of either end of a flight, where one is drawn
+
+
+class Photon(NamedTuple):
+    """A photon that waits where it was made; line: its transition, -1 if it flies along ``direction`` already."""
+
+    site: Site
+    direction: Direction
+    energy: Array
+    line: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class History:
+    """site, element, vacancies: of the ion that relaxes; waiting: photons (P,), count () int32 of them.
+
+    steps, flights: () uint32 done; weight: (); outside: photons that left; inside: what the electrons do; drawn: () eV
+    that they took out in one drawn case; sums: the ends booked; overflow: () bool.
+    """
+
+    steps: Array
+    flights: Array
+    site: Site
+    element: Array
+    vacancies: Vacancies
+    waiting: Photon
+    count: Array
+    weight: Array
+    outside: tallies.Photons
+    inside: tallies.Electrons
+    drawn: Array
+    sums: Sums
+    overflow: Array
+
+    @property
+    def relaxes(self) -> Array:
+        """Whether the ion has vacancies, () bool."""
+        return any_vacancy(self.vacancies)
+
+    @property
+    def unfinished(self) -> Array:
+        """Whether it goes on, () bool."""
+        return self.relaxes | (self.count > 0)
+
+
+def begin(tables: Tables, parameters: Parameters, thresholds: Array, u: Array) -> History:
+    """The photon about to be absorbed at its first interaction, for u (4,)."""
+    cost = electron_cost(tables, parameters)
+    mu = attenuation(tables, parameters.density, parameters.energy)
+    site, weight = first_site(parameters, mu, cost, tables.uniform, u)
+    zero = jnp.zeros_like(weight)
+    none = jnp.full((), NONE, jnp.int32)
+    no = jnp.zeros((), bool)
+    first = Photon(site, Direction(zero, zero, zero - 1.0), parameters.energy, none)
+    return History(
+        steps=jnp.zeros((), jnp.uint32),
+        flights=jnp.zeros((), jnp.uint32),
+        site=site,
+        element=jnp.zeros_like(none),
+        vacancies=no_vacancies(tables.matter.relaxation.words),
+        waiting=jax.tree.map(lambda field: jnp.broadcast_to(field, (PENDING,)), first),
+        count=jnp.ones_like(none),
+        weight=weight,
+        outside=tallies.Photons(jnp.zeros_like(none), zero, none, no),
+        inside=tallies.Electrons(jnp.zeros_like(thresholds), zero, zero),
+        drawn=zero,
+        sums=tallies.nothing(thresholds),
+        overflow=no,
+    )
+
+
+def step(
+    tables: Tables, parameters: Parameters, thresholds: Array, key: Key, points: Array, history: History
+) -> History:
+    """Fly and absorb the last photon that waits, if the ion is at rest; else relax the ion.
+
+    thresholds: (A,) eV, the first 0; points: (DIMENSIONS,) of a low-discrepancy sequence.
+    """
+    u = numbers(key, points, history)
+    relaxes = history.relaxes
+    history, photon, absorbs = land(tables, parameters, thresholds, history, u[4:9])
+    relaxed, auger, fluorescence = relax(tables, parameters, history, u[0])
+    absorbed, photoelectron, scattered = absorb(tables, history, photon, absorbs, u[:4])
+    history = _where(relaxes, relaxed, absorbed)
+    electron = _where(relaxes, auger, photoelectron)
+    history = book_electron(tables, parameters, thresholds, electron, history, u[9:15])
+    history = push(history, *_where(relaxes, fluorescence, scattered))
+    return replace(
+        history,
+        steps=history.steps + 1,
+        flights=history.flights + jnp.where(relaxes, 0, 1).astype(jnp.uint32),
+    )
+
+
+def finish(thresholds: Array, history: History) -> Sums:
+    """The sums of all ends, the last one included; NaN where a counter overflowed."""
+    weight = jnp.where(history.overflow, jnp.nan, history.weight)
+    return tallies.book(history.sums, weight, history.outside, history.inside, thresholds)
+
+
+def numbers(key: Key, points: Array, history: History) -> Array:
+    """The random numbers (2 PAIRS,) of a step: the first flights and the first transitions have the best."""
+    transitions = history.steps - history.flights
+    relaxes = history.relaxes
+    n = jnp.where(relaxes, transitions, history.flights)
+    good = n < jnp.where(relaxes, jnp.uint32(GOOD_TRANSITIONS), jnp.uint32(GOOD_FLIGHTS))
+    block = jnp.where(good, n, 0).astype(jnp.int32) + jnp.where(relaxes, GOOD_FLIGHTS, 0)
+    drawn = [u for k in range(PAIRS) for u in uniforms(key, PAIRS * history.steps + k)]
+    chosen = jax.lax.dynamic_slice(points, (SITE_NUMBERS + 2 * PAIRS * block,), (2 * PAIRS,))
+    return jnp.where(good, chosen, jnp.stack(drawn))
+
+
+def electron_cost(tables: Tables, parameters: Parameters) -> list[Array]:
+    """Scaled range of a um of track, () for each layer."""
+    cost = tables.matter.electrons.cost(parameters.density)
+    return [cost[n] for n in range(cost.shape[0])]
+
+
+def land(tables: Tables, parameters: Parameters, thresholds: Array, history: History, u: Array):
+    """Take the last photon that waits, unless the ion relaxes: (history, photon where it is absorbed, whether it is).
+
+    For u (5,). The first photon of all is where it is absorbed.
+    """
+    takes = ~history.relaxes
+    top = jnp.clip(history.count - 1, 0, PENDING - 1)
+    photon = jax.tree.map(lambda field: field[top], history.waiting)
+    direction = _where(photon.line == NONE, photon.direction, isotropic(u[0], u[1]))
+    flight = fly(tables, parameters, photon.site, direction, photon.energy, u[2:4])
+    flies = takes & (history.flights > 0)
+    both = flies & (history.count == 1) & (history.sums.singles < tallies.SINGLES - 1)
+    choice = jnp.clip(stop_gradient(flight.leaks), LEAST_CHOICE, 1.0 - LEAST_CHOICE)
+    leaves = flies & ~both & (u[4] < choice)
+
+    out = tallies.Photons(
+        history.outside.number + 1, history.outside.energy + photon.energy, photon.line, history.outside.scattered
+    )
+    ended = tallies.book(history.sums, history.weight * flight.leaks, out, history.inside, thresholds)
+    factor = jnp.where(leaves, flight.leaks / choice, jnp.where(both, flight.stays, flight.stays / (1.0 - choice)))
+    history = replace(
+        history,
+        count=jnp.where(takes, history.count - 1, history.count),
+        weight=history.weight * jnp.where(flies, factor, 1.0),
+        sums=_where(both, ended, history.sums),
+        outside=_where(leaves, out, history.outside),
+    )
+    site = _where(flies, flight.site, photon.site)
+    return history, Photon(site, direction, photon.energy, photon.line), takes & ~leaves
+
+
+def absorb(tables: Tables, history: History, photon: Photon, here: Array, u: Array):
+    """Scattering, or a photoelectron and a vacancy: (history, electron, (photon, whether there is one)), for u (4,)."""
+    atoms = tables.matter.relaxation
+    material = jnp.array(tables.matter.layer_material, dtype=jnp.int32)[photon.site.layer]
+    code, share = tables.pick_channel(material, photon.energy, u[0], u[1])
+    subshells, elements = atoms.binding.shape[0], atoms.offset.shape[0]
+    ejects, scatters = here & (code < subshells), here & (code >= subshells)
+    subshell = jnp.minimum(code, subshells - 1)
+    vacancies, full = open_vacancy(tables, history.vacancies, jnp.where(ejects, subshell, NONE))
+    law = jnp.where(scatters, 1 + code - subshells, 0)
+    cosine = tables.matter.angles.sample_cosine(law, photon.energy, u[2])
+    energy = jnp.where(code >= subshells + elements, photon.energy, compton_energy(photon.energy, cosine))
+    scattered = Photon(photon.site, deflect(photon.direction, cosine, u[3]), energy, jnp.full_like(code, NONE))
+    kinetic = jnp.maximum(photon.energy - atoms.binding[subshell], 0.0)
+    history = replace(
+        history,
+        site=_where(here, photon.site, history.site),
+        element=jnp.where(ejects, atoms.element[subshell], history.element),
+        vacancies=vacancies,
+        weight=history.weight * jnp.where(here, share, 1.0),
+        outside=history.outside._replace(scattered=history.outside.scattered | scatters),
+        overflow=history.overflow | full,
+    )
+    return history, electrons.Emission(photon.site, kinetic, ejects, ejects, photon.direction), (scattered, scatters)
+
+
+def relax(tables: Tables, parameters: Parameters, history: History, u: Array):
+    """The innermost vacancy relaxes, for u (): (history, electron, (photon, whether there is one))."""
+    atoms = tables.matter.relaxation
+    place, others = take_innermost(history.vacancies)
+    vacancy = atoms.offset[history.element] + place
+    line = vacancy * atoms.energy.shape[1] + tables.cascade.pick(vacancy, u)
+    shines = atoms.radiative.reshape(-1)[line]
+    second = atoms.second.reshape(-1)[line]
+    vacancies, full_1 = open_vacancy(tables, others, atoms.first.reshape(-1)[line])
+    vacancies, full_2 = open_vacancy(tables, vacancies, second)
+    energy = atoms.energy.reshape(-1)[line].astype(history.weight.dtype)
+    nowhere = Direction(*(jnp.zeros_like(energy),) * 3)
+    relaxed = replace(
+        history,
+        vacancies=vacancies,
+        weight=history.weight * tables.yield_weight(vacancy, shines, parameters.yield_scale),
+        overflow=history.overflow | full_1 | full_2,
+    )
+    electron = electrons.Emission(history.site, energy, ~shines & (second != NONE), jnp.zeros((), bool), nowhere)
+    return relaxed, electron, (Photon(history.site, nowhere, energy, line), shines)
+
+
+def open_vacancy(tables: Tables, vacancies: Vacancies, subshell: Array) -> tuple[Vacancies, Array]:
+    """A vacancy more in ``subshell`` () int32, unless it is -1 or never decays; and whether its count overflowed."""
+    atoms = tables.matter.relaxation
+    index = jnp.maximum(subshell, 0)
+    return add_vacancy(vacancies, atoms.place_in_ion(index), (subshell >= 0) & atoms.decays[index])
+
+
+def book_electron(tables, parameters: Parameters, thresholds, emission: electrons.Emission, history: History, u):
+    """Multiply in the chances of an electron, for u (6,)."""
+    cost = electron_cost(tables, parameters)
+    around = electrons.surroundings(parameters.stack, cost, emission.site, parameters.range_scale)
+    room = electrons.budget(around, emission.energy, jnp.maximum(thresholds - history.drawn, 0.0))
+    chance = jax.vmap(lambda b: electrons.chance(around, emission, b, u[:4]))(room)
+    mean, square = electrons.losses(around, emission, u[:4])
+    cosine = tables.matter.angles.sample_cosine(jnp.zeros_like(history.count), emission.energy, u[4])
+    way = _where(emission.sauter, deflect(emission.photon, cosine, u[5]), isotropic(u[4], u[5]))
+    lost = electrons.energy_left(around, emission.site, way, emission.energy)
+    chance, mean, square, lost = (jnp.where(emission.present, a, 0.0) for a in (chance, mean, square, lost))
+    before = history.inside
+    after = tallies.Electrons(
+        before.above * (1.0 - chance[0]) + chance,
+        before.mean + mean,
+        before.square + square + 2.0 * before.mean * mean,
+    )
+    return replace(history, inside=after, drawn=history.drawn + lost)
+
+
+def push(history: History, photon: Photon, here: Array) -> History:
+    """One photon more waits, if ``here``."""
+    slot = (jnp.arange(PENDING, dtype=jnp.int32) == history.count) & here
+    return replace(
+        history,
+        waiting=jax.tree.map(lambda old, new: jnp.where(slot, new, old), history.waiting, photon),
+        count=history.count + here.astype(jnp.int32),
+        overflow=history.overflow | (here & (history.count >= PENDING)),
+    )
+
+
+def _where(when: Array, yes, no):
+    return jax.tree.map(lambda a, b: jnp.where(when, a, b), yes, no)

@@ -1,0 +1,165 @@
+"""Physics fitted to a measured line: range scale, thickness, yields, trapping, by Poisson likelihood.
+
+For small changes of the parameters the expected figures are linear: they are computed once with their derivatives
+(`linearise`), and the likelihood is maximised on them (`fit_line`: `xcal_jax.fit`, Poisson deviance). Where a parameter
+ends far from its origin, linearise there and fit again. The figures' own statistical error is not in the fit's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from xcal_jax.absorber.absorber import Absorber, double
+from xcal_jax.absorber.source import Source
+from xcal_jax.expected.estimate import resolve, run
+from xcal_jax.expected.line import Components, Detector, fold
+from xcal_jax.expected.parameters import Parameters, names
+from xcal_jax.expected.tables import Tables
+from xcal_jax.fit import double_precision, least_squares, poisson_residuals
+
+LINES = 40  # the most intense escape peaks, told apart
+GRID = 16  # thresholds of the continuum
+FLOOR = 1e-9  # counts that every channel expects at least
+DETECTOR = ("fwhm", "tail_frac", "tail_tau")
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Linear:
+    """Figures at ``origin`` (P,) with their derivatives: peaks (K,), (P, K); loss_above (A,), (P, A); lines (K,) eV;
+    thresholds (A,) eV; energy: eV; parameters: P names.
+    """
+
+    parameters: tuple[str, ...] = field(metadata={"static": True})
+    origin: Array
+    peaks: Array
+    peaks_slope: Array
+    loss_above: Array
+    loss_slope: Array
+    lines: Array
+    thresholds: Array
+    energy: Array
+
+    def at(self, values) -> Components:
+        """The components at ``values`` (P,) of the parameters."""
+        step = values - self.origin
+        return Components(
+            self.peaks + step @ self.peaks_slope, self.loss_above + step @ self.loss_slope, jnp.asarray(self.energy)
+        )
+
+
+@dataclass(frozen=True)
+class LineFit:
+    """values, errors: (P,) of ``parameters``; covariance: (P, P); deviance: Poisson's, over ``channels`` channels."""
+
+    parameters: tuple[str, ...]
+    values: np.ndarray
+    errors: np.ndarray
+    covariance: np.ndarray
+    deviance: float
+    channels: int
+    converged: bool
+
+
+def linearise(
+    absorber: Absorber,
+    energy: float,
+    wrt: Sequence[str],
+    at: tuple[float, float] | None = None,
+    origin: dict[str, float] | None = None,
+    n: int = 2**16,
+    seed: int = 1,
+    progress: bool = False,
+) -> Linear:
+    """Figures and derivatives of ``absorber`` at ``energy`` eV, with the parameters of ``origin`` changed."""
+    Source.build(energy, at=at).check_fits(absorber)
+    with jax.enable_x64(True):
+        tables = Tables.build(absorber, at is None)
+        parameters = Parameters.of(absorber, energy, at)
+        for name, value in (origin or {}).items():
+            parameters = _with(parameters, name, value)
+    thresholds = (0.0, *np.geomspace(10.0, 1.001 * energy, GRID).tolist())
+    found = run(tables, parameters, wrt, n, seed, thresholds, progress=progress)
+    chosen = resolve(wrt, parameters)
+    flat = np.concatenate([np.ravel(np.asarray(leaf)) for leaf in jax.tree.leaves(parameters)])
+    peaks, slopes = found.value("peaks")[0], found.derivative("peaks")[0]
+    strong = np.argsort(-peaks, kind="stable")[:LINES]
+    strong = strong[peaks[strong] > 0]
+    numbers = (
+        flat[list(chosen.values())],
+        peaks[strong],
+        slopes[:, strong],
+        found.value("loss_above")[0],
+        found.derivative("loss_above")[0],
+        np.asarray(tables.matter.relaxation.energy).reshape(-1)[strong],
+        thresholds,
+        energy,
+    )
+    return Linear(found.parameters, *map(double, numbers))
+
+
+def fit_line(
+    linear: Linear, counts: np.ndarray, edges: np.ndarray, detector: Detector, also: Sequence[str] = ()
+) -> LineFit:
+    """The parameters of ``linear``, of ``also`` (``fwhm``, ``tail_frac``, ``tail_tau``) and the number of photons.
+
+    counts: (C,) per channel; edges: (C + 1,) eV; detector: fixed, or where to start. Raises ValueError for counts that
+    do not fit the channels, are negative or empty.
+    """
+    counts, edges = np.asarray(counts, dtype=float), np.asarray(edges, dtype=float)
+    if counts.ndim != 1 or edges.shape != (counts.size + 1,) or not np.all(np.diff(edges) > 0):
+        raise ValueError(f"`edges` must ascend and be one more than the {counts.size} channels, but are {edges.size}")
+    if not (np.all(np.isfinite(counts)) and np.all(counts >= 0) and counts.sum() > 0):
+        raise ValueError("`counts` must be finite, not negative and not all zero")
+    unknown = set(also) - set(DETECTOR)
+    if unknown:
+        raise ValueError(f"`also` must be of {', '.join(DETECTOR)}, but has {', '.join(sorted(unknown))}")
+    with double_precision():
+        fixed = Detector(*(jnp.asarray(getattr(detector, name), float) for name in DETECTOR))
+        numbers = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), linear)
+        found, scale = _maximise(numbers, fixed, jnp.asarray(counts), jnp.asarray(edges), tuple(also))
+        values = np.asarray(found.parameters * scale)
+        covariance = np.asarray(found.covariance) * np.outer(scale, scale)
+    return LineFit(
+        (*linear.parameters, *also, "photons"),
+        np.append(values[:-1], values[-1] * counts.sum()),
+        np.sqrt(np.diag(covariance)) * np.append(np.ones(values.size - 1), counts.sum()),
+        covariance,
+        float(found.chi_square),
+        counts.size,
+        bool(found.converged),
+    )
+
+
+@partial(jax.jit, static_argnames="also")
+def _maximise(linear: Linear, fixed: Detector, counts, edges, also: tuple[str, ...]):
+    """(fit of the parameters in units of their scale, scale): those of ``linear``, of ``also``, photons over counts."""
+    many = linear.origin.shape[0]
+    told = jnp.array([getattr(fixed, name) for name in also])
+    start = jnp.concatenate([linear.origin, told, jnp.ones(1)])
+    scale = jnp.where(start != 0.0, jnp.abs(start), 1.0)
+
+    def residuals(q, data):
+        values = q * scale
+        detector = Detector(
+            **{name: values[many + also.index(name)] if name in also else getattr(fixed, name) for name in DETECTOR}
+        )
+        shape = fold(linear.at(values[:many]), linear.lines, linear.thresholds, detector, edges)
+        return poisson_residuals(data, jnp.maximum(jnp.sum(data) * values[-1] * shape, FLOOR))
+
+    return least_squares(residuals, start / scale, counts, counts.shape[0]), scale
+
+
+def _with(parameters: Parameters, name: str, value: float) -> Parameters:
+    """``parameters`` with one number changed."""
+    place = names(parameters).index(name)
+    leaves, shape = jax.tree.flatten(parameters)
+    flat = jnp.concatenate([jnp.ravel(leaf) for leaf in leaves]).at[place].set(value)
+    cuts = np.cumsum([leaf.size for leaf in leaves])[:-1]
+    parts = [part.reshape(leaf.shape) for part, leaf in zip(jnp.split(flat, cuts), leaves, strict=True)]
+    return jax.tree.unflatten(shape, parts)

@@ -1,0 +1,68 @@
+"""What the expected figures are functions of, and are differentiated with respect to."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.geometry import Stack
+
+UNITS = {
+    "thickness": "um",
+    "density": "g/cm3",
+    "width": "um",
+    "length": "um",
+    "energy": "eV",
+    "x": "um",
+    "y": "um",
+    "yield": "1",
+    "range": "1",
+}
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Parameters:
+    """thickness: (L,) um, from the top; density: (L,) g/cm3; width, length: () um; energy: () eV of the photons;
+    x, y: () um, the impact (without effect if it is uniform); yield_scale: () factor on every fluorescence yield;
+    range_scale: () factor on every electron's range.
+    """
+
+    thickness: Array
+    density: Array
+    width: Array
+    length: Array
+    energy: Array
+    x: Array
+    y: Array
+    yield_scale: Array
+    range_scale: Array
+
+    @classmethod
+    def of(
+        cls, absorber: Absorber, energy, at=None, yield_scale: float = 1.0, range_scale: float = 1.0
+    ) -> "Parameters":
+        """Those of ``absorber`` for photons of ``energy`` eV, at ``at`` (x, y) um or uniform over the top."""
+        x, y = (0.0, 0.0) if at is None else at
+        numbers = (absorber.width, absorber.length, energy, x, y, yield_scale, range_scale)
+        return cls(
+            jnp.asarray(absorber.thickness, float),
+            jnp.asarray(absorber.density, float),
+            *(jnp.asarray(number, float) for number in numbers),
+        )
+
+    @property
+    def stack(self) -> Stack:
+        """The geometry alone."""
+        return Stack(self.thickness, self.width, self.length)
+
+
+def names(parameters: Parameters) -> list[str]:
+    """One name a number, in the order of the leaves: ``thickness[0]`` ... ``range``."""
+    found = []
+    for name, leaf in zip(UNITS, jax.tree.leaves(parameters), strict=True):
+        found += [f"{name}[{n}]" for n in range(leaf.size)] if np.ndim(leaf) else [name]
+    return found

@@ -1,0 +1,62 @@
+"""A photon on its way out: it leaks with a probability, exp(-optical depth), and is absorbed with the rest.
+
+In which layer it is absorbed is drawn with fixed probabilities and weighted with the true ones, so that the weight
+carries the derivative; the place within the layer follows from the inverted law.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+from jax.lax import stop_gradient
+
+from xcal_jax.absorber.geometry import Direction, Site
+from xcal_jax.expected.parameters import Parameters
+from xcal_jax.expected.tables import Tables
+from xcal_jax.expected.tracks import segments
+
+
+class Flight(NamedTuple):
+    """leaks: () probability to get out; site: where it is absorbed if not; stays: () weight, of mean 1 - leaks."""
+
+    leaks: Array
+    stays: Array
+    site: Site
+
+
+def attenuation(tables: Tables, density: Array, energy: Array) -> list[Array]:
+    """1/um by layer, () each, at ``energy`` () eV."""
+    return tables.matter.attenuation_at(density, *tables.matter.attenuation.place(energy))
+
+
+def fly(tables: Tables, parameters: Parameters, site: Site, direction: Direction, energy: Array, u: Array) -> Flight:
+    """A photon from ``site``, for u (2,)."""
+    mu = attenuation(tables, parameters.density, energy)
+    start, length = segments(parameters.stack, site, direction)
+    depth = [m * s for m, s in zip(mu, length, strict=True)]
+    rises = direction.z > 0.0
+    absorbed = []
+    for n in range(len(mu)):
+        others = range(n + 1, len(mu)), range(n)
+        below, above = (sum((depth[m] for m in those), jnp.zeros_like(energy)) for those in others)
+        absorbed.append(jnp.exp(-jnp.where(rises, below, above)) * -jnp.expm1(-depth[n]))
+    total = sum(depth, jnp.zeros_like(energy))
+    chance = jnp.stack(absorbed)
+    ends = jnp.cumsum(stop_gradient(chance))
+    layer = jnp.minimum(jnp.sum((u[0] * ends[-1] >= ends).astype(jnp.int32)), len(mu) - 1)
+    fixed = stop_gradient(chance[layer])
+    fixed = jnp.where(fixed > 0.0, fixed, 1.0)
+    stays = chance[layer] / fixed * ends[-1]
+
+    there, price = jnp.stack(depth)[layer], jnp.stack(mu)[layer]
+    inside = -jnp.log1p(u[1] * jnp.expm1(-there)) / price
+    thickness = parameters.thickness[layer]
+    entry = jnp.where(layer == site.layer, site.depth, jnp.where(rises, thickness, 0.0))
+    distance = jnp.stack(start)[layer] + inside
+    end = Site(
+        site.x + direction.x * distance,
+        site.y + direction.y * distance,
+        jnp.clip(entry - direction.z * inside, 0.0, thickness),
+        layer,
+    )
+    return Flight(jnp.exp(-total), stays, end)

@@ -1,0 +1,66 @@
+"""Plots of sensitivities and of trade-offs, on matplotlib figures without a display."""
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+SHOWN = ("interaction_probability", "partial", "photon_escape", "electron_escape", "mean_loss_ev")
+TITLES = {
+    "interaction_probability": "interaction\nprobability",
+    "partial": "partial\ndeposition",
+    "photon_escape": "photon\nescape",
+    "electron_escape": "electron\nescape",
+    "mean_loss_ev": "mean loss",
+}
+
+
+def sensitivity_figure(relative: dict, parameters, title: str) -> Canvas:
+    """Relative sensitivities of the main figures, a panel each, a bar a parameter."""
+    canvas = Canvas(figsize=(11, 1.6 + 0.28 * len(parameters)), layout="constrained")
+    panels = canvas.subplots(1, len(SHOWN), sharey=True)
+    place = np.arange(len(parameters))
+    for name, panel in zip(SHOWN, panels, strict=True):
+        value, error = relative[name]
+        colours = np.where(value > 0, "tab:blue", "tab:red")
+        panel.barh(place, value, xerr=error, color=colours, height=0.7, error_kw={"lw": 1})
+        panel.axvline(0.0, color="k", lw=0.8)
+        panel.margins(x=0.12)
+        panel.set_title(TITLES[name], fontsize=10)
+        panel.set_yticks(place, parameters)
+        panel.tick_params(labelsize=8)
+        panel.grid(axis="x", lw=0.3)
+    panels[0].invert_yaxis()
+    canvas.supxlabel("change of the figure (%) for a change of the parameter by 1 %", fontsize=10)
+    canvas.suptitle(title, fontsize=11)
+    return canvas
+
+
+def front_figure(result) -> Canvas:
+    """The trade-off front of a design, or where each start ended if no front was asked for."""
+    canvas = Canvas(figsize=(7, 4.5), layout="constrained")
+    axes = canvas.subplots()
+    name, limited = (_with_unit(result.attrs, which) for which in ("objective", "varied"))
+    if result.sizes["front"]:
+        order = np.argsort(result.limit.values)
+        axes.plot(result.limit.values[order], result.front_objective.values[order], "o-", label="best within the limit")
+        for at in order:
+            label = " / ".join(f"{t:.3g}" for t in result.front_thickness.values[at])
+            place = result.limit.values[at], result.front_objective.values[at]
+            axes.annotate(f"{label} µm", place, xytext=(6, 6), textcoords="offset points", fontsize=8)
+        axes.margins(x=0.25, y=0.2)
+        axes.set_xlabel(f"limit of {limited}")
+    else:
+        good = result.converged.values == 1
+        starts = np.arange(good.size)
+        axes.plot(starts[good], result.objective.values[good], "o", label="converged")
+        axes.plot(starts[~good], result.objective.values[~good], "x", color="tab:red", label="not converged")
+        axes.set_xticks(starts, ["/".join(m) for m in result.material.values], rotation=30, ha="right")
+        axes.set_xlabel("start")
+    axes.set_ylabel(name)
+    axes.set_title(result.attrs["title"], fontsize=11)
+    axes.legend()
+    return canvas
+
+
+def _with_unit(attrs: dict, which: str) -> str:
+    unit = attrs[f"{which}_unit"]
+    return attrs[which].replace("_", " ") + (f" ({unit})" if unit else "")

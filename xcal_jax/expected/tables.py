@@ -1,0 +1,112 @@
+"""The tables of the Monte Carlo, with the probabilities that its alias tables hide, and a cascade richer in photons.
+
+Fluorescence is rare (Bi M5: 4 %), so cascades are drawn with up to `RICHER` times the yields, at most `MOST`, and
+weighted back. A scale on the yields is then one more factor of the weight. Scattering is rare too: `SCATTERED` of the
+interactions are drawn from it alone.
+"""
+
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.lax import stop_gradient
+
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.alias import AliasTable
+from xcal_jax.absorber.matter import Matter
+
+RICHER, MOST = 8.0, 0.5
+SCATTERED = 0.05
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Tables:
+    """Of an absorber's materials, for any thicknesses; C channels, S subshells, T transitions, as in `Matter`.
+
+    channel_share: (M R, C), probability of each channel at each energy row; scattered_share: (M R,) of those that
+    scatter; scattering: rows M R, outcomes C: given that it scatters. cascade: rows S, outcomes T: the
+    transitions as drawn. fluorescence, drawn: (S,) probability of a photon by EADL, and as drawn.
+    uniform: whether the impact is spread over the top.
+    """
+
+    matter: Matter
+    channel_share: Array
+    scattered_share: Array
+    scattering: AliasTable
+    cascade: AliasTable
+    fluorescence: Array
+    drawn: Array
+    uniform: bool = field(metadata={"static": True})
+
+    @classmethod
+    def build(cls, absorber: Absorber, uniform: bool = True, yields: str = "eadl") -> "Tables":
+        """Raises ValueError for electrons other than "range": their derivatives are not complete."""
+        if absorber.electrons != "range":
+            raise ValueError(
+                f"derivatives are complete for the `range` electrons only, but {absorber.name!r} has "
+                f"electrons = {absorber.electrons!r}"
+            )
+        matter = Matter.build(absorber, yields)
+        free = probabilities(matter.relaxation.free)
+        radiative = np.asarray(matter.relaxation.radiative)
+        decays = np.asarray(matter.relaxation.decays)
+        fluorescence = np.where(decays, np.sum(free * radiative, axis=1), 0.0)
+        mixed = (fluorescence > 0.0) & (fluorescence < 1.0 - 1e-9)
+        drawn = np.where(mixed, np.maximum(fluorescence, np.minimum(RICHER * fluorescence, MOST)), fluorescence)
+        share = probabilities(matter.attenuation.channels)
+        rows = matter.attenuation.energy.shape[0]
+        scattering = share * np.repeat(np.asarray(matter.attenuation.code) >= free.shape[0], rows, axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = np.where(radiative, (drawn / fluorescence)[:, None], ((1 - drawn) / (1 - fluorescence))[:, None])
+        return cls(
+            matter,
+            jnp.asarray(share),
+            jnp.asarray(scattering.sum(axis=1)),
+            AliasTable.build(scattering),
+            AliasTable.build(np.where(mixed[:, None], free * np.nan_to_num(scale), free)),
+            jnp.asarray(fluorescence),
+            jnp.asarray(drawn),
+            uniform,
+        )
+
+    def pick_channel(self, material: Array, energy: Array, u_row: Array, u_channel: Array) -> tuple[Array, Array]:
+        """What a photon of ``energy`` () eV hits, a code of `Attenuation`, and the weight () of that choice."""
+        table = self.matter.attenuation
+        row, share = table.place(energy)
+        rows, channels = table.energy.shape[0], table.code.shape[1]
+        at = material * rows + row
+        drawn = jnp.where(u_row < share, at + 1, at)
+        scatters = u_channel < SCATTERED
+        freely = table.channels.pick(drawn, (u_channel - SCATTERED) / (1.0 - SCATTERED))
+        channel = jnp.where(scatters, self.scattering.pick(drawn, u_channel / SCATTERED), freely)
+        code = table.code.reshape(-1)[material * channels + channel]
+
+        cells, ends = self.channel_share.reshape(-1), ((at, 1.0 - share), (at + 1, share))
+        chance = sum(part * cells[r * channels + channel] for r, part in ends)
+        scattered = code >= self.fluorescence.shape[0]
+        mixed = jnp.zeros_like(share)
+        for r, part in ends:
+            own = cells[r * channels + channel]
+            alone = jnp.where(scattered, own / self.scattered_share[r], 0.0)
+            mixed = mixed + part * ((1.0 - SCATTERED) * own + SCATTERED * alone)
+        return code, chance / stop_gradient(mixed)
+
+    def yield_weight(self, subshell: Array, photon: Array, yield_scale: Array) -> Array:
+        """Probability () of a photon, or of none, under scaled yields over that with which it was drawn."""
+        own, drawn = self.fluorescence[subshell], self.drawn[subshell]
+        mixed = (own > 0.0) & (own < 1.0 - 1e-9)
+        scaled = yield_scale * own
+        ratio = jnp.where(photon, scaled, 1.0 - scaled) / jnp.where(mixed, jnp.where(photon, drawn, 1.0 - drawn), 1.0)
+        return jnp.where(mixed, ratio, 1.0)
+
+
+def probabilities(table: AliasTable) -> np.ndarray:
+    """What an alias table draws, (rows, K)."""
+    threshold, alias = np.asarray(table.threshold, dtype=np.float64), np.asarray(table.alias)
+    rows, outcomes = threshold.shape
+    share = threshold.copy()
+    np.add.at(share, (np.arange(rows)[:, None], alias), 1.0 - threshold)
+    return share / outcomes

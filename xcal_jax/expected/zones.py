@@ -1,0 +1,115 @@
+"""Where the first interaction is: every layer counted, none drawn by chance.
+
+A layer has zones of fixed extent: within an electron's reach of its top, and beyond, down to the middle; the same
+from its bottom. Each is tied to its face and moves with it when a thickness changes. What a thicker layer has more is
+a fifth zone in the middle, of no extent, but with a derivative. Which zone a point of the sequence falls into is a
+choice without derivative. Across the width and the length, of a uniform impact, the same in three zones.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.lax import stop_gradient
+
+from xcal_jax.absorber.electrons import straight as electron
+from xcal_jax.absorber.geometry import Site
+from xcal_jax.expected.parameters import Parameters
+
+ESCAPE, DEEP = 0.2, 0.04  # worth of a place that electrons escape from, and of any
+ZONES = 5  # of a layer
+LEAST, SLICE = 0.02, 0.08  # share of the points, before normalising: of any zone at least, and of one without extent
+SIDE = (0.12, 0.12)  # share of the points within electrons' reach of a side, and within photons'
+PHOTONS = 20.0  # photons' reach over electrons'
+
+
+def optical_depth(thickness: Array, attenuation: list[Array]) -> tuple[list[Array], Array]:
+    """Above each layer and in all, () each; attenuation: 1/um by layer."""
+    above, total = [], jnp.zeros_like(attenuation[0])
+    for n, mu in enumerate(attenuation):
+        above.append(total)
+        total = total + mu * thickness[n]
+    return above, total
+
+
+def first_site(parameters: Parameters, attenuation: list[Array], cost: list[Array], uniform: bool, u: Array):
+    """(site, weight): a first interaction for u (4,), and its weight, () summing to the interaction probability."""
+    reach = stop_gradient(parameters.range_scale * electron.scaled_range(parameters.energy))
+    layer, depth, weight = _depth(parameters.thickness, attenuation, cost, reach, u[0], u[1])
+    if not uniform:
+        return Site(parameters.x, parameters.y, depth, layer), weight
+    least = stop_gradient(jnp.min(jnp.stack(cost)))
+    x, weight_x = _across(parameters.width, reach / least, u[2])
+    y, weight_y = _across(parameters.length, reach / least, u[3])
+    return Site(x, y, depth, layer), weight * weight_x * weight_y
+
+
+def _depth(thickness, attenuation, cost, reach, u_zone, u):
+    above, _ = optical_depth(thickness, attenuation)
+    layers = len(cost)
+    passed = [sum((cost[m] * thickness[m] for m in range(n)), jnp.zeros_like(reach)) for n in range(layers)]
+    left = [sum((cost[m] * thickness[m] for m in range(n + 1, layers)), jnp.zeros_like(reach)) for n in range(layers)]
+    offsets, extents, worth = [], [], []
+    for n, (mu, price) in enumerate(zip(attenuation, cost, strict=True)):
+        t = stop_gradient(thickness[n])
+        near = stop_gradient(jnp.clip((reach - passed[n]) / price, 0.0, t))
+        far = stop_gradient(jnp.clip((reach - left[n]) / price, 0.0, t))
+        scale = jnp.where(near + far > t, t / jnp.where(near + far > t, near + far, 1.0), 1.0)
+        near, far = scale * near, scale * far
+        deep = jnp.maximum(0.5 * (t - near - far), 0.0)
+        slice_ = thickness[n] - t  # nothing, but it has a derivative
+        offsets += [jnp.zeros_like(t), near, near + deep, far, jnp.zeros_like(t)]
+        extents += [near, deep, slice_, deep, far]
+        for extent, begin, hidden in (
+            (near, 0.0 * t, passed[n]),
+            (deep, near, reach),
+            (slice_, near + deep, reach),
+            (deep, near + deep, reach),
+            (far, t - far, left[n]),
+        ):
+            met = jnp.exp(-above[n] - mu * begin) * -jnp.expm1(-mu * extent)
+            worth.append(met * (ESCAPE * jnp.maximum(1.0 - hidden / reach, 0.0) + DEEP))
+    score = stop_gradient(jnp.stack(worth))
+    score = score / jnp.sum(score)
+    moving = jnp.arange(score.size, dtype=jnp.int32) % ZONES == ZONES // 2
+    score = jnp.where(moving, SLICE, jnp.where(score > 0.0, score + LEAST, 0.0))
+    share = score / jnp.sum(score)
+    zone = jnp.minimum(jnp.sum((u_zone >= jnp.cumsum(share)).astype(jnp.int32)), share.size - 1)
+    layer, from_bottom = zone // ZONES, zone % ZONES > ZONES // 2
+    extent = jnp.stack(extents)[zone]
+    even = moving[zone]
+    distance = jnp.stack(offsets)[zone] + extent * jnp.where(even, 0.5, u * u)
+    depth = jnp.where(from_bottom, thickness[layer] - distance, distance)
+    mu = jnp.stack(attenuation)[layer]
+    weight = mu * jnp.exp(-jnp.stack(above)[layer] - mu * depth) * extent * jnp.where(even, 1.0, 2.0 * u) / share[zone]
+    return layer, depth, weight
+
+
+def _across(side: Array, reach: Array, u: Array) -> tuple[Array, Array]:
+    """A place () um from the centre of a ``side`` () um, and its weight; dense where ``reach`` () um gets out."""
+    half = 0.5 * side
+    first = _within(reach, half)
+    second = _within(PHOTONS * reach, half)
+    share = jnp.array(SIDE, dtype=half.dtype)
+    share = jnp.append(share, 1.0 - jnp.sum(share))
+    extents = jnp.stack([first, second - first, half - second])
+    share = jnp.where(stop_gradient(extents) > 0.0, share, 0.0)
+    share = share / jnp.sum(share)
+    v = jnp.abs(2.0 * u - 1.0)
+    ends = jnp.cumsum(share)
+    zone = jnp.minimum(jnp.sum((v >= ends).astype(jnp.int32)), 2)
+    s = jnp.clip((v - ends[zone] + share[zone]) / share[zone], 0.0, 1.0)
+    extent = extents[zone]
+    gap = jnp.stack([jnp.zeros_like(first), first, second])[zone] + extent * jnp.where(zone == 0, s * s, s)
+    weight = extent * jnp.where(zone == 0, 2.0 * s, 1.0) / half / share[zone]
+    return jnp.where(u < 0.5, -1.0, 1.0) * (half - gap), weight
+
+
+def _within(reach: Array, half: Array) -> Array:
+    """``reach``, fixed, or all of ``half``, which moves."""
+    return jnp.where(reach < half, stop_gradient(reach), half)
+
+
+def share_by_layer(parameters: Parameters, attenuation: list[Array]) -> Array:
+    """Probability (L,) of a first interaction in each layer, in closed form."""
+    above, _ = optical_depth(parameters.thickness, attenuation)
+    depths = [mu * parameters.thickness[n] for n, mu in enumerate(attenuation)]
+    return jnp.stack([jnp.exp(-a) * -jnp.expm1(-d) for a, d in zip(above, depths, strict=True)])
