@@ -91,7 +91,7 @@ def replaced(old, new):
         (replaced('"7.8 g/cm^3"', "0"), "`density` must be positive"),
         (replaced("7.8 g/cm^3", "7.8 um"), "must be a number with a unit like g/cm^3"),
         (GOOD.replace("Bi2Te3", "PbTe").replace('density = "7.8 g/cm^3"', ""), "the density of PbTe is not known"),
-        ('electrons = "magic"\n' + GOOD, "`electrons` must be one of range, but is 'magic'"),
+        ('electrons = "magic"\n' + GOOD, "`electrons` must be one of range, scattering, but is 'magic'"),
         ('rayleigh = "yes"\n' + GOOD, "`rayleigh` must be true or false"),
         (replaced('"mine"', "3"), "`name` must be text"),
     ],
