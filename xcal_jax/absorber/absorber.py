@@ -4,7 +4,7 @@ import difflib
 import json
 import os
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import cast
@@ -53,8 +53,7 @@ class Absorber:
         layers = [(*layer, None)[:3] for layer in layers]
         if not layers:
             raise ValueError("`layers` must hold at least one layer, but is empty")
-        if electrons not in ELECTRONS:
-            raise ValueError(f"`electrons` must be one of {', '.join(ELECTRONS)}, but is {electrons!r}")
+        check_electrons(electrons)
         if not isinstance(rayleigh, bool):
             raise ValueError(f"`rayleigh` must be true or false, but is {rayleigh!r}")
         if not isinstance(name, str):
@@ -98,8 +97,14 @@ class Absorber:
             raise ValueError(f"{where}: {problem}") from problem
 
     @classmethod
-    def load(cls, name: str | os.PathLike) -> "Absorber":
-        """The preset of that name, or else the TOML file at that path. Raises ValueError when it is neither."""
+    def load(cls, name: str | os.PathLike, electrons: str | None = None) -> "Absorber":
+        """The preset of that name, or else the TOML file at that path, with another electron model if one is given.
+
+        Raises ValueError when it is neither, or the model is unknown.
+        """
+        if electrons is not None:
+            check_electrons(electrons)
+            return replace(cls.load(name), electrons=electrons)
         if name in presets():
             return cls.preset(str(name))
         path = Path(name)
@@ -144,6 +149,12 @@ class Absorber:
     def stack(self) -> Stack:
         """The geometry alone, as JAX arrays."""
         return Stack(jnp.asarray(self.thickness), jnp.asarray(self.width), jnp.asarray(self.length))
+
+
+def check_electrons(model: str) -> None:
+    """Raise ValueError for an unknown electron model."""
+    if model not in ELECTRONS:
+        raise ValueError(f"`electrons` must be one of {', '.join(ELECTRONS)}, but is {model!r}")
 
 
 def double(value) -> Array:

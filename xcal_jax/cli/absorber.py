@@ -25,6 +25,7 @@ from xcal_jax.units import parse_quantity
 @click.option("--free", is_flag=True, help="Let photons pass through; default: every photon interacts.")
 @click.option("--bin", "bin_width", default="1eV", show_default=True, help="Bin width of the spectrum.")
 @click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
+@click.option("--electrons", help="Electron model instead of the absorber's own: range or scattering.")
 @click.option("--events", help="Also write one row a photon to this netCDF-4 file.")
 @click.option("--plot", help="Also draw the spectrum into this PNG, PDF or SVG file.")
 @click.option("-o", "--output", required=True, help="Result, netCDF-4.")
@@ -42,6 +43,7 @@ def simulate(
     free,
     bin_width,
     yields,
+    electrons,
     events,
     plot,
     output,
@@ -71,7 +73,7 @@ def simulate(
         isotropic=isotropic,
         forced=not free,
     )
-    target = Absorber.load(absorber)
+    target = Absorber.load(absorber, electrons)
     arguments = {
         "n": _whole(n, "-n"),
         "seed": seed,

@@ -22,6 +22,7 @@ from xcal_jax.units import parse_quantity, parse_whole
 @click.option("-n", "n", help="Photons at every simulated energy instead.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
 @click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
+@click.option("--electrons", help="Electron model instead of the absorber's own: range or scattering.")
 @click.option("--area", default="1cm^2", show_default=True, help="Geometric area that the ARF starts from.")
 @click.option("--threshold", default=0.0, show_default=True, help="Leave out far channels below it (LO_THRES).")
 @click.option("--arf", help="Also write the quantum efficiency as an ARF.")
@@ -39,6 +40,7 @@ def rmf(
     n,
     seed,
     yields,
+    electrons,
     area,
     threshold,
     arf,
@@ -69,7 +71,7 @@ def rmf(
     settings = Settings(tolerance, None if n is None else parse_whole(n, "-n"), seed, yields)
     settings.check()
     resolution = Resolution.build(fwhm or (None if fwhm_file else "2.5eV"), fwhm_file)
-    target = Absorber.load(absorber)
+    target = Absorber.load(absorber, electrons)
     rows = rows_of(target, parse_grid(grid, "--grid"))
     measured = parse_grid(channels, "--channels")
     check_covers(measured, rows, resolution)
@@ -144,15 +146,16 @@ def _draw(path: str, output: str, what: str | None) -> None:
 @click.option("--absorber", required=True, help="Preset or TOML file.")
 @click.option("--forced", is_flag=True, help="Every photon interacts: the ARF has the quantum efficiency already.")
 @click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
+@click.option("--electrons", help="Electron model instead of the absorber's own: range or scattering.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
-def impacts(source, target, absorber, forced, yields, seed):
+def impacts(source, target, absorber, forced, yields, electrons, seed):
     """Filter SIXTE's PIXELIMPACT file SOURCE into TARGET: energies become what the absorber keeps."""
     check_writable(target)
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.response.impacts import filter_impacts
 
-    done = filter_impacts(source, target, Absorber.load(absorber), seed, forced, yields, progress=True)
+    done = filter_impacts(source, target, Absorber.load(absorber, electrons), seed, forced, yields, progress=True)
     click.echo(
         f"{done.read} impacts: {done.missed} beside the absorber, {done.passed} passed through, "
         f"{done.kept} kept, {done.partial} of these with less than their energy",
