@@ -1,10 +1,8 @@
 """The run: blocks of photons, one after the other, to a Dataset. Memory does not grow with the number of photons."""
 
-import os
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from contextlib import closing
 from math import isfinite
 
 import jax
@@ -20,6 +18,7 @@ from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium
+from xcal_jax.parallel import in_parallel
 from xcal_jax.response.results import bins_up_to, to_dataset
 
 LANES = {"cpu": 2**17, "gpu": 2**22}
@@ -27,7 +26,6 @@ LEAST_LANES = 1024  # so that a share of them is still whole words of 32
 MOST_PHOTONS = 10**13
 MOST_BINS = 2**24
 BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
-AHEAD = 2  # blocks that wait for the device while others are counted on the host
 
 
 def simulate(
@@ -66,15 +64,8 @@ def simulate(
     if lanes % LEAST_LANES:
         raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
 
-    double = (
-        jnp.result_type(float) == jnp.float64
-    )  # a caller's `with jax.enable_x64()` does not reach other threads by itself
-
     def run(first: int) -> tuple[int, Tally, Event | None]:
-        with jax.enable_x64(double):
-            return run_one(first, min(lanes, n - first))
-
-    def run_one(first: int, count: int) -> tuple[int, Tally, Event | None]:
+        count = min(lanes, n - first)
         block = (medium, drawn, words(seed), words(first), jnp.int32(count))
         tally = run_block(*block, jnp.asarray(bin_width, float), lanes=lanes, bins=bins)
         events = run_events(*block, lanes=lanes) if on_events is not None else None
@@ -91,22 +82,16 @@ def simulate(
         total = tally if total is None else jax.tree.map(np.add, total, tally)
         done += count
 
-    workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else AHEAD
-    firsts = iter(range(0, n, lanes))
     with (
-        ThreadPoolExecutor(workers) as pool,
         ThreadPoolExecutor(1) as clerk,  # an interruption reaches the main thread alone: a block is counted whole
+        closing(in_parallel(run, range(0, n, lanes))) as blocks,
         tqdm(total=n, unit=" photons", unit_scale=True, disable=None if progress else True) as bar,
     ):
-        waiting = deque(pool.submit(run, first) for first in islice(firsts, workers + AHEAD))
         try:
-            while waiting:
-                block = waiting.popleft().result()
-                waiting.extend(pool.submit(run, first) for first in islice(firsts, 1))
+            for block in blocks:
                 clerk.submit(count_block, *block).result()
                 bar.update(block[0])
         except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
             clerk.shutdown()
     if total is None:
         raise KeyboardInterrupt
