@@ -1,6 +1,4 @@
-"""Speed of the SiPM half on this machine: `python analysis/sipm_speed.py`. Synthetic spectra; best of
-three.
-"""
+"""Speed of the SiPM half on this machine: `python analysis/sipm_speed.py`. Synthetic spectra; best of three."""
 
 import time
 
@@ -8,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax import sipm
-from xcal_jax.sipm.synthetic import background, line_rate, noise_rates
+from xcal_jax.sipm.rates import background, line_rate, noise_rates
 
 SPECTRA, LINES = 10_000, 1000
 

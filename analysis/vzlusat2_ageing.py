@@ -2,8 +2,7 @@
 `python analysis/vzlusat2_ageing.py [DIR] [-o OUT]`.
 
 As `grbalpha_ageing.py`: without DIR a SYNTHETIC VZLUSAT-2-like mission is drawn. Its step is put on day 610
-with a size that is chosen, for the paper's is lost; small further steps in the threshold are the template's
-Poisson noise, which all spectra share.
+with a size that is chosen, for the paper's is lost.
 """
 
 from grbalpha_ageing import study

@@ -41,6 +41,25 @@ def test_a_singular_design_does_not_converge():
     assert not run(fit.linear, design, np.arange(5.0), np.ones(5)).converged
 
 
+def test_shared_errors_stand_in_the_covariance():
+    """Against the matrices of N by N: A (sigma^2 + shared shared^T) A^T for the independent weights' A."""
+    rng = np.random.default_rng(3)
+    sigma, shared = rng.uniform(0.5, 2.0, 20), rng.normal(0, 1, (20, 3))
+    design = np.stack([np.ones(20), np.linspace(0, 5, 20)], 1)
+    line = run(lambda: fit.with_shared(fit.linear(design, design @ [3.0, 2.0], sigma), design, sigma, shared))
+    full = np.diag(sigma**2) + shared @ shared.T
+    solve = np.linalg.solve((design.T / sigma**2) @ design, design.T / sigma**2)
+    np.testing.assert_allclose(line.covariance, solve @ full @ solve.T, rtol=1e-9)
+    np.testing.assert_allclose(line.parameters, [3, 2], rtol=1e-9)
+
+
+def test_whitened_columns_have_unit_covariance():
+    rng = np.random.default_rng(4)
+    sigma, shared = rng.uniform(0.5, 2.0, 20), rng.normal(0, 1, (20, 3))
+    root = fit.whiten(np.eye(20), sigma, shared)
+    np.testing.assert_allclose(root @ (np.diag(sigma**2) + shared @ shared.T) @ root.T, np.eye(20), atol=1e-9)
+
+
 def test_least_squares_agrees_with_scipy():
     rng = np.random.default_rng(2)
     x = np.linspace(0, 10, 60)

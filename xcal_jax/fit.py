@@ -97,6 +97,18 @@ class NormalEquations(lineax.AbstractLinearSolver):
         return True
 
 
+def whiten(values: np.ndarray, sigma: np.ndarray, shared: np.ndarray) -> np.ndarray:
+    """Columns of unit variance and no correlation, from a covariance diag(sigma^2) + shared shared^T: (N, P).
+
+    values: (N, P); sigma: (N,); shared: (N, K), as for `with_shared`. The inverse square root of the
+    covariance in closed form, without a matrix of N by N.
+    """
+    left, size, _ = np.linalg.svd(shared / sigma[:, None], full_matrices=False)
+    modes = left * np.sqrt(1.0 - 1.0 / np.sqrt(1.0 + size**2))
+    scaled = values / sigma[:, None]
+    return scaled - modes @ (modes.T @ scaled)
+
+
 def count_points(sigma: Array) -> jax.Array:
     """How many points carry weight: (), a float as the errors are. sigma: (N,)."""
     return jnp.sum(jnp.isfinite(sigma), dtype=sigma.dtype)
@@ -151,6 +163,18 @@ def poisson_residuals(counts: jax.Array, expected: jax.Array) -> jax.Array:
 def with_covariance(fit: Fit, factor: jax.Array) -> Fit:
     """The same fit with its covariance times ``factor``: ()."""
     return Fit(fit.parameters, fit.covariance * factor[..., None, None], fit.chi_square, fit.points, fit.converged)
+
+
+def with_shared(fit: Fit, jacobian: Array, sigma: Array, shared: Array) -> Fit:
+    """The same fit with what the points share in its covariance.
+
+    jacobian: (N, P) of the model in the values' unit; sigma: (N,) the weights of the fit; shared: (N, K) what
+    one sigma of each of K common causes does to every value. The parameters stay those of the independent
+    weights, so that errors in ``shared`` itself cannot bias them.
+    """
+    weighted = jacobian / sigma[:, None]
+    moved = covariance_of(weighted) @ (weighted.T @ (shared / sigma[:, None]))
+    return Fit(fit.parameters, fit.covariance + moved @ moved.T, fit.chi_square, fit.points, fit.converged)
 
 
 def scaled(fit: Fit) -> Fit:

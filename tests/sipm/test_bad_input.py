@@ -92,7 +92,11 @@ def test_fewer_points_than_parameters():
     with pytest.raises(ValueError, match="4 parameters and needs as many points, but has 3"):
         sipm.gain_drift([1, 2, 3], [100, 99, 98], [0.1] * 3, -154.0)
     with pytest.raises(ValueError, match="at least two lines, but 1 passed"):
-        sipm.linear_calibration([50.0, np.nan], [0.1, np.nan], [59.5, 81.0])
+        sipm.energy_calibration([50.0, np.nan], [0.1, np.nan], [59.5, 81.0])
+    with pytest.raises(ValueError, match="a quadratic calibration needs at least three lines, but 2 passed"):
+        sipm.energy_calibration([50.0, 60.0], [0.1, 0.1], [59.5, 81.0], "quadratic")
+    with pytest.raises(ValueError, match="`shape` must be one of linear, quadratic, saturation, but is 'cubic'"):
+        sipm.energy_calibration([50.0, 60.0], [0.1, 0.1], [59.5, 81.0], "cubic")
 
 
 def test_all_points_in_one_group():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xcal_jax.sipm import build_spectra, fit_lines, gain_at, gain_drift, linear_calibration, stack, to_energy
+from xcal_jax.sipm import build_spectra, energy_at, energy_calibration, fit_lines, gain_at, gain_drift, stack, to_energy
 from xcal_jax.sipm.activation import at_bias, line_decay
 from xcal_jax.sipm.lines import BACKGROUNDS
 
@@ -85,13 +85,52 @@ def test_errors_grow_with_a_bad_chi_square():
 
 def test_equation_two_through_exact_lines():
     energy = np.array([59.5, 81.0, 511.0])
-    linear = linear_calibration((energy + 154) / 4.08, np.full(3, 0.05), energy)
+    linear = energy_calibration((energy + 154) / 4.08, np.full(3, 0.05), energy)
     np.testing.assert_allclose(linear["parameters"], [4.08, -154], rtol=1e-9)
-    two = linear_calibration((energy[:2] + 154) / 4.08, np.full(2, 0.05), energy[:2])
+    two = energy_calibration((energy[:2] + 154) / 4.08, np.full(2, 0.05), energy[:2])
     k, b = two["errors"].values
     x = (energy[:2] + 154) / 4.08
     assert k == pytest.approx(4.08 * 0.05 * np.sqrt(2) / (x[1] - x[0]))
     assert b > 0
+
+
+CURVED = {
+    "linear": ([2.4, -10.0], lambda e: (e + 10) / 2.4),
+    "quadratic": ([2.4, -10.0, 4e-4], lambda e: (-2.4 + np.sqrt(2.4**2 + 4 * 4e-4 * (e + 10))) / 8e-4),
+    "saturation": ([2.4, -10.0, 2e-4], lambda e: ((1 - np.exp(-2e-4 * e)) / 2e-4 + 10) / 2.4),
+}
+SOURCES = np.array([59.54, 81.0, 121.78, 344.28, 661.66, 1332.49])
+
+
+@pytest.mark.parametrize("shape", list(CURVED))
+def test_calibrations_through_exact_lines(shape):
+    parameters, channel = CURVED[shape]
+    for lines in (SOURCES, SOURCES[[0, 3, 4]]):
+        found = energy_calibration(channel(lines), np.full(lines.size, 0.1), lines, shape)
+        np.testing.assert_allclose(found["parameters"], parameters, rtol=1e-6)
+        np.testing.assert_allclose(energy_at(found, channel(SOURCES))[0], SOURCES, rtol=1e-6)
+
+
+def test_a_saturation_that_is_not_there_is_a_straight_line():
+    straight = CURVED["linear"][1]
+    found = energy_calibration(straight(SOURCES), np.full(6, 0.1), SOURCES, "saturation")
+    np.testing.assert_allclose(found["parameters"], [2.4, -10.0, 0.0], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", list(CURVED))
+def test_calibrated_energies_have_honest_errors(shape):
+    """400 sets of six noisy lines: pulls of an energy between them, mean known to 0.05 and width to 4 %.
+
+    With more lines than parameters the errors grow with a bad chi-square but never shrink: a little wide.
+    """
+    rng, channel = np.random.default_rng(8), CURVED[shape][1]
+    pulls = []
+    for _ in range(400):
+        found = energy_calibration(channel(SOURCES) + rng.normal(0, 0.2, 6), np.full(6, 0.2), SOURCES, shape)
+        value, error = energy_at(found, channel(511.0))
+        pulls.append((value[0] - 511.0) / error[0])
+    assert abs(np.mean(pulls)) < 0.2
+    assert 0.75 < np.std(pulls) < 1.1
 
 
 def test_gain_drift_and_its_covariance_in_kev():
@@ -112,6 +151,28 @@ def test_gain_drift_and_its_covariance_in_kev():
     ).pipe(to_energy, drift)
     assert values["threshold_kev"].item() == pytest.approx(value[1] * 50 - 154)
     assert values["threshold_kev_error"].item() == pytest.approx(np.hypot(0.1 * value[1], 50 * error[1]))
+    shared = values["threshold_kev_shared"].values
+    assert np.linalg.norm(shared) == pytest.approx(50 * error[1])
+
+
+def test_energies_share_the_gain_and_the_template():
+    """The covariance of two energies far apart is that of g at the two days, and of the template's noise."""
+    days = np.linspace(30, 1300, 12)
+    drift = gain_drift(days, 100 - 0.004 * days, np.full(12, 0.1), -154.0)
+    at, adu = np.array([100.0, 1200.0]), np.array([45.0, 51.0])
+    values = xr.Dataset(
+        {
+            "days": ("spectrum", at),
+            "threshold_adu": ("spectrum", adu),
+            "threshold_adu_error": ("spectrum", [0.1, 0.1]),
+            "threshold_adu_shared": (("spectrum", "adu_mode"), [[0.03], [0.02]]),
+        }
+    ).pipe(to_energy, drift)
+    shared = values["threshold_kev_shared"].values
+    powers, gain = at[:, None] ** np.arange(4), gain_at(drift, at)[0]
+    of_gain = np.outer(adu, adu) * (powers @ drift["covariance"].values @ powers.T)
+    template = np.outer(gain * [0.03, 0.02], gain * [0.03, 0.02])
+    np.testing.assert_allclose(shared @ shared.T, of_gain + template, rtol=1e-6)
 
 
 def test_the_recovered_points_of_the_gain(grbalpha):

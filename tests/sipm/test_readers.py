@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xcal_jax.sipm import fit_lines, linear_calibration, stack
+from xcal_jax.sipm import energy_at, energy_calibration, fit_lines, stack
 from xcal_jax.sipm.readers import duration, read_spectra, unzeroed
 from xcal_jax.sipm.series import read_event, read_series
 from xcal_jax.sipm.writers import write_csv, write_netcdf
@@ -180,7 +180,7 @@ def test_real_lines_after_a_linear_calibration_from_two():
     """
     calibrators = [position("Ba133_a.xml", (26, 50), 8), position("Ba133_a.xml", (125, 175), 17)]
     x, error = np.transpose(calibrators)
-    k, b = linear_calibration(x, error, [81.0, 356.0])["parameters"].values
+    k, b = energy_calibration(x, error, [81.0, 356.0])["parameters"].values
     lines = (
         (59.54, "data_am241.xml", (18, 38), 7),
         (121.78, "Eu152_b.xml", (40, 69), 10),
@@ -192,6 +192,26 @@ def test_real_lines_after_a_linear_calibration_from_two():
     assert high / 661.66 - 1 == pytest.approx(-0.032, abs=0.006)
 
 
+@pytest.mark.parametrize("shape", ["quadratic", "saturation"])
+def test_real_lines_after_a_curved_calibration_from_three(shape):
+    """59.5, 81 and 662 keV calibrate: all others up to 1332 keV lie within 1.5 %."""
+    lines = {
+        59.54: ("data_am241.xml", (18, 38), 7),
+        81.0: ("Ba133_a.xml", (26, 50), 8),
+        661.66: ("Cs137_b.xml", (235, 304), 23),
+    }
+    others = {
+        121.78: ("Eu152_b.xml", (40, 69), 10),
+        344.28: ("Eu152_b.xml", (121, 170), 16.5),
+        356.01: ("Ba133_a.xml", (125, 175), 17),
+        1332.49: ("Co60_a.xml", (488, 560), 36),
+    }
+    x, error = np.transpose([position(*where) for where in lines.values()])
+    found = energy_calibration(x, error, list(lines), shape)
+    for energy, where in others.items():
+        assert energy_at(found, position(*where)[0])[0].item() == pytest.approx(energy, rel=0.015)
+
+
 def test_real_lines_with_the_curvature_of_the_device():
     """In the keV of the device's own quadratic, 81 and 662 keV calibrate: the others lie within 1.5 %."""
     polynomial = read_spectra(real(RADIACODE / "Ba133_a.xml")).attrs["device_calibration"]
@@ -200,7 +220,7 @@ def test_real_lines_with_the_curvature_of_the_device():
         return np.polynomial.polynomial.polyval(position(name, window, fwhm)[0] - 1, polynomial)
 
     low, high = linearised("Ba133_a.xml", (26, 50), 8), linearised("Cs137_b.xml", (235, 304), 23)
-    k, b = linear_calibration([low, high], [0.1, 0.1], [81.0, 661.66])["parameters"].values
+    k, b = energy_calibration([low, high], [0.1, 0.1], [81.0, 661.66])["parameters"].values
     others = (
         (356.01, "Ba133_a.xml", (125, 175), 17),
         (121.78, "Eu152_b.xml", (40, 69), 10),

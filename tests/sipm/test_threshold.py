@@ -34,11 +34,43 @@ def test_log_crossing_is_exact_on_an_exponential():
         assert values["threshold_adu"].item() == pytest.approx(edge, abs=1e-9)
 
 
+def test_log_crossing_is_exact_on_a_gaussian_flank():
+    for edge in (40.0, 40.3, 40.99):
+        rate = 10 * np.exp(0.5 * ((edge - 25) / 6) ** 2 - 0.5 * ((X - 25) / 6) ** 2)
+        one = build_spectra((rate + 5) * 60, 60.0, readout="a")
+        values = threshold(one, template_of(5.0), interpolation="log")
+        assert values["threshold_adu"].item() == pytest.approx(edge, abs=1e-9)
+
+
+def test_log_crossing_without_a_third_channel_is_a_straight_line():
+    """The flank starts at its maximum, channel 20, so the parabola has nothing to hold on to."""
+    rate = np.where(X >= 20, 10 * np.exp(-1.5 * (X - 20.4)), 0.0)
+    one = build_spectra((rate + 5) * 60, 60.0, readout="a")
+    assert threshold(one, template_of(5.0))["threshold_adu"].item() == pytest.approx(20.4, abs=1e-9)
+
+
+def test_what_thresholds_share_is_the_shift_by_a_noisy_template():
+    """One sigma more in any one channel of the template moves every threshold by its column of `shared`."""
+    archive = xr.concat([exponential(e, 0.7, 60.0) for e in (40.3, 41.6, 44.2)], "spectrum", combine_attrs="override")
+    template = template_of(5.0)
+    template["peak_end"].values[:] = 42
+    template["rate_error"].values[:] = 1e-5 * X
+    for rule in ("linear", "log"):
+        values = threshold(archive, template, interpolation=rule)
+        columns = []
+        for channel in range(42, 46):
+            noisy = template.copy(deep=True)
+            moved = (X <= 42) if channel == 42 else (channel == X)
+            noisy["rate"].values[:] += moved * 1e-5 * channel
+            columns.append(threshold(archive, noisy, interpolation=rule)["threshold_adu"] - values["threshold_adu"])
+        np.testing.assert_allclose(values["threshold_adu_shared"], np.stack(columns, 1), rtol=1e-3, atol=1e-10)
+
+
 def test_equation_one():
     """x1 + (10 - D1)(x2 - x1)/(D2 - D1), by hand."""
     one = exponential(40.3, 0.7, 60.0)
     d1, d2 = 10 * np.exp(0.7 * 0.3), 10 * np.exp(-0.7 * 0.7)
-    values = threshold(one, template_of(5.0))
+    values = threshold(one, template_of(5.0), interpolation="linear")
     assert values["threshold_adu"].item() == pytest.approx(40 + (10 - d1) / (d2 - d1))
     v1, v2 = (d1 + 5) / 60, (d2 + 5) / 60
     error = np.hypot((10 - d2) * np.sqrt(v1), (d1 - 10) * np.sqrt(v2)) / (d2 - d1) ** 2

@@ -1,7 +1,8 @@
 """SiPM ageing in orbit: spectra, threshold, gain, dark counts, trends; Dataset in, Dataset out."""
 
+from xcal_jax.sipm.calibration import energy_at, energy_calibration
 from xcal_jax.sipm.darkcounts import correct_pile_up, dark_count_rate
-from xcal_jax.sipm.gain import gain_at, gain_drift, linear_calibration, to_energy
+from xcal_jax.sipm.gain import gain_at, gain_drift, to_energy
 from xcal_jax.sipm.grouping import group
 from xcal_jax.sipm.lines import fit_lines
 from xcal_jax.sipm.mission import Mission, load_mission, with_days
@@ -18,6 +19,8 @@ __all__ = [
     "check_spectra",
     "correct_pile_up",
     "dark_count_rate",
+    "energy_at",
+    "energy_calibration",
     "evaluate",
     "fit_lines",
     "fit_trends",
@@ -26,7 +29,6 @@ __all__ = [
     "gain_drift",
     "group",
     "joint_fit",
-    "linear_calibration",
     "load_mission",
     "select",
     "stack",

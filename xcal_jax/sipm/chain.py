@@ -8,11 +8,12 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax.sipm.activation import at_bias, by_epoch, line_decay
+from xcal_jax.sipm.calibration import energy_calibration
 from xcal_jax.sipm.changes import change_points
 from xcal_jax.sipm.correlations import correlate
 from xcal_jax.sipm.damage import fit_damage
 from xcal_jax.sipm.darkcounts import dark_count_rate
-from xcal_jax.sipm.gain import gain_drift, linear_calibration, to_energy
+from xcal_jax.sipm.gain import gain_drift, to_energy
 from xcal_jax.sipm.grouping import group
 from xcal_jax.sipm.lines import fit_lines
 from xcal_jax.sipm.mission import Mission, with_days
@@ -137,7 +138,7 @@ def gain_of(mission: Mission, files: Files, quiet: xr.Dataset, readout: str) -> 
     b = mission.calibration.get("b")
     if files.ground is not None:
         out["ground"] = ground_lines(files.ground)
-        out["linear"] = linear_calibration(
+        out["linear"] = energy_calibration(
             out["ground"]["position"], out["ground"]["position_error"], out["ground"]["energy"]
         )
         b = float(out["linear"]["parameters"][1]) if b is None else b
@@ -168,10 +169,12 @@ def trend_under(joint: xr.Dataset) -> str:
     return form if form in BASIS else "sqrt"
 
 
-def channel_of(mission: Mission, files: Files, template: xr.Dataset, gain: Gain, name: str) -> Channel:
+def channel_of(
+    mission: Mission, files: Files, template: xr.Dataset, gain: Gain, name: str, interpolation: str
+) -> Channel:
     """Steps 3 and 6 to 10 for one readout channel."""
     values = select(files.spectra, name).pipe(with_days, mission)
-    values = values.pipe(threshold, template, level=mission.crossing_level).pipe(dark_count_rate)
+    values = values.pipe(threshold, template, mission.crossing_level, interpolation).pipe(dark_count_rate)
     if gain.drift is not None:
         values = values.pipe(to_energy, gain.drift)
     groups = values.pipe(group, mission.group_days)
@@ -193,8 +196,8 @@ def channel_of(mission: Mission, files: Files, template: xr.Dataset, gain: Gain,
     return Channel(values, groups, trends, residuals, joint, steps, correlations, damage)
 
 
-def analyse(mission: Mission, files: Files) -> Ageing:
-    """Run every step for every readout channel of the spectra.
+def analyse(mission: Mission, files: Files, interpolation: str = "log") -> Ageing:
+    """Run every step for every readout channel of the spectra. interpolation: of `threshold`.
 
     Raises ValueError, as the steps do, for data that cannot be analysed.
     """
@@ -203,5 +206,5 @@ def analyse(mission: Mission, files: Files) -> Ageing:
     names = sorted(set(map(str, files.spectra["readout"].values)))
     quiet = stack(select(files.spectra, names[0]))
     gain = gain_of(mission, files, quiet, names[0])
-    channels = {name: channel_of(mission, files, template, gain, name) for name in names}
+    channels = {name: channel_of(mission, files, template, gain, name, interpolation) for name in names}
     return Ageing(mission, files, template, channels, gain)

@@ -2,10 +2,10 @@
 
 A step is looked for in the whole model at once: trend + temperature + step, so that neither swallows the
 other. For every possible day the fit without and with a step is compared; the largest gain is judged against
-the same maximum in series whose residuals are shuffled, so the p-value knows that many days were tried.
+the same maximum in series whose residuals are shuffled, so the p-value knows that many days were tried. Where the
+values share errors, such as the template's noise, all this is done after whitening (200 synthetic missions
+without a step: a false one in 4 % at a significance of 1 %; in 70 % without whitening).
 """
-
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +18,8 @@ from xcal_jax.sipm.labels import labelled
 from xcal_jax.sipm.temperature import REFERENCE
 from xcal_jax.sipm.trends import BASIS, check_points
 
-
-@jax.jit
-@partial(jax.vmap, in_axes=(None, None, None, 0))
-def with_step(design, values, sigma, after):
-    """Fit of the design (N, P) plus one step column ``after`` (N,): parameters, errors, chi-square."""
-    line = fit.linear(jnp.concatenate([design, after[:, None]], 1), values, sigma)
-    return line.parameters[-1], line.errors[-1], line.chi_square
+ROUNDS = 6
+SMALLEST = 1e-6
 
 
 @jax.jit
@@ -36,13 +31,28 @@ def largest_gains(orthogonal, residuals):
 
 
 def design_of(values: xr.Dataset, name: str, form: str, steps: list[float]):
-    """Design (N, P) of trend, temperature and known steps; days, values, errors: (N,)."""
-    days, y, sigma = check_points(values, name, 4 + len(steps))
+    """Design (N, P) of trend, temperature and known steps; days, values, errors: (N,); shared errors (N, K)."""
+    days, y, sigma, shared = check_points(values, name, 4 + len(steps))
     columns = [np.ones_like(days), np.asarray(BASIS[form](days)), *[(days >= s).astype(float) for s in steps]]
     temperature = board_mean(values) if "temperature" in values else np.full(days.size, np.nan)
     if np.isfinite(temperature).all():
         columns.append(temperature - REFERENCE)
-    return np.stack(columns, 1), days, y, sigma
+    return np.stack(columns, 1), days, y, sigma, shared
+
+
+def whitened(design, columns, sigma, shared) -> np.ndarray:
+    """Design (N, P) and more columns (N, M), the first of them the values, side by side and whitened: (N, P + M).
+
+    The scale of ``sigma`` (N,) is that which makes chi2/nu one; ``shared`` (N, K) is known as it is.
+    """
+    scale = 1.0
+    for _ in range(ROUNDS):
+        white = fit.whiten(np.column_stack([design, columns]), scale * sigma, shared)
+        basis, _ = np.linalg.qr(white[:, : design.shape[1]])
+        rest = white[:, design.shape[1]]
+        rest = rest - basis @ (basis.T @ rest)
+        scale *= max(np.sqrt(rest @ rest / max(sigma.size - design.shape[1], 1)), SMALLEST)
+    return white
 
 
 def change_points(
@@ -69,20 +79,19 @@ def change_points(
     steps: list[float] = []
     found: list[tuple[float, float]] = []
     for _ in range(most):
-        design, days, y, sigma = design_of(values, name, form, steps)
+        design, days, y, sigma, shared = design_of(values, name, form, steps)
         n = days.size
         if n < 2 * edge + 2:
             raise ValueError(f"a search for steps needs at least {2 * edge + 2} points, but has {n}")
         order = np.argsort(days)
         candidates = 0.5 * (days[order][edge - 1 : n - edge] + days[order][edge : n - edge + 1])
-        weighted = design / sigma[:, None]
-        basis, _ = np.linalg.qr(weighted)
-        columns = (days[None, :] >= candidates[:, None]) / sigma
-        columns = columns - (columns @ basis) @ basis.T
+        after = (days[:, None] >= candidates).astype(float)
+        white = whitened(design, np.column_stack([y, after]), sigma, shared)
+        basis, _ = np.linalg.qr(white[:, : design.shape[1]])
+        rest, *columns = (white[:, design.shape[1] :] - basis @ (basis.T @ white[:, design.shape[1] :])).T
         length = np.linalg.norm(columns, axis=1)
-        good = length > 1e-6 * np.linalg.norm(1 / sigma)
-        orthogonal = columns[good] / length[good, None]
-        rest = y / sigma - basis @ (basis.T @ (y / sigma))
+        good = length > 1e-6 * length.max()
+        orthogonal = np.array(columns)[good] / length[good, None]
         key, shuffle = jax.random.split(key)
         seed = np.random.default_rng(np.asarray(jax.random.key_data(shuffle)).ravel().tolist())
         shuffled = seed.permuted(np.tile(rest, (trials, 1)), axis=1)
@@ -99,11 +108,13 @@ def change_points(
     sizes, errors = [], []
     for day, _ in found:
         others = [s for s in steps if s != day]
-        design, days, y, sigma = design_of(values, name, form, others)
+        design, days, y, sigma, shared = design_of(values, name, form, others)
+        design = np.column_stack([design, days >= day])
+        white = whitened(design, y[:, None], sigma, shared)
         with fit.double_precision():
-            size, error, chi_square = with_step(design, y, sigma, (days >= day).astype(float)[None])
-        sizes.append(float(size[0]))
-        errors.append(float(error[0]) * np.sqrt(float(chi_square[0]) / (days.size - design.shape[1] - 1)))
+            step = fit.rescaled(fit.linear(white[:, :-1], white[:, -1], np.ones_like(y)))
+            sizes.append(float(step.parameters[-1]))
+            errors.append(float(step.errors[-1]))
     units = values[name].attrs["units"]
     return xr.Dataset(
         {

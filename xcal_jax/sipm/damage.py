@@ -83,19 +83,20 @@ def annealed(days, tau, at, fluence):
 
 
 @jax.jit
-def fit_kernel(days, covariates, values, sigma, at, fluence):
+def fit_kernel(days, covariates, values, sigma, shared, at, fluence):
     """Fit d0, s, a, ln tau, and a slope per covariate: `fit.Fit`; amplitudes are per the last fluence."""
     total, unit = fluence[-1], jnp.mean(values)
     stable = jnp.interp(days, at, fluence) / total
 
-    def residuals(p, _):
-        tau = jnp.exp(p[3])
-        model = p[0] + p[1] * stable + p[2] * annealed(days, tau, at, fluence) / total + covariates @ p[4:]
-        return (unit * model - values) / sigma
+    def model(p):
+        remaining = annealed(days, jnp.exp(p[3]), at, fluence) / total
+        return unit * (p[0] + p[1] * stable + p[2] * remaining + covariates @ p[4:])
 
     start = jnp.zeros(4 + covariates.shape[1]).at[0].set(0.8).at[1].set(0.1).at[2].set(0.1)
     start = start.at[3].set(jnp.log(0.2 * at[-1]))
-    inner = fit.rescaled(fit.least_squares(residuals, start, None, fit.count_points(sigma), 400))
+    points = fit.count_points(sigma)
+    inner = fit.rescaled(fit.least_squares(lambda p, _: (model(p) - values) / sigma, start, None, points, 400))
+    inner = fit.with_shared(inner, jax.jacfwd(model)(inner.parameters), sigma, shared)
     scale = jnp.full(inner.parameters.size, unit).at[1:3].set(unit / total).at[3].set(1.0)
     return fit.Fit(
         inner.parameters * scale,
@@ -121,11 +122,11 @@ def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset
     if np.isfinite(temperature).all():
         names.append("temperature")
         matrix = (temperature - REFERENCE)[:, None]
-    days, y, sigma = check_points(values, name, len(names))
+    days, y, sigma, shared = check_points(values, name, len(names))
     if days.max() > at[-1] or not amount[-1] > 0:
         raise ValueError(f"`fluence` must cover day {days.max():.0f}, but ends on day {at[-1]:.0f} at {amount[-1]:g}")
     with fit.double_precision():
-        best = jax.tree.map(np.asarray, fit_kernel(days, matrix, y, sigma, at, amount))
+        best = jax.tree.map(np.asarray, fit_kernel(days, matrix, y, sigma, shared, at, amount))
         if not best.converged:
             raise ValueError(f"the damage kernel does not converge on `{name}`: these data cannot tell its parts apart")
         remaining = np.asarray(annealed(days, np.exp(best.parameters[3]), at, amount))

@@ -1,7 +1,8 @@
 """Values within five days become one point: the mean, and the corrected standard deviation (step 7).
 
 The paper's error of a group is the standard deviation of its values (`*_deviation`; a group of one has none).
-For fits there is also the error of the mean (`*_error`): the deviation pooled over all groups, over sqrt(n).
+For fits there is also the error of the mean (`*_error`): the deviation pooled over all groups, over sqrt(n);
+and what all values share, such as the template's noise (`*_shared`), which no deviation shows.
 """
 
 import numpy as np
@@ -75,6 +76,12 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
         pooled = np.sqrt(square.sum() / freedom) if freedom else np.nan
         out[name] = labelled("group", mean, units, f"{long_name}, mean of the group")
         out[f"{name}_deviation"] = labelled("group", deviation, units, f"{long_name}, corrected deviation")
+        if f"{name}_shared" in values:
+            each = values[f"{name}_shared"]
+            total = np.zeros((size.size, each.shape[1]))
+            np.add.at(total, index, each.values[good])
+            dims, shared = ("group", each.dims[1]), total / size[:, None]
+            out[f"{name}_shared"] = labelled(dims, shared, units, f"{long_name}, shift by one sigma of what all share")
         out[f"{name}_error"] = labelled("group", pooled / np.sqrt(size), units, f"{long_name}, error of the mean")
     attrs = {**values.attrs, "group_days": width, "left_out": int((~good).sum())}
     return xr.Dataset(out, attrs=attrs)

@@ -22,7 +22,7 @@ class Mission:
     """One satellite.
 
     launch: UTC midnight of the day. channels: ADC channels, counted from 1. readouts: names.
-    crossing_level: cnt/s, of Eq. 1. group_days: days. The tables `bias`, `template`, `calibration` (keV/ADU,
+    crossing_level: cnt/s, of the threshold. group_days: days. The tables `bias`, `template`, `calibration` (keV/ADU,
     keV), `lines` (keV), `recovered`, `lost` and `synthetic` are as in the file; absent means unknown.
     """
 
@@ -76,6 +76,14 @@ def load_mission(name: str | Path) -> Mission:
     table["launch"] = np.datetime64(table["launch"].isoformat(), "ns")
     table["readouts"] = tuple(table["readouts"])
     return Mission(**table)
+
+
+def mission_of(spectra: xr.Dataset, name: str | None = None) -> Mission:
+    """The mission by ``name``, or that of the spectra's own `satellite`. Raises ValueError where neither is known."""
+    satellite = name or spectra.attrs.get("satellite")
+    if satellite is None:
+        raise ValueError("`spectra` do not say their satellite: name it with --mission")
+    return load_mission(satellite)
 
 
 def with_days(spectra: xr.Dataset, mission: Mission) -> xr.Dataset:

@@ -48,7 +48,7 @@ def picture(figure: Figure | None, caption: str, missing: str) -> str:
 FIGURES = (
     ("Spectra", figures.spectra_with_time, "Spectra from early to late, and the template", "no spectra"),
     (
-        "Threshold, Eq. 1",
+        "Threshold",
         figures.threshold_construction,
         "Spectrum, template, difference, threshold",
         "no threshold",

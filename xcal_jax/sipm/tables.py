@@ -135,7 +135,7 @@ def flag_rows(ageing: Ageing):
 
 TABLES = (
     (
-        "Trends; errors from the scatter",
+        "Trends; errors from the scatter, and from what all points share",
         ("channel", "quantity", "form", "a", "b", "chi2/nu", "delta AICc", "weight"),
         trend_rows,
     ),

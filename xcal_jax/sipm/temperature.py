@@ -98,12 +98,12 @@ def joint_fit(
     for day in steps:
         covariates.append((values["days"].values >= day).astype(float))
         names.append(f"step on day {day:.0f}")
-    days, y, sigma = check_points(values, name, len(names))
+    days, y, sigma, shared = check_points(values, name, len(names))
     if form is not None and form not in FORMS:
         raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {form!r}")
     forms = list(FORMS) if form is None else [form]
     matrix = np.stack(covariates, 1)
-    fits, criterion = fit_forms(forms, days, matrix, y, sigma)
+    fits, criterion = fit_forms(forms, days, matrix, y, sigma, shared)
     chosen = int(np.argmin(criterion))
     best, form = fits[chosen], forms[chosen]
     with fit.double_precision():

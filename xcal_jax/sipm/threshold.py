@@ -1,8 +1,10 @@
-"""Low-energy threshold of each spectrum: where it sinks to 10 cnt/s above the template (step 3, Eq. 1).
+"""Low-energy threshold of each spectrum: where it sinks to 10 cnt/s above the template (step 3).
 
 Eq. 1 interpolates linearly between the two channels around the crossing; on a steep flank that sits high by
-0.05 to 0.1 channel. The logarithmic option is exact for an exponential flank. What cannot be measured is
-flagged and has no number.
+0.05 to 0.1 channel, more than half of its statistical error on a spectrum of 60 s. So the default
+interpolates the logarithm, by a parabola through the last three channels, which is exact on an exponential or
+Gaussian flank; `interpolation="linear"` is the paper's Eq. 1 as it stands. What cannot be measured is flagged
+and has no number.
 """
 
 from functools import partial
@@ -25,14 +27,23 @@ FLAGS = {
 }
 
 
-def linear_crossing(first: jax.Array, second: jax.Array, level: float | jax.Array) -> jax.Array:
-    """Eq. 1 with x1 = 0, x2 = 1: () channels past x1, from D1 >= level > D2 in cnt/s."""
-    return (level - first) / (second - first)
+def linear_crossing(around: jax.Array, level: float | jax.Array) -> jax.Array:
+    """Eq. 1 with x1 = 0, x2 = 1: () channels past x1. around: (3,) D at x1 - 1, x1, x2, cnt/s; D1 >= level > D2."""
+    return (level - around[1]) / (around[2] - around[1])
 
 
-def logarithmic_crossing(first: jax.Array, second: jax.Array, level: float) -> jax.Array:
-    """Eq. 1 on ln D: () channels past x1; NaN unless D2 > 0."""
-    return linear_crossing(jnp.log(first), jnp.log(second), jnp.log(level))
+def logarithmic_crossing(around: jax.Array, level: float | jax.Array) -> jax.Array:
+    """Where a parabola through ln D at x1 - 1, x1, x2 has sunk to the level: () channels past x1.
+
+    A straight line through ln D1 and ln D2 where the flank has no third channel. NaN unless D2 > 0.
+    """
+    before, first, second = around
+    second = jnp.where(second > 0, second, jnp.nan)
+    before = jnp.where(before > first, before, first**2 / second)
+    above = jnp.log(first / level)
+    slope = 0.5 * jnp.log(second / before)
+    bend = 0.5 * jnp.log(second * before / first**2)
+    return 2.0 * above / (-slope + jnp.sqrt(slope**2 - 4.0 * bend * above))
 
 
 CROSSINGS = {"linear": linear_crossing, "log": logarithmic_crossing}
@@ -41,7 +52,8 @@ CROSSINGS = {"linear": linear_crossing, "log": logarithmic_crossing}
 @partial(jax.jit, static_argnames="interpolation")
 @partial(jax.vmap, in_axes=(0, 0, 0, 0, None, None))
 def crossing(counts, exposure, template, template_error, level, interpolation):
-    """Threshold of one spectrum in channels counted from 1, its error, and whether there is a crossing.
+    """Threshold of one spectrum in channels counted from 1, its error, whether there is a crossing, the place
+    x1 - 1 of its first channel, and the threshold's slopes (3,) on the differences at x1 - 1, x1 and x2.
 
     counts: (C,) cnt; exposure: () s; template, template_error: (C,) cnt/s; level: () cnt/s.
     """
@@ -53,26 +65,41 @@ def crossing(counts, exposure, template, template_error, level, interpolation):
     second = jnp.argmax(below)
     first = jnp.maximum(second - 1, 0)
     found = jnp.any(below) & (difference[first] >= level)
-    past, slopes = jax.value_and_grad(CROSSINGS[interpolation], argnums=(0, 1))(
-        difference[first], difference[second], level
-    )
-    error = jnp.sqrt(slopes[0] ** 2 * variance[first] + slopes[1] ** 2 * variance[second])
-    return first.astype(past.dtype) + 1.0 + past, error, found
+    around = jnp.stack([jnp.maximum(first - 1, 0), first, second])
+    past, slopes = jax.value_and_grad(CROSSINGS[interpolation])(difference[around], level)
+    error = jnp.sqrt(slopes**2 @ variance[around])
+    return first.astype(past.dtype) + 1.0 + past, error, found, first, slopes
+
+
+def template_shifts(first: np.ndarray, slopes: np.ndarray, error: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """What one sigma of each template channel does to every threshold: (n, K) channels, K template channels.
+
+    first, slopes: (n,), (n, 3) of `crossing`; error: (n, C) cnt/s of the template rate; end: (n,) place of the
+    first channel right of the template's noise peak, whose rate stands for all before it.
+    """
+    channels = np.stack([first - 1, first, first + 1], 1)
+    source = np.maximum(channels, end[:, None])
+    row = np.arange(first.size)[:, None]
+    used, column = np.unique(source, return_inverse=True)
+    shifts = np.zeros((first.size, used.size))
+    np.add.at(shifts, (row, column.reshape(source.shape)), -slopes * error[row, source])
+    return shifts
 
 
 def threshold(
     spectra: xr.Dataset,
     template: xr.Dataset,
     level: float = 10.0,
-    interpolation: str = "linear",
+    interpolation: str = "log",
     min_exposure: float = 10.0,
     saturation: float = np.inf,
 ) -> xr.Dataset:
     """Add `threshold_adu`, `threshold_adu_error` (channels from 1) and `threshold_flag` to the spectra.
 
-    level: cnt/s above the template. interpolation: "linear" (Eq. 1) or "log". min_exposure: s, below which a
-    spectrum is flagged. saturation: counts at which the channel counter is full. The error holds the Poisson
-    variance of spectrum and template. A flagged spectrum has NaN.
+    level: cnt/s above the template. interpolation: "log", or "linear" (the paper's Eq. 1). min_exposure: s,
+    below which a spectrum is flagged. saturation: counts at which the channel counter is full. The error holds
+    the Poisson variance of spectrum and template; the template's part, which the spectra share, stands in
+    `threshold_adu_shared` (spectrum, adu_mode), one column a template channel. A flagged spectrum has NaN.
 
     Raises ValueError for unusable spectra, a template of another channel, and when nothing crosses at all.
     """
@@ -84,7 +111,7 @@ def threshold(
     rows = template_rows(spectra, template)
     counts, exposure = spectra["counts"].values, spectra["exposure"].values
     with double_precision():
-        value, error, found = map(
+        value, error, found, first, slopes = map(
             np.asarray,
             crossing(
                 counts,
@@ -101,9 +128,16 @@ def threshold(
     flag |= np.where(found & ~np.isfinite(value), NOT_POSITIVE, 0)
     if (flag & NO_CROSSING).all():
         raise ValueError(f"`spectra` must sink through {level} cnt/s above the template, but none of {flag.size} does")
+    measured = flag == 0
+    slopes = np.where(measured[:, None], slopes, 0.0)
+    end = template["peak_end"].values[rows] - 1
+    shifts = template_shifts(first, slopes, template["rate_error"].values[rows], end)
     meaning = ", ".join(f"{bit}: {text}" for bit, text in FLAGS.items())
     return spectra.assign(
-        threshold_adu=labelled("spectrum", np.where(flag, np.nan, value), "1", "threshold, ADC channel"),
-        threshold_adu_error=labelled("spectrum", np.where(flag, np.nan, error), "1", "error of the threshold"),
+        threshold_adu=labelled("spectrum", np.where(measured, value, np.nan), "1", "threshold, ADC channel"),
+        threshold_adu_error=labelled("spectrum", np.where(measured, error, np.nan), "1", "error of the threshold"),
+        threshold_adu_shared=labelled(
+            ("spectrum", "adu_mode"), shifts, "1", "shift by one sigma of each template channel"
+        ),
         threshold_flag=labelled("spectrum", flag, "1", f"0: measured; bits {meaning}"),
     ).assign_attrs(threshold_rule=f"{interpolation} crossing of {level} cnt/s above the template")

@@ -3,8 +3,8 @@
 The paper's two-parameter form is lost, so four are fitted and compared by AICc: a t^b, a + b ln t,
 a + b sqrt t, a + b t, with t in days since launch. The errors serve as weights; their common scale is
 taken from the fit itself: the covariance is multiplied by chi2/nu, and AICc counts the scale as a parameter.
-The Poisson noise of the template, which all thresholds share, is not in that scatter: a threshold trend is
-less well known than its errors say (seen: pulls of 2 to 7 on synthetic missions).
+What the points share does not show in their scatter (the Poisson noise of the template, for energies also the
+error of the gain): where the data carry it (`*_shared`), its covariance is added.
 """
 
 from functools import partial
@@ -34,48 +34,50 @@ def curve(form: str, parameters: fit.Array, days: fit.Array) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames="form")
-def fit_curve(form, days, covariates, values, sigma) -> fit.Fit:
+def fit_curve(form, days, covariates, values, sigma, shared) -> fit.Fit:
     """Fit one form and the slopes on covariates at once: a, b, then one slope each.
 
-    days, values, sigma: (N,); covariates: (N, K), K may be 0. Covariance times chi2/nu.
+    days, values, sigma: (N,); covariates: (N, K), K may be 0; shared: (N, M) as for `fit.with_shared`. The
+    covariance holds the scatter (times chi2/nu) and what the values share.
     """
     n = days.size
     if form != "power":
         design = jnp.concatenate([jnp.ones((n, 1)), BASIS[form](days)[:, None], covariates], 1)
-        return fit.rescaled(fit.linear(design, values, sigma))
+        return fit.with_shared(fit.rescaled(fit.linear(design, values, sigma)), design, sigma, shared)
     middle, unit = jnp.exp(jnp.mean(jnp.log(days))), jnp.mean(values)
 
-    def residuals(p, _):
-        return (unit * (p[0] * (days / middle) ** p[1] + covariates @ p[2:]) - values) / sigma
+    def model(p):
+        return unit * (p[0] * (days / middle) ** p[1] + covariates @ p[2:])
 
     start = jnp.zeros(2 + covariates.shape[1]).at[0].set(1.0)
-    inner = fit.least_squares(residuals, start, None, fit.count_points(sigma))
+    points = fit.count_points(sigma)
+    inner = fit.rescaled(fit.least_squares(lambda p, _: (model(p) - values) / sigma, start, None, points))
+    inner = fit.with_shared(inner, jax.jacfwd(model)(inner.parameters), sigma, shared)
 
     def outer(p):
         return jnp.concatenate([jnp.stack([unit * p[0] * middle ** -p[1], p[1]]), unit * p[2:]])
 
     turn = jax.jacfwd(outer)(inner.parameters)
     covariance = turn @ inner.covariance @ turn.T
-    return fit.rescaled(fit.Fit(outer(inner.parameters), covariance, inner.chi_square, inner.points, inner.converged))
+    return fit.Fit(outer(inner.parameters), covariance, inner.chi_square, inner.points, inner.converged)
 
 
-def fit_forms(
-    forms: list[str], days: np.ndarray, covariates: np.ndarray, values: np.ndarray, sigma: np.ndarray
-) -> tuple[list[fit.Fit], np.ndarray]:
+def fit_forms(forms: list[str], days, covariates, values, sigma, shared) -> tuple[list[fit.Fit], np.ndarray]:
     """Every form's fit and its AICc, in which the common scale of the errors is one more parameter.
 
     Shapes as in `fit_curve`. A fit that did not converge has an infinite AICc.
     """
     n, k = days.size, 2 + covariates.shape[1]
     with fit.double_precision():
-        fits = [jax.tree.map(np.asarray, fit_curve(f, days, covariates, values, sigma)) for f in forms]
+        fits = [jax.tree.map(np.asarray, fit_curve(f, days, covariates, values, sigma, shared)) for f in forms]
         size = [n * np.log(np.maximum(f.chi_square, 1e-300) / n) if f.converged else np.inf for f in fits]
         return fits, np.array([float(fit.aicc(s, float(n), k + 1)) for s in size])
 
 
-def check_points(groups: xr.Dataset, name: str, parameters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Days, values and errors of ``name``, each (N,), ready for a fit.
+def check_points(groups: xr.Dataset, name: str, parameters: int) -> tuple[np.ndarray, ...]:
+    """Days, values, errors of ``name``, each (N,), and what the values share (N, M), ready for a fit.
 
+    M is filled up with zeros to a multiple of eight, so that few shapes are ever compiled.
     The errors are those of the group means; single spectra all weigh the same, for their scatter is larger
     than their counting errors.
     Raises ValueError for an unknown name, all points in one group, fewer points than parameters, or t <= 0.
@@ -94,7 +96,9 @@ def check_points(groups: xr.Dataset, name: str, parameters: int) -> tuple[np.nda
         raise ValueError(f"`days` since launch must be positive for a trend, but the first is {days.min():.3f}")
     sigma = groups[f"{name}_error"].values if "size" in groups else np.ones_like(values)
     usable = np.isfinite(sigma).all() and (sigma > 0).all()
-    return days, values, sigma if usable else np.ones_like(values)
+    shared = groups[f"{name}_shared"].values if f"{name}_shared" in groups else np.zeros((days.size, 0))
+    shared = np.pad(shared, ((0, 0), (0, -shared.shape[1] % 8)))
+    return days, values, sigma if usable else np.ones_like(values), shared
 
 
 def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
@@ -104,8 +108,8 @@ def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
     to the best and the Akaike `weight`, `scatter` (rms of the residuals). a and b are in the value's unit,
     over the unit of the form's function of t in days. Raises ValueError as `check_points`.
     """
-    days, values, sigma = check_points(groups, name, 2)
-    fits, criterion = fit_forms(list(FORMS), days, np.zeros((days.size, 0)), values, sigma)
+    days, values, sigma, shared = check_points(groups, name, 2)
+    fits, criterion = fit_forms(list(FORMS), days, np.zeros((days.size, 0)), values, sigma, shared)
     with fit.double_precision():
         curves = [np.asarray(curve(form, f.parameters, days)) for form, f in zip(FORMS, fits, strict=True)]
     best = np.min(criterion)

@@ -1,0 +1,64 @@
+"""Figures of the spectra and of the threshold's construction (steps 1 to 3)."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from xcal_jax.sipm.chain import Ageing
+from xcal_jax.sipm.figures.frame import panels
+
+
+def spectra_with_time(ageing: Ageing) -> Figure:
+    """Routine spectra from early to late, and the template."""
+    figure, axes = panels(ageing)
+    for axis, (name, channel) in zip(axes[0], ageing.channels.items(), strict=True):
+        values = channel.values
+        order = np.argsort(values["days"].values)
+        for k, place in enumerate(order[np.linspace(0, order.size - 1, 6).astype(int)]):
+            one = values.isel(spectrum=place)
+            rate = one["counts"].values / float(one["exposure"])
+            label = f"day {float(one['days']):.0f}"
+            axis.step(
+                values["channel"],
+                np.where(rate > 0, rate, np.nan),
+                where="mid",
+                lw=1,
+                color=f"C{k}",
+                label=label,
+            )
+        template = ageing.template.sel(readout=name)["rate"]
+        axis.step(
+            template["channel"],
+            np.where(template > 0, template, np.nan),
+            "k--",
+            where="mid",
+            lw=1,
+            label="template",
+        )
+        axis.set(xlabel="ADC channel", ylabel="cnt/s per channel", yscale="log")
+        axis.legend(fontsize=8)
+    return figure
+
+
+def threshold_construction(ageing: Ageing) -> Figure:
+    """Spectrum, template, their difference, and the crossing, for the last measured spectrum."""
+    figure, axes = panels(ageing)
+    for axis, (name, channel) in zip(axes[0], ageing.channels.items(), strict=True):
+        good = np.flatnonzero(channel.values["threshold_flag"].values == 0)
+        one = channel.values.isel(spectrum=good[-1])
+        template = ageing.template.sel(readout=name)["rate"].values
+        rate = one["counts"].values / float(one["exposure"])
+        x, edge = one["channel"].values, float(one["threshold_adu"])
+        near = (x > edge - 12) & (x < edge + 12)
+        for data, label, style in (
+            (rate, "spectrum", "C0"),
+            (template, "template", "k--"),
+            (rate - template, "difference", "C3"),
+        ):
+            shown = np.where(data > 0, data, np.nan)
+            axis.step(x[near], shown[near], style, where="mid", label=label)
+        axis.axhline(ageing.mission.crossing_level, color="grey", lw=0.8)
+        error = float(one["threshold_adu_error"])
+        axis.axvline(edge, color="C2", label=f"threshold {edge:.2f} ± {error:.2f}")
+        axis.set(xlabel="ADC channel", ylabel="cnt/s per channel", yscale="log")
+        axis.legend(fontsize=8)
+    return figure

@@ -1,0 +1,129 @@
+"""Figures of threshold and dark counts against time and temperature (steps 6 to 10)."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from xcal_jax.sipm.chain import Ageing, Channel
+from xcal_jax.sipm.figures.frame import DAYS, LABEL, panels
+from xcal_jax.sipm.trends import FORMS, best_form, evaluate, forecast
+
+
+def draw_trends(axis, channel: Channel, name: str, future: float = 0.0) -> None:
+    """Groups of one quantity, the four trends, and a forecast band to ``future`` days past the last group."""
+    groups, trends = channel.groups, channel.trends[name]
+    axis.errorbar(
+        groups["days"],
+        groups[name],
+        np.nan_to_num(groups[f"{name}_deviation"]),
+        fmt=".",
+        ms=4,
+        lw=0.6,
+        color="grey",
+        label="5 d groups, deviation",
+    )
+    first, last = float(groups["days"].min()), float(groups["days"].max())
+    fine = np.linspace(first, last + future, 200)
+    for form, text in FORMS.items():
+        weight = float(trends["weight"].sel(form=form))
+        axis.plot(
+            fine,
+            evaluate(trends, fine, form)["value"],
+            lw=1.8 if form == best_form(trends) else 0.9,
+            label=f"{text} (weight {weight:.2f})",
+        )
+    if future:
+        ahead = forecast(trends, np.linspace(last, last + future, 50))
+        axis.fill_between(ahead["days"], ahead["lower"], ahead["upper"], color="C1", alpha=0.25, label="forecast, 68 %")
+    axis.set(xlabel=DAYS, ylabel=LABEL[name])
+    axis.legend(fontsize=7)
+
+
+def threshold_with_time(ageing: Ageing) -> Figure:
+    """Threshold in ADC channels, and in keV where there is a gain, with trends."""
+    names = [n for n in ("threshold_adu", "threshold_kev") if n in next(iter(ageing.channels.values())).trends]
+    figure, axes = panels(ageing, len(names))
+    for row, name in zip(axes, names, strict=True):
+        for axis, channel in zip(row, ageing.channels.values(), strict=True):
+            draw_trends(axis, channel, name)
+    return figure
+
+
+def dark_counts_with_time(ageing: Ageing) -> Figure:
+    """Dark count rate with trends and a forecast of half a year."""
+    figure, axes = panels(ageing)
+    for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
+        draw_trends(axis, channel, "dcr", 180.0)
+    return figure
+
+
+def temperature_with_time(ageing: Ageing) -> Figure:
+    """Mean board temperature of each spectrum and group."""
+    figure, axes = panels(ageing, height=3.2)
+    for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
+        axis.plot(
+            channel.values["days"],
+            channel.values["temperature"].mean("board"),
+            ".",
+            ms=2,
+            color="silver",
+            label="spectra",
+        )
+        axis.plot(channel.groups["days"], channel.groups["temperature"], ".", label="groups")
+        axis.set(xlabel=DAYS, ylabel="mean board temperature (°C)")
+        axis.legend(fontsize=8)
+    return figure
+
+
+def residuals_with_temperature(ageing: Ageing, name: str) -> Figure | None:
+    """Residuals from the trend against temperature: the line of step 9, and the joint fit's slope."""
+    if not all(channel.residuals for channel in ageing.channels.values()):
+        return None
+    figure, axes = panels(ageing)
+    for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
+        data, joint = channel.residuals[name], channel.joint[name]
+        x = data["temperature"].values
+        axis.plot(x, data["residual"], ".", color="grey")
+        fine = np.array([x.min(), x.max()])
+        slope, error, r2 = (float(data[key]) for key in ("slope", "slope_error", "r_squared"))
+        axis.plot(
+            fine,
+            float(data["intercept"]) + slope * fine,
+            "C0",
+            label=f"subtract, then fit: {slope:.3g} ± {error:.2g} per °C, R² {r2:.2f}",
+        )
+        slope, error = float(joint["parameters"][2]), float(joint["errors"][2])
+        middle = float(data["residual"].mean())
+        axis.plot(
+            fine,
+            middle + slope * (fine - x.mean()),
+            "C3",
+            label=f"joint fit: {slope:.3g} ± {error:.2g} per °C",
+        )
+        axis.set(xlabel="mean board temperature (°C)", ylabel=f"{LABEL[name]} minus trend")
+        axis.legend(fontsize=8)
+    return figure
+
+
+def joint_fits(ageing: Ageing) -> Figure | None:
+    """What the joint fits of trend, temperature and steps leave, and where the steps are."""
+    if not all(channel.joint for channel in ageing.channels.values()):
+        return None
+    figure, axes = panels(ageing, 2, 3.0)
+    for row, name in zip(axes, ("threshold_adu", "dcr"), strict=True):
+        for axis, channel in zip(row, ageing.channels.values(), strict=True):
+            joint = channel.joint[name]
+            axis.axhline(0, color="grey", lw=0.8)
+            axis.plot(
+                joint["days"],
+                joint["residual"],
+                ".",
+                label=f"{FORMS[joint.attrs['chosen_form']]} + temperature, steps",
+            )
+            steps = channel.steps[name]
+            for day, size, error in zip(
+                steps["day"].values, steps["size"].values, steps["size_error"].values, strict=True
+            ):
+                axis.axvline(day, color="C3", lw=1, label=f"step, day {day:.0f}: {size:.3g} ± {error:.1g}")
+            axis.set(xlabel=DAYS, ylabel=f"{LABEL[name]}\nminus joint fit")
+            axis.legend(fontsize=7)
+    return figure
