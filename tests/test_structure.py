@@ -6,11 +6,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"constants", "units", "files", "fit"},
+    {"constants", "units", "files", "fit", "checkpoint", "parallel"},
     {"atomic"},
     {"absorber", "sipm", "orbit"},
     {"response"},
-    {"run", "plot"},
+    {"counting", "plot"},
+    {"run"},
     {"cli"},
     {"__main__"},
 ]

@@ -3,6 +3,7 @@
 import json
 import os
 from contextlib import nullcontext
+from pathlib import Path
 
 import click
 
@@ -27,6 +28,7 @@ from xcal_jax.units import parse_quantity
 @click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
 @click.option("--events", help="Also write one row a photon to this netCDF-4 file.")
 @click.option("--plot", help="Also draw the spectrum into this PNG, PDF or SVG file.")
+@click.option("--resume", is_flag=True, help="Go on from OUTPUT.part, which an interrupted run has left.")
 @click.option("-o", "--output", required=True, help="Result, netCDF-4.")
 def simulate(
     absorber,
@@ -44,9 +46,12 @@ def simulate(
     yields,
     events,
     plot,
+    resume,
     output,
 ):
     """Send photons through ABSORBER, a preset or a TOML file."""
+    if resume and events:
+        raise ValueError("`--resume` and `--events` exclude each other: an event list begins anew")
     outputs = [path for path in (output, events, plot) if path]
     for path in outputs:
         check_writable(path, PLOTS if path == plot else ())
@@ -80,14 +85,18 @@ def simulate(
         "progress": True,
     }
     attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(seed)}
+    part = None if events else Path(f"{output}.part")
     with event_file(events, attrs, arguments["n"]) if events else nullcontext() as append:
-        result = run(target, source, on_events=append, **arguments)
+        result = run(target, source, on_events=append, checkpoint=part, resume=resume, **arguments)
     save(result, output)
     if plot:
         _plot(result, plot)
     if not result.attrs["complete"]:
-        click.echo(f"interrupted: {output} holds the {int(result.photons)} photons done so far", err=True)
+        more = f"; --resume goes on from {part}" if part else ""
+        click.echo(f"interrupted: {output} holds the {int(result.photons)} photons done so far{more}", err=True)
         raise SystemExit(130)
+    if part:
+        part.unlink(missing_ok=True)
 
 
 @click.command()
