@@ -51,7 +51,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path, share):
 
 
 def test_a_run_goes_on_from_where_it_was(tmp_path, monkeypatch):
-    """More photons are still the same run, whose blocks then begin elsewhere; a finished checkpoint alone gives the result."""
+    """More photons are still the same run, with blocks elsewhere; a finished one alone is the result."""
     monkeypatch.setattr(running, "SAVED_EVERY", 0.0)
     path = tmp_path / "c.part"
     half = simulate(XIFU, 7000.0, n=200_000, checkpoint=path)
