@@ -10,8 +10,8 @@ FLOORS = [
     {"atomic"},
     {"absorber", "sipm", "orbit"},
     {"response"},
-    {"counting", "plot"},
-    {"run"},
+    {"counting", "plot", "grid"},
+    {"run", "sweep"},
     {"cli"},
     {"__main__"},
 ]

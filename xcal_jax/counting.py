@@ -1,9 +1,10 @@
 """One run described in full, and any range of its photons counted: what is counted never depends on who counts it."""
 
 import hashlib
+import pickle
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import partial, reduce
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial, reduce
 from math import isfinite
 
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from xcal_jax import __version__
-from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.absorber.batch import Event, run_block, run_events
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import words
@@ -19,12 +20,14 @@ from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium
 from xcal_jax.atomic import table_hash
+from xcal_jax.atomic.element import YIELDS
 from xcal_jax.response.results import bins_up_to
 
 LANES = {"cpu": 2**17, "gpu": 2**22}
 LEAST_LANES = 1024  # so that a share of them is still whole words of 32
 MOST_BINS = 2**24
 BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
+SHARED = ("version", "atomic tables", "JAX version", "precision")  # facts that processes must have in common
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Run:
             source = Source.build(source)
         source.check_fits(absorber)
         seed = whole(seed, "seed", 0, 2**64 - 1)
+        if yields not in YIELDS:
+            raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {yields!r}")
         bins = _bins(bin_width, highest_energy or source.highest_energy)
         if lanes is not None and whole(lanes, "lanes", 1, 2**26) % LEAST_LANES:
             raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
@@ -97,7 +102,10 @@ class Prepared:
     @classmethod
     def build(cls, run: Run) -> "Prepared":
         """The tables of ``run``."""
-        matter, drawn, probability = Matter.build(run.absorber, run.yields), run.source, 1.0
+        one = double(1.0)
+        bare = replace(run.absorber, name="", thickness=one + 0.0 * run.absorber.thickness, width=one, length=one)
+        matter = _matter(bare.to_toml(), run.yields, str(jnp.result_type(float)))
+        drawn, probability = run.source, 1.0
         if drawn.forced:
             depth = matter.optical_depth(run.absorber) / abs(float(drawn.direction.z))
             drawn, probability = given_interaction(drawn, matter.attenuation.energy, depth)
@@ -153,3 +161,32 @@ def _bins(bin_width: float, highest: float) -> int:
             f"`bin_width` must leave at most {MOST_BINS} bins below {highest:g} eV, but is {bin_width:g} eV"
         )
     return -(-bins // BINS) * BINS
+
+
+def pack(run: Run) -> bytes:
+    """The run as `count` takes it, in this process or another."""
+    return pickle.dumps(run)
+
+
+def count(packed: bytes, facts: dict[str, str], first: int, stop: int) -> Tally:
+    """Photons ``first`` to ``stop`` of a packed run; facts: of the process that asks.
+
+    Raises ValueError where this process would count them differently: another version, tables or JAX.
+    """
+    with jax.enable_x64(facts["precision"] == "float64"):
+        prepared = _prepared(packed)
+        here = prepared.run.facts()
+        if differing := [f"{name} {here[name]}" for name in SHARED if here[name] != facts[name]]:
+            raise ValueError(f"every process must be like the one that asks, but one has {', '.join(differing)}")
+        return prepared.tally(first, stop)
+
+
+@lru_cache(maxsize=4)
+def _prepared(packed: bytes) -> Prepared:
+    return Prepared.build(pickle.loads(packed))
+
+
+@lru_cache(maxsize=4)
+def _matter(absorber: str, yields: str, precision: str) -> Matter:
+    """The tables of an absorber in TOML; its geometry does not matter."""
+    return Matter.build(Absorber.from_toml(absorber), yields)

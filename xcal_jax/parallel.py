@@ -24,7 +24,7 @@ def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Genera
     cancels what has not begun, and waits for the rest.
     """
     double = jnp.result_type(float) == jnp.float64  # a caller's `with jax.enable_x64()` does not reach other threads
-    chosen = jax.config.jax_default_device
+    chosen = jax.config.jax_default_device  # type: ignore[attr-defined]
     devices = jax.local_devices() if chosen is None else [chosen]
 
     def run(item: Item, device) -> Result:

@@ -11,6 +11,7 @@ COMMANDS = {
     "simulate": "xcal_jax.cli.absorber",
     "show": "xcal_jax.cli.absorber",
     "absorbers": "xcal_jax.cli.absorber",
+    "sweep": "xcal_jax.cli.sweep",
     "dose": "xcal_jax.cli.orbit",
     "orbit": "xcal_jax.cli.orbit",
     "sipm": "xcal_jax.cli.sipm",
