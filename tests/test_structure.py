@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"constants", "units", "files", "fit", "checkpoint", "parallel"},
+    {"constants", "units", "files", "fit", "checkpoint", "parallel", "cluster"},
     {"atomic"},
     {"absorber", "sipm", "orbit"},
     {"response"},

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial, reduce
 from math import isfinite
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +35,7 @@ SHARED = ("version", "atomic tables", "JAX version", "precision")  # facts that 
 class Run:
     """All that the counts of a photon depend on. bin_width: eV; bins: of the spectrum; lanes: photons to a block.
 
-    It is small and can be sent to another process; `Prepared.build` makes its tables there.
+    It is small and can be sent to another process; `count` makes its tables there.
     """
 
     absorber: Absorber
@@ -163,22 +164,26 @@ def _bins(bin_width: float, highest: float) -> int:
     return -(-bins // BINS) * BINS
 
 
-def pack(run: Run) -> bytes:
-    """The run as `count` takes it, in this process or another."""
-    return pickle.dumps(run)
+class Task(NamedTuple):
+    """Photons ``first`` to ``stop`` of a pickled run, to be counted in any process. facts: of the one that asks."""
+
+    run: bytes
+    facts: dict[str, str]
+    first: int
+    stop: int
 
 
-def count(packed: bytes, facts: dict[str, str], first: int, stop: int) -> Tally:
-    """Photons ``first`` to ``stop`` of a packed run; facts: of the process that asks.
+def count(task: Task) -> Tally:
+    """The photons of ``task``, int64 on the host.
 
     Raises ValueError where this process would count them differently: another version, tables or JAX.
     """
-    with jax.enable_x64(facts["precision"] == "float64"):
-        prepared = _prepared(packed)
+    with jax.enable_x64(task.facts["precision"] == "float64"):
+        prepared = _prepared(task.run)
         here = prepared.run.facts()
-        if differing := [f"{name} {here[name]}" for name in SHARED if here[name] != facts[name]]:
+        if differing := [f"{name} {here[name]}" for name in SHARED if here[name] != task.facts[name]]:
             raise ValueError(f"every process must be like the one that asks, but one has {', '.join(differing)}")
-        return prepared.tally(first, stop)
+        return prepared.tally(task.first, task.stop)
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,7 @@
 """The run: blocks of photons, one after the other, to a Dataset. Memory does not grow with the number of photons."""
 
 import os
+import pickle
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +17,14 @@ from xcal_jax.absorber.batch import Event
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.checkpoint import SAVED_EVERY, load_checkpoint, save_checkpoint
-from xcal_jax.counting import Prepared, Run, sum_of, whole
+from xcal_jax.counting import Prepared, Run, Task, count, sum_of, whole
 from xcal_jax.files import check_writable
 from xcal_jax.parallel import in_parallel
 from xcal_jax.response.results import to_dataset
 
 MOST_PHOTONS = 10**13
+PIECES = 64  # of a run on a cluster, a task each, unless they came out too small or too large
+SMALLEST_PIECE, LARGEST_PIECE = 2**17, 2**23  # photons
 
 
 def simulate(
@@ -36,6 +39,7 @@ def simulate(
     on_events: Callable[[Event], None] | None = None,
     checkpoint: str | os.PathLike | None = None,
     resume: bool = True,
+    spread: Callable = in_parallel,
 ) -> xr.Dataset:
     """Send ``n`` photons through ``absorber``: counts and spectrum as a Dataset (see `response.results`).
 
@@ -44,27 +48,35 @@ def simulate(
     photons to a block; it changes speed and memory, never the result. progress: show a bar. on_events: called
     with each block's rows (see `batch.Event`). checkpoint: a file that keeps what is done, written at most every
     10 s, left to the caller to remove; not with ``on_events``. resume: go on from it if it is there, to the same
-    counts. An interruption (Ctrl-C) returns the blocks done so far, with ``attrs["complete"] = 0``. Raises
-    ValueError where a number makes no sense, or the checkpoint is of another run.
+    counts. spread: who does the work, `in_parallel` or what `cluster.spreading` yields; not with ``on_events``. An
+    interruption (Ctrl-C) returns the blocks done so far, with ``attrs["complete"] = 0``. Raises ValueError where a
+    number makes no sense, or the checkpoint is of another run.
     """
     run = Run.build(absorber, source, seed, bin_width, yields, lanes)
     n = whole(n, "n", 1, MOST_PHOTONS)
     if checkpoint is not None and on_events is not None:
         raise ValueError("`checkpoint` and `on_events` exclude each other: events handed on cannot be resumed")
+    if spread is not in_parallel and on_events is not None:
+        raise ValueError("`on_events` needs photons counted in this process, not on a cluster")
     if checkpoint is not None:
         check_writable(checkpoint)
     facts = run.facts()
     total, done = _resumed(checkpoint, facts, n) if checkpoint and resume else (None, 0)
     prepared = Prepared.build(run)
-    saved = time.monotonic()
+    packed, saved = pickle.dumps(run), time.monotonic()
+    piece = run.block if spread is in_parallel else _piece(n)
+    pieces = range(done, n, piece)
+    tasks = (Task(packed, facts, first, min(first + piece, n)) for first in pieces)
 
-    def count(first: int) -> tuple[int, Tally, Event | None]:
-        stop = min(first + run.block, n)
-        return stop, prepared.tally(first, stop), prepared.events(first, stop) if on_events else None
+    def count_with_events(task: Task) -> tuple[Tally, Event]:
+        return count(task), prepared.events(task.first, task.stop)
 
-    def add(stop: int, tally: Tally, events: Event | None) -> None:
+    def add(stop: int, found: Any) -> None:
         nonlocal total, done, saved
-        if on_events and events is not None:
+        if on_events is None:
+            tally = found
+        else:
+            tally, events = found
             on_events(events)
         total = sum_of([tally] if total is None else [total, tally])
         done = stop
@@ -74,12 +86,12 @@ def simulate(
 
     with (
         ThreadPoolExecutor(1) as clerk,  # an interruption reaches the main thread alone: a block is counted whole
-        closing(in_parallel(count, range(done, n, run.block))) as blocks,
+        closing(spread(count if on_events is None else count_with_events, tasks)) as results,
         tqdm(total=n, initial=done, unit=" photons", unit_scale=True, disable=None if progress else True) as bar,
     ):
         try:
-            for block in blocks:
-                clerk.submit(add, *block).result()
+            for first, found in zip(pieces, results, strict=True):
+                clerk.submit(add, min(first + piece, n), found).result()
                 bar.update(done - bar.n)
         except KeyboardInterrupt:
             clerk.shutdown()
@@ -99,6 +111,12 @@ def simulate(
         bin_width=bin_width,
         yields=yields,
     )
+
+
+def _piece(n: int) -> int:
+    """Photons to a task of a cluster: whole blocks of a CPU, a few seconds of one core at most."""
+    blocks = -(-n // (PIECES * SMALLEST_PIECE))
+    return min(LARGEST_PIECE, blocks * SMALLEST_PIECE)
 
 
 def _save(checkpoint, facts: dict[str, str], total: Tally, done: int) -> None:

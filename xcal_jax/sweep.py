@@ -5,6 +5,7 @@ difference (`paired_difference`). Thicknesses, energies and positions are data: 
 """
 
 import os
+import pickle
 from collections.abc import Callable
 from contextlib import closing
 from itertools import pairwise
@@ -19,7 +20,7 @@ from xcal_jax import __version__
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.atomic import table_hash
 from xcal_jax.checkpoint import load_checkpoint, save_checkpoint
-from xcal_jax.counting import LEAST_LANES, Prepared, Run, count, pack, sum_of
+from xcal_jax.counting import LEAST_LANES, Prepared, Run, Task, count, sum_of
 from xcal_jax.files import replacing
 from xcal_jax.grid import Grid
 from xcal_jax.parallel import in_parallel
@@ -27,7 +28,6 @@ from xcal_jax.response.results import to_dataset
 
 KIND = "xcal_jax absorber sweep"
 BATCHES = 16  # of every point's photons, whose scatter gives the errors of differences
-Spread = Callable[[Callable, Any], Any]
 
 
 def sweep(
@@ -35,12 +35,12 @@ def sweep(
     checkpoint: str | os.PathLike | None = None,
     resume: bool = True,
     progress: bool = False,
-    spread: Spread = in_parallel,
+    spread: Callable = in_parallel,
 ) -> xr.Dataset:
     """Simulate every point of ``grid``: the counts of `simulate`, with the grid's dimensions in front.
 
     checkpoint: a folder that keeps each point when it is done, left to the caller to remove. resume: take up what is
-    there. progress: show a bar. spread: who does the work, `in_parallel` or `cluster.in_cluster` of a client.
+    there. progress: show a bar. spread: who does the work, `in_parallel` or what `cluster.spreading` yields.
     Raises ValueError where a point makes no sense, before any is begun, or the checkpoint is of another sweep.
     """
     ends = np.linspace(0, grid.n, min(BATCHES, grid.n) + 1).astype(int).tolist()
@@ -53,10 +53,10 @@ def sweep(
     kept = _Kept(checkpoint, resume)
     done = {k: arrays for k in range(grid.size) if (arrays := kept.load(k, facts[k]))}
     tasks = [(k, *batch) for k in range(grid.size) if k not in done for batch in pairwise(ends)]
-    packed = [pack(run) for run in runs]
+    packed = [pickle.dumps(run) for run in runs]
     batches: list[Tally] = []
     with (
-        closing(spread(_count, ((packed[k], facts[k], first, stop) for k, first, stop in tasks))) as tallies,
+        closing(spread(count, (Task(packed[k], facts[k], first, stop) for k, first, stop in tasks))) as tallies,
         tqdm(
             total=grid.size * grid.n,
             initial=len(done) * grid.n,
@@ -131,10 +131,6 @@ class _Kept:
     def save(self, k: int, facts: dict[str, str], arrays: dict[str, Any]) -> None:
         if self.folder:
             save_checkpoint(self.folder / f"{k}.npz", facts, arrays)
-
-
-def _count(task: tuple[bytes, dict[str, str], int, int]) -> Tally:
-    return count(*task)
 
 
 def _point(batches: list[Tally]) -> dict[str, Any]:
