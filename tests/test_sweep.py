@@ -142,6 +142,11 @@ def test_materials_take_their_own_density_and_models_their_name(tmp_path):
     assert grid.highest_energy == 7000.0
 
 
+def test_the_documented_sweep_is_one(root):
+    (path,) = (root / "analysis" / "sweeps").glob("*.toml")
+    assert Grid.load(path).shape == {"photon_energy": 3, "thickness_1": 3}
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

@@ -179,16 +179,17 @@ def count(task: Task) -> Tally:
     Raises ValueError where this process would count them differently: another version, tables or JAX.
     """
     with jax.enable_x64(task.facts["precision"] == "float64"):
-        prepared = _prepared(task.run)
-        here = prepared.run.facts()
-        if differing := [f"{name} {here[name]}" for name in SHARED if here[name] != task.facts[name]]:
-            raise ValueError(f"every process must be like the one that asks, but one has {', '.join(differing)}")
-        return prepared.tally(task.first, task.stop)
+        return _prepared(task.run, tuple(task.facts[name] for name in SHARED)).tally(task.first, task.stop)
 
 
 @lru_cache(maxsize=4)
-def _prepared(packed: bytes) -> Prepared:
-    return Prepared.build(pickle.loads(packed))
+def _prepared(packed: bytes, asked: tuple[str, ...]) -> Prepared:
+    run: Run = pickle.loads(packed)
+    here = run.facts()
+    differing = [f"{name} {here[name]}" for name, value in zip(SHARED, asked, strict=True) if here[name] != value]
+    if differing:
+        raise ValueError(f"every process must be like the one that asks, but one has {', '.join(differing)}")
+    return Prepared.build(run)
 
 
 @lru_cache(maxsize=4)
