@@ -12,6 +12,7 @@ FLOORS = [
     {"response"},
     {"counting", "plot", "grid"},
     {"run", "sweep"},
+    {"plot_response"},
     {"cli"},
     {"__main__"},
 ]

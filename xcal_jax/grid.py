@@ -13,7 +13,7 @@ import numpy as np
 
 from xcal_jax.absorber.absorber import LAYER_KEYS, Absorber
 from xcal_jax.absorber.source import Source
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, parse_whole
 
 KEYS = ("absorber", "n", "seed", "bin", "yields", "energy", "at", "angle", "grid")
 SOURCE = {
@@ -79,11 +79,11 @@ class Grid:
             raise ValueError(f"`energy` is missing in {where}")
         if both := sorted(set(axes) & set(fixed)):
             raise ValueError(f"`{both[0]}` in {where} must be fixed or in the grid, but is both")
-        n = parse_quantity(table.get("n", 1e6), "", "n")
-        if n != int(n) or n < 1:
-            raise ValueError(f"`n` in {where} must be a whole number of at least 1, but is {n:g}")
+        n = parse_whole(table.get("n", 1e6), "n")
+        if n < 1:
+            raise ValueError(f"`n` in {where} must be at least 1, but is {n}")
         bin_width = parse_quantity(table.get("bin", 1.0), "eV", "bin")
-        grid = cls(absorber, axes, fixed, int(n), table.get("seed", 1), bin_width, table.get("yields", "eadl"), text)
+        grid = cls(absorber, axes, fixed, n, table.get("seed", 1), bin_width, table.get("yields", "eadl"), text)
         if bin_width > 0 and grid.size * grid.highest_energy / bin_width > MOST_VALUES:
             raise ValueError(f"spectra of {grid.size} points must have fewer or wider bins than {bin_width:g} eV")
         return grid

@@ -41,3 +41,11 @@ def parse_quantity(text: str | float, unit: str, name: str) -> float:
     if not isfinite(value):
         raise ValueError(f"`{name}` must be finite, but is {text!r}")
     return value
+
+
+def parse_whole(text: str, name: str) -> int:
+    """ "1e7" as an integer. Raises ValueError, naming ``name``, for anything that is not whole."""
+    number = parse_quantity(text, "", name)
+    if number != int(number):
+        raise ValueError(f"`{name}` must be a whole number, but is {text}")
+    return int(number)

@@ -1,0 +1,191 @@
+"""``xcal-jax rmf``, ``impacts``, ``tail`` and ``plot``: what other programs and people open."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from xcal_jax.cli.programs import keep_compiled_programs
+from xcal_jax.files import PLOTS, check_writable
+from xcal_jax.units import parse_quantity, parse_whole
+
+
+@click.command()
+@click.argument("absorber")
+@click.option("--grid", default="0.2:12:5eV", show_default=True, help="Photon energies LOW:HIGH:STEP.")
+@click.option("--channels", default="0.2:12.5:2eV", show_default=True, help="Measured energies LOW:HIGH:STEP.")
+@click.option("--fwhm", help="Energy resolution at all energies, such as 2.5eV.")
+@click.option("--fwhm-file", help="Resolution instead as two columns: energy in eV, FWHM in eV.")
+@click.option("--tolerance", default=1e-4, show_default=True, help="Standard error of each row's partial fraction.")
+@click.option("-n", "n", help="Photons at every simulated energy instead.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
+@click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
+@click.option("--area", default="1cm^2", show_default=True, help="Geometric area that the ARF starts from.")
+@click.option("--threshold", default=0.0, show_default=True, help="Leave out far channels below it (LO_THRES).")
+@click.option("--arf", help="Also write the quantum efficiency as an ARF.")
+@click.option("--nc", help="Also write the components with their errors, before the resolution, as netCDF-4.")
+@click.option("--uncertainty", help="Also write relative errors: counts, yields, electrons (three times as long).")
+@click.option("--plot", help="Also draw the matrix into this PNG, PDF or SVG file.")
+@click.option("-o", "--output", required=True, help="Redistribution matrix, FITS.")
+def rmf(
+    absorber,
+    grid,
+    channels,
+    fwhm,
+    fwhm_file,
+    tolerance,
+    n,
+    seed,
+    yields,
+    area,
+    threshold,
+    arf,
+    nc,
+    uncertainty,
+    plot,
+    output,
+):
+    """Redistribution matrix of ABSORBER, a preset or a TOML file, with a detector's energy resolution."""
+    outputs = [path for path in (output, arf, nc, uncertainty, plot) if path]
+    for path in outputs:
+        check_writable(path, PLOTS if path == plot else ())
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+        raise ValueError(f"outputs must be different files, but are {', '.join(outputs)}")
+    keep_compiled_programs()
+    from xcal_jax.absorber.absorber import Absorber
+    from xcal_jax.response.components import rows_of, save_response, simulate_response
+    from xcal_jax.response.grid import parse_grid
+    from xcal_jax.response.matrix import Resolution, check_covers, fold, row_ends
+    from xcal_jax.response.nodes import Settings
+    from xcal_jax.response.ogip import check_fits_memory, matrix_bytes, write_arf, write_rmf
+
+    if not 0.0 <= threshold < 1e-2:
+        raise ValueError(f"`--threshold` must be at least 0 and below 0.01, but is {threshold:g}")
+    square = parse_quantity(area, "cm^2", "--area")
+    if square <= 0.0:
+        raise ValueError(f"`--area` must be positive, but is {area}")
+    settings = Settings(tolerance, None if n is None else parse_whole(n, "-n"), seed, yields)
+    settings.check()
+    resolution = Resolution.build(fwhm or (None if fwhm_file else "2.5eV"), fwhm_file)
+    target = Absorber.load(absorber)
+    rows = rows_of(target, parse_grid(grid, "--grid"))
+    measured = parse_grid(channels, "--channels")
+    check_covers(measured, rows, resolution)
+    ends = row_ends(rows, measured, resolution)
+    size = matrix_bytes(ends)
+    click.echo(f"matrix: {ends.size} rows, {measured.size - 1} channels, at most {size / 1e6:.3g} MB", err=True)
+    check_fits_memory(size)
+
+    checkpoint = Path(output).with_name(f".{Path(output).name}.part")
+    try:
+        response = simulate_response(target, rows, settings, checkpoint, progress=True)
+        products = {nc: response}
+        if uncertainty:
+            from xcal_jax.response.uncertainty import relative_errors
+
+            products[uncertainty] = relative_errors(target, response, rows, settings, checkpoint, progress=True)
+    except KeyboardInterrupt:
+        click.echo("interrupted: the same command goes on from here", err=True)
+        sys.exit(130)
+    folded = list(fold(response, measured, resolution, threshold))
+    about = _about(response, resolution, folded, threshold)
+    write_rmf(output, response, folded, measured, threshold, about)
+    if arf:
+        write_arf(arf, response, folded, square, about)
+    for path, dataset in products.items():
+        if path:
+            save_response(dataset, path)
+    if plot:
+        _draw(output, plot, None)
+    checkpoint.unlink(missing_ok=True)
+    for line in about:
+        click.echo(line, err=True)
+
+
+def _about(response, resolution, rows, threshold: float) -> list[str]:
+    """What a matrix is, for its header and for the reader."""
+    widths = sorted({f"{width:g}" for width in (resolution.fwhm[0], resolution.fwhm[-1])})
+    lines = [
+        f"Electron model: {response.attrs['electrons']}; fluorescence yields: {response.attrs['yields']}.",
+        f"Resolution: {' to '.join(widths)} eV FWHM, Gaussian. Each row is the mean over its photon energies.",
+        f"{float(response.photons.sum()):.3g} photons at {response.sizes['node']} energies; standard error of the "
+        f"partial fraction at most {float(response.partial_err.max()):.2g}.",
+        f"Outside the channels, and so in the ARF: at most {1.0 - min(row.contained for row in rows):.2g} of a row.",
+    ]
+    if threshold > 0.0:
+        lines.append(f"Left out below LO_THRES: at most {max(row.left_out for row in rows):.2g} of a row.")
+    return lines
+
+
+@click.command()
+@click.argument("file")
+@click.option("--what", help="escape (default) or efficiency, where FILE is a response of rmf --nc.")
+@click.option("-o", "--output", required=True, help="PNG, PDF or SVG file.")
+def plot(file, what, output):
+    """Draw FILE: a result of simulate, its events, a matrix or a response of rmf."""
+    check_writable(output, PLOTS)
+    if not Path(file).is_file():
+        raise ValueError(f"{file!r} must be a file, but does not exist")
+    _draw(file, output, what)
+
+
+def _draw(path: str, output: str, what: str | None) -> None:
+    from xcal_jax.plot import save_figure
+    from xcal_jax.plot_response import figure_of
+
+    save_figure(figure_of(path, what), output)
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--absorber", required=True, help="Preset or TOML file.")
+@click.option("--forced", is_flag=True, help="Every photon interacts: the ARF has the quantum efficiency already.")
+@click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
+def impacts(source, target, absorber, forced, yields, seed):
+    """Filter SIXTE's PIXELIMPACT file SOURCE into TARGET: energies become what the absorber keeps."""
+    check_writable(target)
+    keep_compiled_programs()
+    from xcal_jax.absorber.absorber import Absorber
+    from xcal_jax.response.impacts import filter_impacts
+
+    done = filter_impacts(source, target, Absorber.load(absorber), seed, forced, yields, progress=True)
+    click.echo(
+        f"{done.read} impacts: {done.missed} beside the absorber, {done.passed} passed through, "
+        f"{done.kept} kept, {done.partial} of these with less than their energy",
+        err=True,
+    )
+
+
+@click.command()
+@click.argument("result")
+@click.option("--from", "lowest", default="10eV", show_default=True, help="Smallest loss that is fitted.")
+@click.option("--to", "highest", help="Largest loss; default: half the photon energy.")
+@click.option("--tails", type=int, help="How many, 1 or 2; default: by Akaike's criterion.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def tail(result, lowest, highest, tails, as_json):
+    """Loss continuum of RESULT, a file of simulate, as (fraction, exponential scale) pairs for line fits."""
+    from xcal_jax.response.results import load
+    from xcal_jax.response.tail import fit_tails
+
+    top = None if highest is None else parse_quantity(highest, "eV", "--to")
+    found = fit_tails(load(result), parse_quantity(lowest, "eV", "--from"), top, tails)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    low, high = found["range_ev"]
+    click.echo(f"absorber   {found['absorber']} (electrons: {found['electrons']}), {found['energy_ev']:g} eV")
+    click.echo(f"losses     {low:g} to {high:g} eV, escape peaks left out")
+    for one in found["tails"]:
+        share = f"{one['share_in_range']:.3e} +- {one['share_in_range_err']:.1e} within the range"
+        if one["scale_ev"] is None:
+            click.echo(f"tail       flat: {share}; a scale would be above {one['scale_at_least_ev']:.4g} eV")
+        else:
+            click.echo(
+                f"tail       fraction {one['fraction']:.3e} +- {one['fraction_err']:.1e}, "
+                f"scale {one['scale_ev']:.4g} +- {one['scale_err_ev']:.2g} eV; {share}"
+            )
+    click.echo(f"deviance   {found['deviance']:.1f} for {found['degrees_of_freedom']} degrees of freedom")

@@ -1,0 +1,101 @@
+"""Energies of a response: rows of the matrix, channels, the nodes that are simulated, and rows drawn from nodes.
+
+Everything about an absorber's response is smooth in the photon energy between two absorption edges and jumps at
+them. So rows and nodes end at edges, and a row takes what it needs from the nodes near it on its own side: by local
+linear regression, the tricube-weighted straight line through them in the logarithm of the energy (Cleveland 1979,
+doi 10.1080/01621459.1979.10481038). It is linear in what was counted: errors follow, and sums stay sums.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from xcal_jax.atomic import ENERGY_LIMITS, Element
+from xcal_jax.units import parse_quantity
+
+MOST = 2**20  # rows or channels
+SPACING = 0.01  # of the nodes, in the logarithm of the energy
+WINDOW = 0.03  # half width of the nodes that a row draws on, in the same
+BESIDE = 2e-5  # relative distance of a node from an edge: single precision tells them apart
+SLIVER = 0.1  # of a row's width: less than this from an edge, the row's end moves to the edge
+
+
+def parse_grid(text: str, name: str) -> np.ndarray:
+    """ "0.2:12:5eV" as boundaries (R + 1,) in eV: bare ends are keV, a bare step is eV.
+
+    The last interval is shorter where the step does not fit a whole number of times. Raises ValueError, naming
+    ``name``, for anything but positive, ascending ends and a positive step that fits between them.
+    """
+    parts = text.split(":")
+    if len(parts) != 3:
+        raise ValueError(f"`{name}` must be LOW:HIGH:STEP, such as 0.2:12:5eV, but is {text!r}")
+    low, high = (1000.0 * parse_quantity(part, "keV", name) for part in parts[:2])
+    step = parse_quantity(parts[2], "eV", name)
+    if not 0.0 < low < high:
+        raise ValueError(f"`{name}` must run upwards from above 0, but runs from {low:g} to {high:g} eV")
+    if not 0.0 < step <= high - low:
+        raise ValueError(f"`{name}` must have a step above 0 and at most {high - low:g} eV, but has {step:g} eV")
+    if (high - low) / step > MOST:
+        raise ValueError(f"`{name}` must have at most {MOST} intervals, but has {(high - low) / step:.3g}")
+    count = int(np.ceil((high - low) / step * (1.0 - 1e-12) - 1e-6))
+    return np.append(low + step * np.arange(count), high)
+
+
+def edges_between(elements: Sequence[Element], low: float, high: float) -> np.ndarray:
+    """Absorption edges of ``elements`` between ``low`` and ``high`` eV, ascending, each once."""
+    edges = np.unique(np.concatenate([element.binding for element in elements]))
+    edges = edges[(edges > low * (1.0 + 4.0 * BESIDE)) & (edges < high * (1.0 - 4.0 * BESIDE))]
+    return edges[np.append(True, np.diff(edges) > 4.0 * BESIDE * edges[1:])] if edges.size else edges
+
+
+def adapt(boundaries: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Row boundaries (R + 1,) eV with every absorption edge among them, so that no row spans one."""
+    low, high = ENERGY_LIMITS
+    if boundaries[0] < low or boundaries[-1] > high:
+        raise ValueError(
+            f"`--grid` must be within the tables, {low:g} eV to {high:g} eV, "
+            f"but runs from {boundaries[0]:g} to {boundaries[-1]:g} eV"
+        )
+    inner = boundaries[1:-1]
+    if edges.size:
+        nearest = edges[np.abs(inner[:, None] - edges).argmin(axis=1)]
+        inner = inner[np.abs(inner - nearest) > SLIVER * (boundaries[1] - boundaries[0])]
+    return np.unique(np.concatenate([boundaries[[0, -1]], inner, edges]))
+
+
+def nodes_between(low: float, high: float, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Energies (N,) eV to simulate from ``low`` to ``high``, and which stretch between edges (N,) each is of."""
+    ends = np.concatenate([[low], edges, [high]])
+    stretches = []
+    for a, b in pairwise(ends):
+        count = max(3, 1 + int(np.ceil(np.log(b / a) / SPACING)))
+        stretches.append(np.geomspace(a * (1.0 + BESIDE), b * (1.0 - BESIDE), count))
+    return np.concatenate(stretches), np.repeat(np.arange(len(stretches)), [s.size for s in stretches])
+
+
+def share_of_nodes(energy: np.ndarray, nodes: np.ndarray, stretch: np.ndarray, edges: np.ndarray) -> csr_array:
+    """Weights (R, N): what was counted at ``nodes`` (N,), times these, is its smooth value at ``energy`` (R,) eV."""
+    rows, columns, weights = [], [], []
+    at, of = np.log(nodes), np.searchsorted(edges, energy)
+    for r, x in enumerate(np.log(energy)):
+        near = np.flatnonzero(stretch == of[r])
+        away = at[near] - x
+        width = max(WINDOW, 1.01 * np.sort(np.abs(away))[2])
+        kernel = np.maximum(0.0, 1.0 - np.abs(away / width) ** 3) ** 3
+        zeroth, first, second = (float(np.sum(kernel * away**k)) for k in range(3))
+        weight = kernel * (second - first * away) / (zeroth * second - first**2)
+        used = kernel > 0.0
+        rows += [r] * int(used.sum())
+        columns += near[used].tolist()
+        weights += weight[used].tolist()
+    return csr_array((weights, (rows, columns)), shape=(energy.size, nodes.size))
+
+
+def leverage(nodes: np.ndarray, stretch: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """(N,) the largest variance, in units of a node's own, of any smooth value that draws on the node."""
+    weights = share_of_nodes(nodes, nodes, stretch, edges)
+    variance = weights.multiply(weights).sum(axis=1)
+    drawn_on = (weights != 0).astype(float)
+    return np.asarray(drawn_on.multiply(variance[:, None]).max(axis=0).todense()).ravel()

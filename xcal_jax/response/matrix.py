@@ -1,0 +1,145 @@
+"""Rows of a redistribution matrix: the components of a response, seen with the detector's energy resolution.
+
+A row is the mean over its photon energies. The full-energy peak and the escape peaks are Gaussians, averaged over
+the row and integrated over the channels in closed form: with K(z) = z Phi(z) + phi(z), whose derivative is the normal
+distribution Phi, the part of a peak below x is [K((x - low) / s) - K((x - high) / s)] s / (high - low). The loss
+continuum, linear within its cells, is spread by a Gaussian filter. What falls outside the channels is not in the row:
+rows add up to one, and the part of the photons that they hold goes with the effective area.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy.ndimage import gaussian_filter1d
+from scipy.special import ndtr
+
+from xcal_jax.absorber.source import read_spectrum
+from xcal_jax.units import parse_quantity
+
+SIGMAS = 6.0  # to which a peak's Gaussian is followed: 2e-9 lie beyond
+PER_FWHM = 1.0 / (2.0 * np.sqrt(2.0 * np.log(2.0)))
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Full width at half maximum (F,) eV at energies (F,) eV, joined linearly and constant beyond the ends."""
+
+    energy: np.ndarray
+    fwhm: np.ndarray
+
+    @classmethod
+    def build(cls, fwhm: str | float | None = None, file: str | os.PathLike | None = None) -> "Resolution":
+        """One width for all energies, or those of a two-column ``file`` (energy, FWHM, both eV).
+
+        Raises ValueError unless exactly one is given and all widths are positive.
+        """
+        if (fwhm is None) == (file is None):
+            raise ValueError("a resolution needs `--fwhm` or `--fwhm-file`, and not both")
+        if fwhm is not None:
+            energy, width = np.zeros(1), np.array([parse_quantity(fwhm, "eV", "--fwhm")])
+        elif file is not None:
+            energy, width = read_spectrum(file)
+            if not np.all(np.isfinite(energy)) or np.any(np.diff(energy) <= 0):
+                raise ValueError(f"energies in {str(file)!r} must be finite and ascend")
+        if not np.all(np.isfinite(width) & (width > 0)):
+            worst = width[~(np.isfinite(width) & (width > 0))][0]
+            raise ValueError(f"the FWHM must be positive and finite, but is {worst:g} eV")
+        return cls(energy, width)
+
+    def sigma(self, energy: np.ndarray | float) -> np.ndarray:
+        """Standard deviation in eV at ``energy`` in eV."""
+        return PER_FWHM * np.interp(energy, self.energy, self.fwhm)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the matrix: its first channel (from 0), the shares of its channels, float32, that add up to one,
+    the part of all photons that fell into channels, and the part of these that a threshold has left out.
+    """
+
+    first: int
+    values: np.ndarray
+    contained: float
+    left_out: float
+
+
+def check_covers(channels: np.ndarray, boundaries: np.ndarray, resolution: Resolution) -> None:
+    """Raise ValueError unless the ``channels`` (C + 1,) eV hold all rows, between ``boundaries`` (R + 1,) eV, and are
+    wider than the ``resolution``.
+    """
+    widest = float(np.max(resolution.fwhm))
+    if widest > channels[-1] - channels[0]:
+        raise ValueError(
+            f"the FWHM must be less than the range of `--channels`, {channels[-1] - channels[0]:g} eV, "
+            f"but is {widest:g} eV"
+        )
+    if channels[0] > boundaries[0] or channels[-1] < boundaries[-1]:
+        raise ValueError(
+            f"`--channels` must cover the grid, {boundaries[0]:g} to {boundaries[-1]:g} eV, "
+            f"but run from {channels[0]:g} to {channels[-1]:g} eV"
+        )
+
+
+def row_ends(boundaries: np.ndarray, channels: np.ndarray, resolution: Resolution) -> np.ndarray:
+    """(R,) the channel after each row's last: rows reach from the first channel to their full-energy peak."""
+    top = boundaries[1:] + SIGMAS * resolution.sigma(boundaries[1:])
+    return np.clip(np.searchsorted(channels, top), 1, channels.size - 1)
+
+
+def fold(response: xr.Dataset, channels: np.ndarray, resolution: Resolution, threshold: float = 0.0) -> Iterator[Row]:
+    """Yield the rows of ``response`` in ``channels`` (C + 1,) eV, all of one width.
+
+    threshold: channels below it are left out, from the lowest up to the first that is not.
+    """
+    values = {name: response[name].values for name in ("low", "high", "energy", "partial", "peaks", "continuum")}
+    boundaries = np.append(values["low"], values["high"][-1])
+    shares = np.append(response.cell_low.values, 1.0)
+    line_energy = np.append(0.0, response.line_energy.values)
+    step = channels[1] - channels[0]
+    for r, end in enumerate(row_ends(boundaries, channels, resolution)):
+        energy = values["energy"][r]
+        intensity = np.append(1.0 - values["partial"][r], values["peaks"][r])
+        seen = (intensity > 0.0) & (line_energy < energy)
+        spread = resolution.sigma(energy - line_energy[seen])
+        row = peaks_in_channels(
+            values["low"][r] - line_energy[seen],
+            values["high"][r] - line_energy[seen],
+            spread,
+            intensity[seen],
+            channels[: end + 1],
+        )
+        below = np.append(0.0, np.cumsum(values["continuum"][r]))
+        continuum = np.diff(np.interp(channels[: end + 1], shares * energy, below))
+        row += gaussian_filter1d(continuum, resolution.sigma(energy) / step, mode="constant")
+        yield _cut(row, threshold)
+
+
+def peaks_in_channels(low, high, sigma, intensity, channels: np.ndarray) -> np.ndarray:
+    """(C,) the sum of peaks (P,) of ``intensity`` whose places are uniform from ``low`` to ``high`` eV."""
+    step = channels[1] - channels[0]
+    count = channels.size - 1
+    start = np.maximum(0, np.floor((low - SIGMAS * sigma - channels[0]) / step).astype(int))
+    width = min(count, int(np.max((high - low + 2.0 * SIGMAS * sigma) / step)) + 2)
+    at = start[:, None] + np.arange(width + 1)
+    x = channels[0] + step * at
+    scaled = (sigma / (high - low))[:, None]
+    below = scaled * (_integral((x - low[:, None]) / sigma[:, None]) - _integral((x - high[:, None]) / sigma[:, None]))
+    content = intensity[:, None] * np.diff(below, axis=1)
+    inside = at[:, :-1] < count
+    return np.bincount(at[:, :-1][inside], content[inside], minlength=count)
+
+
+def _integral(z: np.ndarray) -> np.ndarray:
+    return z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+
+
+def _cut(row: np.ndarray, threshold: float) -> Row:
+    row = np.maximum(row, 0.0)
+    contained = float(row.sum())
+    kept = np.flatnonzero(row / contained > threshold)
+    first, last = int(kept[0]), int(kept[-1]) + 1
+    part = row[first:last]
+    return Row(first, (part / part.sum()).astype(np.float32), contained, 1.0 - float(part.sum()) / contained)

@@ -1,0 +1,232 @@
+"""The Monte Carlo at the nodes of a response: monochromatic photons over the whole top, at one energy after another.
+
+One compiled program serves all energies: the energy is data, and spectra are binned in units of it. What is kept of
+a node are counts: partial depositions, escape peaks line by line, and the rest, the loss continuum, in cells of the
+deposited share of the energy that are fine next to both ends (3 % of the way to the nearer one).
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from xcal_jax import __version__
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.batch import run_block
+from xcal_jax.absorber.matter import Matter
+from xcal_jax.absorber.random import words
+from xcal_jax.absorber.source import Source
+from xcal_jax.absorber.transport import Medium
+from xcal_jax.atomic import YIELDS, table_hash
+from xcal_jax.files import replacing
+from xcal_jax.parallel import in_parallel
+from xcal_jax.response.results import line_names
+
+BLOCK = 2**17  # photons
+BINS = 2**14  # of a node's spectrum
+SCALE = BINS - 0.5  # bins to the photon energy: the last one begins half a bin below it
+GROWTH = 1.03
+IDS = 2**36  # photon ids set apart for one node
+MOST_PHOTONS = 10**10  # at one node
+SAVED_EVERY = 10.0  # s
+
+_half = np.unique(np.round(np.geomspace(1.0, BINS // 2, 1 + int(np.log(BINS // 2) / np.log(GROWTH)))).astype(int))
+CELLS = np.unique(np.concatenate([[0], _half, BINS - 1 - _half[_half < BINS // 2 - 1], [BINS - 1]]))
+"""First bin of each cell, and the last bin, which holds what lost nothing."""
+CELL_SHARES = np.append(CELLS[:-1] / SCALE, 1.0)
+"""(K + 1,) boundaries of the cells as shares of the photon energy."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the counts at the nodes depend on, besides the absorber and the node.
+
+    tolerance: standard error of the partial fraction that every row is to have; photons: at every node instead,
+    if not None; electron_range: factor on all electron ranges.
+    """
+
+    tolerance: float = 1e-4
+    photons: int | None = None
+    seed: int = 1
+    yields: str = "eadl"
+    electron_range: float = 1.0
+
+    def check(self) -> None:
+        """Raise ValueError where a number makes no sense."""
+        if not (isfinite(self.tolerance) and 1e-6 <= self.tolerance <= 0.1):
+            raise ValueError(f"`tolerance` must be from 1e-6 to 0.1, but is {self.tolerance:g}")
+        if self.photons is not None and not 1 <= self.photons <= MOST_PHOTONS:
+            raise ValueError(f"photons per energy must be from 1 to {MOST_PHOTONS:g}, but are {self.photons}")
+        if not 0 <= self.seed < 2**64:
+            raise ValueError(f"`seed` must be at least 0 and below 2^64, but is {self.seed}")
+        if self.yields not in YIELDS:
+            raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {self.yields!r}")
+
+
+@dataclass(frozen=True)
+class Node:
+    """Counts at one energy. line, count: transitions seen as escape peaks, and how often; cells: (K,)."""
+
+    photons: int
+    partial: int
+    by_photons: int
+    by_electrons: int
+    line: np.ndarray
+    count: np.ndarray
+    cells: np.ndarray
+
+
+def simulate_nodes(
+    absorber: Absorber,
+    energy: np.ndarray,
+    leverage: np.ndarray,
+    settings: Settings,
+    checkpoint: str | os.PathLike | None = None,
+    progress: bool = False,
+) -> list[Node]:
+    """Send photons of each ``energy`` (N,) eV onto ``absorber``: as many as its ``leverage`` (N,) asks for.
+
+    checkpoint: a file that keeps the nodes done so far, taken up again if it is of the same run; it is left to the
+    caller to remove. progress: show a bar. An interruption saves what is done and goes on up.
+    """
+    settings.check()
+    matter = Matter.build(absorber, settings.yields)
+    _, line_energy = line_names(absorber, matter)
+    matter = replace(matter, z_over_a=matter.z_over_a / settings.electron_range)
+    medium = jax.tree.map(jnp.asarray, Medium(absorber.stack, absorber.density, matter))
+    name = run_name(absorber, energy, settings)
+    done = read_checkpoint(checkpoint, name) if checkpoint else {}
+    left = [n for n in range(energy.size) if n not in done]
+
+    def run(n: int) -> tuple[int, Node]:
+        return n, run_node(medium, line_energy, float(np.float32(energy[n])), float(leverage[n]), settings, n * IDS)
+
+    def save() -> None:
+        if checkpoint:
+            write_checkpoint(checkpoint, name, done)
+
+    saved = time.monotonic()
+    with (
+        closing(in_parallel(run, left)) as results,
+        tqdm(total=energy.size, initial=len(done), unit=" energies", disable=None if progress else True) as bar,
+    ):
+        try:
+            for n, node in results:
+                done[n] = node
+                bar.update()
+                if time.monotonic() - saved > SAVED_EVERY:
+                    save()
+                    saved = time.monotonic()
+        except KeyboardInterrupt:
+            save()
+            raise
+    return [done[n] for n in range(energy.size)]
+
+
+def run_node(medium: Medium, line_energy: np.ndarray, energy: float, leverage: float, settings: Settings, first: int):
+    """One `Node`: a block of photons, and then what the tolerance asks for after that."""
+    source = jax.tree.map(jnp.asarray, Source.build(energy))
+    bin_width = jnp.asarray(energy / SCALE, float)
+
+    def run(start: int, count: int):
+        block = run_block(
+            medium,
+            source,
+            words(settings.seed),
+            words(first + start),
+            jnp.int32(count),
+            bin_width,
+            lanes=BLOCK,
+            bins=BINS,
+        )
+        return jax.tree.map(lambda field: np.asarray(field, dtype=np.int64), block)
+
+    needed = settings.photons or BLOCK
+    total = run(0, min(BLOCK, needed))
+    if settings.photons is None:
+        share = (int(total.photon + total.electron + total.both) + 1) / (BLOCK + 2)
+        needed = min(MOST_PHOTONS, max(BLOCK, round(leverage * share * (1.0 - share) / settings.tolerance**2)))
+    for start in range(BLOCK, needed, BLOCK):
+        total = jax.tree.map(np.add, total, run(start, min(BLOCK, needed - start)))
+    if total.overflow or total.unbalanced:
+        raise RuntimeError(f"histories at {energy:g} eV do not balance: this is a fault of the program")
+    return count_node(total, line_energy, energy)
+
+
+def count_node(tally, line_energy: np.ndarray, energy: float) -> Node:
+    """A `Node` of a tally: its escape peaks taken out of its spectrum."""
+    line = np.flatnonzero(tally.peaks[0])
+    count = tally.peaks[0, line]
+    spectrum = tally.spectrum.copy()
+    for at, left in zip(((energy - line_energy[line]) / energy * SCALE).astype(int), count, strict=True):
+        for bin_ in (at, at - 1, at + 1):  # single precision may put a peak one bin off
+            taken = min(left, spectrum[bin_])
+            spectrum[bin_] -= taken
+            left -= taken
+        if left:
+            raise RuntimeError(
+                f"an escape peak at {energy:g} eV is not in the spectrum: this is a fault of the program"
+            )
+    partial = int(tally.photon + tally.electron + tally.both)
+    cells = np.add.reduceat(spectrum[: BINS - 1], CELLS[:-1])
+    cells[-1] += partial - int(count.sum()) - int(cells.sum())  # losses below half a bin
+    return Node(int(tally.interacting), partial, int(tally.photon), int(tally.electron), line, count, cells)
+
+
+def run_name(absorber: Absorber, energy: np.ndarray, settings: Settings) -> str:
+    """A hash of all that the counts depend on."""
+    facts = [absorber.to_toml(), energy.tolist(), asdict(settings), __version__, table_hash(), BLOCK, CELLS.tolist()]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def write_checkpoint(path: str | os.PathLike, name: str, done: dict[int, Node]) -> None:
+    """Write the nodes ``done`` of the run ``name``, whole or not at all."""
+    nodes = list(done.values())
+    columns: dict[str, Any] = {
+        "name": np.array(name),
+        "index": np.array(list(done), dtype=np.int64),
+        "sums": np.array([(n.photons, n.partial, n.by_photons, n.by_electrons) for n in nodes], dtype=np.int64),
+        "lines": np.array([n.line.size for n in nodes], dtype=np.int64),
+        "line": np.concatenate([np.empty(0, np.int64), *(n.line for n in nodes)]),
+        "count": np.concatenate([np.empty(0, np.int64), *(n.count for n in nodes)]),
+        "cells": np.array([n.cells for n in nodes], dtype=np.int64).reshape(-1, CELLS.size - 1),
+    }
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **columns)
+
+
+def read_checkpoint(path: str | os.PathLike, name: str) -> dict[int, Node]:
+    """The nodes that ``path`` holds; none if it does not exist or is of another run than ``name``.
+
+    Raises ValueError where it is no checkpoint.
+    """
+    if not Path(path).exists():
+        return {}
+    try:
+        with np.load(path) as file:
+            columns = dict(file)
+        same = str(columns["name"]) == name
+        return dict(_nodes(columns)) if same else {}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as problem:
+        raise ValueError(f"checkpoint {str(path)!r} cannot be read: remove it to start anew") from problem
+
+
+def _nodes(columns: dict[str, np.ndarray]) -> Iterator[tuple[int, Node]]:
+    ends = np.cumsum(columns["lines"])
+    for n, index in enumerate(columns["index"]):
+        seen = slice(ends[n] - columns["lines"][n], ends[n])
+        photons, partial, by_photons, by_electrons = (int(value) for value in columns["sums"][n])
+        line, count, cells = columns["line"][seen], columns["count"][seen], columns["cells"][n]
+        yield int(index), Node(photons, partial, by_photons, by_electrons, line, count, cells)

@@ -1,0 +1,135 @@
+"""The loss continuum of a line as line-fitting packages take it: exponential tails, each a fraction and a scale.
+
+A tail of fraction f and scale t puts f / t exp(-loss / t) per eV below the line, of all photons that interact. The
+spectrum without its escape peaks is fitted by maximum likelihood, from just below the line to a largest loss; how
+many tails there are is chosen by Akaike's criterion. Each is fitted as its share within that range and as the range
+over its scale, which stay well determined where the continuum is flat: then there is no scale, only a least one.
+Electrons that leave with any energy make no exponential: errors are scaled up where the deviance says so.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.fit import Fit, aicc, double_precision, least_squares, poisson_residuals, scaled
+
+BINS = 200  # at most, of the fitted spectrum
+LEAST_COUNTS = 100  # in all, to fit anything
+MOST_TAILS = 2
+SURE = 2.0  # errors that the range over the scale must be above zero for the scale to be known
+BESIDE = 2  # bins next to an escape peak that are left out with it
+
+
+def loss_spectrum(result: xr.Dataset, lowest: float, highest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Losses (B + 1,) eV between ``lowest`` and ``highest``, counts (B,), and the part (B,) of each bin that is used.
+
+    Bins at escape peaks are not. Raises ValueError where ``result`` is not of one line or has too few counts there.
+    """
+    energies = result.source_energy.values
+    if energies.size != 1 or not np.isfinite(energies[0]):
+        raise ValueError("a tail needs the result of one line, but the source has several lines or a spectrum")
+    energy, width = float(energies[0]), float(result.energy.attrs["bin_width"])
+    if not 0.0 < lowest < highest <= energy:
+        raise ValueError(
+            f"the range of losses must lie between 0 and the photon energy, {energy:g} eV, and run upwards, "
+            f"but is {lowest:g} to {highest:g} eV"
+        )
+    low = energy - (result.energy.values + width)
+    inside = (low >= lowest) & (low + width <= highest)
+    used = np.ones(low.size)
+    bins = ((energy - result.line_energy.values) / width).astype(int)
+    for shift in range(-BESIDE, BESIDE + 1):
+        at = bins + shift
+        used[at[(at >= 0) & (at < low.size)]] = 0.0
+    loss, counts, used = low[inside][::-1], result.spectrum.values[inside][::-1], used[inside][::-1]
+    if counts @ used < LEAST_COUNTS:
+        raise ValueError(
+            f"the range of losses must hold at least {LEAST_COUNTS} photons, but holds {int(counts @ used)}: "
+            "simulate more, or take a wider range"
+        )
+    group = np.arange(loss.size) * min(BINS, loss.size) // loss.size
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    size = np.diff(np.append(first, loss.size))
+    boundaries = np.append(loss[first], loss[-1] + width)
+    return boundaries, np.add.reduceat(counts * used, first), np.add.reduceat(used, first) / size
+
+
+def fit_tails(result: xr.Dataset, lowest: float = 10.0, highest: float | None = None, tails: int | None = None) -> dict:
+    """(fraction, scale) pairs with their errors, the shortest first, for losses of ``lowest`` to ``highest`` eV.
+
+    highest: half the photon energy if not given; tails: how many, 1 or 2, or by Akaike's criterion. Raises ValueError
+    where that cannot be fitted.
+    """
+    energy = float(np.max(result.source_energy.values))
+    highest = 0.5 * energy if highest is None else highest
+    if tails is not None and tails not in range(1, MOST_TAILS + 1):
+        raise ValueError(f"there must be 1 to {MOST_TAILS} tails, but {tails} are asked for")
+    boundaries, counts, used = loss_spectrum(result, lowest, highest)
+    n = float(result.interacting)
+    wanted = range(1, MOST_TAILS + 1) if tails is None else (tails,)
+    with double_precision():
+        fits = [_fit(boundaries, counts, used, n, number) for number in wanted]
+        fits = fits[:1] + [fit for fit in fits[1:] if _is_sure(fit)]
+        score = [float(aicc(fit.chi_square, counts.size, fit.parameters.size)) for fit in fits]
+        best = fits[int(np.argmin(score))]
+        number = best.parameters.size // 2
+        values = np.asarray(best.parameters).reshape(2, number)
+        errors = np.asarray(scaled(best).errors).reshape(2, number)
+    order = np.argsort(-values[1])
+    (logs, steepness), (logs_err, steepness_err) = values[:, order], errors[:, order]
+    span = float(boundaries[-1] - boundaries[0])
+    return {
+        "absorber": Absorber.from_toml(result.attrs["absorber"]).name,
+        "electrons": result.attrs["electrons"],
+        "energy_ev": energy,
+        "range_ev": [float(boundaries[0]), float(boundaries[-1])],
+        "tails": [
+            _tail(float(np.exp(log)), float(log_err), float(k), float(k_err), float(boundaries[0]), span)
+            for log, log_err, k, k_err in zip(logs, logs_err, steepness, steepness_err, strict=True)
+        ],
+        "deviance": float(best.chi_square),
+        "degrees_of_freedom": int(counts.size - best.parameters.size),
+        "converged": bool(best.converged),
+    }
+
+
+def _is_sure(fit: Fit) -> bool:
+    """Whether it has converged, to tails that all are there."""
+    shares_err = np.asarray(scaled(fit).errors)[: fit.parameters.size // 2]
+    return bool(fit.converged) and bool(np.all(SURE * shares_err < 1.0))
+
+
+def _tail(share: float, relative: float, k: float, k_err: float, lowest: float, span: float) -> dict:
+    """One tail: its share within the range and, where it is steep enough to have one, its scale and fraction."""
+    tail = {"share_in_range": share, "share_in_range_err": share * relative}
+    if not k > SURE * k_err:
+        return {**tail, "scale_ev": None, "scale_at_least_ev": span / (max(k, 0.0) + SURE * k_err)}
+    scale = span / k
+    whole = np.exp(lowest / scale) / -np.expm1(-k)
+    by_scale = abs(np.exp(-k) * k / -np.expm1(-k) - lowest / scale) * k_err / k
+    fraction = float(share * whole)
+    return {
+        "fraction": fraction,
+        "fraction_err": float(fraction * np.hypot(relative, by_scale)),
+        "scale_ev": scale,
+        "scale_err_ev": scale * k_err / k,
+        **tail,
+    }
+
+
+def _fit(boundaries: np.ndarray, counts: np.ndarray, used: np.ndarray, n: float, number: int) -> Fit:
+    steepness = np.geomspace(1.0, 20.0, number)
+    start = np.concatenate([np.full(number, np.log(counts.sum() / n / number)), steepness])
+    place = (boundaries - boundaries[0]) / (boundaries[-1] - boundaries[0])
+    data = tuple(jnp.asarray(values, float) for values in (place, counts, n * used))
+    return least_squares(_residuals, jnp.asarray(start), data, float(np.sum(used > 0)))
+
+
+def _residuals(parameters, data):
+    place, counts, exposure = data
+    share, k = jnp.exp(parameters[: parameters.size // 2]), parameters[parameters.size // 2 :]
+    k = jnp.where(jnp.abs(k) < 1e-6, 1e-6, k)
+    below = jnp.expm1(-place[:, None] * k[None, :]) / jnp.expm1(-k)[None, :]
+    expected = exposure * jnp.sum(share[None, :] * (below[1:] - below[:-1]), axis=1)
+    return jnp.where(exposure > 0, poisson_residuals(counts, jnp.maximum(expected, 1e-9)), 0.0)
