@@ -3,7 +3,9 @@
 import os
 import pickle
 import signal
+from functools import partial
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -12,6 +14,8 @@ from xcal_jax.cli.main import main
 from xcal_jax.cluster import in_cluster, spreading
 from xcal_jax.counting import Run, Task, count
 from xcal_jax.grid import Grid
+from xcal_jax.process import SHARED, shared_facts
+from xcal_jax.response.nodes import Settings, simulate_nodes
 from xcal_jax.sweep import sweep
 
 distributed = pytest.importorskip("distributed", reason="extra `cluster` is not installed")
@@ -72,8 +76,18 @@ def test_a_killed_worker_loses_nothing(client, one_process):
 def test_a_sweep_on_workers(client, tmp_path):
     (tmp_path / "sweep.toml").write_text(SWEEP)
     grid = Grid.load(tmp_path / "sweep.toml")
-    there = sweep(grid, spread=lambda work, tasks: in_cluster(client, work, tasks))
+    there = sweep(grid, spread=partial(in_cluster, client))
     xr.testing.assert_identical(there, sweep(grid))
+
+
+def test_nodes_of_a_response_on_workers(client):
+    energy, settings = np.array([2000.0, 7000.0]), Settings(photons=150_000)
+    here = simulate_nodes(XIFU, energy, np.ones(2), settings)
+    there = simulate_nodes(XIFU, energy, np.ones(2), settings, spread=partial(in_cluster, client))
+    for one, other in zip(here, there, strict=True):
+        for name, value in vars(one).items():
+            np.testing.assert_array_equal(getattr(other, name), value, name)
+    assert here[0].partial != here[1].partial
 
 
 def test_own_workers():
@@ -87,10 +101,9 @@ def test_own_workers():
 
 @pytest.mark.parametrize("fact", ["version", "atomic tables", "JAX version"])
 def test_a_worker_that_would_count_differently_refuses(fact):
-    run = Run.build(XIFU, 7000.0)
-    facts = run.facts()
+    asked = tuple("another" if name == fact else value for name, value in zip(SHARED, shared_facts(), strict=True))
     with pytest.raises(ValueError, match=f"every process must be like the one that asks, but one has {fact}"):
-        count(Task(pickle.dumps(run), {**facts, fact: "another"}, 0, 10))
+        count(Task(pickle.dumps(Run.build(XIFU, 7000.0)), asked, 0, 10))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ FLOORS = [
     {"constants", "units", "files", "fit", "checkpoint", "parallel", "cluster"},
     {"atomic"},
     {"absorber", "sipm", "orbit"},
+    {"process"},
     {"response"},
     {"counting", "plot", "grid"},
     {"run", "sweep"},

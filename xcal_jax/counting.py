@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from xcal_jax import __version__
 from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.absorber.batch import Event, run_block, run_events
 from xcal_jax.absorber.matter import Matter
@@ -20,15 +19,14 @@ from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium
-from xcal_jax.atomic import table_hash
-from xcal_jax.atomic.element import YIELDS
+from xcal_jax.atomic import YIELDS
+from xcal_jax.process import check_like, process_facts
 from xcal_jax.response.results import bins_up_to
 
 LANES = {"cpu": 2**17, "gpu": 2**22}
 LEAST_LANES = 1024  # so that a share of them is still whole words of 32
 MOST_BINS = 2**24
 BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
-SHARED = ("version", "atomic tables", "JAX version", "precision")  # facts that processes must have in common
 
 
 @dataclass(frozen=True)
@@ -79,11 +77,7 @@ class Run:
             "seed": str(self.seed),
             "bin width": repr(self.bin_width),
             "yields": self.yields,
-            "version": __version__,
-            "atomic tables": table_hash(),
-            "JAX version": jax.__version__,
-            "backend": jax.default_backend(),
-            "precision": str(jnp.result_type(float)),
+            **process_facts(),
         }
 
 
@@ -165,10 +159,10 @@ def _bins(bin_width: float, highest: float) -> int:
 
 
 class Task(NamedTuple):
-    """Photons ``first`` to ``stop`` of a pickled run, to be counted in any process. facts: of the one that asks."""
+    """Photons ``first`` to ``stop`` of a pickled run, to be counted in any process. asked: `shared_facts`."""
 
     run: bytes
-    facts: dict[str, str]
+    asked: tuple[str, ...]
     first: int
     stop: int
 
@@ -178,18 +172,14 @@ def count(task: Task) -> Tally:
 
     Raises ValueError where this process would count them differently: another version, tables or JAX.
     """
-    with jax.enable_x64(task.facts["precision"] == "float64"):
-        return _prepared(task.run, tuple(task.facts[name] for name in SHARED)).tally(task.first, task.stop)
+    with jax.enable_x64("float64" in task.asked):
+        return _prepared(task.run, task.asked).tally(task.first, task.stop)
 
 
 @lru_cache(maxsize=4)
 def _prepared(packed: bytes, asked: tuple[str, ...]) -> Prepared:
-    run: Run = pickle.loads(packed)
-    here = run.facts()
-    differing = [f"{name} {here[name]}" for name, value in zip(SHARED, asked, strict=True) if here[name] != value]
-    if differing:
-        raise ValueError(f"every process must be like the one that asks, but one has {', '.join(differing)}")
-    return Prepared.build(run)
+    check_like(asked)
+    return Prepared.build(pickle.loads(packed))
 
 
 @lru_cache(maxsize=4)

@@ -20,6 +20,7 @@ from xcal_jax.checkpoint import SAVED_EVERY, load_checkpoint, save_checkpoint
 from xcal_jax.counting import Prepared, Run, Task, count, sum_of, whole
 from xcal_jax.files import check_writable
 from xcal_jax.parallel import in_parallel
+from xcal_jax.process import shared_facts
 from xcal_jax.response.results import to_dataset
 
 MOST_PHOTONS = 10**13
@@ -63,10 +64,10 @@ def simulate(
     facts = run.facts()
     total, done = _resumed(checkpoint, facts, n) if checkpoint and resume else (None, 0)
     prepared = Prepared.build(run)
-    packed, saved = pickle.dumps(run), time.monotonic()
+    packed, asked, saved = pickle.dumps(run), shared_facts(), time.monotonic()
     piece = run.block if spread is in_parallel else _piece(n)
     pieces = range(done, n, piece)
-    tasks = (Task(packed, facts, first, min(first + piece, n)) for first in pieces)
+    tasks = (Task(packed, asked, first, min(first + piece, n)) for first in pieces)
 
     def count_with_events(task: Task) -> tuple[Tally, Event]:
         return count(task), prepared.events(task.first, task.stop)

@@ -24,6 +24,7 @@ from xcal_jax.counting import LEAST_LANES, Prepared, Run, Task, count, sum_of
 from xcal_jax.files import replacing
 from xcal_jax.grid import Grid
 from xcal_jax.parallel import in_parallel
+from xcal_jax.process import shared_facts
 from xcal_jax.response.results import to_dataset
 
 KIND = "xcal_jax absorber sweep"
@@ -53,10 +54,10 @@ def sweep(
     kept = _Kept(checkpoint, resume)
     done = {k: arrays for k in range(grid.size) if (arrays := kept.load(k, facts[k]))}
     tasks = [(k, *batch) for k in range(grid.size) if k not in done for batch in pairwise(ends)]
-    packed = [pickle.dumps(run) for run in runs]
+    packed, asked = [pickle.dumps(run) for run in runs], shared_facts()
     batches: list[Tally] = []
     with (
-        closing(spread(count, (Task(packed[k], facts[k], first, stop) for k, first, stop in tasks))) as tallies,
+        closing(spread(count, (Task(packed[k], asked, first, stop) for k, first, stop in tasks))) as tallies,
         tqdm(
             total=grid.size * grid.n,
             initial=len(done) * grid.n,
