@@ -26,7 +26,7 @@ test: lint
 	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: .venv/installed
-	$(BIN)/python analysis/benchmarks.py
+	$(BIN)/python analysis/benchmarks
 
 clean:
 	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache

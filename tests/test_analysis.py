@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from xcal_jax import Absorber
+from xcal_jax import Absorber, simulate, summary
 
 ROOT = Path(__file__).parents[1]
 
@@ -100,3 +101,18 @@ def test_figures_refuse_nonsense(tmp_path):
     assert done.returncode == 2 and done.stderr.startswith("error: ")
     done = run("paper_figures.py", "--out", tmp_path, "-n", "-5")
     assert done.returncode == 2 and "`n` must be" in done.stderr.replace("-n", "n")
+
+
+@pytest.mark.parametrize(("energy", "n", "rejecting"), [(3000.0, 3e6, True), (7000.0, 3e6, True), (7000.0, 3e5, False)])
+def test_the_scalar_program_of_the_benchmark_has_our_physics(monkeypatch, agrees, energy, n, rejecting):
+    """Partial fractions and spectra, from every cascade walked and every electron tracked, or those that matter."""
+    monkeypatch.syspath_prepend(ROOT / "analysis" / "benchmarks")
+    scalar = import_module("scalar")
+    absorber, n, bins = Absorber.preset("xifu"), int(n), int(energy) + 1
+    ours = simulate(absorber, energy, n=n)
+    spectrum, partial = scalar.run(scalar.tables_of(absorber, rejecting), energy, n, 1, bins)
+    assert spectrum.sum() == n
+    agrees(partial / n, summary(ours)["partial"], np.sqrt(2 * partial) / n)
+    edges = np.arange(0, bins - 1, 250)
+    counts, expected = (np.add.reduceat(s[:-1], edges) for s in (spectrum, ours.spectrum.values))
+    agrees(counts, expected, np.sqrt(counts + expected + 1))

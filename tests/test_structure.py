@@ -6,12 +6,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"constants", "units", "files", "fit", "parallel"},
+    {"constants", "units", "files", "fit", "checkpoint", "parallel", "cluster"},
     {"atomic"},
     {"absorber", "sipm", "orbit"},
+    {"process"},
     {"response"},
     {"expected"},
-    {"run", "plot"},
+    {"counting", "plot", "grid"},
+    {"run", "sweep"},
     {"plot_response"},
     {"cli"},
     {"__main__"},

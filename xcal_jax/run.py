@@ -1,32 +1,32 @@
 """The run: blocks of photons, one after the other, to a Dataset. Memory does not grow with the number of photons."""
 
+import os
+import pickle
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from math import isfinite
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import Event, run_block, run_events
+from xcal_jax.absorber.batch import Event
 from xcal_jax.absorber.derivative import refuse_traced
-from xcal_jax.absorber.matter import Matter
-from xcal_jax.absorber.random import words
-from xcal_jax.absorber.source import Source, given_interaction
+from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import Tally
-from xcal_jax.absorber.transport import Medium
+from xcal_jax.checkpoint import SAVED_EVERY, load_checkpoint, save_checkpoint
+from xcal_jax.counting import Prepared, Run, Task, count, sum_of, whole
+from xcal_jax.files import check_writable
 from xcal_jax.parallel import in_parallel
-from xcal_jax.response.results import bins_up_to, to_dataset
+from xcal_jax.process import shared_facts
+from xcal_jax.response.results import to_dataset
 
-LANES = {"cpu": 2**18, "gpu": 2**22}
-LEAST_LANES = 1024  # so that a share of them is still whole words of 32
 MOST_PHOTONS = 10**13
-MOST_BINS = 2**24
-BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
+PIECES = 64  # of a run on a cluster, a task each, unless they came out too small or too large
+SMALLEST_PIECE, LARGEST_PIECE = 2**17, 2**23  # photons
 
 
 def simulate(
@@ -39,102 +39,98 @@ def simulate(
     lanes: int | None = None,
     progress: bool = False,
     on_events: Callable[[Event], None] | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    resume: bool = True,
+    spread: Callable = in_parallel,
 ) -> xr.Dataset:
     """Send ``n`` photons through ``absorber``: counts and spectrum as a Dataset (see `response.results`).
 
     source: a `Source`, or the energy in eV of a line that illuminates the top uniformly. bin_width: eV. yields:
     fluorescence yields, "eadl" as in the paper or "krause" (M lines of Au and Bi 13 to 14 % weaker). lanes:
     photons to a block; it changes speed and memory, never the result. progress: show a bar. on_events: called
-    with each block's rows (see `batch.Event`). An interruption (Ctrl-C) returns the blocks done so far, with
-    ``attrs["complete"] = 0``. Raises ValueError where a number makes no sense, TypeError inside jit, grad or vmap.
+    with each block's rows (see `batch.Event`). checkpoint: a file that keeps what is done, written at most every
+    10 s, left to the caller to remove; not with ``on_events``. resume: go on from it if it is there, to the same
+    counts. spread: who does the work, `in_parallel` or what `cluster.spreading` yields; not with ``on_events``. An
+    interruption (Ctrl-C) returns the blocks done so far, with ``attrs["complete"] = 0``. Raises ValueError where a
+    number makes no sense, or the checkpoint is of another run; TypeError inside jit, grad or vmap.
     """
     refuse_traced(absorber, source)
-    if not isinstance(source, Source):
-        source = Source.build(source)
-    source.check_fits(absorber)
-    n, seed = _whole(n, "n", 1, MOST_PHOTONS), _whole(seed, "seed", 0, 2**64 - 1)
-    bins = _bins(bin_width, source.highest_energy)
-    matter = Matter.build(absorber, yields)
-    drawn, probability = source, 1.0
-    if source.forced:
-        slant = abs(float(source.direction.z))
-        drawn, probability = given_interaction(
-            source, matter.attenuation.energy, matter.optical_depth(absorber) / slant
-        )
-    medium, drawn = jax.tree.map(jnp.asarray, (Medium(absorber.stack, absorber.density, matter), drawn))
-    lanes = LANES.get(jax.default_backend(), LANES["gpu"]) if lanes is None else _whole(lanes, "lanes", 1, 2**26)
-    if lanes % LEAST_LANES:
-        raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
+    run = Run.build(absorber, source, seed, bin_width, yields, lanes)
+    n = whole(n, "n", 1, MOST_PHOTONS)
+    if checkpoint is not None and on_events is not None:
+        raise ValueError("`checkpoint` and `on_events` exclude each other: events handed on cannot be resumed")
+    if spread is not in_parallel and on_events is not None:
+        raise ValueError("`on_events` needs photons counted in this process, not on a cluster")
+    if checkpoint is not None:
+        check_writable(checkpoint)
+    facts = run.facts()
+    total, done = _resumed(checkpoint, facts, n) if checkpoint and resume else (None, 0)
+    prepared = Prepared.build(run)
+    packed, asked, saved = pickle.dumps(run), shared_facts(), time.monotonic()
+    piece = run.block if spread is in_parallel else _piece(n)
+    pieces = range(done, n, piece)
+    tasks = (Task(packed, asked, first, min(first + piece, n)) for first in pieces)
 
-    def run(first: int) -> tuple[int, Tally, Event | None]:
-        count = min(lanes, n - first)
-        block = (medium, drawn, words(seed), words(first), jnp.int32(count))
-        tally = run_block(*block, jnp.asarray(bin_width, float), lanes=lanes, bins=bins)
-        events = run_events(*block, lanes=lanes) if on_events is not None else None
-        return count, *jax.block_until_ready((tally, events))
+    def count_with_events(task: Task) -> tuple[Tally, Event]:
+        return count(task), prepared.events(task.first, task.stop)
 
-    total = None
-    done = 0
-
-    def count_block(count: int, tally: Tally, events: Event | None) -> None:
-        nonlocal total, done
-        if on_events is not None:
-            on_events(jax.tree.map(lambda column: np.asarray(column)[:count], events))
-        tally = jax.tree.map(lambda field: np.asarray(field, dtype=np.int64), tally)
-        total = tally if total is None else jax.tree.map(np.add, total, tally)
-        done += count
+    def add(stop: int, found: Any) -> None:
+        nonlocal total, done, saved
+        if on_events is None:
+            tally = found
+        else:
+            tally, events = found
+            on_events(events)
+        total = sum_of([tally] if total is None else [total, tally])
+        done = stop
+        if checkpoint and time.monotonic() - saved > SAVED_EVERY:
+            _save(checkpoint, facts, total, done)
+            saved = time.monotonic()
 
     with (
         ThreadPoolExecutor(1) as clerk,  # an interruption reaches the main thread alone: a block is counted whole
-        closing(in_parallel(run, range(0, n, lanes))) as blocks,
-        tqdm(total=n, unit=" photons", unit_scale=True, disable=None if progress else True) as bar,
+        closing(spread(count if on_events is None else count_with_events, tasks)) as results,
+        tqdm(total=n, initial=done, unit=" photons", unit_scale=True, disable=None if progress else True) as bar,
     ):
         try:
-            for block in blocks:
-                clerk.submit(count_block, *block).result()
-                bar.update(block[0])
+            for first, found in zip(pieces, results, strict=True):
+                clerk.submit(add, min(first + piece, n), found).result()
+                bar.update(done - bar.n)
         except KeyboardInterrupt:
             clerk.shutdown()
+            if checkpoint and total is not None:
+                _save(checkpoint, facts, total, done)
     if total is None:
         raise KeyboardInterrupt
-    _check(total)
     return to_dataset(
         absorber,
-        source,
-        matter,
+        run.source,
+        prepared.matter,
         total,
-        probability,
+        prepared.probability,
         photons=done,
         asked=n,
-        seed=seed,
+        seed=run.seed,
         bin_width=bin_width,
         yields=yields,
     )
 
 
-def _check(tally: Tally) -> None:
-    if tally.overflow or tally.unbalanced:
-        raise RuntimeError(
-            f"{int(tally.overflow)} histories ran out of their counters and {int(tally.unbalanced)} did not balance: "
-            "this is a fault of the program, not of the input"
-        )
+def _piece(n: int) -> int:
+    """Photons to a task of a cluster: whole blocks of a CPU, a few seconds of one core at most."""
+    blocks = -(-n // (PIECES * SMALLEST_PIECE))
+    return min(LARGEST_PIECE, blocks * SMALLEST_PIECE)
 
 
-def _whole(value, name: str, least: int, most: int) -> int:
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not isfinite(value) or int(value) != value:
-        raise ValueError(f"`{name}` must be a whole number, but is {value!r}")
-    if not least <= value <= most:
-        raise ValueError(f"`{name}` must be at least {least} and at most {most:.6g}, but is {int(value)}")
-    return int(value)
+def _save(checkpoint, facts: dict[str, str], total: Tally, done: int) -> None:
+    save_checkpoint(checkpoint, facts, {"done": np.array(done), **vars(total)})
 
 
-def _bins(bin_width: float, highest: float) -> int:
-    if not (isfinite(bin_width) and bin_width > 0):
-        raise ValueError(f"`bin_width` must be positive and finite, but is {bin_width} eV")
-    bins = bins_up_to(highest, bin_width)
-    if bins > MOST_BINS:
-        raise ValueError(
-            f"`bin_width` must leave at most {MOST_BINS} bins below {highest:g} eV, but is {bin_width:g} eV"
-        )
-    return -(-bins // BINS) * BINS
+def _resumed(checkpoint, facts: dict[str, str], n: int) -> tuple[Tally | None, int]:
+    arrays: dict[str, Any] = load_checkpoint(checkpoint, facts)
+    if not arrays:
+        return None, 0
+    done = int(arrays.pop("done"))
+    if done > n:
+        raise ValueError(f"checkpoint {str(checkpoint)!r} holds {done} photons, more than `n`, which is {n}")
+    return Tally(**arrays), done

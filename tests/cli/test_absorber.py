@@ -131,6 +131,8 @@ GOOD = {"absorber": "xifu", "--energy": "7keV", "-n": "1000", "-o": "out.nc"}
         ({"--events": "./out.nc"}, "must be different files"),
         ({"--plot": "out.nc"}, "must end in"),
         ({"--events": "p.png", "--plot": "p.png"}, "must be different files|must end"),
+        ({"--events": "e.nc", "--resume": True}, "`--resume` and `--events` exclude each other"),
+        ({"--resume": "yes"}, "yes"),
         ({"--unknown": "1"}, "--unknown"),
         ({"--sed": "1"}, "--seed"),
     ],
@@ -191,7 +193,19 @@ def test_bad_spectra(call, tmp_path, text, sentence):
     assert re.search(sentence, found)
 
 
-@pytest.mark.parametrize("words", [("simulate",), ("show",), ("nothing",), ("show", "a.nc", "--plot", "no/p.png")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("simulate",),
+        ("show",),
+        ("nothing",),
+        ("show", "a.nc", "--plot", "no/p.png"),
+        ("sweep",),
+        ("sweep", "none.toml", "-o", "out.nc"),
+        ("sweep", ".", "-o", "out.nc"),
+        ("sweep", "s.toml", "-o", "no/out.nc"),
+    ],
+)
 def test_bad_words(call, tmp_path, words):
     refused(call, tmp_path, *words)
 

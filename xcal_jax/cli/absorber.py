@@ -3,10 +3,11 @@
 import json
 import os
 from contextlib import nullcontext
+from pathlib import Path
 
 import click
 
-from xcal_jax.cli.programs import keep_compiled_programs
+from xcal_jax.cli.programs import keep_compiled_programs, on_a_cluster
 from xcal_jax.files import PLOTS, check_writable
 from xcal_jax.units import parse_quantity
 
@@ -28,6 +29,8 @@ from xcal_jax.units import parse_quantity
 @click.option("--electrons", help="Electron model instead of the absorber's own: range or scattering.")
 @click.option("--events", help="Also write one row a photon to this netCDF-4 file.")
 @click.option("--plot", help="Also draw the spectrum into this PNG, PDF or SVG file.")
+@click.option("--resume", is_flag=True, help="Go on from OUTPUT.part, which an interrupted run has left.")
+@on_a_cluster
 @click.option("-o", "--output", required=True, help="Result, netCDF-4.")
 def simulate(
     absorber,
@@ -46,9 +49,16 @@ def simulate(
     electrons,
     events,
     plot,
+    resume,
+    scheduler,
+    workers,
     output,
 ):
     """Send photons through ABSORBER, a preset or a TOML file."""
+    if resume and events:
+        raise ValueError("`--resume` and `--events` exclude each other: an event list begins anew")
+    if (scheduler or workers is not None) and events:
+        raise ValueError("`--events` are written by one process, without `--scheduler` and `--workers`")
     outputs = [path for path in (output, events, plot) if path]
     for path in outputs:
         check_writable(path, PLOTS if path == plot else ())
@@ -57,6 +67,7 @@ def simulate(
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.source import Source
+    from xcal_jax.cluster import spreading
     from xcal_jax.response.events import event_file
     from xcal_jax.response.results import save
     from xcal_jax.run import simulate as run
@@ -82,14 +93,21 @@ def simulate(
         "progress": True,
     }
     attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(seed)}
-    with event_file(events, attrs, arguments["n"]) if events else nullcontext() as append:
-        result = run(target, source, on_events=append, **arguments)
+    part = None if events else Path(f"{output}.part")
+    with (
+        event_file(events, attrs, arguments["n"]) if events else nullcontext() as append,
+        spreading(scheduler, workers) as spread,
+    ):
+        result = run(target, source, on_events=append, checkpoint=part, resume=resume, spread=spread, **arguments)
     save(result, output)
     if plot:
         _plot(result, plot)
     if not result.attrs["complete"]:
-        click.echo(f"interrupted: {output} holds the {int(result.photons)} photons done so far", err=True)
+        more = f"; --resume goes on from {part}" if part else ""
+        click.echo(f"interrupted: {output} holds the {int(result.photons)} photons done so far{more}", err=True)
         raise SystemExit(130)
+    if part:
+        part.unlink(missing_ok=True)
 
 
 @click.command()

@@ -11,6 +11,7 @@ COMMANDS = {
     "simulate": "xcal_jax.cli.absorber",
     "show": "xcal_jax.cli.absorber",
     "absorbers": "xcal_jax.cli.absorber",
+    "sweep": "xcal_jax.cli.sweep",
     "rmf": "xcal_jax.cli.response",
     "impacts": "xcal_jax.cli.response",
     "tail": "xcal_jax.cli.response",

@@ -1,7 +1,8 @@
-"""Compiled programs kept between runs of the command line: the second start costs no compilation."""
+"""What long runs of the command line share: programs kept compiled, and others that do the work."""
 
 from contextlib import suppress
 
+import click
 from platformdirs import user_cache_path
 
 
@@ -17,3 +18,13 @@ def keep_compiled_programs() -> None:
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+def on_a_cluster(command):
+    """Options ``--scheduler`` and ``--workers`` for `xcal_jax.cluster.spreading`."""
+    for option in (
+        click.option("--workers", type=int, help="Count in so many processes of this machine."),
+        click.option("--scheduler", help="Count on the workers of the Dask scheduler at this address."),
+    ):
+        command = option(command)
+    return command

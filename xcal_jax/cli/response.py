@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from xcal_jax.cli.programs import keep_compiled_programs
+from xcal_jax.cli.programs import keep_compiled_programs, on_a_cluster
 from xcal_jax.files import PLOTS, check_writable
 from xcal_jax.units import parse_quantity, parse_whole
 
@@ -29,6 +29,7 @@ from xcal_jax.units import parse_quantity, parse_whole
 @click.option("--nc", help="Also write the components with their errors, before the resolution, as netCDF-4.")
 @click.option("--uncertainty", help="Also write relative errors: counts, yields, electrons (three times as long).")
 @click.option("--plot", help="Also draw the matrix into this PNG, PDF or SVG file.")
+@on_a_cluster
 @click.option("-o", "--output", required=True, help="Redistribution matrix, FITS.")
 def rmf(
     absorber,
@@ -47,6 +48,8 @@ def rmf(
     nc,
     uncertainty,
     plot,
+    scheduler,
+    workers,
     output,
 ):
     """Redistribution matrix of ABSORBER, a preset or a TOML file, with a detector's energy resolution."""
@@ -57,6 +60,7 @@ def rmf(
         raise ValueError(f"outputs must be different files, but are {', '.join(outputs)}")
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
+    from xcal_jax.cluster import spreading
     from xcal_jax.response.components import rows_of, save_response, simulate_response
     from xcal_jax.response.grid import parse_grid
     from xcal_jax.response.matrix import Resolution, check_covers, fold, row_ends
@@ -82,12 +86,15 @@ def rmf(
 
     checkpoint = Path(output).with_name(f".{Path(output).name}.part")
     try:
-        response = simulate_response(target, rows, settings, checkpoint, progress=True)
-        products = {nc: response}
-        if uncertainty:
-            from xcal_jax.response.uncertainty import relative_errors
+        with spreading(scheduler, workers) as spread:
+            response = simulate_response(target, rows, settings, checkpoint, progress=True, spread=spread)
+            products = {nc: response}
+            if uncertainty:
+                from xcal_jax.response.uncertainty import relative_errors
 
-            products[uncertainty] = relative_errors(target, response, rows, settings, checkpoint, progress=True)
+                products[uncertainty] = relative_errors(
+                    target, response, rows, settings, checkpoint, progress=True, spread=spread
+                )
     except KeyboardInterrupt:
         click.echo("interrupted: the same command goes on from here", err=True)
         sys.exit(130)

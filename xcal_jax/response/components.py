@@ -6,6 +6,7 @@ Detector resolution comes later, in `matrix`. Errors are those of the counts alo
 """
 
 import os
+from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
@@ -15,6 +16,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of, quantum_efficiency
 from xcal_jax.atomic import table_hash
 from xcal_jax.files import replacing
+from xcal_jax.parallel import in_parallel
 from xcal_jax.response.grid import adapt, edges_between, leverage, nodes_between, share_of_nodes
 from xcal_jax.response.nodes import CELL_SHARES, Node, Settings, simulate_nodes
 from xcal_jax.response.results import line_names
@@ -37,15 +39,16 @@ def simulate_response(
     settings: Settings | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = False,
+    spread: Callable = in_parallel,
 ) -> xr.Dataset:
     """The components of ``absorber``'s response in rows between ``boundaries`` (R + 1,) eV, as from `rows_of`.
 
-    checkpoint, progress: see `simulate_nodes`.
+    checkpoint, progress, spread: see `simulate_nodes`.
     """
     settings = settings or Settings()
     edges = edges_between(elements_of(absorber), boundaries[0], boundaries[-1])
     energy, stretch = nodes_between(boundaries[0], boundaries[-1], edges)
-    nodes = simulate_nodes(absorber, energy, leverage(energy, stretch, edges), settings, checkpoint, progress)
+    nodes = simulate_nodes(absorber, energy, leverage(energy, stretch, edges), settings, checkpoint, progress, spread)
     weights = share_of_nodes(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
     return to_components(absorber, boundaries, edges, energy, nodes, weights, settings)
 

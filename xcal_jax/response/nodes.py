@@ -9,12 +9,13 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import jax
@@ -32,6 +33,7 @@ from xcal_jax.absorber.transport import Medium
 from xcal_jax.atomic import YIELDS, table_hash
 from xcal_jax.files import replacing
 from xcal_jax.parallel import in_parallel
+from xcal_jax.process import check_like, shared_facts
 from xcal_jax.response.results import line_names
 
 BLOCK = 2**17  # photons
@@ -95,23 +97,21 @@ def simulate_nodes(
     settings: Settings,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = False,
+    spread: Callable = in_parallel,
 ) -> list[Node]:
     """Send photons of each ``energy`` (N,) eV onto ``absorber``: as many as its ``leverage`` (N,) asks for.
 
     checkpoint: a file that keeps the nodes done so far, taken up again if it is of the same run; it is left to the
-    caller to remove. progress: show a bar. An interruption saves what is done and goes on up.
+    caller to remove. progress: show a bar. spread: who does the work, `in_parallel` or what `cluster.spreading`
+    yields. An interruption saves what is done and goes on up.
     """
     settings.check()
-    matter = Matter.build(absorber, settings.yields)
-    _, line_energy = line_names(absorber, matter)
-    matter = replace(matter, electrons=matter.electrons.stretched(settings.electron_range))
-    medium = jax.tree.map(jnp.asarray, Medium(absorber.stack, absorber.density, matter))
     name = run_name(absorber, energy, settings)
     done = read_checkpoint(checkpoint, name) if checkpoint else {}
     left = [n for n in range(energy.size) if n not in done]
 
-    def run(n: int) -> tuple[int, Node]:
-        return n, run_node(medium, line_energy, float(np.float32(energy[n])), float(leverage[n]), settings, n * IDS)
+    toml, asked = absorber.to_toml(), shared_facts()
+    tasks = (Task(toml, settings, asked, n, float(np.float32(energy[n])), float(leverage[n])) for n in left)
 
     def save() -> None:
         if checkpoint:
@@ -119,11 +119,11 @@ def simulate_nodes(
 
     saved = time.monotonic()
     with (
-        closing(in_parallel(run, left)) as results,
+        closing(spread(count_task, tasks)) as results,
         tqdm(total=energy.size, initial=len(done), unit=" energies", disable=None if progress else True) as bar,
     ):
         try:
-            for n, node in results:
+            for n, node in zip(left, results, strict=True):
                 done[n] = node
                 bar.update()
                 if time.monotonic() - saved > SAVED_EVERY:
@@ -133,6 +133,34 @@ def simulate_nodes(
             save()
             raise
     return [done[n] for n in range(energy.size)]
+
+
+class Task(NamedTuple):
+    """Node ``n`` of an absorber in TOML, to be counted in any process. asked: `shared_facts`."""
+
+    absorber: str
+    settings: Settings
+    asked: tuple[str, ...]
+    n: int
+    energy: float
+    leverage: float
+
+
+def count_task(task: Task) -> Node:
+    """The node of ``task``. Raises ValueError where this process would count it differently."""
+    with jax.enable_x64("float64" in task.asked):
+        medium, line_energy = _prepared(task.absorber, task.settings, task.asked)
+        return run_node(medium, line_energy, task.energy, task.leverage, task.settings, task.n * IDS)
+
+
+@lru_cache(maxsize=2)
+def _prepared(toml: str, settings: Settings, asked: tuple[str, ...]) -> tuple[Medium, np.ndarray]:
+    check_like(asked)
+    absorber = Absorber.from_toml(toml)
+    matter = Matter.build(absorber, settings.yields)
+    _, line_energy = line_names(absorber, matter)
+    matter = replace(matter, electrons=matter.electrons.stretched(settings.electron_range))
+    return jax.tree.map(jnp.asarray, Medium(absorber.stack, absorber.density, matter)), line_energy
 
 
 def run_node(medium: Medium, line_energy: np.ndarray, energy: float, leverage: float, settings: Settings, first: int):

@@ -6,6 +6,7 @@ model there is. The same random numbers are used, so that part of the noise canc
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import xarray as xr
 
 from xcal_jax.absorber.absorber import ELECTRONS, Absorber
 from xcal_jax.atomic import YIELDS
+from xcal_jax.parallel import in_parallel
 from xcal_jax.response.components import simulate_response
 from xcal_jax.response.nodes import Settings
 
@@ -28,11 +30,12 @@ def relative_errors(
     settings: Settings,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = False,
+    spread: Callable = in_parallel,
 ) -> xr.Dataset:
     """Relative errors of the components of ``response``, by cause and energy; NaN where a component is zero.
 
     Those by counts are standard errors; the others are changes, with their sign. boundaries, settings, checkpoint,
-    progress: as for `simulate_response`; each cause has its own checkpoint, which is removed at the end.
+    progress, spread: as for `simulate_response`; each cause has its own checkpoint, which is removed at the end.
     """
     causes = {f"yields: {other}": (absorber, replace(settings, yields=other)) for other in YIELDS}
     del causes[f"yields: {settings.yields}"]
@@ -45,7 +48,7 @@ def relative_errors(
     parts = []
     for n, (other, changed) in enumerate(causes.values()):
         part = Path(f"{checkpoint}{n}") if checkpoint else None
-        varied = simulate_response(other, boundaries, changed, part, progress)
+        varied = simulate_response(other, boundaries, changed, part, progress, spread)
         varied = varied.reindex(line=response.line, fill_value=0.0)
         changes.append({name: varied[name] - response[name] for name in COMPONENTS})
         parts.append(part)

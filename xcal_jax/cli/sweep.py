@@ -1,0 +1,35 @@
+"""``xcal-jax sweep``: a grid of absorbers and sources from the command line."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from xcal_jax.cli.programs import keep_compiled_programs, on_a_cluster
+from xcal_jax.files import check_writable
+
+
+@click.command()
+@click.argument("grid")
+@click.option("--resume", is_flag=True, help="Go on from the folder OUTPUT.part, which an interrupted sweep has left.")
+@on_a_cluster
+@click.option("-o", "--output", required=True, help="Result, netCDF-4.")
+def sweep(grid, resume, scheduler, workers, output):
+    """Simulate every point of GRID, a TOML file, with the same random numbers, to one file."""
+    check_writable(output)
+    keep_compiled_programs()
+    from xcal_jax.cluster import spreading
+    from xcal_jax.grid import Grid
+    from xcal_jax.sweep import remove_kept, save_sweep
+    from xcal_jax.sweep import sweep as run
+
+    part = Path(f"{output}.part")
+    plan = Grid.load(grid)
+    try:
+        with spreading(scheduler, workers) as spread:
+            result = run(plan, part, resume, progress=True, spread=spread)
+    except KeyboardInterrupt:
+        click.echo(f"interrupted: --resume goes on from {part}", err=True)
+        sys.exit(130)
+    save_sweep(result, output)
+    remove_kept(part)
