@@ -16,7 +16,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.lax import stop_gradient
 
 from xcal_jax.absorber.geometry import Direction, Site, deflect, isotropic
 from xcal_jax.absorber.random import Key, uniforms
@@ -117,7 +116,7 @@ def step(
     relaxes = history.relaxes
     history, photon, absorbs = land(tables, parameters, thresholds, history, u[4:9])
     relaxed, auger, fluorescence = relax(tables, parameters, history, u[0])
-    absorbed, photoelectron, scattered = absorb(tables, history, photon, absorbs, u[:4])
+    absorbed, photoelectron, scattered = absorb(tables, parameters, history, photon, absorbs, u[:4])
     history = _where(relaxes, relaxed, absorbed)
     electron = _where(relaxes, auger, photoelectron)
     history = book_electron(tables, parameters, thresholds, electron, history, u[9:15])
@@ -165,7 +164,7 @@ def land(tables: Tables, parameters: Parameters, thresholds: Array, history: His
     flight = fly(tables, parameters, photon.site, direction, photon.energy, u[2:4])
     flies = takes & (history.flights > 0)
     both = flies & (history.count == 1) & (history.sums.singles < tallies.SINGLES - 1)
-    choice = jnp.clip(stop_gradient(flight.leaks), LEAST_CHOICE, 1.0 - LEAST_CHOICE)
+    choice = jnp.clip(parameters.fixed(flight.leaks), LEAST_CHOICE, 1.0 - LEAST_CHOICE)
     leaves = flies & ~both & (u[4] < choice)
 
     out = tallies.Photons(
@@ -184,11 +183,11 @@ def land(tables: Tables, parameters: Parameters, thresholds: Array, history: His
     return history, Photon(site, direction, photon.energy, photon.line), takes & ~leaves
 
 
-def absorb(tables: Tables, history: History, photon: Photon, here: Array, u: Array):
+def absorb(tables: Tables, parameters: Parameters, history: History, photon: Photon, here: Array, u: Array):
     """Scattering, or a photoelectron and a vacancy: (history, electron, (photon, whether there is one)), for u (4,)."""
     atoms = tables.matter.relaxation
     material = jnp.array(tables.matter.layer_material, dtype=jnp.int32)[photon.site.layer]
-    code, share = tables.pick_channel(material, photon.energy, u[0], u[1])
+    code, share = tables.pick_channel(parameters, material, photon.energy, u[0], u[1])
     subshells, elements = atoms.binding.shape[0], atoms.offset.shape[0]
     ejects, scatters = here & (code < subshells), here & (code >= subshells)
     subshell = jnp.minimum(code, subshells - 1)
@@ -242,7 +241,7 @@ def open_vacancy(tables: Tables, vacancies: Vacancies, subshell: Array) -> tuple
 def book_electron(tables, parameters: Parameters, thresholds, emission: electrons.Emission, history: History, u):
     """Multiply in the chances of an electron, for u (6,)."""
     cost = electron_cost(tables, parameters)
-    around = electrons.surroundings(parameters.stack, cost, emission.site, parameters.range_scale)
+    around = electrons.surroundings(parameters, cost, emission.site)
     room = electrons.budget(around, emission.energy, jnp.maximum(thresholds - history.drawn, 0.0))
     chance = jax.vmap(lambda b: electrons.chance(around, emission, b, u[:4]))(room)
     mean, square = electrons.losses(around, emission, u[:4])

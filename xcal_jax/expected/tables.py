@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.lax import stop_gradient
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.alias import AliasTable
 from xcal_jax.absorber.matter import Matter
+from xcal_jax.expected.parameters import Parameters
 
 RICHER, MOST = 8.0, 0.5
 SCATTERED = 0.05
@@ -72,13 +72,13 @@ class Tables:
             uniform,
         )
 
-    def pick_channel(self, material: Array, energy: Array, u_row: Array, u_channel: Array) -> tuple[Array, Array]:
-        """What a photon of ``energy`` () eV hits, a code of `Attenuation`, and the weight () of that choice."""
+    def pick_channel(self, parameters: Parameters, material: Array, energy: Array, u_row: Array, u_channel: Array):
+        """(what a photon of ``energy`` () eV hits, a code of `Attenuation`; the weight () of that choice)."""
         table = self.matter.attenuation
         row, share = table.place(energy)
         rows, channels = table.energy.shape[0], table.code.shape[1]
         at = material * rows + row
-        drawn = jnp.where(u_row < share, at + 1, at)
+        drawn = jnp.where(u_row < parameters.fixed(share), at + 1, at)
         scatters = u_channel < SCATTERED
         freely = table.channels.pick(drawn, (u_channel - SCATTERED) / (1.0 - SCATTERED))
         channel = jnp.where(scatters, self.scattering.pick(drawn, u_channel / SCATTERED), freely)
@@ -92,7 +92,7 @@ class Tables:
             own = cells[r * channels + channel]
             alone = jnp.where(scattered, own / self.scattered_share[r], 0.0)
             mixed = mixed + part * ((1.0 - SCATTERED) * own + SCATTERED * alone)
-        return code, chance / stop_gradient(mixed)
+        return code, chance / parameters.fixed(mixed)
 
     def yield_weight(self, subshell: Array, photon: Array, yield_scale: Array) -> Array:
         """Probability () of a photon, or of none, under scaled yields over that with which it was drawn."""
