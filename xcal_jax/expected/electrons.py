@@ -14,11 +14,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.lax import stop_gradient
 
 from xcal_jax.absorber.electrons import straight as electron
-from xcal_jax.absorber.geometry import Direction, Site, Stack
+from xcal_jax.absorber.geometry import Direction, Site
 from xcal_jax.absorber.photoelectric import sauter_density
+from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.tracks import Axial, axial, radius, segments
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
@@ -37,21 +37,22 @@ class Emission(NamedTuple):
 class Surroundings(NamedTuple):
     """What stands between a place and the faces; cost: scaled range of a um in each layer."""
 
-    stack: Stack
+    parameters: Parameters
     cost: list[Array]
     place: Axial
-    range_scale: Array
 
 
-def surroundings(stack: Stack, cost: list[Array], site: Site, range_scale: Array) -> Surroundings:
+def surroundings(parameters: Parameters, cost: list[Array], site: Site) -> Surroundings:
     """Of ``site``."""
-    return Surroundings(stack, cost, axial(stack, site, cost), range_scale)
+    return Surroundings(parameters, cost, axial(parameters.stack, site, cost))
 
 
 def budget(around: Surroundings, energy: Array, above: Array) -> Array:
     """The scaled range () after which an electron of ``energy`` eV has ``above`` eV left; 0 if it never had."""
     least = jnp.maximum(above, electron.LEAST_ENERGY)
-    return around.range_scale * jnp.maximum(electron.scaled_range(energy) - electron.scaled_range(least), 0.0)
+    return around.parameters.range_scale * jnp.maximum(
+        electron.scaled_range(energy) - electron.scaled_range(least), 0.0
+    )
 
 
 def chance(around: Surroundings, emission: Emission, budget: Array, u: Array) -> Array:
@@ -73,9 +74,9 @@ def losses(around: Surroundings, emission: Emission, u: Array) -> tuple[Array, A
 
 def energy_left(around: Surroundings, site: Site, direction: Direction, energy: Array) -> Array:
     """With which an electron of ``energy`` () eV leaves along ``direction``, () eV; 0 if it stops."""
-    _, length = segments(around.stack, site, direction)
+    _, length = segments(around.parameters.stack, site, direction)
     spent = sum(price * track for price, track in zip(around.cost, length, strict=True))
-    return electron.energy_of_range(electron.scaled_range(energy) - spent / around.range_scale)
+    return electron.energy_of_range(electron.scaled_range(energy) - spent / around.parameters.range_scale)
 
 
 def outcomes(around: Surroundings, emission: Emission, budget: Array, u: Array):
@@ -96,7 +97,8 @@ def outcomes(around: Surroundings, emission: Emission, budget: Array, u: Array):
 
     between = 0.5 * (to_top + to_bottom)
     cosine = 2.0 * between * u[2] - to_bottom
-    share, weight, x, y = arcs(around.stack, emission.site, radius(around.place, around.cost, cosine, safe), u[3])
+    reach = radius(around.place, around.cost, cosine, safe)
+    share, weight, x, y = arcs(around.parameters, emission.site, reach, u[3])
     sideways = _towards(cosine, x, y)
     factor = sauter(emission, sideways)
     side = jnp.where(some, between * (share + weight * (factor - 1.0)), 0.0)
@@ -113,12 +115,12 @@ def sauter(emission: Emission, direction: Direction) -> Array:
     return jnp.where(emission.sauter, sauter_density(energy, cosine) / mean, 1.0)
 
 
-def arcs(stack: Stack, site: Site, reach: Array, u: Array):
+def arcs(parameters: Parameters, site: Site, reach: Array, u: Array):
     """The share () of azimuths in which a horizontal ``reach`` () um ends beyond a side.
 
     And one such azimuth: (share, weight, cos, sin), where the weight's mean is the share.
     """
-    half_x, half_y = 0.5 * stack.width, 0.5 * stack.length
+    half_x, half_y = 0.5 * parameters.width, 0.5 * parameters.length
     to_x = [_half_arc(half_x - sign * site.x, reach) for sign in (1.0, -1.0)]
     to_y = [_half_arc(half_y - sign * site.y, reach) for sign in (1.0, -1.0)]
     right = 0.5 * jnp.pi
@@ -128,11 +130,12 @@ def arcs(stack: Stack, site: Site, reach: Array, u: Array):
             share = share + jnp.minimum(a + b, right)
             lengths += [jnp.minimum(a, 0.5 * (a + right - b)), jnp.minimum(b, 0.5 * (b + right - a))]
     length = jnp.stack(lengths)
-    ends = jnp.cumsum(stop_gradient(length))
+    chosen = parameters.fixed(length)
+    ends = jnp.cumsum(chosen)
     total = ends[-1]
     pick = jnp.minimum(jnp.sum((u * total >= ends).astype(jnp.int32)), 7)
     some = total > 0.0
-    fixed = jnp.where(some, stop_gradient(length[pick]), 1.0)
+    fixed = jnp.where(some, chosen[pick], 1.0)
     inside = jnp.clip(1.0 - (ends[pick] - u * total) / fixed, 0.0, 1.0)
     along, across = jnp.cos(length[pick] * inside), jnp.sin(length[pick] * inside)
     quadrant, from_y = pick // 2, pick % 2 == 1

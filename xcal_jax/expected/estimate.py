@@ -5,9 +5,10 @@ spread is the error of their mean. Always in double precision.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import LOSS_THRESHOLDS
-from xcal_jax.expected.figures import Figures, with_derivatives, without_derivatives
+from xcal_jax.expected.figures import Figures, nearby, with_derivatives, without_derivatives
 from xcal_jax.expected.history import DIMENSIONS
 from xcal_jax.expected.parameters import UNITS, Parameters, names
 from xcal_jax.expected.tables import Tables
@@ -95,21 +96,73 @@ def run(
 ) -> Estimate:
     """`estimate` for tables at hand. The same ``seed`` is the same random numbers, whatever the parameters."""
     chosen = resolve(wrt, parameters)
+    tables.check_scales(parameters)
     with jax.enable_x64(True):
         parameters = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), parameters)
         flat, unravel = ravel_pytree(parameters)
         basis = jax.vmap(unravel)(jnp.eye(flat.size)[np.array(list(chosen.values()), dtype=int)]) if chosen else None
+    if basis is None:
+        program = partial(without_derivatives, tables, parameters)
+        values = _replicated(program, n, seed, thresholds, replicates, progress)
+        derivatives = jax.tree.map(lambda leaf: leaf[:, None][:, :0], values)
+    else:
+        program = partial(with_derivatives, tables, parameters, basis)
+        values, derivatives = _replicated(program, n, seed, thresholds, replicates, progress)
+    if not np.all(np.isfinite(values.partial)):
+        raise RuntimeError("a history ran out of its counters: this is a fault of the program, not of the input")
+    return Estimate(values, derivatives, tuple(chosen), tuple(map(float, thresholds)))
+
+
+def differences(
+    tables: Tables,
+    parameters: Parameters,
+    steps: dict[str, float],
+    n: int = 2**17,
+    seed: int = 1,
+    thresholds: Sequence[float] = THRESHOLDS,
+    replicates: int = REPLICATES,
+) -> Figures:
+    """Central differences of the figures, leaves (R, K, ...), on the points of `run`: its derivatives without calculus.
+
+    steps: of the K parameters, by name. Chance takes the same turns at both ends as at ``parameters``.
+    """
+    chosen = resolve(tuple(steps), parameters)
+    with jax.enable_x64(True):
+        flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), parameters))
+        basis = np.eye(flat.size)[list(chosen.values())] * np.array(list(steps.values()))[:, None]
+        ends = [unravel(flat + sign * end) for sign in (1.0, -1.0) for end in basis]
+    found = reweighted(tables, (parameters, *ends), n, seed, thresholds, replicates)
+
+    def difference(leaf: np.ndarray) -> np.ndarray:
+        up, down = np.split(leaf[:, 1:], 2, axis=1)
+        return (up - down) / (2.0 * np.reshape(list(steps.values()), (-1, *(1,) * (leaf.ndim - 2))))
+
+    return jax.tree.map(difference, found)
+
+
+def reweighted(
+    tables: Tables,
+    parameters: Sequence[Parameters],
+    n: int = 2**17,
+    seed: int = 1,
+    thresholds: Sequence[float] = THRESHOLDS,
+    replicates: int = REPLICATES,
+) -> Figures:
+    """The figures at each of ``parameters``, leaves (R, K, ...), with the turns that chance takes at the first."""
+    with jax.enable_x64(True):
+        stacked = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf, float) for leaf in leaves]), *parameters)
+    return _replicated(partial(nearby, tables, stacked), n, seed, thresholds, replicates, False)
+
+
+def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float], replicates: int, progress: bool):
+    """What ``program(thresholds, points, seed)`` gives for each replicate of the points, stacked."""
     each = 2 ** max(int(np.ceil(np.log2(n / replicates))), int(np.log2(LEAST_POINTS)))
 
     def one(replicate: int):
         with jax.enable_x64(True):
             points = jnp.asarray(scrambled(each, seed, replicate))
-            rest = (jnp.asarray(thresholds, float), points, words((seed * replicates + replicate) % 2**64))
-            if basis is None:
-                found = without_derivatives(tables, parameters, *rest), None
-            else:
-                found = with_derivatives(tables, parameters, basis, *rest)
-            return jax.tree.map(np.asarray, found)
+            key = words((seed * replicates + replicate) % 2**64)
+            return jax.tree.map(np.asarray, program(jnp.asarray(thresholds, float), points, key))
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         bar = tqdm(total=replicates * each, unit=" histories", unit_scale=True, disable=None if progress else True)
@@ -120,11 +173,7 @@ def run(
             found.append(result)
             bar.update(each)
         bar.close()
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *found)
-    if not np.all(np.isfinite(stacked[0].partial)):
-        raise RuntimeError("a history ran out of its counters: this is a fault of the program, not of the input")
-    derivatives = stacked[1] if chosen else jax.tree.map(lambda leaf: leaf[:, None][:, :0], stacked[0])
-    return Estimate(stacked[0], derivatives, tuple(chosen), tuple(map(float, thresholds)))
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
 
 
 def scrambled(n: int, seed: int, replicate: int) -> np.ndarray:

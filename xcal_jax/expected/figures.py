@@ -1,12 +1,13 @@
 """The expected figures of an absorber: one randomised set of points in, `Figures` out, differentiable all through."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from xcal_jax.absorber.batch import COMPILER
 from xcal_jax.absorber.lanes import drain
 from xcal_jax.absorber.random import photon_key
 from xcal_jax.expected.history import begin, finish, step
@@ -16,6 +17,7 @@ from xcal_jax.expected.tables import Tables
 from xcal_jax.expected.zones import share_by_layer
 
 WIDTH = 256  # lanes that step together
+AXIS = "parameters"
 SUMMED = ("partial", "photon_escape", "electron_escape", "both", "mean_loss", "mean_square", "continuum", "loss_above")
 
 
@@ -79,7 +81,7 @@ def expected(tables: Tables, parameters: Parameters, thresholds: Array, points: 
     )
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=COMPILER)
 def with_derivatives(tables: Tables, parameters: Parameters, basis: Parameters, thresholds, points, seed):
     """(Figures, their derivatives along each of the K directions of ``basis``, whose leaves are (K, ...))."""
 
@@ -89,7 +91,18 @@ def with_derivatives(tables: Tables, parameters: Parameters, basis: Parameters, 
     return jax.vmap(along, out_axes=(None, 0))(basis)
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=COMPILER)
 def without_derivatives(tables: Tables, parameters: Parameters, thresholds, points, seed) -> Figures:
     """The figures alone, compiled."""
     return expected(tables, parameters, thresholds, points, seed)
+
+
+@partial(jax.jit, compiler_options=COMPILER)
+def nearby(tables: Tables, parameters: Parameters, thresholds, points, seed) -> Figures:
+    """The figures (K, ...) of K parameters, leaves (K, ...), all with the turns that chance takes for the first.
+
+    Histories are weighted anew for the others: unbiased near the first, and differences have next to no noise. Every
+    absorption edge must lie on the same side of all their energies.
+    """
+    along = jax.vmap(lambda p: expected(tables, p, thresholds, points, seed), axis_name=AXIS)
+    return along(replace(parameters, choices=AXIS))

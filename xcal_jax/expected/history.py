@@ -10,74 +10,29 @@ that those so far took out more than each threshold. With the last that escapes 
 exact, and continuous in all parameters, because a loss is continuous where an electron begins to escape.
 """
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.lax import stop_gradient
 
-from xcal_jax.absorber.geometry import Direction, Site, deflect, isotropic
+from xcal_jax.absorber.geometry import Direction, deflect, isotropic
 from xcal_jax.absorber.random import Key, uniforms
-from xcal_jax.absorber.relaxation import NONE, Vacancies, add_vacancy, any_vacancy, no_vacancies, take_innermost
+from xcal_jax.absorber.relaxation import NONE, Vacancies, add_vacancy, no_vacancies, take_innermost
 from xcal_jax.absorber.scattering import compton_energy
 from xcal_jax.expected import electrons, tallies
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import attenuation, fly
+from xcal_jax.expected.state import PENDING, History, Photon, either, push
 from xcal_jax.expected.tables import Tables
 from xcal_jax.expected.tallies import Sums
 from xcal_jax.expected.zones import first_site
 
-PENDING = 4  # photons that may wait in one history
 PAIRS = 8  # of random numbers a step
 SITE_NUMBERS = 4
 GOOD_FLIGHTS, GOOD_TRANSITIONS = 2, 2  # whose numbers come from the low-discrepancy sequence
 DIMENSIONS = SITE_NUMBERS + 2 * PAIRS * (GOOD_FLIGHTS + GOOD_TRANSITIONS)
 LEAST_CHOICE = 0.1  # of either end of a flight, where one is drawn
-
-
-class Photon(NamedTuple):
-    """A photon that waits where it was made; line: its transition, -1 if it flies along ``direction`` already."""
-
-    site: Site
-    direction: Direction
-    energy: Array
-    line: Array
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class History:
-    """site, element, vacancies: of the ion that relaxes; waiting: photons (P,), count () int32 of them.
-
-    steps, flights: () uint32 done; weight: (); outside: photons that left; inside: what the electrons do; drawn: () eV
-    that they took out in one drawn case; sums: the ends booked; overflow: () bool.
-    """
-
-    steps: Array
-    flights: Array
-    site: Site
-    element: Array
-    vacancies: Vacancies
-    waiting: Photon
-    count: Array
-    weight: Array
-    outside: tallies.Photons
-    inside: tallies.Electrons
-    drawn: Array
-    sums: Sums
-    overflow: Array
-
-    @property
-    def relaxes(self) -> Array:
-        """Whether the ion has vacancies, () bool."""
-        return any_vacancy(self.vacancies)
-
-    @property
-    def unfinished(self) -> Array:
-        """Whether it goes on, () bool."""
-        return self.relaxes | (self.count > 0)
 
 
 def begin(tables: Tables, parameters: Parameters, thresholds: Array, u: Array) -> History:
@@ -117,11 +72,11 @@ def step(
     relaxes = history.relaxes
     history, photon, absorbs = land(tables, parameters, thresholds, history, u[4:9])
     relaxed, auger, fluorescence = relax(tables, parameters, history, u[0])
-    absorbed, photoelectron, scattered = absorb(tables, history, photon, absorbs, u[:4])
-    history = _where(relaxes, relaxed, absorbed)
-    electron = _where(relaxes, auger, photoelectron)
+    absorbed, photoelectron, scattered = absorb(tables, parameters, history, photon, absorbs, u[:4])
+    history = either(relaxes, relaxed, absorbed)
+    electron = either(relaxes, auger, photoelectron)
     history = book_electron(tables, parameters, thresholds, electron, history, u[9:15])
-    history = push(history, *_where(relaxes, fluorescence, scattered))
+    history = push(history, *either(relaxes, fluorescence, scattered))
     return replace(
         history,
         steps=history.steps + 1,
@@ -161,11 +116,11 @@ def land(tables: Tables, parameters: Parameters, thresholds: Array, history: His
     takes = ~history.relaxes
     top = jnp.clip(history.count - 1, 0, PENDING - 1)
     photon = jax.tree.map(lambda field: field[top], history.waiting)
-    direction = _where(photon.line == NONE, photon.direction, isotropic(u[0], u[1]))
+    direction = either(photon.line == NONE, photon.direction, isotropic(u[0], u[1]))
     flight = fly(tables, parameters, photon.site, direction, photon.energy, u[2:4])
     flies = takes & (history.flights > 0)
     both = flies & (history.count == 1) & (history.sums.singles < tallies.SINGLES - 1)
-    choice = jnp.clip(stop_gradient(flight.leaks), LEAST_CHOICE, 1.0 - LEAST_CHOICE)
+    choice = jnp.clip(parameters.fixed(flight.leaks), LEAST_CHOICE, 1.0 - LEAST_CHOICE)
     leaves = flies & ~both & (u[4] < choice)
 
     out = tallies.Photons(
@@ -177,18 +132,18 @@ def land(tables: Tables, parameters: Parameters, thresholds: Array, history: His
         history,
         count=jnp.where(takes, history.count - 1, history.count),
         weight=history.weight * jnp.where(flies, factor, 1.0),
-        sums=_where(both, ended, history.sums),
-        outside=_where(leaves, out, history.outside),
+        sums=either(both, ended, history.sums),
+        outside=either(leaves, out, history.outside),
     )
-    site = _where(flies, flight.site, photon.site)
+    site = either(flies, flight.site, photon.site)
     return history, Photon(site, direction, photon.energy, photon.line), takes & ~leaves
 
 
-def absorb(tables: Tables, history: History, photon: Photon, here: Array, u: Array):
+def absorb(tables: Tables, parameters: Parameters, history: History, photon: Photon, here: Array, u: Array):
     """Scattering, or a photoelectron and a vacancy: (history, electron, (photon, whether there is one)), for u (4,)."""
     atoms = tables.matter.relaxation
     material = jnp.array(tables.matter.layer_material, dtype=jnp.int32)[photon.site.layer]
-    code, share = tables.pick_channel(material, photon.energy, u[0], u[1])
+    code, share = tables.pick_channel(parameters, material, photon.energy, u[0], u[1])
     subshells, elements = atoms.binding.shape[0], atoms.offset.shape[0]
     ejects, scatters = here & (code < subshells), here & (code >= subshells)
     subshell = jnp.minimum(code, subshells - 1)
@@ -200,7 +155,7 @@ def absorb(tables: Tables, history: History, photon: Photon, here: Array, u: Arr
     kinetic = jnp.maximum(photon.energy - atoms.binding[subshell], 0.0)
     history = replace(
         history,
-        site=_where(here, photon.site, history.site),
+        site=either(here, photon.site, history.site),
         element=jnp.where(ejects, atoms.element[subshell], history.element),
         vacancies=vacancies,
         weight=history.weight * jnp.where(here, share, 1.0),
@@ -242,12 +197,12 @@ def open_vacancy(tables: Tables, vacancies: Vacancies, subshell: Array) -> tuple
 def book_electron(tables, parameters: Parameters, thresholds, emission: electrons.Emission, history: History, u):
     """Multiply in the chances of an electron, for u (6,)."""
     cost = electron_cost(tables, parameters)
-    around = electrons.surroundings(parameters.stack, cost, emission.site, parameters.range_scale)
+    around = electrons.surroundings(parameters, cost, emission.site)
     room = electrons.budget(around, emission.energy, jnp.maximum(thresholds - history.drawn, 0.0))
     chance = jax.vmap(lambda b: electrons.chance(around, emission, b, u[:4]))(room)
     mean, square = electrons.losses(around, emission, u[:4])
     cosine = tables.matter.angles.sample_cosine(jnp.zeros_like(history.count), emission.energy, u[4])
-    way = _where(emission.sauter, deflect(emission.photon, cosine, u[5]), isotropic(u[4], u[5]))
+    way = either(emission.sauter, deflect(emission.photon, cosine, u[5]), isotropic(u[4], u[5]))
     lost = electrons.energy_left(around, emission.site, way, emission.energy)
     chance, mean, square, lost = (jnp.where(emission.present, a, 0.0) for a in (chance, mean, square, lost))
     before = history.inside
@@ -257,18 +212,3 @@ def book_electron(tables, parameters: Parameters, thresholds, emission: electron
         before.square + square + 2.0 * before.mean * mean,
     )
     return replace(history, inside=after, drawn=history.drawn + lost)
-
-
-def push(history: History, photon: Photon, here: Array) -> History:
-    """One photon more waits, if ``here``."""
-    slot = (jnp.arange(PENDING, dtype=jnp.int32) == history.count) & here
-    return replace(
-        history,
-        waiting=jax.tree.map(lambda old, new: jnp.where(slot, new, old), history.waiting, photon),
-        count=history.count + here.astype(jnp.int32),
-        overflow=history.overflow | (here & (history.count >= PENDING)),
-    )
-
-
-def _where(when: Array, yes, no):
-    return jax.tree.map(lambda a, b: jnp.where(when, a, b), yes, no)

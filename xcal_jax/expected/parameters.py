@@ -1,11 +1,12 @@
 """What the expected figures are functions of, and are differentiated with respect to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.lax import stop_gradient
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.geometry import Stack
@@ -28,7 +29,8 @@ UNITS = {
 class Parameters:
     """thickness: (L,) um, from the top; density: (L,) g/cm3; width, length: () um; energy: () eV of the photons;
     x, y: () um, the impact (without effect if it is uniform); yield_scale: () factor on every fluorescence yield;
-    range_scale: () factor on every electron's range.
+    range_scale: () factor on every electron's range. choices: name of the axis of a `jax.vmap` over parameters, along
+    which chance takes the turns that it takes for the first.
     """
 
     thickness: Array
@@ -40,6 +42,7 @@ class Parameters:
     y: Array
     yield_scale: Array
     range_scale: Array
+    choices: str | None = field(default=None, metadata={"static": True})
 
     @classmethod
     def of(
@@ -53,6 +56,11 @@ class Parameters:
             jnp.asarray(absorber.density, float),
             *(jnp.asarray(number, float) for number in numbers),
         )
+
+    def fixed(self, number: Array) -> Array:
+        """``number`` as chance goes by it: without derivative, and the first's along the axis of ``choices``."""
+        number = stop_gradient(number)
+        return number if self.choices is None else jax.lax.all_gather(number, self.choices)[0]
 
     @property
     def stack(self) -> Stack:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
-from jax.lax import stop_gradient
 
 from xcal_jax.absorber.geometry import Direction, Site
 from xcal_jax.expected.parameters import Parameters
@@ -42,11 +41,10 @@ def fly(tables: Tables, parameters: Parameters, site: Site, direction: Direction
         absorbed.append(jnp.exp(-jnp.where(rises, below, above)) * -jnp.expm1(-depth[n]))
     total = sum(depth, jnp.zeros_like(energy))
     chance = jnp.stack(absorbed)
-    ends = jnp.cumsum(stop_gradient(chance))
+    chosen = parameters.fixed(chance)
+    ends = jnp.cumsum(chosen)
     layer = jnp.minimum(jnp.sum((u[0] * ends[-1] >= ends).astype(jnp.int32)), len(mu) - 1)
-    fixed = stop_gradient(chance[layer])
-    fixed = jnp.where(fixed > 0.0, fixed, 1.0)
-    stays = chance[layer] / fixed * ends[-1]
+    stays = chance[layer] / jnp.where(chosen[layer] > 0.0, chosen[layer], 1.0) * ends[-1]
 
     there, price = jnp.stack(depth)[layer], jnp.stack(mu)[layer]
     inside = -jnp.log1p(u[1] * jnp.expm1(-there)) / price

@@ -11,14 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.lax import stop_gradient
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.alias import AliasTable
 from xcal_jax.absorber.matter import Matter
+from xcal_jax.expected.parameters import Parameters
 
 RICHER, MOST = 8.0, 0.5
 SCATTERED = 0.05
+CERTAIN = 1.0 - 1e-9  # a yield that is 1
 
 
 @jax.tree_util.register_dataclass
@@ -54,7 +55,7 @@ class Tables:
         radiative = np.asarray(matter.relaxation.radiative)
         decays = np.asarray(matter.relaxation.decays)
         fluorescence = np.where(decays, np.sum(free * radiative, axis=1), 0.0)
-        mixed = (fluorescence > 0.0) & (fluorescence < 1.0 - 1e-9)
+        mixed = (fluorescence > 0.0) & (fluorescence < CERTAIN)
         drawn = np.where(mixed, np.maximum(fluorescence, np.minimum(RICHER * fluorescence, MOST)), fluorescence)
         share = probabilities(matter.attenuation.channels)
         rows = matter.attenuation.energy.shape[0]
@@ -72,13 +73,13 @@ class Tables:
             uniform,
         )
 
-    def pick_channel(self, material: Array, energy: Array, u_row: Array, u_channel: Array) -> tuple[Array, Array]:
-        """What a photon of ``energy`` () eV hits, a code of `Attenuation`, and the weight () of that choice."""
+    def pick_channel(self, parameters: Parameters, material: Array, energy: Array, u_row: Array, u_channel: Array):
+        """(what a photon of ``energy`` () eV hits, a code of `Attenuation`; the weight () of that choice)."""
         table = self.matter.attenuation
         row, share = table.place(energy)
         rows, channels = table.energy.shape[0], table.code.shape[1]
         at = material * rows + row
-        drawn = jnp.where(u_row < share, at + 1, at)
+        drawn = jnp.where(u_row < parameters.fixed(share), at + 1, at)
         scatters = u_channel < SCATTERED
         freely = table.channels.pick(drawn, (u_channel - SCATTERED) / (1.0 - SCATTERED))
         channel = jnp.where(scatters, self.scattering.pick(drawn, u_channel / SCATTERED), freely)
@@ -92,12 +93,27 @@ class Tables:
             own = cells[r * channels + channel]
             alone = jnp.where(scattered, own / self.scattered_share[r], 0.0)
             mixed = mixed + part * ((1.0 - SCATTERED) * own + SCATTERED * alone)
-        return code, chance / stop_gradient(mixed)
+        return code, chance / parameters.fixed(mixed)
+
+    def check_scales(self, parameters: Parameters) -> None:
+        """Raises ValueError for a scale that is not positive, or that makes the yield of an open subshell exceed 1."""
+        for name in ("yield_scale", "range_scale"):
+            scale = float(getattr(parameters, name))
+            if not (np.isfinite(scale) and scale > 0.0):
+                raise ValueError(f"`{name}` must be positive and finite, but is {scale:g}")
+        binding, own = np.asarray(self.matter.relaxation.binding), np.asarray(self.fluorescence)
+        own = np.where((binding < float(parameters.energy)) & (own < CERTAIN), own, 0.0)
+        largest = int(own.argmax())
+        if float(parameters.yield_scale) * own[largest] > 1.0:
+            raise ValueError(
+                f"`yield_scale` must be at most {1.0 / own[largest]:.6g}, where the yield of the subshell bound by "
+                f"{binding[largest]:.6g} eV is 1, but is {float(parameters.yield_scale):g}"
+            )
 
     def yield_weight(self, subshell: Array, photon: Array, yield_scale: Array) -> Array:
         """Probability () of a photon, or of none, under scaled yields over that with which it was drawn."""
         own, drawn = self.fluorescence[subshell], self.drawn[subshell]
-        mixed = (own > 0.0) & (own < 1.0 - 1e-9)
+        mixed = (own > 0.0) & (own < CERTAIN)
         scaled = yield_scale * own
         ratio = jnp.where(photon, scaled, 1.0 - scaled) / jnp.where(mixed, jnp.where(photon, drawn, 1.0 - drawn), 1.0)
         return jnp.where(mixed, ratio, 1.0)

@@ -1,22 +1,24 @@
 """Where the first interaction is: every layer counted, none drawn by chance.
 
-A layer has zones of fixed extent: within an electron's reach of its top, and beyond, down to the middle; the same
+A layer has zones of fixed extent: within an electron's reach of its top, and beyond, down to `SPLIT`; the same
 from its bottom. Each is tied to its face and moves with it when a thickness changes. What a thicker layer has more is
-a fifth zone in the middle, of no extent, but with a derivative. Which zone a point of the sequence falls into is a
+a fifth zone between, of no extent, but with a derivative. Which zone a point of the sequence falls into is a
 choice without derivative. Across the width and the length, of a uniform impact, the same in three zones.
 """
 
 import jax.numpy as jnp
 from jax import Array
-from jax.lax import stop_gradient
 
 from xcal_jax.absorber.electrons import straight as electron
 from xcal_jax.absorber.geometry import Site
 from xcal_jax.expected.parameters import Parameters
 
-ESCAPE, DEEP = 0.2, 0.04  # worth of a place that electrons escape from, and of any
+ESCAPE, DEEP = 0.2, 0.02  # worth of a place that electrons escape from, and of any
+SHADED = 0.3  # of the points go where layers above take photons away: what derivatives hang on
+SPLIT = 0.75  # of what lies deep belongs to the top
 ZONES = 5  # of a layer
-LEAST, SLICE = 0.02, 0.08  # share of the points, before normalising: of any zone at least, and of one without extent
+TINY = 1e-30
+LEAST, SLICE = 0.01, 0.06  # share of the points, before normalising: of any zone at least, and of one without extent
 SIDE = (0.12, 0.12)  # share of the points within electrons' reach of a side, and within photons'
 PHOTONS = 20.0  # photons' reach over electrons'
 
@@ -32,43 +34,47 @@ def optical_depth(thickness: Array, attenuation: list[Array]) -> tuple[list[Arra
 
 def first_site(parameters: Parameters, attenuation: list[Array], cost: list[Array], uniform: bool, u: Array):
     """(site, weight): a first interaction for u (4,), and its weight, () summing to the interaction probability."""
-    reach = stop_gradient(parameters.range_scale * electron.scaled_range(parameters.energy))
-    layer, depth, weight = _depth(parameters.thickness, attenuation, cost, reach, u[0], u[1])
+    reach = parameters.fixed(parameters.range_scale * electron.scaled_range(parameters.energy))
+    layer, depth, weight = _depth(parameters, attenuation, cost, reach, u[0], u[1])
     if not uniform:
         return Site(parameters.x, parameters.y, depth, layer), weight
-    least = stop_gradient(jnp.min(jnp.stack(cost)))
-    x, weight_x = _across(parameters.width, reach / least, u[2])
-    y, weight_y = _across(parameters.length, reach / least, u[3])
+    farthest = reach / parameters.fixed(jnp.min(jnp.stack(cost)))
+    x, weight_x = _across(parameters, parameters.width, farthest, u[2])
+    y, weight_y = _across(parameters, parameters.length, farthest, u[3])
     return Site(x, y, depth, layer), weight * weight_x * weight_y
 
 
-def _depth(thickness, attenuation, cost, reach, u_zone, u):
+def _depth(parameters: Parameters, attenuation, cost, reach, u_zone, u):
+    thickness, fixed = parameters.thickness, parameters.fixed
     above, _ = optical_depth(thickness, attenuation)
     layers = len(cost)
     passed = [sum((cost[m] * thickness[m] for m in range(n)), jnp.zeros_like(reach)) for n in range(layers)]
     left = [sum((cost[m] * thickness[m] for m in range(n + 1, layers)), jnp.zeros_like(reach)) for n in range(layers)]
     offsets, extents, worth = [], [], []
     for n, (mu, price) in enumerate(zip(attenuation, cost, strict=True)):
-        t = stop_gradient(thickness[n])
-        near = stop_gradient(jnp.clip((reach - passed[n]) / price, 0.0, t))
-        far = stop_gradient(jnp.clip((reach - left[n]) / price, 0.0, t))
+        t = fixed(thickness[n])
+        near = fixed(jnp.clip((reach - passed[n]) / price, 0.0, t))
+        far = fixed(jnp.clip((reach - left[n]) / price, 0.0, t))
         scale = jnp.where(near + far > t, t / jnp.where(near + far > t, near + far, 1.0), 1.0)
         near, far = scale * near, scale * far
-        deep = jnp.maximum(0.5 * (t - near - far), 0.0)
+        deep = jnp.maximum(t - near - far, 0.0)
+        upper, lower = SPLIT * deep, (1.0 - SPLIT) * deep
         slice_ = thickness[n] - t  # nothing, but it has a derivative
-        offsets += [jnp.zeros_like(t), near, near + deep, far, jnp.zeros_like(t)]
-        extents += [near, deep, slice_, deep, far]
+        offsets += [jnp.zeros_like(t), near, near + upper, far, jnp.zeros_like(t)]
+        extents += [near, upper, slice_, lower, far]
         for extent, begin, hidden in (
             (near, 0.0 * t, passed[n]),
-            (deep, near, reach),
-            (slice_, near + deep, reach),
-            (deep, near + deep, reach),
+            (upper, near, reach),
+            (slice_, near + upper, reach),
+            (lower, near + upper, reach),
             (far, t - far, left[n]),
         ):
             met = jnp.exp(-above[n] - mu * begin) * -jnp.expm1(-mu * extent)
             worth.append(met * (ESCAPE * jnp.maximum(1.0 - hidden / reach, 0.0) + DEEP))
-    score = stop_gradient(jnp.stack(worth))
+    score = fixed(jnp.stack(worth))
     score = score / jnp.sum(score)
+    shaded = score * jnp.repeat(fixed(jnp.stack(above)), ZONES)
+    score = (1.0 - SHADED) * score + SHADED * shaded / jnp.maximum(jnp.sum(shaded), TINY)
     moving = jnp.arange(score.size, dtype=jnp.int32) % ZONES == ZONES // 2
     score = jnp.where(moving, SLICE, jnp.where(score > 0.0, score + LEAST, 0.0))
     share = score / jnp.sum(score)
@@ -83,15 +89,15 @@ def _depth(thickness, attenuation, cost, reach, u_zone, u):
     return layer, depth, weight
 
 
-def _across(side: Array, reach: Array, u: Array) -> tuple[Array, Array]:
+def _across(parameters: Parameters, side: Array, reach: Array, u: Array) -> tuple[Array, Array]:
     """A place () um from the centre of a ``side`` () um, and its weight; dense where ``reach`` () um gets out."""
     half = 0.5 * side
-    first = _within(reach, half)
-    second = _within(PHOTONS * reach, half)
+    first = _within(parameters, reach, half)
+    second = _within(parameters, PHOTONS * reach, half)
     share = jnp.array(SIDE, dtype=half.dtype)
     share = jnp.append(share, 1.0 - jnp.sum(share))
     extents = jnp.stack([first, second - first, half - second])
-    share = jnp.where(stop_gradient(extents) > 0.0, share, 0.0)
+    share = jnp.where(parameters.fixed(extents) > 0.0, share, 0.0)
     share = share / jnp.sum(share)
     v = jnp.abs(2.0 * u - 1.0)
     ends = jnp.cumsum(share)
@@ -103,9 +109,9 @@ def _across(side: Array, reach: Array, u: Array) -> tuple[Array, Array]:
     return jnp.where(u < 0.5, -1.0, 1.0) * (half - gap), weight
 
 
-def _within(reach: Array, half: Array) -> Array:
-    """``reach``, fixed, or all of ``half``, which moves."""
-    return jnp.where(reach < half, stop_gradient(reach), half)
+def _within(parameters: Parameters, reach: Array, half: Array) -> Array:
+    """``reach``, which is fixed, or all of ``half``, which moves."""
+    return jnp.where(reach < parameters.fixed(half), reach, half)
 
 
 def share_by_layer(parameters: Parameters, attenuation: list[Array]) -> Array:

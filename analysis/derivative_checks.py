@@ -1,0 +1,114 @@
+"""Every derivative of every expected figure against differences: `python analysis/derivative_checks.py`, a few minutes.
+
+Differences are central, 1e-4 of each parameter, of values on the same points whose histories take the same turns. That
+those values are right away from where the turns were chosen is the second table: they are compared with values at a
+neighbour's own turns and other points. Last, how soon d(partial)/d(thickness of Bi) is known to 1 %.
+"""
+
+import time
+from dataclasses import fields, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from xcal_jax import Absorber
+from xcal_jax.expected.estimate import differences, estimate, mean_and_error, reweighted, run
+from xcal_jax.expected.figures import SUMMED, Figures
+from xcal_jax.expected.parameters import UNITS, Parameters
+from xcal_jax.expected.sensitivity import parameter_values
+from xcal_jax.expected.tables import Tables
+
+XIFU = Absorber.preset("xifu")
+FOUR = Absorber.build([("Au", 0.3), ("Bi2Te3", 2.0), ("HgTe", 1.5), ("Bi", 1.0)], 60.0, 60.0, "four layers")
+CASES = (
+    (XIFU, 3000.0, None),
+    (XIFU, 7000.0, None),
+    (XIFU, 12000.0, None),
+    (FOUR, 7000.0, None),
+    (XIFU, 7000.0, (134.66, 134.70)),
+    (FOUR, 7000.0, (29.93, -29.90)),
+)
+N, THRESHOLDS = 2**14, (0.0, 1000.0, 2000.0)
+STEP = 1e-4
+NEIGHBOUR = 0.05  # further away, of thickness, density and ranges
+ZERO = 1e-9  # relative to the figure: no derivative
+
+
+def check(absorber: Absorber, energy: float, at) -> str:
+    """A row of the first table."""
+    with jax.enable_x64(True):
+        tables, parameters = Tables.build(absorber, at is None), Parameters.of(absorber, energy, at)
+    known = parameter_values(parameters)
+    steps = {name: STEP * (abs(value) or 1.0) for name, value in known.items() if at or name not in ("x", "y")}
+    steps |= {name: STEP for name in ("x", "y") if at}  # um, near a corner
+    settings = {"n": N, "thresholds": THRESHOLDS}
+    found = run(tables, parameters, tuple(steps), **settings)
+    other = differences(tables, parameters, steps, **settings)
+    scale = np.array([abs(known[name]) for name in found.parameters])
+    compared, relative, sigmas, worst = 0, 0.0, 0.0, ""
+    for field in fields(Figures):
+        slope, error = found.derivative(field.name)
+        difference = getattr(other, field.name).mean(axis=0)
+        value = found.value(field.name)[0]
+        shape = (-1, *(1,) * (slope.ndim - 1))
+        some = np.abs(difference) * scale.reshape(shape) > ZERO * np.maximum(np.abs(value), 1e-12)
+        if not np.all(np.abs(slope[~some] - difference[~some]) <= ZERO * (1.0 + np.abs(slope[~some]))):
+            raise AssertionError(f"{field.name}: a derivative that is none by differences")
+        off = np.where(some, np.abs(slope / np.where(some, difference, 1.0) - 1.0), 0.0)
+        compared += int(some.sum())
+        if off.max() > relative:
+            relative, worst = (
+                float(off.max()),
+                f"{field.name}, {found.parameters[int(off.max(axis=tuple(range(1, off.ndim))).argmax())]}",
+            )
+        noisy = some & (error > ZERO * np.abs(slope))
+        sigmas = max(sigmas, float(np.max(np.abs(slope - difference)[noisy] / error[noisy], initial=0.0)))
+    place = "uniform" if at is None else f"({at[0]:g}, {at[1]:g}) um"
+    return f"{absorber.name:12} {energy:6g} {place:>18} {compared:9} {relative:11.1e} {sigmas:9.3f}   {worst}"
+
+
+def neighbours(absorber: Absorber, energy: float) -> str:
+    """A row of the second: the largest distance in sigmas, over the sums, at a neighbour."""
+    with jax.enable_x64(True):
+        tables, parameters = Tables.build(absorber), Parameters.of(absorber, energy)
+        other = replace(
+            parameters,
+            thickness=parameters.thickness * (1.0 + NEIGHBOUR),
+            density=parameters.density * (1.0 - NEIGHBOUR / 2),
+            range_scale=jnp.asarray(1.0 + NEIGHBOUR),
+            yield_scale=jnp.asarray(1.0 + NEIGHBOUR),
+        )
+    own = run(tables, other, n=4 * N, seed=2, thresholds=THRESHOLDS)
+    near = reweighted(tables, (parameters, other), n=4 * N, thresholds=THRESHOLDS)
+    sigmas = []
+    for name in SUMMED:
+        mean, error = mean_and_error(getattr(near, name)[:, 1])
+        value, own_error = own.value(name)
+        sigmas += np.ravel((mean - value) / np.hypot(error, own_error)).tolist()
+    moved = own.value("partial")[0] / near.partial[:, 0].mean() - 1.0
+    return f"{absorber.name:12} {energy:6g} {100 * moved:16.2f} {len(sigmas):9} {np.abs(sigmas).max():9.2f}"
+
+
+def main() -> None:
+    """Print the three tables."""
+    print(f"derivatives against differences, {len(fields(Figures))} figures, parameters {' '.join(UNITS)}\n")
+    print("absorber     energy             impact  compared  worst rel.  worst sd   where")
+    for absorber, energy, at in CASES:
+        print(check(absorber, energy, at), flush=True)
+    print("\nvalues at a neighbour, weighted from here, against its own")
+    print("absorber     energy partial moves, %   figures  worst sd")
+    for absorber, energy, at in CASES:
+        if at is None:
+            print(neighbours(absorber, energy), flush=True)
+    print("\nd(partial)/d(thickness of Bi), X-IFU, 7 keV: relative standard error and time")
+    for n in (2**14, 2**17, 2**18):
+        begun = time.perf_counter()
+        slope, error = estimate(XIFU, 7000.0, ("thickness[1]",), n=n, thresholds=(0.0,)).derivative("partial")
+        took = f"{time.perf_counter() - begun:5.1f} s" + (", with compilation" if n == 2**14 else "")
+        share = 100.0 * abs(error[0] / slope[0])
+        print(f"{n:9} histories  {slope[0]:.5e} /um  {share:5.2f} %  {took}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""One history as it stands: the ion that relaxes, the photons that wait, what left and with which weight."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from xcal_jax.absorber.geometry import Direction, Site
+from xcal_jax.absorber.relaxation import Vacancies, any_vacancy
+from xcal_jax.expected import tallies
+
+PENDING = 4  # photons that may wait in one history
+
+
+class Photon(NamedTuple):
+    """A photon that waits where it was made; line: its transition, -1 if it flies along ``direction`` already."""
+
+    site: Site
+    direction: Direction
+    energy: Array
+    line: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class History:
+    """site, element, vacancies: of the ion that relaxes; waiting: photons (P,), count () int32 of them.
+
+    steps, flights: () uint32 done; weight: (); outside: photons that left; inside: what the electrons do; drawn: () eV
+    that they took out in one drawn case; sums: the ends booked; overflow: () bool.
+    """
+
+    steps: Array
+    flights: Array
+    site: Site
+    element: Array
+    vacancies: Vacancies
+    waiting: Photon
+    count: Array
+    weight: Array
+    outside: tallies.Photons
+    inside: tallies.Electrons
+    drawn: Array
+    sums: tallies.Sums
+    overflow: Array
+
+    @property
+    def relaxes(self) -> Array:
+        """Whether the ion has vacancies, () bool."""
+        return any_vacancy(self.vacancies)
+
+    @property
+    def unfinished(self) -> Array:
+        """Whether it goes on, () bool."""
+        return self.relaxes | (self.count > 0)
+
+
+def push(history: History, photon: Photon, here: Array) -> History:
+    """One photon more waits, if ``here``."""
+    slot = (jnp.arange(PENDING, dtype=jnp.int32) == history.count) & here
+    return replace(
+        history,
+        waiting=jax.tree.map(lambda old, new: jnp.where(slot, new, old), history.waiting, photon),
+        count=history.count + here.astype(jnp.int32),
+        overflow=history.overflow | (here & (history.count >= PENDING)),
+    )
+
+
+def either(when: Array, yes, no):
+    """``yes`` when ``when`` () bool, else ``no``, whole trees."""
+    return jax.tree.map(lambda a, b: jnp.where(when, a, b), yes, no)
