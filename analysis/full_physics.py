@@ -83,6 +83,12 @@ def table(rows: list[dict], n: int) -> tuple[list[str], dict, bool]:
     return lines, deposits, good
 
 
+def title(name: str) -> str:
+    """Of a case: corner_134.7_7000 is the X-IFU absorber at x = y = 134.7 um and 7000 eV."""
+    _, *place, energy = name.split("_")
+    return "X-IFU absorber, " + (f"x = y = {place[0]} um, " if place else "uniform, ") + f"{energy} eV"
+
+
 def figure(deposits: dict) -> Figure:
     """Spectra of partial deposits, per interacting photon and keV."""
     figure = Figure(figsize=(11, 9), layout="constrained")
@@ -100,9 +106,7 @@ def figure(deposits: dict) -> Figure:
         for label, (values, total) in spectra.items():
             density = np.histogram(values, edges)[0] / total / (BIN / 1e3)
             axes.stairs(density, edges / 1e3, label=label, color=COLOURS[label], linewidth=1.2)
-        axes.set(
-            yscale="log", xlim=(0, energy / 1e3), ylabel="per photon and keV", title=name.replace("_", " ", 1) + " eV"
-        )
+        axes.set(yscale="log", xlim=(0, energy / 1e3), ylabel="per photon and keV", title=title(name))
         axes.grid(alpha=0.3)
     axes.set_xlabel("deposited energy (keV)")
     figure.axes[0].legend(ncols=4, loc="upper left")
