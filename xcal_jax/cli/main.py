@@ -1,7 +1,10 @@
 """The door: finds the subcommand; what is wrong with the input leaves as one sentence and exit code 2."""
 
+import signal
 import sys
+from _thread import interrupt_main
 from importlib import import_module
+from threading import Timer
 
 import click
 
@@ -42,8 +45,20 @@ def commands() -> None:
     """X-ray microcalorimeter absorbers, simulated; SiPM ageing in orbit, measured and predicted."""
 
 
+def interrupt(number, frame) -> None:
+    """Ctrl-C; a moment later where JAX collects garbage, since Python drops what a callback of that raises."""
+    while frame is not None:
+        if frame.f_code.co_name == "_xla_gc_callback":
+            Timer(0.05, interrupt_main).start()
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line. Bad input (a ValueError or OSError from within) exits 2 with one sentence."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+        signal.signal(signal.SIGINT, interrupt)
     try:
         commands(sys.argv[1:] or ["--help"], prog_name="xcal-jax", standalone_mode=False)
     except click.ClickException as problem:
