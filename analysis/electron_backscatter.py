@@ -83,9 +83,10 @@ def backscatter(symbol: str, energies: tuple[float, ...], n: int) -> list[Backsc
     model = jax.tree.map(jnp.asarray, Scattering.build((material,)))
     side = jnp.asarray(BLOCK)
     stack, density = Stack(side[None], side, side), jnp.asarray([material.density])
-    offset = jnp.arange(n, dtype=jnp.uint32)
     found = []
-    for energy in energies:
+    for m, energy in enumerate(energies):
+        first = (ELEMENTS.index(symbol) * len(energies) + m) * n
+        offset = first + jnp.arange(n, dtype=jnp.uint32)
         kept, number = (
             np.asarray(a, float) for a in returning(model, stack, density, offset, jnp.asarray(1e3 * energy))
         )
