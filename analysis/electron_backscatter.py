@@ -29,6 +29,7 @@ from xcal_jax.absorber.geometry import Direction, Site, Stack
 from xcal_jax.absorber.lanes import WORD, drain
 from xcal_jax.absorber.random import photon_key, words
 from xcal_jax.atomic import Material
+from xcal_jax.files import PLOTS, check_writable
 from xcal_jax.plot import save_figure
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
@@ -198,12 +199,16 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=65536, help="electrons at each energy, a multiple of 32")
     arguments = parser.parse_args()
     if arguments.n < WORD or arguments.n % WORD:
-        parser.error(f"`-n` must be a positive multiple of {WORD}, but is {arguments.n}")
-    arguments.out.mkdir(parents=True, exist_ok=True)
+        parser.exit(2, f"error: `n` must be a positive multiple of {WORD}, but is {arguments.n}\n")
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        check_writable(path := arguments.out / "electron_backscatter.png", PLOTS)
+    except (OSError, ValueError) as problem:
+        parser.exit(2, f"error: {problem}\n")
     penelope, measured = read("backscatter_penelope.csv"), read("backscatter_measured.csv")
     found = {symbol: backscatter(symbol, ENERGIES, arguments.n) for symbol in ELEMENTS}
     print("\n".join(table(found, penelope, measured)))
-    save_figure(figure(found, penelope, measured), arguments.out / "electron_backscatter.png")
+    save_figure(figure(found, penelope, measured), path)
 
 
 if __name__ == "__main__":
