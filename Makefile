@@ -1,10 +1,11 @@
 # make run   the main job from nothing: 1e7 photons of 7 keV through the X-IFU absorber, a plot, a table
 # make test  every check from nothing: lint, types, tests
 # make bench the speed of this machine, printed
+# make compare-penelope   the same absorber in PENELOPE and in ours; needs: .venv/bin/pip install -e ".[penelope]"
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench compare-penelope clean
 .DEFAULT_GOAL := run
 
 .venv/installed: pyproject.toml
@@ -27,6 +28,9 @@ test: lint
 
 bench: .venv/installed
 	$(BIN)/python analysis/benchmarks
+
+compare-penelope: .venv/installed
+	$(BIN)/python analysis/compare_penelope.py
 
 clean:
 	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache

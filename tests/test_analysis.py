@@ -116,3 +116,53 @@ def test_the_scalar_program_of_the_benchmark_has_our_physics(monkeypatch, agrees
     edges = np.arange(0, bins - 1, 250)
     counts, expected = (np.add.reduceat(s[:-1], edges) for s in (spectrum, ours.spectrum.values))
     agrees(counts, expected, np.sqrt(counts + expected + 1))
+
+
+def test_electrons_come_back_from_thick_blocks(tmp_path):
+    """A table of 55 rows and a figure; few electrons, so that 4 sigmas of them are 4 % of Au's."""
+    done = run("electron_backscatter.py", "--out", tmp_path, "-n", 4096)
+    assert done.returncode == 0, done.stderr
+    assert np.ptp(matplotlib.image.imread(tmp_path / "electron_backscatter.png")) > 0.5
+    rows = [line.split() for line in done.stdout.splitlines() if " ±" in line]
+    assert len(rows) == 55
+    gold = {float(row[1]): float(row[2]) for row in rows if row[0] == "Au"}
+    assert gold[5.0] == pytest.approx(45.0, abs=3.2) and gold[0.5] < gold[1.0] < gold[3.0]
+    verdicts = [line for line in done.stdout.splitlines() if "within the limits" in line]
+    assert [line.split(":")[0] for line in verdicts] == ["Au", "Bi", "Cu", "Al", "C"]
+
+
+def test_limits_of_backscatter_are_two_sided(monkeypatch):
+    study = module("electron_backscatter", monkeypatch)
+    assert study.within_penelope(3.0, [1.059, 9.0, 0.941]) and study.within_penelope(1.0, [0.91, 9.0, 1.09])
+    for ratios in ([1.061, 1.0, 1.0], [0.939, 1.0, 1.0], [1.0, 1.0, 1.061], [1.0, 1.0, 0.939]):
+        assert not study.within_penelope(3.0, ratios)
+    assert study.within_measured(0.179, (0.2, 0.3)) and study.within_measured(0.335, (0.2, 0.3))
+    assert not study.within_measured(0.175, (0.2, 0.3)) and not study.within_measured(0.337, (0.2, 0.3))
+
+
+def test_backscatter_refuses_nonsense(tmp_path):
+    (tmp_path / "file").write_text("")
+    for arguments in (("-n", 5), ("-n", 0), ("--out", tmp_path / "file")):
+        done = run("electron_backscatter.py", *arguments)
+        assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+def test_penelope_beside_ours(monkeypatch, capsys):
+    """Its fractions are those of the reference (its own photoelectric cross sections: 89.53 and 1.163 %)."""
+    pytest.importorskip("pyPenred", reason="needs the extra: pip install '.[penelope]'")
+    study = module("compare_penelope", monkeypatch)
+    found = study.in_penelope(Absorber.preset("xifu"), 7000.0, 5000)
+    assert found.photons == 5000
+    assert found.interacting == pytest.approx(0.89526 * 5000, abs=4.4 * np.sqrt(5000 * 0.895 * 0.105))
+    assert found.partial == pytest.approx(0.011633 * found.interacting, abs=4.4 * np.sqrt(0.0116 * found.interacting))
+
+
+def test_penelope_is_asked_for_in_one_sentence(monkeypatch, capsys):
+    study = module("compare_penelope", monkeypatch)
+    monkeypatch.setitem(sys.modules, "pyPenred", None)
+    monkeypatch.setattr(sys, "argv", ["compare_penelope.py"])
+    with pytest.raises(SystemExit) as stop:
+        study.main()
+    assert stop.value.code == 2 and capsys.readouterr().err == (
+        "error: PENELOPE needs the extra: pip install '.[penelope]'\n"
+    )

@@ -21,7 +21,7 @@ def wheel(tmp_path_factory, root):
 
 def test_the_data_travel_inside(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    needed = {"atomic/elements.nc", "atomic/compounds.toml", "atomic/CREDITS.md"}
+    needed = {"atomic/elements.nc", "atomic/electrons.nc", "atomic/compounds.toml", "atomic/CREDITS.md"}
     needed |= {f"absorber/presets/{name}.toml" for name in ("xifu", "xifu-thick", "resolve", "gold")}
     assert {f"xcal_jax/{name}" for name in needed} <= names
     assert not [name for name in names if name.split("/")[0] in ("tests", "data", "analysis", "notebooks")]

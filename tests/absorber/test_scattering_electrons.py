@@ -156,8 +156,12 @@ def escapes(formulas, thickness, energy, start=(0, 0.0), down=1.0, side=1e3, see
 
 
 def alike(one, other):
-    """Two samples have the same law: Kolmogorov and Smirnov, and the shares that escape."""
-    assert stats.ks_2samp(one, other).pvalue > FALSE_ALARM
+    """Two samples have the same law: Kolmogorov and Smirnov, and the shares that escape.
+
+    Many electrons meet nothing and leave with the same energy, but for rounding: all are blurred by 5 eV.
+    """
+    blurred = (sample + np.random.default_rng(n).normal(0, 5, sample.size) for n, sample in enumerate((one, other)))
+    assert stats.ks_2samp(*blurred).pvalue > FALSE_ALARM
     shares = np.array([np.mean(one > 0), np.mean(other > 0)])
     error = np.sqrt(np.sum(shares * (1 - shares)) / one.size)
     assert 0 < shares.min() and abs(np.diff(shares)[0]) < SIGMAS * error
@@ -193,9 +197,9 @@ def test_the_deep_inside_loses_nothing():
 
 
 def test_a_layer_cut_in_two_is_one_layer():
-    """Cut where no electron gets to, and in the middle of where they turn round."""
-    whole = escapes(("Bi", "Bi"), (2.0, 1.0), 7000.0)
-    cut = escapes(("Bi", "Bi"), (0.05, 2.95), 7000.0, seed=2)
+    """A film that most electrons cross after a collision or two: what happens at the cut would show."""
+    whole = np.concatenate([escapes(("Bi",), (0.02,), 3000.0, seed=seed) for seed in (1, 2)])
+    cut = np.concatenate([escapes(("Bi", "Bi"), (0.01, 0.01), 3000.0, seed=seed) for seed in (3, 4)])
     alike(whole, cut)
 
 

@@ -12,6 +12,7 @@ from xcal_jax.atomic import ELEMENTS, load_element
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "xcal_jax" / "atomic" / "elements.nc"
+ELECTRONS = ROOT / "xcal_jax" / "atomic" / "electrons.nc"
 
 
 def means(decays: list[tuple], binding: np.ndarray) -> np.ndarray:
@@ -33,7 +34,18 @@ def builder():
     reason = "needs the extra: pip install '.[atomic]'"
     pytest.importorskip("PyMca5", reason=reason)
     pytest.importorskip("xraylib", reason=reason)
-    spec = spec_from_file_location("build", ROOT / "data" / "atomic" / "build.py")
+    return script("build")
+
+
+@pytest.fixture(scope="module")
+def electron_builder():
+    pytest.importorskip("pyPenred", reason="needs the extra: pip install '.[atomic]'")
+    return script("build_electrons")
+
+
+def script(name: str):
+    """A build script of data/atomic, imported."""
+    spec = spec_from_file_location(name, ROOT / "data" / "atomic" / f"{name}.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -112,18 +124,27 @@ def test_photoelectric_curves_are_epdl97s_away_from_the_edges(builder):
 
 def test_file_is_rebuilt(builder, tmp_path):
     """The same numbers with any library versions, the same bytes with those that stand in the file."""
+    check_rebuilt(builder, FILE, tmp_path)
+
+
+def test_electrons_are_rebuilt(electron_builder, tmp_path):
+    """The same, of PENELOPE's tables."""
+    check_rebuilt(electron_builder, ELECTRONS, tmp_path)
+
+
+def check_rebuilt(builder, file, folder):
     tables = builder.build()
-    with netCDF4.Dataset(FILE) as data:
+    with netCDF4.Dataset(file) as data:
         data.set_auto_mask(False)
         shipped = data.builder
         for name, values in tables.items():
             np.testing.assert_array_equal(data[name][...].astype(values.dtype), values, err_msg=name)
-    builder.write(tables, tmp_path / "one.nc")
-    builder.write(tables, tmp_path / "two.nc")
-    assert (tmp_path / "one.nc").read_bytes() == (tmp_path / "two.nc").read_bytes()
-    with netCDF4.Dataset(tmp_path / "one.nc") as data:
+    builder.write(tables, folder / "one.nc")
+    builder.write(tables, folder / "two.nc")
+    assert (folder / "one.nc").read_bytes() == (folder / "two.nc").read_bytes()
+    with netCDF4.Dataset(folder / "one.nc") as data:
         same_versions = data.builder == shipped
-    assert not same_versions or (tmp_path / "one.nc").read_bytes() == FILE.read_bytes()
+    assert not same_versions or (folder / "one.nc").read_bytes() == file.read_bytes()
 
 
 def test_another_version_of_the_sources_is_refused(builder, monkeypatch):
@@ -142,10 +163,15 @@ def test_edges_move_curves_by_cutting_or_extrapolating(builder):
         np.testing.assert_allclose(y, 1e5 * (x / 1000) ** -2.7, rtol=1e-12)
 
 
-def test_every_variable_has_a_unit_and_a_meaning():
-    with netCDF4.Dataset(FILE) as data:
-        assert data["symbol"][:].tolist() == list(ELEMENTS)
+@pytest.mark.parametrize("file", [FILE, ELECTRONS], ids=["elements", "electrons"])
+def test_every_variable_has_a_unit_and_a_meaning(file):
+    with netCDF4.Dataset(file) as data:
         for variable in data.variables.values():
             assert variable.units
             assert variable.long_name
         assert {"title", "sources", "credits", "builder"} <= set(data.ncattrs())
+
+
+def test_elements_are_named():
+    with netCDF4.Dataset(FILE) as data:
+        assert data["symbol"][:].tolist() == list(ELEMENTS)

@@ -70,8 +70,8 @@ class Collisions:
             kept += scale[:, None] * model.kept
         steps = 0.5 * (density[:, 1:] + density[:, :-1]) * np.diff(window)
         count = np.concatenate([np.zeros((len(energy), 1)), np.cumsum(steps, axis=1)], axis=1)
-        lost = np.sum(0.5 * (density[:, 1:] * window[1:] + density[:, :-1] * window[:-1]) * np.diff(window), axis=1)
         loss, ionisation = quantiles(window, count, kept / np.where(density > 0, density, 1.0))
+        lost = count[:, -1] * mean_loss(loss)
         screening, elastic = wentzel(first, second)
         path = slowing_down(energy, stopping)
         reach = np.minimum(path, AXIS_SIGMAS / np.sqrt(3) * displacement(path, first))
@@ -171,6 +171,13 @@ def quantiles(window: np.ndarray, count: np.ndarray, ionisation: np.ndarray) -> 
     return loss, kept
 
 
+def mean_loss(loss: np.ndarray) -> np.ndarray:
+    """Mean (R,) eV of losses drawn from ``loss`` (R, LOSSES + 1) eV, whose inverse is linear within a step."""
+    high, low = 1 / loss[:, :-1], 1 / loss[:, 1:]
+    wide = high - low > 1e-9 * high
+    return np.mean(np.where(wide, np.log(high / low) / np.where(wide, high - low, 1.0), loss[:, :-1]), axis=1)
+
+
 def slowing_down(energy: np.ndarray, stopping: np.ndarray) -> np.ndarray:
     """Range (R,) g/cm2 from each ``energy`` (R,) eV to the first; stopping: (R,) eV cm2/g."""
     steps = 0.5 * (1 / stopping[1:] + 1 / stopping[:-1]) * np.diff(energy)
@@ -194,7 +201,7 @@ def displacement(path: np.ndarray, transport: np.ndarray) -> np.ndarray:
 def wentzel(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Screening A (R,) and cross section (R,) of Wentzel's law with these transport cross sections (R,).
 
-    Where the second exceeds what any such law allows, by a backward peak, the law is isotropic.
+    Where the second falls below the first, as in no such law, it is isotropic.
     """
     a = np.geomspace(1e-7, ISOTROPIC, 2000)
     log = np.log1p(1 / a)
