@@ -93,7 +93,7 @@ def test_areal_density_alone_matters_in_a_wide_stack(stack, tables, point, agree
         value, _ = found.value(name)
         value = value[1] if np.ndim(value) else value
         scale = np.abs(mean_and_error(slopes[:, :layers] * stack.thickness)[0]).max()
-        assert np.all(error < (0.5 if name == "both" else 0.2) * scale), name
+        assert np.all(error < (0.8 if name == "both" else 0.4) * scale), name
         width = mean_and_error(slopes)[0][found.parameters.index("width")]
         assert abs(width * WIDE) < 1e-3 * value
 
@@ -104,7 +104,7 @@ def test_derivatives_are_differences_of_values(tables, point, found):
     `analysis/derivative_checks.py` does this for stack stacks and energies, and at corners in x and y.
     """
     known = parameter_values(point)
-    steps = {name: 1e-4 * known[name] for name in found.parameters}
+    steps = {name: 1e-6 * known[name] for name in found.parameters}
     other = differences(tables, point, steps, n=N, thresholds=THRESHOLDS)
     compared = 0
     for field in fields(Figures):
