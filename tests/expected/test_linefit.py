@@ -11,7 +11,7 @@ from xcal_jax.expected.line import Detector
 from xcal_jax.expected.linefit import fit_line, linearise
 from xcal_jax.run import simulate
 
-TRIALS, PHOTONS = 50, 200_000
+TRIALS, PHOTONS = 50, 50_000
 TRUTH = {"thickness[0]": 3.0, "yield": 1.0, "range": 1.0, "tail_frac": 0.03, "tail_tau": 40.0}
 FWHM = 2.5  # eV
 START, TRAPPING = Detector(FWHM, 0.02, 60.0), ("tail_frac", "tail_tau")
@@ -26,7 +26,7 @@ def slab():
 
 @pytest.fixture(scope="module")
 def linear(slab):
-    return linearise(slab, 7000.0, ("thickness", "yield", "range"), n=2**17)
+    return linearise(slab, 7000.0, ("thickness", "yield", "range"), n=2**15)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_closure(slab, linear, trials):
     fits = [fit_line(linear, counts, EDGES, START, TRAPPING, incident) for counts in trials]
     assert fits[0].parameters == tuple(TRUTH)
     check(pulls(fits, np.array([*TRUTH.values()])))
-    assert np.mean([fit.errors[0] for fit in fits]) < 0.03  # um
+    assert np.mean([fit.errors[0] for fit in fits]) < 0.06  # um
     reduced = np.mean([fit.deviance / (fit.channels - 5) for fit in fits])
     assert 0.7 < reduced < 1.7  # above 1: few counts a channel, and a continuum in coarser steps than the truth's
 
