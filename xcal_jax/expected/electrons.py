@@ -11,6 +11,7 @@ Photoelectrons follow Sauter's law about the photon's direction: a factor on the
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -55,21 +56,19 @@ def budget(around: Surroundings, energy: Array, above: Array) -> Array:
     )
 
 
-def chance(around: Surroundings, emission: Emission, budget: Array, u: Array) -> Array:
-    """Probability () that the exit costs less than ``budget`` (), for u (4,): unbiased, and continuous."""
-    (top, _), (bottom, _), (side, _, _) = outcomes(around, emission, budget, u)
-    return top + bottom + side
+def escape(around: Surroundings, emission: Emission, budgets: Array, u: Array) -> tuple[Array, Array, Array]:
+    """What the electron takes out, for u (4,): (chance (A,), mean () eV, mean square () eV2), unbiased and continuous.
 
-
-def losses(around: Surroundings, emission: Emission, u: Array) -> tuple[Array, Array]:
-    """Mean of the energy that it takes out, () eV, and of its square, for u (4,)."""
-    whole = budget(around, emission.energy, jnp.zeros_like(emission.energy))
-    top, bottom, (_, weight, direction) = outcomes(around, emission, whole, u)
-    first = second = jnp.zeros_like(emission.energy)
-    for share, way in (top, bottom, (weight, direction)):
+    chance: that the exit costs less than each of ``budgets`` (A,), the first of which is the electron's whole range.
+    """
+    top, bottom, side = jax.vmap(lambda budget: outcomes(around, emission, budget, u))(budgets)
+    chance = top[0] + bottom[0] + side[0]
+    mean = square = jnp.zeros_like(emission.energy)
+    for ways in (top, bottom, side[1:]):
+        share, way = jax.tree.map(lambda each: each[0], ways)
         lost = energy_left(around, emission.site, way, emission.energy)
-        first, second = first + share * lost, second + share * lost * lost
-    return first, second
+        mean, square = mean + share * lost, square + share * lost * lost
+    return chance, mean, square
 
 
 def energy_left(around: Surroundings, site: Site, direction: Direction, energy: Array) -> Array:

@@ -31,12 +31,14 @@ DETECTOR = ("fwhm", "tail_frac", "tail_tau")
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Linear:
-    """Figures at ``origin`` (P,) with their derivatives: peaks (K,), (P, K); loss_above (A,), (P, A); lines (K,) eV;
-    thresholds (A,) eV; energy: eV; parameters: P names.
+    """Figures at ``origin`` (P,) with their derivatives: interaction probability (), (P,); peaks (K,), (P, K);
+    loss_above (A,), (P, A); lines (K,) eV; thresholds (A,) eV; energy: eV; parameters: P names.
     """
 
     parameters: tuple[str, ...] = field(metadata={"static": True})
     origin: Array
+    probability: Array
+    probability_slope: Array
     peaks: Array
     peaks_slope: Array
     loss_above: Array
@@ -92,6 +94,8 @@ def linearise(
     strong = strong[peaks[strong] > 0]
     numbers = (
         flat[list(chosen.values())],
+        found.value("interaction_probability")[0],
+        found.derivative("interaction_probability")[0],
         peaks[strong],
         slopes[:, strong],
         found.value("loss_above")[0],
@@ -104,12 +108,19 @@ def linearise(
 
 
 def fit_line(
-    linear: Linear, counts: np.ndarray, edges: np.ndarray, detector: Detector, also: Sequence[str] = ()
+    linear: Linear,
+    counts: np.ndarray,
+    edges: np.ndarray,
+    detector: Detector,
+    also: Sequence[str] = (),
+    incident: float | None = None,
 ) -> LineFit:
-    """The parameters of ``linear``, of ``also`` (``fwhm``, ``tail_frac``, ``tail_tau``) and the number of photons.
+    """The parameters of ``linear``, of ``also`` (``fwhm``, ``tail_frac``, ``tail_tau``), and photons.
 
-    counts: (C,) per channel; edges: (C + 1,) eV; detector: fixed, or where to start. Raises ValueError for counts that
-    do not fit the channels, are negative or empty.
+    counts: (C,) per channel; edges: (C + 1,) eV; detector: fixed, or where to start. incident: the photons that are
+    expected to fall on the absorber, if that is known: how many are seen then tells the thickness, which the shape of
+    the spectrum hardly does. Otherwise the number that interacted is fitted, ``photons``. Raises ValueError for counts
+    that do not fit the channels, are negative or empty, and for fewer incident photons than counts.
     """
     counts, edges = np.asarray(counts, dtype=float), np.asarray(edges, dtype=float)
     if counts.ndim != 1 or edges.shape != (counts.size + 1,) or not np.all(np.diff(edges) > 0):
@@ -119,16 +130,20 @@ def fit_line(
     unknown = set(also) - set(DETECTOR)
     if unknown:
         raise ValueError(f"`also` must be of {', '.join(DETECTOR)}, but has {', '.join(sorted(unknown))}")
+    if incident is not None and not (np.isfinite(incident) and incident >= counts.sum()):
+        raise ValueError(f"`incident` must be at least the {counts.sum():g} photons counted, but is {incident:g}")
     with double_precision():
         fixed = Detector(*(jnp.asarray(getattr(detector, name), float) for name in DETECTOR))
         numbers = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), linear)
-        found, scale = _maximise(numbers, fixed, jnp.asarray(counts), jnp.asarray(edges), tuple(also))
-        values = np.asarray(found.parameters * scale)
+        sent = None if incident is None else jnp.asarray(incident, float)
+        found, scale = _maximise(numbers, fixed, jnp.asarray(counts), jnp.asarray(edges), sent, tuple(also))
+        scale = np.asarray(scale)
+        values = np.asarray(found.parameters) * scale
         covariance = np.asarray(found.covariance) * np.outer(scale, scale)
     return LineFit(
-        (*linear.parameters, *also, "photons"),
-        np.append(values[:-1], values[-1] * counts.sum()),
-        np.sqrt(np.diag(covariance)) * np.append(np.ones(values.size - 1), counts.sum()),
+        (*linear.parameters, *also, *(() if incident else ("photons",))),
+        values,
+        np.sqrt(np.diag(covariance)),
         covariance,
         float(found.chi_square),
         counts.size,
@@ -137,11 +152,12 @@ def fit_line(
 
 
 @partial(jax.jit, static_argnames="also")
-def _maximise(linear: Linear, fixed: Detector, counts, edges, also: tuple[str, ...]):
-    """(fit of the parameters in units of their scale, scale): those of ``linear``, of ``also``, photons over counts."""
+def _maximise(linear: Linear, fixed: Detector, counts, edges, incident, also: tuple[str, ...]):
+    """(fit in units of scale, scale) of the parameters: those of ``linear``, of ``also``, photons if not known."""
     many = linear.origin.shape[0]
     told = jnp.array([getattr(fixed, name) for name in also])
-    start = jnp.concatenate([linear.origin, told, jnp.ones(1)])
+    photons = jnp.sum(counts)[None] if incident is None else jnp.zeros(0)
+    start = jnp.concatenate([linear.origin, told, photons])
     scale = jnp.where(start != 0.0, jnp.abs(start), 1.0)
 
     def residuals(q, data):
@@ -150,7 +166,11 @@ def _maximise(linear: Linear, fixed: Detector, counts, edges, also: tuple[str, .
             **{name: values[many + also.index(name)] if name in also else getattr(fixed, name) for name in DETECTOR}
         )
         shape = fold(linear.at(values[:many]), linear.lines, linear.thresholds, detector, edges)
-        return poisson_residuals(data, jnp.maximum(jnp.sum(data) * values[-1] * shape, FLOOR))
+        if incident is None:
+            photons = values[-1]
+        else:
+            photons = incident * (linear.probability + (values[:many] - linear.origin) @ linear.probability_slope)
+        return poisson_residuals(data, jnp.maximum(photons * shape, FLOOR))
 
     return least_squares(residuals, start / scale, counts, counts.shape[0]), scale
 

@@ -42,7 +42,7 @@ class Parameters:
     y: Array
     yield_scale: Array
     range_scale: Array
-    choices: str | None = field(default=None, metadata={"static": True})
+    choices: str | None = field(default=None, kw_only=True, metadata={"static": True})
 
     @classmethod
     def of(
