@@ -30,7 +30,6 @@ from xcal_jax.atomic.electron import load_electron_tables
 
 ENERGY = np.geomspace(CUTOFF, HIGHEST, 276)
 KNOWN = ("Au", "Bi", "C", "Al", "Cu")
-HARD_AND_SOFT = {2e3: 0.01, 7e3: 0.02, 1e4: 0.03, 3e4: 0.07}  # eV: how much more is lost than the tables say
 N = 4096
 
 
@@ -88,17 +87,13 @@ def test_wentzels_law_has_both_transport_cross_sections():
 
 @pytest.mark.parametrize("formula", ["Bi", "Au", "C", "HgTe"])
 def test_hard_and_soft_losses_make_the_stopping_power(formula):
-    """The mean of the losses as the transport draws them: linear in 1 / W between steps of equal probability.
-
-    The last step is wide, so that this is too much: by 1 % at 2 keV, 3 % at 10 keV, 6 % at 30 keV.
-    """
+    """The mean of the losses as the transport draws them: linear in 1 / W between steps of equal probability."""
     table = collisions(formula)
     share = (np.arange(200) + 0.5) / 200
     inverse = 1 / table.loss
     drawn = 1 / (inverse[:, :-1, None] * (1 - share) + inverse[:, 1:, None] * share)
     total = (table.soft + table.hard * drawn.mean(axis=(1, 2))) / table.stopping
-    for energy, limit in HARD_AND_SOFT.items():
-        np.testing.assert_allclose(total[ENERGY < energy], 1, rtol=limit)
+    np.testing.assert_allclose(total, 1, rtol=2e-3)
     assert np.all(np.diff(table.loss, axis=1) >= 0) and table.loss.shape[1] == LOSSES + 1
     assert np.all((table.ionisation >= 0) & (table.ionisation <= table.loss))
     assert np.all(table.soft > 0) and np.all(np.diff(table.range) > 0)
