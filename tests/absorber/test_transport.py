@@ -3,6 +3,7 @@
 All stacks of the first half are Au / Bi / Au, so that they share one compiled program.
 """
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -174,8 +175,9 @@ def test_photons_of_a_vacancy(symbol, label, deep, agrees):
     """An atom's photons, line by line, against the analytic cascade; in the depth (the cascade walked only if a
     photon comes of it) and at the surface (walked in full) alike.
     """
+    from xcal_jax.absorber.geometry import Direction, Site
     from xcal_jax.absorber.relaxation import add_vacancy, no_vacancies
-    from xcal_jax.absorber.transport import EMITTED, Ion, Ledger, relax_once
+    from xcal_jax.absorber.transport import EMITTED, History, Ion, Ledger, relax_once
 
     absorber = stack(*XIFU)
     medium, _ = prepared(absorber, Source.build(7000.0))
@@ -188,22 +190,20 @@ def test_photons_of_a_vacancy(symbol, label, deep, agrees):
         key = photon_key(words(11), words(0), i)
         zero, none = jnp.zeros(()), jnp.full((), -1, jnp.int32)
         vacancies, _ = add_vacancy(no_vacancies(tables.words), tables.place_in_ion(jnp.int32(row)), jnp.asarray(True))
-        from xcal_jax.absorber.geometry import Site
-
         site = Site(zero, zero, jnp.asarray(2.5), jnp.int32(1))
         ion = Ion(site, jnp.asarray(1e9 if deep else 0.0), tables.element[row], vacancies, none, (none,) * EMITTED)
         ledger = Ledger(zero, zero, zero, jnp.int32(0), none, jnp.asarray(False), jnp.asarray(False))
 
         def step(state):
-            n, ion, ledger, lines = state
-            ion, ledger = relax_once(medium, key, 2 * n, ion, ledger)
-            lines = lines.at[jnp.minimum(n, 255).astype(jnp.int32)].set(ion.emitted[0])
-            ion = Ion(ion.site, ion.margin, ion.element, ion.vacancies, ion.chosen, (none,) * EMITTED)
-            return n + 1, ion, ledger, lines
+            n, history, lines = state
+            history = relax_once(medium, key, history)
+            lines = lines.at[jnp.minimum(n, 255)].set(history.ion.emitted[0])
+            return n + 1, replace(history, ion=replace(history.ion, emitted=(none,) * EMITTED)), lines
 
-        start = (jnp.uint32(0), ion, ledger, jnp.full((256,), -1, jnp.int32))
-        n, ion, ledger, lines = jax.lax.while_loop(lambda s: s[1].excited & (s[0] < 1000), step, start)
-        return lines, ledger, n
+        history = History(jnp.uint32(0), ion, (), zero, Direction(zero, zero, zero), None, ledger)
+        start = (jnp.int32(0), history, jnp.full((256,), -1, jnp.int32))
+        n, history, lines = jax.lax.while_loop(lambda s: s[1].ion.excited & (s[0] < 1000), step, start)
+        return lines, history.ledger, n
 
     n = 2**15
     lines, ledger, steps = jax.jit(jax.vmap(emitted))(jnp.arange(n, dtype=jnp.uint32))
