@@ -1,9 +1,8 @@
 """Every derivative of every expected figure against differences: `python analysis/derivative_checks.py`, a few minutes.
 
-Differences are central, 1e-6 of each parameter (less of the
-sides), of values on the same points whose histories take the same turns. That
-those values are right away from where the turns were chosen is the second table: they are compared with values at a
-neighbour's own turns and other points. Last, how soon d(partial)/d(thickness of Bi) is known to 1 %.
+Differences are central, 1e-6 of each parameter (less of the sides), of values on the same points whose histories take
+the same turns. That those values are right away from where the turns were chosen is the second table: they are compared
+with values at a neighbour's own turns and other points. Last, how soon d(partial)/d(thickness of Bi) is known to 1 %.
 """
 
 import time
