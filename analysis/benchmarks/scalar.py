@@ -65,7 +65,7 @@ def tables_of(absorber: Absorber, rejecting: bool = False) -> Tables:
         double([absorber.width, absorber.length]),
         double(absorber.density),
         material,
-        double(absorber.density) * double(matter.z_over_a)[material],
+        double(absorber.density) * double(matter.electrons.z_over_a),
         double(attenuation.energy),
         double(attenuation.log_mass_attenuation),
         np.asarray(attenuation.cell_row),

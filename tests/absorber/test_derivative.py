@@ -30,7 +30,6 @@ def total(thickness):
 ASKED = {
     "grad": jax.grad(total),
     "jit of grad": jax.jit(jax.grad(total)),
-    "grad of jit": jax.grad(jax.jit(total)),
     "jacfwd": jax.jacfwd(total),
     "jvp": lambda t: jax.jvp(total, (t,), (t,)),
     "vmap of grad": lambda t: jax.vmap(jax.grad(total))(t[None, :]),
@@ -41,6 +40,12 @@ ASKED = {
 def test_a_block_has_no_derivative(asked):
     with pytest.raises(TypeError, match=r"no derivative .*`xcal_jax\.expected"):
         asked(jnp.ones(1))
+
+
+def test_a_block_is_a_program_of_its_own():
+    """Inside another program its compiler options would be lost; JAX refuses that, whatever the derivative."""
+    with pytest.raises(ValueError, match="top-level"):
+        jax.grad(jax.jit(total))(jnp.ones(1))
 
 
 @pytest.mark.parametrize("transform", [jax.grad, jax.jit, jax.jacfwd, lambda f: lambda t: jax.vmap(f)(t[None])])
