@@ -6,6 +6,7 @@ suite holds about 300 of them, so a change that reshuffles the random numbers ha
 """
 
 import os
+import sys
 import tempfile
 
 CACHE = tempfile.TemporaryDirectory(prefix="xcal-jax-tests-")
@@ -77,3 +78,23 @@ def chi_square():
         assert FALSE_ALARM / 2 < chance < 1 - FALSE_ALARM / 2
 
     return check
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capfd):
+    """Run a command in an empty folder: (exit code, stdout, stderr)."""
+    from xcal_jax.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["xcal-jax", *words])
+        code = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code or 0
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run

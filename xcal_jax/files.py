@@ -1,7 +1,8 @@
-"""Files written beside their place and renamed: a reader sees a whole file or none."""
+"""Files: written beside their place and renamed, so that a reader sees a whole file or none; small TOML files read."""
 
 import os
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,3 +47,13 @@ def check_writable(path: str | os.PathLike, suffixes: tuple[str, ...] = ()) -> N
         raise ValueError(f"output folder must exist, but {str(path.parent)!r} does not")
     if not os.access(path.parent, os.W_OK):
         raise ValueError(f"output folder must be writable, but {str(path.parent)!r} is not")
+
+
+def read_toml(path: str | os.PathLike, where: str) -> dict:
+    """The tables of the TOML file at ``path``. Raises ValueError, calling it ``where``, when it is none."""
+    if not Path(path).is_file():
+        raise ValueError(f"{where} must be a TOML file, but it does not exist")
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ValueError(f"{where} must be valid TOML: {problem}") from problem

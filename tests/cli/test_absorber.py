@@ -11,7 +11,6 @@ import time
 import pytest
 import xarray as xr
 
-from xcal_jax.cli.main import main
 from xcal_jax.response.results import load
 
 ABSORBER = """
@@ -21,24 +20,6 @@ length = "100 um"
 material = "Bi"
 thickness = "1 um"
 """
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch, capfd):
-    """Run a command in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["xcal-jax", *words])
-        code = 0
-        try:
-            main()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return run
 
 
 def write(tmp_path, name, text):

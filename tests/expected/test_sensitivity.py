@@ -2,34 +2,14 @@
 
 import json
 import os
-import sys
 
 import numpy as np
 import pytest
 
-from xcal_jax.cli.main import main
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.sensitivity import as_json, by_name, propagate, read_uncertainties, relative
 
 NEEDED = {"interaction_probability", "partial", "photon_escape", "electron_escape", "mean_loss_ev"}
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch, capfd):
-    """Run a command in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["xcal-jax", *words])
-        code = 0
-        try:
-            main()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return run
 
 
 def test_json(found, stack):

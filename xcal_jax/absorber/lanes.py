@@ -65,6 +65,11 @@ def put(state, lanes: Array, values):
     )
 
 
+def choose(when: Array, yes, no):
+    """`jnp.where` over all fields."""
+    return jax.tree.map(lambda a, b: jnp.where(when, a, b), yes, no)
+
+
 def sweep(visit: Callable, state, mask: Array, width: int):
     """``visit(lanes (width,), state) -> state`` for all true lanes of ``mask`` (n,), ``width`` at a time.
 

@@ -23,7 +23,7 @@ from jax import Array
 
 from xcal_jax.absorber.electrons.scattering import Scattering
 from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, isotropic, least_cost_to_surface, walk
-from xcal_jax.absorber.lanes import apart
+from xcal_jax.absorber.lanes import apart, choose
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import DRAWS, Key, dice, uniforms
 from xcal_jax.absorber.relaxation import (
@@ -257,7 +257,7 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
         history,
         draw=history.draw + 1,
         ion=Ion(
-            site=_where(vertex.met, vertex.site, history.ion.site),
+            site=choose(vertex.met, vertex.site, history.ion.site),
             margin=jnp.where(vertex.met, vertex.margin, history.ion.margin),
             element=jnp.where(ejects, tables.element[subshell], history.ion.element),
             vacancies=vacancies,
@@ -266,7 +266,7 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
         ),
         electrons=photoelectron + history.electrons[1:],
         scattered_energy=jnp.where(scatters, scattered_energy, history.scattered_energy),
-        direction=_where(vertex.met, direction, history.direction),
+        direction=choose(vertex.met, direction, history.direction),
         ledger=replace(
             history.ledger,
             deposited=history.ledger.deposited + stays,
@@ -299,7 +299,7 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
     must = ion.chosen >= 0
     place, others = take_innermost(ion.vacancies)
     subshell = jnp.where(must, ion.chosen, tables.offset[ion.element] + place)
-    vacancies = _where(must, ion.vacancies, others)
+    vacancies = choose(must, ion.vacancies, others)
 
     near = medium.matter.reach[subshell] > ion.margin
     goes = near | must | (u_silent > tables.silent[subshell])
@@ -366,8 +366,8 @@ def fly(medium: Medium, key: Key, history: History) -> History:
     energy = jnp.where(
         waiting, fluorescence, jnp.where(scattered, history.scattered_energy, matter.relaxation.binding[0])
     )
-    site = _where(waiting, jax.tree.map(lambda field: field[top], pending.site), ion.site)
-    direction = _where(waiting, isotropic(u_cosine, u_azimuth), history.direction)
+    site = choose(waiting, jax.tree.map(lambda field: field[top], pending.site), ion.site)
+    direction = choose(waiting, isotropic(u_cosine, u_azimuth), history.direction)
     row, share = matter.attenuation.place(energy)
     attenuation = matter.attenuation_at(medium.density, row, share)
     escaped, _, site = walk(medium.stack, site, direction, attenuation, -jnp.log(u_depth))
@@ -398,7 +398,7 @@ def queue(pending: Pending, ion: Ion) -> Pending:
     for line in reversed(ion.emitted):
         new = (slot == pending.count) & (line != NONE)
         pending = Pending(
-            _where(new, ion.site, pending.site),
+            choose(new, ion.site, pending.site),
             jnp.where(new, line, pending.line),
             pending.count + (line != NONE).astype(jnp.int32),
         )
@@ -411,8 +411,3 @@ def escaping_at_once(medium: Medium, site: Site, direction: Direction, energy: A
     if isinstance(model, Scattering):
         return jnp.zeros_like(energy)
     return jnp.where(when, model.escaping_energy(medium.stack, medium.density, site, direction, energy), 0.0)
-
-
-def _where(when: Array, yes, no):
-    """`jnp.where` over all fields."""
-    return jax.tree.map(lambda a, b: jnp.where(when, a, b), yes, no)

@@ -9,7 +9,7 @@ import click
 
 from xcal_jax.cli.programs import keep_compiled_programs, on_a_cluster
 from xcal_jax.files import PLOTS, check_writable
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, parse_whole
 
 
 @click.command()
@@ -86,7 +86,7 @@ def simulate(
     )
     target = Absorber.load(absorber, electrons)
     arguments = {
-        "n": _whole(n, "-n"),
+        "n": parse_whole(n, "-n"),
         "seed": seed,
         "bin_width": parse_quantity(bin_width, "eV", "--bin"),
         "yields": yields,
@@ -184,11 +184,3 @@ def _lengths(text: str, count: int, name: str):
     if len(parts) != count:
         raise ValueError(f"`{name}` must be {count} lengths separated by commas, but is {text!r}")
     return tuple(parse_quantity(part, "um", name) for part in parts)
-
-
-def _whole(text: str, name: str) -> int:
-    """``1e7`` as an integer."""
-    number = parse_quantity(text, "", name)
-    if number != int(number):
-        raise ValueError(f"`{name}` must be a whole number, but is {text}")
-    return int(number)

@@ -1,10 +1,8 @@
 """A design problem as its TOML file states it: layers to choose, a figure to minimise, constraints."""
 
 import os
-import tomllib
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +10,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import Material
 from xcal_jax.expected.heat import KNOWN, SpecificHeat
+from xcal_jax.files import read_toml
 from xcal_jax.units import parse_quantity
 
 FIGURES = {
@@ -79,12 +78,7 @@ class Problem:
 def load(path: str | os.PathLike) -> Problem:
     """Read a design file. Raises ValueError for what is missing, unknown or impossible, in one sentence."""
     where = f"design {str(path)!r}"
-    if not Path(path).is_file():
-        raise ValueError(f"{where} must be a TOML file, but it does not exist")
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ValueError(f"{where} must be valid TOML: {problem}") from problem
+    table = read_toml(path, where)
     for key in table:
         if key not in KEYS:
             raise ValueError(f"unknown key `{key}` in {where}; keys are {', '.join(KEYS)}")

@@ -5,10 +5,8 @@ Uncertainties of the parameters are taken as independent: the variance of a figu
 """
 
 import os
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jax import Array
@@ -17,6 +15,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.expected.estimate import Estimate, mean_and_error
 from xcal_jax.expected.parameters import UNITS, Parameters, names
+from xcal_jax.files import read_toml
 from xcal_jax.response.results import line_names
 from xcal_jax.units import parse_quantity
 
@@ -123,12 +122,7 @@ def read_uncertainties(path: str | os.PathLike, at: Parameters) -> dict[str, flo
     is no length, density or percentage, or is negative.
     """
     where = f"uncertainties {str(path)!r}"
-    if not Path(path).is_file():
-        raise ValueError(f"{where} must be a TOML file, but it does not exist")
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ValueError(f"{where} must be valid TOML: {problem}") from problem
+    table = read_toml(path, where)
     values = parameter_values(at)
     sigma: dict[str, float] = {}
     for name, given in table.items():

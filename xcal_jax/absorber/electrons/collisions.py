@@ -17,6 +17,7 @@ import numpy as np
 
 from xcal_jax.atomic import Material, load_element
 from xcal_jax.atomic.electron import ElectronTables, load_electron_tables
+from xcal_jax.atomic.element import loglog
 
 REST = 510998.95  # eV
 RADIUS_SQUARED = 7.940787e-26  # cm2, of the classical electron radius
@@ -59,11 +60,10 @@ class Collisions:
             tables = load_electron_tables(symbol)
             atoms = AVOGADRO * fraction / load_element(symbol).weight
             model = Inelastic.build(tables, energy, window)
-            own = tables.stopping_power(energy) * EV_PER_MEV * fraction
-            collision = np.interp(np.log(energy), np.log(tables.stopping_energy), np.log(tables.collision))
-            scale = atoms * np.exp(collision) * EV_PER_MEV * fraction / (model.stopping * atoms)
+            collision = loglog(energy, tables.stopping_energy, tables.collision)
+            scale = collision * EV_PER_MEV * fraction / model.stopping
             transport_1, transport_2 = tables.transport(energy)
-            stopping += own
+            stopping += tables.stopping_power(energy) * EV_PER_MEV * fraction
             first += atoms * transport_1 + scale * model.transport_1
             second += atoms * transport_2 + scale * model.transport_2
             density += scale[:, None] * model.density

@@ -33,7 +33,7 @@ from xcal_jax.absorber.geometry import (
     least_cost_to_surface,
     ratio,
 )
-from xcal_jax.absorber.lanes import WORD, apart, drain
+from xcal_jax.absorber.lanes import WORD, apart, choose, drain
 from xcal_jax.absorber.random import Key, dice, uniforms
 from xcal_jax.atomic import Material
 from xcal_jax.atomic.electron import ELECTRON_LIMITS
@@ -155,7 +155,7 @@ class Scattering:
 
 def leave(site: Site, direction: Direction, energy: Array, directed: Array, key: Key) -> Electron:
     """An electron of ``energy`` () eV at its start: along ``direction`` if ``directed`` () bool, else anywhere."""
-    return Electron(site, _where(directed, direction, isotropic(*uniforms(key, jnp.uint32(0)))), energy)
+    return Electron(site, choose(directed, direction, isotropic(*uniforms(key, jnp.uint32(0)))), energy)
 
 
 def follow(model: Scattering, stack: Stack, density: Array, keys: Key, electrons: Electron) -> Array:
@@ -201,7 +201,7 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         after = jnp.where(loses, energy - lost, energy)
         goes_on = ~leaves & (after > CUTOFF) & (model.reach(after) > margin)
         follows = loses & (model.reach(knocked) > margin)
-        return _where(turns, aside, direction), aside, jnp.where(goes_on, after, 0.0), jnp.where(follows, knocked, 0.0)
+        return choose(turns, aside, direction), aside, jnp.where(goes_on, after, 0.0), jnp.where(follows, knocked, 0.0)
 
     start, direction, before = track.moving
     u_path, u_kind, u_angle, u_azimuth = apart(stack.width, dice, track.key, track.step, 2)
@@ -245,16 +245,11 @@ def knock_on_cosine(energy: Array, lost: Array) -> Array:
 def queue(track: Track, secondary: Electron) -> Track:
     """The electron knocked on waits, if there is one; where nothing moves, the last that waits goes on."""
     chain = (secondary, *track.waiting)
-    waiting = tuple(_where(secondary.energy > 0, *pair) for pair in pairwise(chain))
+    waiting = tuple(choose(secondary.energy > 0, *pair) for pair in pairwise(chain))
     rests = track.moving.energy <= 0
     nobody = waiting[-1]._replace(energy=jnp.zeros_like(secondary.energy))
     return replace(
         track,
-        moving=_where(rests, waiting[0], track.moving),
-        waiting=tuple(_where(rests, later, sooner) for sooner, later in pairwise((*waiting, nobody))),
+        moving=choose(rests, waiting[0], track.moving),
+        waiting=tuple(choose(rests, later, sooner) for sooner, later in pairwise((*waiting, nobody))),
     )
-
-
-def _where(when: Array, yes, no):
-    """`jnp.where` over all fields."""
-    return jax.tree.map(lambda a, b: jnp.where(when, a, b), yes, no)
