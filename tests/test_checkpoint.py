@@ -16,7 +16,7 @@ from xcal_jax.checkpoint import load_checkpoint, save_checkpoint
 
 XIFU = Absorber.preset("xifu")
 FACTS = {"seed": "1", "absorber": "xifu"}
-N = 5 * 10**6
+N = 4 * 10**7  # more than is done before the latest signal
 # the command line, saving after every block instead of every 10 s
 COMMAND = "from xcal_jax import run; from xcal_jax.cli.main import main; run.SAVED_EVERY = 0.0; main()"
 

@@ -13,18 +13,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from xcal_jax.absorber.absorber import Absorber, double
-from xcal_jax.absorber.batch import Event, run_block, run_events
+from xcal_jax.absorber.batch import LEAST_LANES, Event, run_block, run_events, shares
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium
 from xcal_jax.atomic import YIELDS
+from xcal_jax.parallel import local_devices
 from xcal_jax.process import check_like, process_facts
 from xcal_jax.response.results import bins_up_to
 
 LANES = {"cpu": 2**18, "gpu": 2**22}
-LEAST_LANES = 1024  # so that a share of them is still whole words of 32
 MOST_BINS = 2**24
 BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
 
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def block(self) -> int:
-        """Photons to a block, on this process's devices."""
+        """Photons to a block, on each device."""
         return self.lanes or LANES.get(jax.default_backend(), LANES["gpu"])
 
     def facts(self) -> dict[str, str]:
@@ -111,19 +111,19 @@ class Prepared:
     def tally(self, first: int, stop: int) -> Tally:
         """Photons ``first`` to ``stop`` counted, int64 on the host."""
         bin_width, bins = jnp.asarray(self.run.bin_width, float), self.run.bins
-        blocks = (self._block(run_block, n, stop, bin_width, bins=bins) for n in range(first, stop, self.run.block))
-        return sum_of(jax.tree.map(lambda field: np.asarray(field, dtype=np.int64), block) for block in blocks)
+        begins = range(first, stop, self.run.block * local_devices().size)
+        blocks = (self._blocks(run_block, n, stop, bin_width, bins=bins) for n in begins)
+        return sum_of(jax.tree.map(lambda rows: np.asarray(rows).sum(0, dtype=np.int64), block) for block in blocks)
 
     def events(self, first: int, stop: int) -> Event:
-        """The rows of at most a block of photons ``first`` to ``stop``, on the host."""
-        rows = self._block(run_events, first, stop)
-        return jax.tree.map(lambda column: np.asarray(column)[: stop - first], rows)
+        """The rows of at most a block a device of photons ``first`` to ``stop``, on the host."""
+        rows = self._blocks(run_events, first, stop)
+        return jax.tree.map(lambda column: np.asarray(column).reshape(-1)[: stop - first], rows)
 
-    def _block(self, program, first: int, stop: int, *more, **static):
-        lanes = self.run.block
-        count = jnp.int32(min(lanes, stop - first))
-        seed, first_id = words(self.run.seed), words(first)
-        return program(self.medium, self.drawn, seed, first_id, count, *more, lanes=lanes, **static)
+    def _blocks(self, program, first: int, stop: int, *more, **static):
+        mesh, lanes = local_devices(), self.run.block
+        own = shares(first, stop, mesh, lanes)
+        return program(self.medium, self.drawn, words(self.run.seed), *more, own, mesh=mesh, lanes=lanes, **static)
 
 
 def sum_of(tallies: Iterable[Tally]) -> Tally:

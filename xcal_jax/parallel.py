@@ -4,41 +4,62 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle, islice
+from itertools import islice
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 
-AHEAD = 2  # pieces that wait for the device while others are counted on the host
-
+AHEAD = 2  # pieces that wait for the devices while others are counted on the host
+DEVICE = "device"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
-    """Yield ``work(item)`` of ``items`` in their order, one to each processor at a time, a few ahead of the reader.
-
-    Items go to this process's devices in turn, or all to the caller's `jax.default_device`. Closing the generator
-    cancels what has not begun, and waits for the rest.
-    """
-    double = jnp.result_type(float) == jnp.float64  # a caller's `with jax.enable_x64()` does not reach other threads
+def local_devices() -> Mesh:
+    """The D devices that work is shared among: this process's, or the caller's `jax.default_device` alone."""
     chosen = jax.config.jax_default_device  # type: ignore[attr-defined]
-    devices = jax.local_devices() if chosen is None else [chosen]
+    return Mesh(np.array(jax.local_devices() if chosen is None else [chosen]), (DEVICE,))
 
-    def run(item: Item, device) -> Result:
-        with jax.enable_x64(double), jax.default_device(device):
+
+def on_each(program: Callable, mesh: Mesh) -> Callable:
+    """``program`` of one device, on every device of ``mesh``: a function of (shared, own), two tuples of arguments.
+
+    Arrays of ``own`` have a row for each device, (D, ...), and so have the results.
+    """
+
+    def one(shared, own):
+        result = program(*shared, *jax.tree.map(lambda rows: rows[0], own))
+        return jax.tree.map(lambda row: row[None], result)
+
+    shares = PartitionSpec(DEVICE)
+    return jax.shard_map(one, mesh=mesh, in_specs=(PartitionSpec(), shares), out_specs=shares, check_vma=False)
+
+
+def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
+    """Yield ``work(item)`` of ``items`` in their order, several at a time, a few ahead of the reader.
+
+    On a CPU one to each core; else as many as keep the devices at work. Closing the generator cancels what has not
+    begun, and waits for the rest.
+    """
+    double = jnp.result_type(float) == jnp.float64  # what a caller chose with `with` does not reach other threads
+    chosen = jax.config.jax_default_device  # type: ignore[attr-defined]
+
+    def run(item: Item) -> Result:
+        with jax.enable_x64(double), jax.default_device(chosen):
             return work(item)
 
-    workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else AHEAD * len(devices)
-    left = zip(items, cycle(devices), strict=False)
+    workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else AHEAD
+    left = iter(items)
     with ThreadPoolExecutor(workers) as pool:
-        waiting = deque(pool.submit(run, *task) for task in islice(left, workers + AHEAD))
+        waiting = deque(pool.submit(run, item) for item in islice(left, workers + AHEAD))
         try:
             while waiting:
                 result = waiting.popleft().result()
-                waiting.extend(pool.submit(run, *task) for task in islice(left, 1))
+                waiting.extend(pool.submit(run, item) for item in islice(left, 1))
                 yield result
         finally:
             pool.shutdown(cancel_futures=True)

@@ -20,7 +20,7 @@ from xcal_jax.absorber.tally import Tally
 from xcal_jax.checkpoint import SAVED_EVERY, load_checkpoint, save_checkpoint
 from xcal_jax.counting import Prepared, Run, Task, count, sum_of, whole
 from xcal_jax.files import check_writable
-from xcal_jax.parallel import in_parallel
+from xcal_jax.parallel import in_parallel, local_devices
 from xcal_jax.process import shared_facts
 from xcal_jax.response.results import to_dataset
 
@@ -67,7 +67,7 @@ def simulate(
     total, done = _resumed(checkpoint, facts, n) if checkpoint and resume else (None, 0)
     prepared = Prepared.build(run)
     packed, asked, saved = pickle.dumps(run), shared_facts(), time.monotonic()
-    piece = run.block if spread is in_parallel else _piece(n)
+    piece = run.block * local_devices().size if spread is in_parallel else _piece(n)
     pieces = range(done, n, piece)
     tasks = (Task(packed, asked, first, min(first + piece, n)) for first in pieces)
 

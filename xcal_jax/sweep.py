@@ -17,10 +17,11 @@ import xarray as xr
 from tqdm import tqdm
 
 from xcal_jax import __version__
+from xcal_jax.absorber.batch import LEAST_LANES
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.atomic import table_hash
 from xcal_jax.checkpoint import load_checkpoint, save_checkpoint
-from xcal_jax.counting import LEAST_LANES, Prepared, Run, Task, count, sum_of
+from xcal_jax.counting import Prepared, Run, Task, count, sum_of
 from xcal_jax.files import replacing
 from xcal_jax.grid import Grid
 from xcal_jax.parallel import in_parallel

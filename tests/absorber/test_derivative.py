@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import run_block
+from xcal_jax.absorber.batch import run_block, shares
 from xcal_jax.absorber.derivative import undifferentiable
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.transport import Medium
+from xcal_jax.parallel import local_devices
 from xcal_jax.run import simulate
 
 SLAB = Absorber.build([("Bi", 1.0)], 100.0, 100.0)
@@ -23,8 +24,10 @@ def total(thickness):
     medium = Medium(SLAB.stack, jnp.asarray(SLAB.density), matter)
     medium = medium._replace(stack=type(medium.stack)(thickness, medium.stack.width, medium.stack.length))
     source = jax.tree.map(jnp.asarray, Source.build(3000.0))
-    tally = run_block(medium, source, words(1), words(0), jnp.int32(8), jnp.asarray(1.0), lanes=1024, bins=16384)
-    return tally.lost[0].astype(float)
+    mesh = local_devices()
+    own = shares(0, 8, mesh, 1024)
+    tally = run_block(medium, source, words(1), jnp.asarray(1.0), own, mesh=mesh, lanes=1024, bins=16384)
+    return tally.lost[0, 0].astype(float)
 
 
 ASKED = {

@@ -261,15 +261,22 @@ def test_help(call, words):
     assert code == 0 and err == "" and len(out) > 10
 
 
-def long_run(folder, *more):
-    words = ["simulate", "xifu", "--energy", "7keV", "--at", "0,0", "-n", "1e11", "-o", "out.nc", *more]
-    return subprocess.Popen(
-        [sys.executable, "-m", "xcal_jax", *words],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def long_run(tmp_path):
+    """Begin a run that would take hours, in an empty folder."""
+    begun = []
+
+    def begin(*more):
+        words = ["simulate", "xifu", "--energy", "7keV", "--at", "0,0", "-n", "1e11", "-o", "out.nc", *more]
+        command = [sys.executable, "-m", "xcal_jax", *words]
+        pipe = subprocess.PIPE
+        begun.append(subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True))
+        return begun[-1]
+
+    yield begin
+    for run in begun:
+        run.kill()
+        run.communicate()
 
 
 def wait_for_blocks(folder, running):
@@ -282,8 +289,8 @@ def wait_for_blocks(folder, running):
     raise AssertionError("no block was done")
 
 
-def test_interrupted_run_keeps_what_is_done(tmp_path):
-    running = long_run(tmp_path, "--events", "e.nc")
+def test_interrupted_run_keeps_what_is_done(tmp_path, long_run):
+    running = long_run("--events", "e.nc")
     wait_for_blocks(tmp_path, running)
     running.send_signal(signal.SIGINT)
     _out, err = running.communicate(timeout=60)
@@ -299,8 +306,8 @@ def test_interrupted_run_keeps_what_is_done(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["e.nc", "out.nc"]
 
 
-def test_interrupted_before_the_first_block_leaves_none(tmp_path):
-    running = long_run(tmp_path)
+def test_interrupted_before_the_first_block_leaves_none(tmp_path, long_run):
+    running = long_run()
     time.sleep(1.5)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
@@ -308,8 +315,8 @@ def test_interrupted_before_the_first_block_leaves_none(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_killed_run_leaves_no_file_of_that_name(tmp_path):
-    running = long_run(tmp_path, "--events", "e.nc")
+def test_killed_run_leaves_no_file_of_that_name(tmp_path, long_run):
+    running = long_run("--events", "e.nc")
     wait_for_blocks(tmp_path, running)
     running.kill()
     running.communicate(timeout=60)

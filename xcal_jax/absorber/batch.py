@@ -1,21 +1,25 @@
-"""One block of photons on one device: all fly once, the few at risk walk their histories, all are counted."""
+"""Blocks of photons, one a device: all fly once, the few at risk walk their histories, all are counted."""
 
 from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.sharding import Mesh
 
 from xcal_jax.absorber import tally as counting
 from xcal_jax.absorber.derivative import undifferentiable
 from xcal_jax.absorber.electrons.scattering import Scattering, follow, leave
 from xcal_jax.absorber.lanes import drain, put, sweep, take
-from xcal_jax.absorber.random import photon_key
+from xcal_jax.absorber.random import photon_key, words
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interaction, fly, relax
+from xcal_jax.parallel import on_each
 
+LEAST_LANES = 1024  # so that a share of them is still whole words of 32
 RISKY = 8  # one in so many of a block's lanes walks a history at a time
 NARROW = 32  # one in so many of those relaxes, or flies, at a time
 MANY = 4  # one in so many has its electron followed at a time
@@ -103,12 +107,36 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
     return histories.ledger, energy, line
 
 
-@partial(jax.jit, static_argnames=("lanes", "bins"), compiler_options=COMPILER)
-def run_block(medium: Medium, source: Source, seed, first, count, bin_width, lanes: int, bins: int) -> Tally:
-    """Photons ``first`` to ``first + count`` counted; count: () int32, at most ``lanes``.
+@partial(jax.jit, static_argnames=("mesh", "lanes", "bins"), compiler_options=COMPILER)
+def run_block(medium: Medium, source: Source, seed, bin_width, own, mesh: Mesh, lanes: int, bins: int) -> Tally:
+    """Photons counted on the D devices of ``mesh``, each device its ``own`` (see `shares`): a tally of each, (D, ...).
 
-    seed, first: (2,) uint32, low word first. bin_width: () eV; bins: of the spectrum.
+    seed: (2,) uint32, low word first. bin_width: () eV; bins: of the spectrum.
     """
+    program = partial(count_photons, lanes=lanes, bins=bins)
+    return on_each(program, mesh)((medium, source, seed, bin_width), own)
+
+
+@partial(jax.jit, static_argnames=("mesh", "lanes"), compiler_options=COMPILER)
+def run_events(medium: Medium, source: Source, seed, own, mesh: Mesh, lanes: int) -> Event:
+    """The same photons one by one, in their order: rows (D, lanes), those beyond a device's count mean nothing."""
+    return on_each(partial(list_photons, lanes=lanes), mesh)((medium, source, seed), own)
+
+
+def lanes_for(photons: int, mesh: Mesh) -> int:
+    """Lanes on each device of ``mesh`` so that all together take so many ``photons``."""
+    return -(-photons // (mesh.size * LEAST_LANES)) * LEAST_LANES
+
+
+def shares(first: int, stop: int, mesh: Mesh, lanes: int) -> tuple[Array, Array]:
+    """Photons ``first`` to ``stop``, ``lanes`` at most to a device: first (D, 2) uint32 and count (D,) of each."""
+    begins = range(first, first + mesh.size * lanes, lanes)
+    counts = np.clip(np.array([stop - begin for begin in begins]), 0, lanes)
+    return jnp.stack([words(begin) for begin in begins]), jnp.asarray(counts, jnp.int32)
+
+
+def count_photons(medium: Medium, source: Source, seed, bin_width, first, count, lanes: int, bins: int) -> Tally:
+    """Photons ``first`` to ``first + count`` counted; count: () int32, at most ``lanes``."""
     medium, source = undifferentiable((medium, source))
     offset = jnp.arange(lanes, dtype=jnp.uint32)
 
@@ -129,9 +157,8 @@ def run_block(medium: Medium, source: Source, seed, first, count, bin_width, lan
     return sweep(walk, tally, risky, lanes // RISKY)
 
 
-@partial(jax.jit, static_argnames=("lanes",), compiler_options=COMPILER)
-def run_events(medium: Medium, source: Source, seed, first, count, lanes: int) -> Event:
-    """The same photons one by one, in their order: rows beyond ``count`` mean nothing."""
+def list_photons(medium: Medium, source: Source, seed, first, count, lanes: int) -> Event:
+    """Photons ``first`` to ``first + count``, a row each."""
     medium, source = undifferentiable((medium, source))
     offset = jnp.arange(lanes, dtype=jnp.uint32)
 

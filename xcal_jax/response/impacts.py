@@ -180,7 +180,7 @@ def _deposit(block, medium: Medium, absorber: Absorber, seed: int, first: int, f
     deposited = np.asarray(events.deposited)[: len(block)]
     met = np.isfinite(np.asarray(events.x)[: len(block)])
     kept = on & met & (deposited > 0.0)
-    lost = kept & (np.asarray(events.loss_type)[: len(block)] > 0)
+    lost = kept & (np.asarray(events.loss_type).reshape(-1)[: len(block)] > 0)
     rows = block[kept].copy()
     rows["ENERGY"][lost[kept]] = (deposited[lost] / 1e3).astype(rows["ENERGY"].dtype)
     tally = (len(block), kept.sum(), (~on).sum(), (on & ~kept).sum(), (lost & (deposited < energy)).sum())

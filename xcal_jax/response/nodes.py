@@ -25,18 +25,18 @@ from tqdm import tqdm
 
 from xcal_jax import __version__
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import run_block
+from xcal_jax.absorber.batch import lanes_for, run_block, shares
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.transport import Medium
 from xcal_jax.atomic import YIELDS, table_hash
 from xcal_jax.files import replacing
-from xcal_jax.parallel import in_parallel
+from xcal_jax.parallel import in_parallel, local_devices
 from xcal_jax.process import check_like, shared_facts
 from xcal_jax.response.results import line_names
 
-BLOCK = 2**17  # photons
+BLOCK = 2**17  # photons, on all devices
 BINS = 2**14  # of a node's spectrum
 SCALE = BINS - 0.5  # bins to the photon energy: the last one begins half a bin below it
 GROWTH = 1.03
@@ -168,18 +168,13 @@ def run_node(medium: Medium, line_energy: np.ndarray, energy: float, leverage: f
     source = jax.tree.map(jnp.asarray, Source.build(energy))
     bin_width = jnp.asarray(energy / SCALE, float)
 
+    mesh = local_devices()
+    lanes = lanes_for(BLOCK, mesh)
+
     def run(start: int, count: int):
-        block = run_block(
-            medium,
-            source,
-            words(settings.seed),
-            words(first + start),
-            jnp.int32(count),
-            bin_width,
-            lanes=BLOCK,
-            bins=BINS,
-        )
-        return jax.tree.map(lambda field: np.asarray(field, dtype=np.int64), block)
+        own = shares(first + start, first + start + count, mesh, lanes)
+        block = run_block(medium, source, words(settings.seed), bin_width, own, mesh=mesh, lanes=lanes, bins=BINS)
+        return jax.tree.map(lambda rows: np.asarray(rows).sum(0, dtype=np.int64), block)
 
     needed = settings.photons or BLOCK
     total = run(0, min(BLOCK, needed))
