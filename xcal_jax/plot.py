@@ -32,6 +32,8 @@ def spectrum_figure(result: xr.Dataset) -> Figure:
     absorber = Absorber.from_toml(result.attrs["absorber"])
     layers = " / ".join(f"{t:g} µm {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True))
     facts = f"{n:.3g} interacting photons, electrons: {absorber.electrons}"
+    if "trapping" in result.attrs:
+        facts += f", trapping: {result.attrs['trapping']}"
     axes.set_title(f"{absorber.name}: {layers}\n{facts}", fontsize=10)
     named: list[float] = []
     for peak in peaks(result):

@@ -27,6 +27,7 @@ from xcal_jax.units import parse_quantity, parse_whole
 @click.option("--bin", "bin_width", default="1eV", show_default=True, help="Bin width of the spectrum.")
 @click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
 @click.option("--electrons", help="Electron model instead of the absorber's own: range or scattering.")
+@click.option("--trapping", help="Tail of trapped heat in the spectrum, FRACTION:SCALE, such as 0.05:12eV.")
 @click.option("--events", help="Also write one row a photon to this netCDF-4 file.")
 @click.option("--plot", help="Also draw the spectrum into this PNG, PDF or SVG file.")
 @click.option("--resume", is_flag=True, help="Go on from OUTPUT.part, which an interrupted run has left.")
@@ -47,6 +48,7 @@ def simulate(
     bin_width,
     yields,
     electrons,
+    trapping,
     events,
     plot,
     resume,
@@ -57,6 +59,8 @@ def simulate(
     """Send photons through ABSORBER, a preset or a TOML file."""
     if resume and events:
         raise ValueError("`--resume` and `--events` exclude each other: an event list begins anew")
+    if trapping and events:
+        raise ValueError("`--trapping` and `--events` exclude each other: events are deposits before trapping")
     if (scheduler or workers is not None) and events:
         raise ValueError("`--events` are written by one process, without `--scheduler` and `--workers`")
     outputs = [path for path in (output, events, plot) if path]
@@ -70,8 +74,10 @@ def simulate(
     from xcal_jax.cluster import spreading
     from xcal_jax.response.events import event_file
     from xcal_jax.response.results import save
+    from xcal_jax.response.trapping import Trapping, trapped
     from xcal_jax.run import simulate as run
 
+    tail = Trapping.build(trapping) if trapping else None
     lines, weights = _lines(energy) if energy else (None, None)
     source = Source.build(
         lines,
@@ -99,6 +105,8 @@ def simulate(
         spreading(scheduler, workers) as spread,
     ):
         result = run(target, source, on_events=append, checkpoint=part, resume=resume, spread=spread, **arguments)
+    if tail:
+        result = trapped(result, tail)
     save(result, output)
     if plot:
         _plot(result, plot)
@@ -146,6 +154,7 @@ def _report(facts: dict) -> str:
     lines = [
         f"absorber                 {facts['absorber']} (electrons: {facts['electrons']}, yields: {facts['yields']})",
         f"photon energy            {facts['energy_ev']} eV",
+        *([f"trapping, spectrum only  {facts['trapping']}"] if facts["trapping"] else []),
         f"photons                  {facts['n']} drawn, {facts['interacting']} interacted"
         + ("" if facts["complete"] else "  (INTERRUPTED before the end)"),
         f"interaction probability  {100 * facts['interaction_probability']:.3f} %",

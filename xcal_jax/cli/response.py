@@ -18,6 +18,7 @@ from xcal_jax.units import parse_quantity, parse_whole
 @click.option("--channels", default="0.2:12.5:2eV", show_default=True, help="Measured energies LOW:HIGH:STEP.")
 @click.option("--fwhm", help="Energy resolution at all energies, such as 2.5eV.")
 @click.option("--fwhm-file", help="Resolution instead as two columns: energy in eV, FWHM in eV.")
+@click.option("--trapping", help="Tail of trapped heat, FRACTION:SCALE, such as 0.05:12eV; default: none.")
 @click.option("--tolerance", default=1e-4, show_default=True, help="Standard error of each row's partial fraction.")
 @click.option("-n", "n", help="Photons at every simulated energy instead.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
@@ -37,6 +38,7 @@ def rmf(
     channels,
     fwhm,
     fwhm_file,
+    trapping,
     tolerance,
     n,
     seed,
@@ -63,9 +65,10 @@ def rmf(
     from xcal_jax.cluster import spreading
     from xcal_jax.response.components import rows_of, save_response, simulate_response
     from xcal_jax.response.grid import parse_grid
-    from xcal_jax.response.matrix import Resolution, check_covers, fold, row_ends
+    from xcal_jax.response.matrix import NO_TRAPPING, Resolution, check_covers, fold, row_ends
     from xcal_jax.response.nodes import Settings
     from xcal_jax.response.ogip import check_fits_memory, matrix_bytes, write_arf, write_rmf
+    from xcal_jax.response.trapping import Trapping
 
     if not 0.0 <= threshold < 1e-2:
         raise ValueError(f"`--threshold` must be at least 0 and below 0.01, but is {threshold:g}")
@@ -75,6 +78,7 @@ def rmf(
     settings = Settings(tolerance, None if n is None else parse_whole(n, "-n"), seed, yields)
     settings.check()
     resolution = Resolution.build(fwhm or (None if fwhm_file else "2.5eV"), fwhm_file)
+    tail = Trapping.build(trapping) if trapping else NO_TRAPPING
     target = Absorber.load(absorber, electrons)
     rows = rows_of(target, parse_grid(grid, "--grid"))
     measured = parse_grid(channels, "--channels")
@@ -98,8 +102,8 @@ def rmf(
     except KeyboardInterrupt:
         click.echo("interrupted: the same command goes on from here", err=True)
         sys.exit(130)
-    folded = list(fold(response, measured, resolution, threshold))
-    about = _about(response, resolution, folded, threshold)
+    folded = list(fold(response, measured, resolution, threshold, tail))
+    about = _about(response, resolution, tail, folded, threshold)
     write_rmf(output, response, folded, measured, threshold, about)
     if arf:
         write_arf(arf, response, folded, square, about)
@@ -113,7 +117,7 @@ def rmf(
         click.echo(line, err=True)
 
 
-def _about(response, resolution, rows, threshold: float) -> list[str]:
+def _about(response, resolution, tail, rows, threshold: float) -> list[str]:
     """What a matrix is, for its header and for the reader."""
     widths = sorted({f"{width:g}" for width in (resolution.fwhm[0], resolution.fwhm[-1])})
     lines = [
@@ -123,6 +127,8 @@ def _about(response, resolution, rows, threshold: float) -> list[str]:
         f"partial fraction at most {float(response.partial_err.max()):.2g}.",
         f"Outside the channels, and so in the ARF: at most {1.0 - min(row.contained for row in rows):.2g} of a row.",
     ]
+    if tail.fraction > 0.0:
+        lines.append(f"Trapping: {tail}.")
     if threshold > 0.0:
         lines.append(f"Left out below LO_THRES: at most {max(row.left_out for row in rows):.2g} of a row.")
     return lines

@@ -3,8 +3,9 @@
 A row is the mean over its photon energies. The full-energy peak and the escape peaks are Gaussians, averaged over
 the row and integrated over the channels in closed form: with K(z) = z Phi(z) + phi(z), whose derivative is the normal
 distribution Phi, the part of a peak below x is [K((x - low) / s) - K((x - high) / s)] s / (high - low). The loss
-continuum, linear within its cells, is spread by a Gaussian filter. What falls outside the channels is not in the row:
-rows add up to one, and the part of the photons that they hold goes with the effective area.
+continuum, linear within its cells, is spread by a Gaussian filter. Both may have a tail of trapped heat. What falls
+outside the channels is not in the row: rows add up to one, and the part of the photons that they hold goes with the
+effective area.
 """
 
 import os
@@ -14,12 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter1d
-from scipy.special import ndtr
 
 from xcal_jax.absorber.source import read_spectrum
+from xcal_jax.response.trapping import REACH, Trapping
 from xcal_jax.units import parse_quantity
 
 SIGMAS = 6.0  # to which a peak's Gaussian is followed: 2e-9 lie beyond
+NO_TRAPPING = Trapping(0.0, 1.0)
 PER_FWHM = 1.0 / (2.0 * np.sqrt(2.0 * np.log(2.0)))
 
 
@@ -89,7 +91,13 @@ def row_ends(boundaries: np.ndarray, channels: np.ndarray, resolution: Resolutio
     return np.clip(np.searchsorted(channels, top), 1, channels.size - 1)
 
 
-def fold(response: xr.Dataset, channels: np.ndarray, resolution: Resolution, threshold: float = 0.0) -> Iterator[Row]:
+def fold(
+    response: xr.Dataset,
+    channels: np.ndarray,
+    resolution: Resolution,
+    threshold: float = 0.0,
+    trapping: Trapping = NO_TRAPPING,
+) -> Iterator[Row]:
     """Yield the rows of ``response`` in ``channels`` (C + 1,) eV, all of one width.
 
     threshold: channels below it are left out, from the lowest up to the first that is not.
@@ -110,30 +118,30 @@ def fold(response: xr.Dataset, channels: np.ndarray, resolution: Resolution, thr
             spread,
             intensity[seen],
             channels[: end + 1],
+            trapping,
         )
         below = np.append(0.0, np.cumsum(values["continuum"][r]))
         continuum = np.diff(np.interp(channels[: end + 1], shares * energy, below))
-        row += gaussian_filter1d(continuum, resolution.sigma(energy) / step, mode="constant")
+        row += gaussian_filter1d(trapping.spread(continuum, step), resolution.sigma(energy) / step, mode="constant")
         yield _cut(row, threshold)
 
 
-def peaks_in_channels(low, high, sigma, intensity, channels: np.ndarray) -> np.ndarray:
+def peaks_in_channels(
+    low, high, sigma, intensity, channels: np.ndarray, trapping: Trapping = NO_TRAPPING
+) -> np.ndarray:
     """(C,) the sum of peaks (P,) of ``intensity`` whose places are uniform from ``low`` to ``high`` eV."""
     step = channels[1] - channels[0]
     count = channels.size - 1
-    start = np.maximum(0, np.floor((low - SIGMAS * sigma - channels[0]) / step).astype(int))
-    width = min(count, int(np.max((high - low + 2.0 * SIGMAS * sigma) / step)) + 2)
+    tail = REACH * trapping.scale if trapping.fraction else 0.0
+    start = np.maximum(0, np.floor((low - SIGMAS * sigma - tail - channels[0]) / step).astype(int))
+    width = min(count, int(np.max((high - low + 2.0 * SIGMAS * sigma + tail) / step)) + 2)
     at = start[:, None] + np.arange(width + 1)
     x = channels[0] + step * at
-    scaled = (sigma / (high - low))[:, None]
-    below = scaled * (_integral((x - low[:, None]) / sigma[:, None]) - _integral((x - high[:, None]) / sigma[:, None]))
+    low, high, sigma = low[:, None], high[:, None], sigma[:, None]
+    below = (trapping.integral_below(x - low, sigma) - trapping.integral_below(x - high, sigma)) / (high - low)
     content = intensity[:, None] * np.diff(below, axis=1)
     inside = at[:, :-1] < count
     return np.bincount(at[:, :-1][inside], content[inside], minlength=count)
-
-
-def _integral(z: np.ndarray) -> np.ndarray:
-    return z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
 
 
 def _cut(row: np.ndarray, threshold: float) -> Row:

@@ -32,7 +32,7 @@ ADDED = (
     "incident",
     "lost",
 )
-SAME = ("kind", "absorber", "atomic_tables", "source", "version", "electrons", "yields")
+SAME = ("kind", "absorber", "atomic_tables", "source", "version", "electrons", "yields", "trapping")
 
 
 def to_dataset(
@@ -177,7 +177,7 @@ def merge(*results: xr.Dataset) -> xr.Dataset:
         raise ValueError(f"results to be merged must have different seeds, but have {', '.join(seeds)}")
     for other in others:
         for name in SAME:
-            if other.attrs[name] != first.attrs[name]:
+            if other.attrs.get(name) != first.attrs.get(name):
                 raise ValueError(f"results to be merged must have the same {name.replace('_', ' ')}, but differ")
         if not other.energy.equals(first.energy):
             raise ValueError("results to be merged must have the same bins, but differ")
@@ -206,6 +206,7 @@ def summary(result: xr.Dataset) -> dict:
         "absorber": Absorber.from_toml(result.attrs["absorber"]).name,
         "electrons": result.attrs["electrons"],
         "yields": result.attrs["yields"],
+        "trapping": result.attrs.get("trapping"),
         "energy_ev": float(energies[0]) if energies.size == 1 else [float(e) for e in energies],
         "n": int(result.photons),
         "interacting": n,

@@ -1,0 +1,81 @@
+"""Trapping of heat, an optional tail after transport: some events lose an exponentially distributed energy.
+
+Absorbers of evaporated Bi show low-energy tails that electroplated Bi does not (Yan et al. 2017, arXiv 1708.08481):
+its grains are smaller, and trap heat (Yan et al. 2018, doi 10.1007/s10909-018-1888-1). That is no escape of electrons.
+It is described as line fits have it, by the share of the events and the mean energy they lose (`tail_frac` and
+`tail_tau`), after transport and off by default.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy.signal import lfilter
+from scipy.special import log_ndtr, ndtr
+
+from xcal_jax.units import parse_quantity
+
+REACH = 21.0  # mean losses to which the tail of a peak is followed: 1e-9 lie beyond
+
+
+@dataclass(frozen=True)
+class Trapping:
+    """fraction: of the events; scale: eV, the mean of what they lose."""
+
+    fraction: float
+    scale: float
+
+    @classmethod
+    def build(cls, text: str) -> "Trapping":
+        """From ``FRACTION:SCALE``, such as "0.05:12eV". Raises ValueError for anything else."""
+        parts = text.split(":")
+        if len(parts) != 2:
+            raise ValueError(f"`--trapping` must be FRACTION:SCALE, such as 0.05:12eV, but is {text!r}")
+        fraction = parse_quantity(parts[0], "", "--trapping fraction")
+        scale = parse_quantity(parts[1], "eV", "--trapping scale")
+        if not 0.0 <= fraction <= 1.0:
+            raise ValueError(f"`--trapping` must have a fraction from 0 to 1, but it is {fraction:g}")
+        if scale <= 0.0:
+            raise ValueError(f"`--trapping` must have a positive scale, but it is {scale:g} eV")
+        return cls(fraction, scale)
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.fraction:g} of the events lose {self.scale:g} eV on average"
+
+    def spread(self, counts: np.ndarray, width: float) -> np.ndarray:
+        """Counts (B,) in bins of ``width`` eV as they are expected after trapping, of ``counts`` (B,) before.
+
+        They are taken to be even within each bin. What falls below the first bin is not among them.
+        """
+        ratio = width / self.scale
+        leave = -np.expm1(-ratio) / ratio  # its bin; k >= 1 bins below arrives leave^2 ratio exp(-(k - 1) ratio)
+        below = lfilter([0.0, leave**2 * ratio], [1.0, -np.exp(-ratio)], counts[::-1])[::-1]
+        return counts + self.fraction * (below - leave * counts)
+
+    def integral_below(self, x: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+        """Integral, in eV, of the part of a Gaussian peak at 0 that lies below ``x`` eV, up to there."""
+        z, t = x / sigma, self.scale
+        if not self.fraction:
+            return sigma * normal_integral(z)
+        tail = ndtr(z) + np.exp(np.minimum(x / t + 0.5 * (sigma / t) ** 2 + log_ndtr(-z - sigma / t), 0.0))
+        return sigma * normal_integral(z) + self.fraction * t * tail
+
+
+def normal_integral(z: np.ndarray) -> np.ndarray:
+    """Integral of the normal distribution function up to ``z``."""
+    return z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+
+
+def trapped(result: xr.Dataset, trapping: Trapping) -> xr.Dataset:
+    """A result of `simulate` whose spectrum is what is expected after ``trapping``; all else is before it.
+
+    Raises ValueError where that has been done already.
+    """
+    if "trapping" in result.attrs:
+        raise ValueError(f"the result must be one before trapping, but is after it: {result.attrs['trapping']}")
+    before = result.spectrum.values.astype(np.float64)
+    counts = trapping.spread(before, result.energy.attrs["bin_width"])
+    counts[0] += before.sum() - counts.sum()  # no deposit below zero
+    attrs = {**result.spectrum.attrs, "long_name": "photons by deposited energy, expected after trapping"}
+    return result.assign(spectrum=("energy", counts, attrs)).assign_attrs(trapping=str(trapping))
