@@ -45,7 +45,7 @@ def synthesize(mission: str, folder: Path, seed: int | None, as_csv: bool, as_js
 @click.option("--template", "template_path", type=PATH, help="Early spectra, where SOURCE is a file.")
 @click.option("--mission", help="Satellite, where the spectra do not say it.")
 @click.option("--fluence", type=PATH, help="Cumulative fluence (days, n_eq/cm2): fits the damage kernel.")
-@click.option("--interpolation", type=INTERPOLATION, default="log", show_default=True, help="linear: Eq. 1.")
+@click.option("--interpolation", type=INTERPOLATION, default="linear", show_default=True, help="linear: Eq. 1; log.")
 @click.option("--series", type=PATH, help="Housekeeping or space-weather series (CSV) to correlate with.")
 @click.option("--json", "as_json", is_flag=True, help="Print the main results as JSON.")
 def report(

@@ -196,7 +196,7 @@ def channel_of(
     return Channel(values, groups, trends, residuals, joint, steps, correlations, damage)
 
 
-def analyse(mission: Mission, files: Files, interpolation: str = "log") -> Ageing:
+def analyse(mission: Mission, files: Files, interpolation: str = "linear") -> Ageing:
     """Run every step for every readout channel of the spectra. interpolation: of `threshold`.
 
     Raises ValueError, as the steps do, for data that cannot be analysed.

@@ -1,10 +1,9 @@
 """Low-energy threshold of each spectrum: where it sinks to 10 cnt/s above the template (step 3).
 
-Eq. 1 interpolates linearly between the two channels around the crossing; on a steep flank that sits high by
-0.05 to 0.1 channel, more than half of its statistical error on a spectrum of 60 s. So the default
-interpolates the logarithm, by a parabola through the last three channels, which is exact on an exponential or
-Gaussian flank; `interpolation="linear"` is the paper's Eq. 1 as it stands. What cannot be measured is flagged
-and has no number.
+Eq. 1, the default, interpolates linearly between the two channels around the crossing; on a steep flank that sits high
+by 0.05 to 0.1 channel, more than half of its statistical error on a spectrum of 60 s, always by about as much.
+`interpolation="log"` interpolates the logarithm, by a parabola through the last three channels, which is exact on an
+exponential or Gaussian flank. What cannot be measured is flagged and has no number.
 """
 
 from functools import partial
@@ -90,13 +89,13 @@ def threshold(
     spectra: xr.Dataset,
     template: xr.Dataset,
     level: float = 10.0,
-    interpolation: str = "log",
+    interpolation: str = "linear",
     min_exposure: float = 10.0,
     saturation: float = np.inf,
 ) -> xr.Dataset:
     """Add `threshold_adu`, `threshold_adu_error` (channels from 1) and `threshold_flag` to the spectra.
 
-    level: cnt/s above the template. interpolation: "log", or "linear" (the paper's Eq. 1). min_exposure: s,
+    level: cnt/s above the template. interpolation: "linear" (the paper's Eq. 1) or "log". min_exposure: s,
     below which a spectrum is flagged. saturation: counts at which the channel counter is full. The error holds
     the Poisson variance of spectrum and template; the template's part, which the spectra share, stands in
     `threshold_adu_shared` (spectrum, adu_mode), one column a template channel. A flagged spectrum has NaN.
