@@ -46,7 +46,9 @@ def test_log_crossing_without_a_third_channel_is_a_straight_line():
     """The flank starts at its maximum, channel 20, so the parabola has nothing to hold on to."""
     rate = np.where(X >= 20, 10 * np.exp(-1.5 * (X - 20.4)), 0.0)
     one = build_spectra((rate + 5) * 60, 60.0, readout="a")
-    assert threshold(one, template_of(5.0), interpolation="log")["threshold_adu"].item() == pytest.approx(20.4, abs=1e-9)
+    assert threshold(one, template_of(5.0), interpolation="log")["threshold_adu"].item() == pytest.approx(
+        20.4, abs=1e-9
+    )
 
 
 def test_what_thresholds_share_is_the_shift_by_a_noisy_template():
