@@ -30,7 +30,7 @@ bench: .venv/installed
 	$(BIN)/python analysis/benchmarks
 
 compare-penelope: .venv/installed
-	$(BIN)/python analysis/compare_penelope.py
+	$(BIN)/python analysis/benchmarks/penelope.py
 
 clean:
 	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache

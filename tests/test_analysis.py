@@ -23,7 +23,7 @@ def run(script: str, *arguments) -> subprocess.CompletedProcess:
 
 def module(name: str, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "analysis")
-    spec = spec_from_file_location(name, ROOT / "analysis" / f"{name}.py")
+    spec = spec_from_file_location(Path(name).name, ROOT / "analysis" / f"{name}.py")
     loaded = module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
@@ -150,7 +150,7 @@ def test_backscatter_refuses_nonsense(tmp_path):
 def test_penelope_beside_ours(monkeypatch, capsys):
     """Its fractions are those of the reference (its own photoelectric cross sections: 89.53 and 1.163 %)."""
     pytest.importorskip("pyPenred", reason="needs the extra: pip install '.[penelope]'")
-    study = module("compare_penelope", monkeypatch)
+    study = module("benchmarks/penelope", monkeypatch)
     found = study.in_penelope(Absorber.preset("xifu"), 7000.0, 5000)
     assert found.photons == 5000
     assert found.interacting == pytest.approx(0.89526 * 5000, abs=4.4 * np.sqrt(5000 * 0.895 * 0.105))
@@ -158,9 +158,9 @@ def test_penelope_beside_ours(monkeypatch, capsys):
 
 
 def test_penelope_is_asked_for_in_one_sentence(monkeypatch, capsys):
-    study = module("compare_penelope", monkeypatch)
+    study = module("benchmarks/penelope", monkeypatch)
     monkeypatch.setitem(sys.modules, "pyPenred", None)
-    monkeypatch.setattr(sys, "argv", ["compare_penelope.py"])
+    monkeypatch.setattr(sys, "argv", ["penelope.py"])
     with pytest.raises(SystemExit) as stop:
         study.main()
     assert stop.value.code == 2 and capsys.readouterr().err == (

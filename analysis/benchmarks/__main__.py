@@ -4,8 +4,9 @@
 
 Columns: seconds of the first run of 1000 photons, which compiles; photons/s of whole runs, input to Dataset, best of
 three; peak memory; shares of the time by stage (first flight, histogram, histories at risk); photons/s of the scalar
-program on all cores, plain and with unreachable faces left out; how many times faster we are than each; the partial
-fraction, and by how many standard errors the scalar program's differs. Times vary with what else the machine does.
+program on all cores, plain and with unreachable faces left out, and of PENELOPE where the extra `penelope` is
+installed; how many times faster we are than each; the partial fraction, and by how many standard errors the scalar
+program's differs. Times vary with what else the machine does.
 """
 
 import argparse
@@ -14,10 +15,12 @@ import re
 import resource
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import jax
 import numpy as np
+import penelope
 import scalar
 import stages
 from tqdm import tqdm
@@ -29,14 +32,26 @@ from xcal_jax.counting import Run
 ENERGIES = (1.0, 3.0, 7.0, 12.0, 30.0)  # keV
 LAYERS = (1, 5, 20)
 REPEATS = 3
+OF_PENELOPE = 10_000  # photons
 HEADER = (
     f"{'case':26}{'first (s)':>10}{'photons/s':>11}{'MB':>7}{'flight':>8}{'count':>7}{'walk':>6}"
-    f"{'numba/s':>10}{'x':>6}{'reject/s':>10}{'x':>6}{'partial (%)':>18}{'sigmas':>8}"
+    f"{'numba/s':>10}{'x':>6}{'reject/s':>10}{'x':>6}{'PENELOPE/s':>12}{'x':>8}{'partial (%)':>18}{'sigmas':>8}"
 )
 
 
-def row(case: str, absorber: Absorber, source: Source, n: int, beside: Callable | None, by_stage: bool) -> str:
-    """One line of the table. beside: rates and partial fraction of the scalar programs, for ``n`` photons."""
+def row(
+    case: str,
+    absorber: Absorber,
+    source: Source,
+    n: int,
+    beside: Callable | None = None,
+    peer: float | None = None,
+    by_stage: bool = True,
+) -> str:
+    """One line of the table.
+
+    beside: rates and partial fraction of the scalar programs, for ``n`` photons; peer: PENELOPE's photons/s.
+    """
     _forget_peak()
     start = time.perf_counter()
     simulate(absorber, source, 1000)
@@ -47,17 +62,16 @@ def row(case: str, absorber: Absorber, source: Source, n: int, beside: Callable 
         took.append(time.perf_counter() - start)
     rate, facts = n / min(took), summary(result)
     text = f"{case:26}{first:10.2f}{rate:11.2e}{_peak():7.0f}"
-    if by_stage:
-        text += "{:8.0%}{:7.0%}{:6.0%}".format(*stages.shares(Run.build(absorber, source), n))
+    text += "{:8.0%}{:7.0%}{:6.0%}".format(*stages.shares(Run.build(absorber, source), n)) if by_stage else f"{'':21}"
+    share, error, sigmas = facts["partial"], facts["partial_err"], ""
+    if beside:
+        plain, rejecting, other, other_error = beside(n)
+        text += f"{plain:10.1e}{rate / plain:6.1f}{rejecting:10.1e}{rate / rejecting:6.1f}"
+        sigmas = f"{(other - share) / np.hypot(error, other_error):8.1f}"
     else:
-        text += f"{'':21}"
-    share, error = facts["partial"], facts["partial_err"]
-    partial = f"{100 * share:10.4f} ±{100 * error:.4f}"
-    if beside is None:
-        return f"{text}{'':32}{partial:>18}"
-    plain, rejecting, other, other_error = beside(n)
-    sigmas = (other - share) / np.hypot(error, other_error)
-    return f"{text}{plain:10.1e}{rate / plain:6.1f}{rejecting:10.1e}{rate / rejecting:6.1f}{partial:>18}{sigmas:8.1f}"
+        text += f"{'':32}"
+    text += f"{peer:12.1e}{rate / peer:8.0f}" if peer else f"{'':20}"
+    return f"{text}{f'{100 * share:10.4f} ±{100 * error:.4f}':>18}{sigmas}"
 
 
 def scalar_program(absorber: Absorber, energy: float) -> Callable:
@@ -78,21 +92,26 @@ def scalar_program(absorber: Absorber, energy: float) -> Callable:
 
 def table(n: int, most: int) -> Iterator[str]:
     """The rows: by energy and electron model, by impact, by number of photons, by layers."""
-    thick = float(np.sum(Absorber.preset("xifu").thickness))
+    xifu = Absorber.preset("xifu")
+    peers = {kev: _rate_of_penelope(xifu, 1000 * kev) for kev in ENERGIES}
     for electrons in ELECTRONS:
-        absorber = _with_electrons(Absorber.preset("xifu"), electrons)
+        absorber = _with_electrons(xifu, electrons)
         for kev in ENERGIES:
             beside = scalar_program(absorber, 1000 * kev) if electrons == "range" else None
-            yield row(f"{kev:g} keV, {electrons}", absorber, Source.build(1000 * kev), n, beside, True)
-        corner = Source.build(7000.0, at=(134.7, 134.7))
-        yield row(f"7 keV, {electrons}, corner", absorber, corner, n, None, True)
-    absorber = Absorber.preset("xifu")
+            yield row(f"{kev:g} keV, {electrons}", absorber, Source.build(1000 * kev), n, beside, peers[kev])
+        yield row(f"7 keV, {electrons}, corner", absorber, Source.build(7000.0, at=(134.7, 134.7)), n)
     for photons in sorted({n // 100, n // 10, most}):
-        yield row(f"7 keV, n = {photons:.0e}", absorber, Source.build(7000.0), photons, None, False)
+        yield row(f"7 keV, n = {photons:.0e}", xifu, Source.build(7000.0), photons, by_stage=False)
     for count in LAYERS:
-        bismuth = Absorber.build([("Bi", thick / count)] * count, 269.5, 269.5)
-        beside = scalar_program(bismuth, 7000.0)
-        yield row(f"7 keV, {count} layers of Bi", bismuth, Source.build(7000.0), n, beside, True)
+        bismuth = Absorber.build([("Bi", float(np.sum(xifu.thickness)) / count)] * count, 269.5, 269.5)
+        yield row(f"7 keV, {count} layers of Bi", bismuth, Source.build(7000.0), n, scalar_program(bismuth, 7000.0))
+
+
+def _rate_of_penelope(absorber: Absorber, energy: float) -> float | None:
+    if find_spec("pyPenred") is None:
+        return None
+    found = penelope.in_penelope(absorber, energy, OF_PENELOPE)
+    return found.photons / found.seconds
 
 
 def _with_electrons(absorber: Absorber, electrons: str) -> Absorber:

@@ -116,16 +116,12 @@ def design(problem, starts, seed, output):
     if seed < 0:
         raise ValueError(f"`--seed` must be at least 0, but is {seed}")
     keep_compiled_programs()
-    from xcal_jax.expected.problem import load
-
-    asked = load(problem)
-    try:
-        from xcal_jax.expected.design import design as run
-    except ModuleNotFoundError as missing:
-        raise ValueError('design needs optax: `pip install "xcal-jax[design]"`') from missing
+    from xcal_jax.expected.design import design as run
     from xcal_jax.expected.plot import front_figure
+    from xcal_jax.expected.problem import load
     from xcal_jax.plot import save_figure
 
+    asked = load(problem)
     try:
         result = run(asked, starts, seed, progress=True)
     except RuntimeError as problem_:

@@ -1,7 +1,7 @@
 """Files of spectra and events -> Datasets. Formats: CSV and netCDF archives, SPE, N42, RadiaCode XML, FITS
 PHA, and the public GRBAlpha event text.
 
-SPE is read by becquerel and FITS by astropy (the extra `readers`); N42 and RadiaCode XML, for which no kept
+SPE is read by becquerel (the extra `readers`) and FITS by astropy; N42 and RadiaCode XML, for which no kept
 library was found, by the standard library. The device's own energy calibration, where a file has one, is kept
 in the attribute `device_calibration` (keV, polynomial in the channel counted from 0).
 
@@ -204,10 +204,8 @@ def read_radiacode(path: Path) -> xr.Dataset:
 
 def read_pha(path: Path) -> xr.Dataset:
     """An OGIP PHA file: the SPECTRUM extension's COUNTS and EXPOSURE, type I (one) or II (many)."""
-    try:
-        from astropy.io import fits
-    except ImportError as problem:
-        raise ValueError('FITS files need astropy: pip install "xcal-jax[readers]"') from problem
+    from astropy.io import fits
+
     with fits.open(path) as units:
         spectrum = next((unit for unit in units if unit.name == "SPECTRUM"), None)
         if spectrum is None:

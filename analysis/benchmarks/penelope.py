@@ -1,6 +1,6 @@
 """The same absorber and energy in PENELOPE, through pyPenred, and in ours with both electron models, side by side.
 
-    python analysis/compare_penelope.py [xifu] [--energy 7keV] [-n 2e4] [--own 1e6]     (needs the extra `penelope`)
+    python analysis/benchmarks/penelope.py [xifu] [--energy 7keV] [-n 2e4] [--own 1e6]     (needs the extra `penelope`)
 
 Photons at normal incidence, uniform over the top. PENELOPE-2018 (PenRed) follows every collision, electrons and
 photons down to 50 eV. Events are sorted by what they deposit: nothing, all, or part of the energy. Times count the
