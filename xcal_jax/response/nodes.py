@@ -14,9 +14,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from math import isfinite
-from pathlib import Path
-from typing import Any, NamedTuple
-from zipfile import BadZipFile
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +29,7 @@ from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.transport import Medium
 from xcal_jax.atomic import YIELDS, table_hash
-from xcal_jax.files import replacing
+from xcal_jax.checkpoint import SAVED_EVERY, load_checkpoint, save_checkpoint
 from xcal_jax.parallel import in_parallel, local_devices
 from xcal_jax.process import check_like, shared_facts
 from xcal_jax.response.results import line_names
@@ -42,7 +40,6 @@ SCALE = BINS - 0.5  # bins to the photon energy: the last one begins half a bin 
 GROWTH = 1.03
 IDS = 2**36  # photon ids set apart for one node
 MOST_PHOTONS = 10**10  # at one node
-SAVED_EVERY = 10.0  # s
 
 _half = np.unique(np.round(np.geomspace(1.0, BINS // 2, 1 + int(np.log(BINS // 2) / np.log(GROWTH)))).astype(int))
 CELLS = np.unique(np.concatenate([[0], _half, BINS - 1 - _half[_half < BINS // 2 - 1], [BINS - 1]]))
@@ -107,7 +104,7 @@ def simulate_nodes(
     """
     settings.check()
     name = run_name(absorber, energy, settings)
-    done = read_checkpoint(checkpoint, name) if checkpoint else {}
+    done = _kept(checkpoint, name) if checkpoint else {}
     left = [n for n in range(energy.size) if n not in done]
 
     toml, asked = absorber.to_toml(), shared_facts()
@@ -115,7 +112,7 @@ def simulate_nodes(
 
     def save() -> None:
         if checkpoint:
-            write_checkpoint(checkpoint, name, done)
+            save_checkpoint(checkpoint, {}, {"name": np.array(name), **_columns(done)})
 
     saved = time.monotonic()
     with (
@@ -214,11 +211,15 @@ def run_name(absorber: Absorber, energy: np.ndarray, settings: Settings) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def write_checkpoint(path: str | os.PathLike, name: str, done: dict[int, Node]) -> None:
-    """Write the nodes ``done`` of the run ``name``, whole or not at all."""
+def _kept(checkpoint: str | os.PathLike, name: str) -> dict[int, Node]:
+    """The nodes of the run ``name`` that a checkpoint holds; none if it does not exist or is of another run."""
+    columns = load_checkpoint(checkpoint, {})
+    return dict(_nodes(columns)) if str(columns.get("name")) == name else {}
+
+
+def _columns(done: dict[int, Node]) -> dict[str, np.ndarray]:
     nodes = list(done.values())
-    columns: dict[str, Any] = {
-        "name": np.array(name),
+    return {
         "index": np.array(list(done), dtype=np.int64),
         "sums": np.array([(n.photons, n.partial, n.by_photons, n.by_electrons) for n in nodes], dtype=np.int64),
         "lines": np.array([n.line.size for n in nodes], dtype=np.int64),
@@ -226,24 +227,6 @@ def write_checkpoint(path: str | os.PathLike, name: str, done: dict[int, Node]) 
         "count": np.concatenate([np.empty(0, np.int64), *(n.count for n in nodes)]),
         "cells": np.array([n.cells for n in nodes], dtype=np.int64).reshape(-1, CELLS.size - 1),
     }
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **columns)
-
-
-def read_checkpoint(path: str | os.PathLike, name: str) -> dict[int, Node]:
-    """The nodes that ``path`` holds; none if it does not exist or is of another run than ``name``.
-
-    Raises ValueError where it is no checkpoint.
-    """
-    if not Path(path).exists():
-        return {}
-    try:
-        with np.load(path) as file:
-            columns = dict(file)
-        same = str(columns["name"]) == name
-        return dict(_nodes(columns)) if same else {}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as problem:
-        raise ValueError(f"checkpoint {str(path)!r} cannot be read: remove it to start anew") from problem
 
 
 def _nodes(columns: dict[str, np.ndarray]) -> Iterator[tuple[int, Node]]:
