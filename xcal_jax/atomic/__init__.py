@@ -8,9 +8,9 @@ from xcal_jax.atomic.element import (
     Subshell,
     load_element,
     loglog,
-    table_hash,
 )
 from xcal_jax.atomic.material import Material
+from xcal_jax.atomic.tables import table_hash
 
 __all__ = [
     "ELEMENTS",

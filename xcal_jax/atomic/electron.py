@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 
 from xcal_jax.atomic.element import ELEMENTS, loglog
+from xcal_jax.atomic.tables import read_tables
 
 ELECTRON_LIMITS = (50.0, 1.0e6)
 """eV: where the electron tables hold. PENELOPE calls its own cross sections semi-quantitative below 1 keV."""
@@ -45,7 +45,8 @@ class ElectronTables:
 @cache
 def load_electron_tables(symbol: str) -> ElectronTables:
     """The element of ``symbol``, H to Es, read once. Raises ValueError for any other."""
-    tables, starts = _tables()
+    tables = dict(read_tables("electrons.nc"))
+    starts = tables.pop("oscillator_start")
     i = ELEMENTS.index(symbol) if symbol in ELEMENTS else len(starts)
     if i + 1 >= len(starts):
         raise ValueError(f"electrons can be scattered in elements H to Es only, but not in {symbol!r}")
@@ -55,17 +56,3 @@ def load_electron_tables(symbol: str) -> ElectronTables:
         by_element, by_oscillator = values.ndim == 2, name in ("electrons", "ionisation", "resonance")
         columns[name] = values[i] if by_element else values[rows] if by_oscillator else values
     return ElectronTables(**columns)
-
-
-@cache
-def _tables() -> tuple[dict[str, np.ndarray], np.ndarray]:
-    from netCDF4 import Dataset
-
-    content = (files("xcal_jax.atomic") / "electrons.nc").read_bytes()
-    with Dataset("electrons.nc", memory=content) as data:
-        data.set_auto_mask(False)
-        tables = {name: variable[...].astype(float) for name, variable in data.variables.items()}
-    starts = tables.pop("oscillator_start").astype(int)
-    for values in tables.values():
-        values.flags.writeable = False
-    return tables, starts

@@ -8,13 +8,13 @@ Below about 10 eV edges are those of free atoms or of solids as it happens: a ph
 photoelectric effect at all, and `ENERGY_LIMITS` keeps users well above that.
 """
 
-import hashlib
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
+
+from xcal_jax.atomic.tables import read_tables
 
 ELEMENTS = tuple(
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr "
@@ -164,7 +164,7 @@ def load_element(symbol: str, yields: str = "eadl") -> Element:
         element = load_element(symbol)
         return replace(element, subshells=tuple(s.with_yield(s.krause_yield) for s in element.subshells))
 
-    table, i = _tables(), ELEMENTS.index(symbol)
+    table, i = read_tables("elements.nc"), ELEMENTS.index(symbol)
 
     def curve(name: str, x: str, y: str) -> dict[str, np.ndarray]:
         rows = _rows(table, name, i)
@@ -210,24 +210,3 @@ def _rows(table: dict[str, np.ndarray], name: str, i: int) -> slice:
 def _frozen(array: np.ndarray) -> np.ndarray:
     array.flags.writeable = False
     return array
-
-
-def _file() -> bytes:
-    return (files("xcal_jax.atomic") / "elements.nc").read_bytes()
-
-
-@cache
-def table_hash() -> str:
-    """The first 16 hexadecimal digits of the sha256 of the table's file: the name of this set of data."""
-    return hashlib.sha256(_file()).hexdigest()[:16]
-
-
-@cache
-def _tables() -> dict[str, np.ndarray]:
-    """Every variable of the file, read-only, floats as float64."""
-    from netCDF4 import Dataset
-
-    with Dataset("elements.nc", memory=_file()) as data:
-        data.set_auto_mask(False)
-        tables = {name: variable[...] for name, variable in data.variables.items()}
-    return {name: _frozen(a.astype(float) if a.dtype == np.float32 else a) for name, a in tables.items()}
