@@ -1,7 +1,6 @@
 """Known answers of the atomic data, for all elements, from the file that is shipped."""
 
 import csv
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xcal_jax.atomic import ELEMENTS, load_element, loglog, table_hash
+from xcal_jax.atomic import ELEMENTS, load_element, loglog
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "data" / "reference"
@@ -202,11 +201,6 @@ def test_tables_are_read_once_and_cannot_be_changed():
     for yields in ("eadl", "krause"):
         with pytest.raises(ValueError, match="read-only"):
             load_element("Au", yields=yields).subshells[3].probability[0] = 1
-
-
-def test_table_hash_names_the_file():
-    content = (ROOT / "xcal_jax" / "atomic" / "elements.nc").read_bytes()
-    assert table_hash() == hashlib.sha256(content).hexdigest()[:16]
 
 
 def test_import_is_cheap():
