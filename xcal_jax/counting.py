@@ -98,7 +98,8 @@ class Prepared:
     def build(cls, run: Run) -> "Prepared":
         """The tables of ``run``."""
         one = double(1.0)
-        bare = replace(run.absorber, name="", thickness=one + 0.0 * run.absorber.thickness, width=one, length=one)
+        thickness = one + 0.0 * run.absorber.thickness
+        bare = replace(run.absorber, name="", thickness=thickness, width=one, length=one, array=None)
         matter = _matter(bare.to_toml(), run.yields, str(jnp.result_type(float)))
         drawn, probability = run.source, 1.0
         if drawn.forced:
