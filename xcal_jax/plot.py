@@ -4,10 +4,13 @@ import os
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.files import PLOTS, check_writable, replacing
+from xcal_jax.response.pixels import caught_lines, has_pixels
 from xcal_jax.response.results import peaks
 
 LABELLED = 12  # of the most intense escape peaks
@@ -29,29 +32,81 @@ def spectrum_figure(result: xr.Dataset) -> Figure:
     axes.set_xlim(0, edges[-1] * 1.02)
     axes.set_xlabel("deposited energy (eV)")
     axes.set_ylabel("per interacting photon and eV")
-    absorber = Absorber.from_toml(result.attrs["absorber"])
-    layers = " / ".join(f"{t:g} µm {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True))
-    facts = f"{n:.3g} interacting photons, electrons: {absorber.electrons}"
-    axes.set_title(f"{absorber.name}: {layers}\n{facts}", fontsize=10)
+    axes.set_title(_title(result), fontsize=10)
     named: list[float] = []
     for peak in peaks(result):
         energy, counts = peak["energy_ev"], peak["intensity"] * n
         if energy is None or counts < LEAST_COUNTS or any(abs(energy - e) < edges[-1] / APART for e in named):
             continue
         named.append(energy)
-        axes.annotate(
-            f"{peak['line']}  {energy:.0f} eV",
-            (energy, peak["intensity"] / width),
-            xytext=(0, 6),
-            textcoords="offset points",
-            rotation=90,
-            ha="center",
-            va="bottom",
-            fontsize=7,
-        )
+        _name(axes, peak["line"], energy, peak["intensity"] / width)
         if len(named) == LABELLED:
             break
     return figure
+
+
+def array_figure(result: xr.Dataset) -> Figure:
+    """Spectra of the central pixel, of an array and of pixels that were not hit; who shares photons with whom."""
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    axes, beside = figure.subplots(1, 2, width_ratios=(2.2, 1))
+    width = result.energy.attrs["bin_width"]
+    edges = np.append(result.energy.values, result.energy.values[-1] + width)
+    n = max(1, int(result.interacting))
+    rows, columns = result.sizes["row"], result.sizes["column"]
+    highest = np.zeros(edges.size - 1)
+    for name, colour, label in (
+        ("summed_spectrum", "black", "all pixels together"),
+        ("central_spectrum", "tab:blue", "central pixel"),
+        ("caught_spectrum", "tab:orange", "pixels that were not hit"),
+    ):
+        density = result[name].values / n / width
+        axes.stairs(density, edges, color=colour, lw=0.8, label=label)
+        highest = np.maximum(highest, density)
+    axes.set_yscale("log")
+    axes.set(xlim=(0, edges[-1] * 1.02), ylim=(0.5 / n / width, 300 * highest.max()))
+    axes.set(xlabel="deposited energy (eV)", ylabel="per interacting photon and eV")
+    axes.legend(fontsize=8, loc="upper left", ncols=3)
+    named: list[float] = []
+    for line in caught_lines(result):
+        energy = line["energy_ev"]
+        if all(abs(energy - e) >= edges[-1] / APART for e in named):
+            named.append(energy)
+            _name(axes, line["line"], energy, highest[abs(result.energy.values - energy) < 2.0 * width].max())
+    share = np.ma.masked_equal(result.coincidences.values / n, 0.0)
+    sides = (np.append(side, side[-1] + 1) - 0.5 for side in (result.column_offset.values, result.row_offset.values))
+    least = min(0.1, float(share.min())) if share.count() else 0.1
+    mesh = beside.pcolormesh(*sides, share, norm=LogNorm(least, 1.0), cmap="viridis")
+    beside.set(aspect="equal", xlabel="columns from the pixel hit", ylabel="rows from the pixel hit")
+    beside.set_title("deposits here and in the pixel hit", fontsize=10)
+    figure.colorbar(mesh, label="per interacting photon (white: none)", shrink=0.8)
+    figure.suptitle(f"{_title(result)}, {rows} x {columns} pixels", fontsize=10)
+    return figure
+
+
+def result_figure(result: xr.Dataset) -> Figure:
+    """The figure of a result: of an array if it is one."""
+    return array_figure(result) if has_pixels(result) else spectrum_figure(result)
+
+
+def _title(result: xr.Dataset) -> str:
+    absorber = Absorber.from_toml(result.attrs["absorber"])
+    layers = " / ".join(f"{t:g} µm {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True))
+    n = int(result.interacting)
+    return f"{absorber.name}: {layers}\n{n:.3g} interacting photons, electrons: {absorber.electrons}"
+
+
+def _name(axes: Axes, line: str, energy: float, height: float) -> None:
+    """A peak's name above it."""
+    axes.annotate(
+        f"{line}  {energy:.0f} eV",
+        (energy, height),
+        xytext=(0, 6),
+        textcoords="offset points",
+        rotation=90,
+        ha="center",
+        va="bottom",
+        fontsize=7,
+    )
 
 
 def save_figure(figure: Figure, path: str | os.PathLike) -> None:

@@ -165,7 +165,8 @@ def impacts(source, target, absorber, forced, yields, electrons, seed):
     done = filter_impacts(source, target, Absorber.load(absorber, electrons), seed, forced, yields, progress=True)
     click.echo(
         f"{done.read} impacts: {done.missed} beside the absorber, {done.passed} passed through, "
-        f"{done.kept} kept, {done.partial} of these with less than their energy",
+        f"{done.kept} kept, {done.partial} of these with less than their energy"
+        + (f", {done.caught} caught by neighbours" if done.caught else ""),
         err=True,
     )
 
