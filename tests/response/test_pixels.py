@@ -1,7 +1,7 @@
 """Results of arrays: one pixel is the single absorber bit by bit, counts close, files and figures hold them."""
 
 import json
-from functools import cache, partial
+from functools import cache
 
 import jax
 import jax.numpy as jnp

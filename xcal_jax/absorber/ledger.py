@@ -65,8 +65,8 @@ class Ledger:
     of the last of them, -1 for a scattered photon; scattered: an interaction was a scattering; overflow: a count
     ran out of its bits.
 
-    In an array these are of the pixel hit: by_photons and by_electrons what left it less what came back, escapes all
-    photons that crossed its surface and were absorbed behind it. shares: what the others have, None without an array.
+    In an array these are of the pixel hit: by_photons and by_electrons what left it less what came back, escapes the
+    photons that left it or came back to stay. shares: what the others have, None without an array.
     """
 
     deposited: Array
@@ -78,17 +78,21 @@ class Ledger:
     overflow: Array
     shares: Shares | None = None
 
+    def at_home(self, pixel: Array | None) -> Array | bool:
+        """Whether ``pixel`` () is the one hit; without an array there is no other."""
+        return True if self.shares is None else pixel == self.shares.home
+
     def keep(self, pixel: Array | None, energy: Array) -> "Ledger":
         """``energy`` () eV stays in ``pixel`` ()."""
         if self.shares is None:
             return replace(self, deposited=self.deposited + energy)
-        at_home = jnp.where(pixel == self.shares.home, energy, 0.0)
-        return replace(self, deposited=self.deposited + at_home, shares=self.shares.add(cast(Array, pixel), energy))
+        deposited = self.deposited + jnp.where(self.at_home(pixel), energy, 0.0)
+        return replace(self, deposited=deposited, shares=self.shares.add(cast(Array, pixel), energy))
 
     def release(self, pixel: Array | None, energy: Array) -> "Ledger":
         """An electron takes ``energy`` () eV out of ``pixel`` ()."""
         if self.shares is not None:
-            energy = jnp.where(pixel == self.shares.home, energy, 0.0)
+            energy = jnp.where(self.at_home(pixel), energy, 0.0)
         return replace(self, by_electrons=self.by_electrons + energy)
 
     def catch(self, pixel: Array, energy: Array) -> "Ledger":
@@ -131,8 +135,8 @@ class Ledger:
         leaves, returns = flies & escaped, jnp.zeros_like(escaped)
         ledger = self.escape(jnp.where(leaves, energy, 0.0))
         if self.shares is not None:
-            at_home, to_home = start == self.shares.home, (end == self.shares.home) & ~escaped
-            leaves, returns = flies & at_home & ~to_home, flies & to_home & ~at_home
+            from_home, to_home = self.at_home(start), self.at_home(end) & ~escaped
+            leaves, returns = flies & from_home & ~to_home, flies & to_home & ~from_home
         return replace(
             ledger,
             by_photons=ledger.by_photons + jnp.where(leaves, energy, 0.0) - jnp.where(returns, energy, 0.0),

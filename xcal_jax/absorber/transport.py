@@ -7,6 +7,8 @@ Everything is written for one photon; `jax.vmap` makes the batch. After its `fir
     fly     the next waiting photon, through the layers, to a face or to an atom
     absorb  it there: a photoelectron and a vacancy, or a scattered photon
 
+In an array of absorbers a flight or an electron that leaves one goes on to the next (`travel`, `pass_on`).
+
 Most photons lose nothing: they are absorbed where no electron can reach a face and no photon comes out of the ion.
 `first_interaction` finds that out exactly; only the others, the ones `at_risk`, become histories.
 What a history lost is counted, not what it deposited; the deposit is booked apart, and both must balance.
@@ -247,6 +249,7 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
     stays = jnp.where(scatters, vertex.energy - scattered_energy, 0.0)
     stays = stays + jnp.where(ejects, kinetic - escaping + jnp.where(decays, 0.0, tables.binding[subshell]), 0.0)
     ledger = ledger.keep(vertex.site.pixel, stays)
+    scattered = ledger.scattered | (scatters & ledger.at_home(vertex.site.pixel))
     return replace(
         history,
         draw=history.draw + 1,
@@ -261,7 +264,7 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
         electrons=photoelectron + history.electrons[1:],
         scattered_energy=jnp.where(scatters, scattered_energy, history.scattered_energy),
         direction=choose(vertex.met, direction, history.direction),
-        ledger=replace(ledger, scattered=ledger.scattered | scatters, overflow=ledger.overflow | overflow),
+        ledger=replace(ledger, scattered=scattered, overflow=ledger.overflow | overflow),
     )
 
 
