@@ -168,11 +168,13 @@ def test_penelope_is_asked_for_in_one_sentence(monkeypatch, capsys):
     )
 
 
-def test_neighbours_of_a_pixel_catch_lines(tmp_path):
+def test_neighbours_of_a_pixel_catch_lines(tmp_path, monkeypatch, capsys):
     """Close together: Bi M5-N7 photons that leave one pixel and end in another, a few per cent of those that leave."""
-    words = ("-n", "2e6", "--pitch", "270um", "--electrons", "range")
-    done = run("pixel_array.py", "--out", tmp_path, *words)
-    assert done.returncode == 0, done.stderr
-    left, caught, error = map(float, re.search(r"Bi M5-N7 +2422\.5 eV +(\S+) +(\S+) \+- +(\S+) ", done.stdout).groups())
+    study = module("pixel_array", monkeypatch)
+    words = ("--out", str(tmp_path), "-n", "2e6", "--pitch", "270um", "--electrons", "range")
+    monkeypatch.setattr("sys.argv", ["pixel_array.py", *words])
+    study.main()
+    text = capsys.readouterr().out
+    left, caught, error = map(float, re.search(r"Bi M5-N7 +2422\.5 eV +(\S+) +(\S+) \+- +(\S+) ", text).groups())
     assert 0.02 < caught / left < 0.08 and error < 0.2 * caught
     assert np.ptp(matplotlib.image.imread(tmp_path / "pixel_array.png")) > 0.5

@@ -12,6 +12,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.files import PLOTS, check_writable, replacing
 from xcal_jax.response.pixels import caught_lines, has_pixels
 from xcal_jax.response.results import peaks
+from xcal_jax.response.tail import loss_spectrum, tail_density
 
 LABELLED = 12  # of the most intense escape peaks
 LEAST_COUNTS = 25  # of a labelled peak
@@ -80,6 +81,35 @@ def array_figure(result: xr.Dataset) -> Figure:
     beside.set_title("deposits here and in the pixel hit", fontsize=10)
     figure.colorbar(mesh, label="per interacting photon (white: none)", shrink=0.8)
     figure.suptitle(f"{_title(result)}, {rows} x {columns} pixels", fontsize=10)
+    return figure
+
+
+def tail_figure(result: xr.Dataset, found: dict) -> Figure:
+    """The loss continuum that `response.tail.fit_tails` has fitted, and the tails ``found``."""
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots()
+    low, high = found["range_ev"]
+    edges, counts, used = loss_spectrum(result, low, high)
+    n = int(result.interacting)
+    exposure = np.where(used > 0, n * np.diff(edges) * used, np.nan)
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    density, error = counts / exposure, np.sqrt(counts) / exposure
+    axes.errorbar(middle, density, error, fmt="k.", ms=3, lw=0.7, label="simulated, without escape peaks")
+    loss = np.linspace(edges[0], edges[-1], 400)
+    curves = []
+    for tail in found["tails"]:
+        curves.append(tail_density(tail, loss, found["range_ev"]))
+        label = f"no scale, {tail['share_in_range']:.2e} within the range"
+        if tail["scale_ev"] is not None:
+            label = f"fraction {tail['fraction']:.2e}, scale {tail['scale_ev']:.4g} ± {tail['scale_err_ev']:.2g} eV"
+        axes.plot(loss, curves[-1], "--" if len(found["tails"]) > 1 else "-", lw=1.5, label=label)
+    if len(curves) > 1:
+        axes.plot(loss, sum(curves), color="tab:red", lw=1.5, label="together")
+    filled = density[counts > 0]
+    axes.set(yscale="log", ylim=(0.3 * np.nanmin(filled), 3.0 * np.nanmax(filled)), xlim=(edges[0], edges[-1]))
+    axes.set(xlabel="energy lost (eV)", ylabel="per interacting photon and eV")
+    axes.legend(fontsize=8)
+    axes.set_title(f"{_title(result)}, {found['energy_ev']:g} eV", fontsize=10)
     return figure
 
 
