@@ -6,7 +6,7 @@ pass through, or that miss the absorber, go. All else, rows, cards and extension
 
 With an array, each neighbour that catches some of a photon has a row after the photon's: its PIXID, its deposit, the
 impact's place seen from its own centre, and all other columns those of the photon. PIXID must be 1 + row x columns +
-column, as SIXTE numbers the pixels of a rectangle: rows along V, columns along U.
+column (SIXTE counts from 1), rows along V, columns along U.
 """
 
 import os
