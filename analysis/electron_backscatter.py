@@ -65,7 +65,7 @@ def returning(model: Scattering, stack: Stack, density: Array, offset: Array, en
     """
     zero = jnp.zeros_like(energy)
     electron = Electron(Site(zero, zero, zero, jnp.int32(0)), Direction(zero, zero, -jnp.ones_like(energy)), energy)
-    tracks = jax.vmap(lambda offset: start(electron, photon_key(words(1), words(0), offset)))(offset)
+    tracks = jax.vmap(lambda offset: start(stack, electron, photon_key(words(1), words(0), offset)))(offset)
 
     @jax.vmap
     def move(state):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from xcal_jax.absorber.absorber import Absorber, double
-from xcal_jax.absorber.batch import LEAST_LANES, Event, run_block, run_events, shares
+from xcal_jax.absorber.batch import LEAST_LANES, Event, deal, joined, run_block, run_events
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source, given_interaction
@@ -98,7 +98,8 @@ class Prepared:
     def build(cls, run: Run) -> "Prepared":
         """The tables of ``run``."""
         one = double(1.0)
-        bare = replace(run.absorber, name="", thickness=one + 0.0 * run.absorber.thickness, width=one, length=one)
+        thickness = one + 0.0 * run.absorber.thickness
+        bare = replace(run.absorber, name="", thickness=thickness, width=one, length=one, array=None)
         matter = _matter(bare.to_toml(), run.yields, str(jnp.result_type(float)))
         drawn, probability = run.source, 1.0
         if drawn.forced:
@@ -117,12 +118,11 @@ class Prepared:
 
     def events(self, first: int, stop: int) -> Event:
         """The rows of at most a block a device of photons ``first`` to ``stop``, on the host."""
-        rows = self._blocks(run_events, first, stop)
-        return jax.tree.map(lambda column: np.asarray(column).reshape(-1)[: stop - first], rows)
+        return joined(self._blocks(run_events, first, stop), stop - first)
 
     def _blocks(self, program, first: int, stop: int, *more, **static):
         mesh, lanes = local_devices(), self.run.block
-        own = shares(first, stop, mesh, lanes)
+        own = deal(first, stop, mesh, lanes)
         return program(self.medium, self.drawn, words(self.run.seed), *more, own, mesh=mesh, lanes=lanes, **static)
 
 

@@ -71,6 +71,7 @@ class Grid:
             raise ValueError(f"`absorber` in {where} must be a preset or a TOML file, but is {name!r}")
         beside = Path(path).parent / name
         absorber = Absorber.load(beside if beside.is_file() else name)
+        absorber.check_alone("a sweep")
         axes = {key: _values(key, values, absorber, where) for key, values in _flat(table["grid"])}
         if not axes:
             raise ValueError(f"`grid` in {where} must name at least one thing that varies, but is empty")

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED
-from xcal_jax.plot import spectrum_figure
+from xcal_jax.absorber.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED
+from xcal_jax.plot import result_figure
 from xcal_jax.response.components import KIND as RESPONSE
 from xcal_jax.response.components import load_response
 from xcal_jax.response.events import EVENTS, load_events
@@ -36,7 +36,7 @@ def figure_of(path: str | os.PathLike, what: str | None = None) -> Figure:
     Raises ValueError when ``path`` is none, or has no such figure.
     """
     drawings = {
-        RESULT: {"spectrum": lambda: spectrum_figure(load(path))},
+        RESULT: {"spectrum": lambda: result_figure(load(path))},
         RESPONSE: {
             "escape": lambda: escape_figure(load_response(path)),
             "efficiency": lambda: efficiency_figure(load_response(path)),
@@ -148,7 +148,7 @@ def map_figure(events: xr.Dataset) -> Figure:
     """Share of events that lost energy against the distances of the impact to the nearest edges, corners folded."""
     absorber = Absorber.from_toml(events.attrs["absorber"])
     kind = events.loss_type.values
-    met = (kind & PASSED) == 0
+    met = ((kind & PASSED) == 0) & (kind != CAUGHT)
     lost = (kind & (PHOTON_ESCAPED | ELECTRON_ESCAPED)) > 0
     halves = 0.5 * float(absorber.width), 0.5 * float(absorber.length)
     distance = [

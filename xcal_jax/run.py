@@ -123,7 +123,7 @@ def _piece(n: int) -> int:
 
 
 def _save(checkpoint, facts: dict[str, str], total: Tally, done: int) -> None:
-    save_checkpoint(checkpoint, facts, {"done": np.array(done), **vars(total)})
+    save_checkpoint(checkpoint, facts, {"done": np.array(done), **total.arrays()})
 
 
 def _resumed(checkpoint, facts: dict[str, str], n: int) -> tuple[Tally | None, int]:
@@ -133,4 +133,4 @@ def _resumed(checkpoint, facts: dict[str, str], n: int) -> tuple[Tally | None, i
     done = int(arrays.pop("done"))
     if done > n:
         raise ValueError(f"checkpoint {str(checkpoint)!r} holds {done} photons, more than `n`, which is {n}")
-    return Tally(**arrays), done
+    return Tally.from_arrays(arrays), done

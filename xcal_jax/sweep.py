@@ -138,7 +138,7 @@ class _Kept:
 def _point(batches: list[Tally]) -> dict[str, Any]:
     """A point's sums, and its partial ones batch by batch."""
     return {
-        **vars(sum_of(batches)),
+        **sum_of(batches).arrays(),
         "partial_in_batch": np.array([b.photon + b.electron + b.both for b in batches]),
         "interacting_in_batch": np.array([b.interacting for b in batches]),
     }
@@ -152,7 +152,7 @@ def _dataset(run: Run, arrays: dict[str, Any], n: int) -> xr.Dataset:
         run.absorber,
         run.source,
         prepared.matter,
-        Tally(**fields),
+        Tally.from_arrays(fields),
         prepared.probability,
         photons=n,
         asked=n,

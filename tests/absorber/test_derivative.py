@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import run_block, shares
+from xcal_jax.absorber.batch import deal, run_block
 from xcal_jax.absorber.derivative import undifferentiable
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import words
@@ -25,7 +25,7 @@ def total(thickness):
     medium = medium._replace(stack=type(medium.stack)(thickness, medium.stack.width, medium.stack.length))
     source = jax.tree.map(jnp.asarray, Source.build(3000.0))
     mesh = local_devices()
-    own = shares(0, 8, mesh, 1024)
+    own = deal(0, 8, mesh, 1024)
     tally = run_block(medium, source, words(1), jnp.asarray(1.0), own, mesh=mesh, lanes=1024, bins=16384)
     return tally.lost[0, 0].astype(float)
 

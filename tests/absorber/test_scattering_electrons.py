@@ -129,7 +129,7 @@ def test_elements_to_einsteinium_load_and_no_other():
         simulate(Absorber.build([("Fm", 1.0, 9.0)], 100.0, 100.0, electrons="scattering"), 7000.0, n=10)
 
 
-run = jax.jit(follow)
+run = jax.jit(lambda *args: follow(*args).escaped)
 
 
 @cache

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from xcal_jax.absorber.ledger import Ledger
 from xcal_jax.absorber.tally import ENERGY_UNIT, Tally, book, book_absorbed, empty
-from xcal_jax.absorber.transport import Ledger
 
 E = 7000.0
 BIN = jnp.asarray(1.0)
@@ -17,7 +17,7 @@ def ledger(**columns):
     kinds = {"escapes": jnp.int32, "line": jnp.int32, "scattered": bool, "overflow": bool}
     default = {"line": -1}
     fields = {}
-    for name in Ledger.__dataclass_fields__:
+    for name in set(Ledger.__dataclass_fields__) - {"shares"}:
         fields[name] = jnp.asarray(columns.get(name, [default.get(name, 0)] * n), dtype=kinds.get(name, jnp.float32))
     return Ledger(**fields)
 

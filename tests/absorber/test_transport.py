@@ -176,8 +176,9 @@ def test_photons_of_a_vacancy(symbol, label, deep, agrees):
     photon comes of it) and at the surface (walked in full) alike.
     """
     from xcal_jax.absorber.geometry import Direction, Site
+    from xcal_jax.absorber.ledger import Ledger
     from xcal_jax.absorber.relaxation import add_vacancy, no_vacancies
-    from xcal_jax.absorber.transport import EMITTED, History, Ion, Ledger, relax_once
+    from xcal_jax.absorber.transport import EMITTED, History, Ion, relax_once
 
     absorber = stack(*XIFU)
     medium, _ = prepared(absorber, Source.build(7000.0))

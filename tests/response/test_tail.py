@@ -2,13 +2,15 @@
 
 import json
 
+import matplotlib.image
 import numpy as np
 import pytest
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.cli.main import main
+from xcal_jax.plot import tail_figure
 from xcal_jax.response.results import save
-from xcal_jax.response.tail import fit_tails
+from xcal_jax.response.tail import fit_tails, tail_density
 from xcal_jax.run import simulate
 
 XIFU = Absorber.preset("xifu")
@@ -62,6 +64,24 @@ def test_a_flat_continuum_has_no_scale(result, agrees):
     agrees(found["share_in_range"], 3.0 * 500 / 1e6, found["share_in_range_err"])
 
 
+def test_a_continuum_that_rises_is_drawn_as_fitted(result, agrees):
+    """Counts in proportion to exp(loss / 100 eV): no scale, and the density has the share and the slope."""
+    loss = 1000.0 - result.energy.values
+    rising = with_tails(result, (1e-3, 1e6))
+    expected = np.where((loss > 0) & (loss <= 500), 2.0 * np.exp(loss / 100.0), 0.0)
+    rising["spectrum"].values[:] = np.random.default_rng(3).poisson(expected)
+    found = fit_tails(rising, 10.0, 400.0, 1)
+    tail = found["tails"][0]
+    assert tail["scale_ev"] is None
+    agrees(tail["range_over_scale"], -390.0 / 100.0, tail["range_over_scale_err"])
+    at = np.linspace(10.0, 400.0, 2001)
+    density = tail_density(tail, at, found["range_ev"])
+    assert np.trapezoid(density, at) == pytest.approx(tail["share_in_range"], rel=1e-5)
+    assert density[-1] / density[0] == pytest.approx(np.exp(3.9), rel=0.1)
+    drawn = next(line for line in tail_figure(rising, found).axes[0].lines if len(line.get_xdata()) == 400)
+    assert drawn.get_ydata()[-1] == pytest.approx(density[-1], rel=1e-6)
+
+
 def test_escape_peaks_stay_out():
     """With all their counts in one bin, peaks would ruin the fit."""
     seven = simulate(XIFU, 7000.0, n=10**6)
@@ -75,8 +95,9 @@ def test_escape_peaks_stay_out():
 def test_command(result, tmp_path, monkeypatch, capsys):
     save(with_tails(result, (2e-3, 40.0)), tmp_path / "a.nc")
     words = ["xcal-jax", "tail", str(tmp_path / "a.nc"), "--to", "0.4keV", "--tails", "1"]
-    monkeypatch.setattr("sys.argv", words)
+    monkeypatch.setattr("sys.argv", [*words, "--plot", str(tmp_path / "a.png")])
     main()
+    assert np.ptp(matplotlib.image.imread(tmp_path / "a.png")) > 0.5
     text = capsys.readouterr().out
     assert "electrons: range" in text and "scale 4" in text
     monkeypatch.setattr("sys.argv", [*words, "--json"])

@@ -14,14 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xcal_jax.absorber.geometry import Stack
+from xcal_jax.absorber.geometry import Pixels, Stack
 from xcal_jax.atomic import Material
 from xcal_jax.units import parse_quantity
 
 ELECTRONS = ("range", "scattering")
-KEYS = ("name", "width", "length", "electrons", "rayleigh", "layers")
+KEYS = ("name", "width", "length", "electrons", "rayleigh", "array", "layers")
+ARRAY_KEYS = ("rows", "columns", "pitch")
 LAYER_KEYS = ("material", "thickness", "density")
 LONGEST = 1e6  # um; a metre of absorber is a typing error
+MOST_PIXELS = 64  # along a side of an array
 
 
 @jax.tree_util.register_dataclass
@@ -30,7 +32,8 @@ class Absorber:
     """A rectangular absorber of L layers.
 
     thickness: (L,) um, from the top; density: (L,) g/cm3; width (along x), length (along y): () um.
-    formulas: one a layer; electrons: the electron model; rayleigh: whether photons scatter coherently.
+    formulas: one a layer; electrons: the electron model; rayleigh: whether photons scatter coherently; array: of
+    equal ones, or None for one alone.
     """
 
     thickness: Array
@@ -41,14 +44,16 @@ class Absorber:
     name: str = field(default="absorber", metadata={"static": True})
     electrons: str = field(default="range", metadata={"static": True})
     rayleigh: bool = field(default=False, metadata={"static": True})
+    array: Pixels | None = None
 
     @classmethod
-    def build(cls, layers, width, length, name="absorber", electrons="range", rayleigh=False) -> "Absorber":
+    def build(cls, layers, width, length, name="absorber", electrons="range", rayleigh=False, array=None) -> "Absorber":
         """From ``layers``: (material, thickness) or (material, thickness, density) from the top; um and g/cm3.
 
-        Lengths may be numbers (um) or text with a unit. A density may be left out where the tables know it.
+        Lengths may be numbers (um) or text with a unit. A density may be left out where the tables know it. array:
+        {"rows": 3, "columns": 3, "pitch": 317.0} for equal pixels side by side; a pitch may be two, along x and y.
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
-        no layers, or the electron model is unknown.
+        no layers, the electron model is unknown, or pixels would overlap.
         """
         layers = [(*layer, None)[:3] for layer in layers]
         if not layers:
@@ -67,15 +72,17 @@ class Absorber:
             known = None if given is None else parse_quantity(given, "g/cm^3", f"density{where}")
             density.append(Material.build(material, known).density)
             formulas.append(material)
+        width, length = _length(width, "width"), _length(length, "length")
         return cls(
             double(thickness),
             double(density),
-            double(_length(width, "width")),
-            double(_length(length, "length")),
+            double(width),
+            double(length),
             tuple(formulas),
             name,
             electrons,
             rayleigh,
+            None if array is None else _pixels(array, width, length),
         )
 
     @classmethod
@@ -136,6 +143,10 @@ class Absorber:
             f"electrons = {json.dumps(self.electrons)}",
             f"rayleigh = {json.dumps(self.rayleigh)}",
         ]
+        if self.array is not None:
+            pitch = f'"{float(self.array.pitch_x)!r} um", "{float(self.array.pitch_y)!r} um"'
+            rows, columns = self.array.shape
+            lines += ["[array]", f"rows = {rows}", f"columns = {columns}", f"pitch = [{pitch}]"]
         for formula, thickness, density in zip(self.formulas, self.thickness, self.density, strict=True):
             lines += [
                 "[[layers]]",
@@ -148,7 +159,13 @@ class Absorber:
     @property
     def stack(self) -> Stack:
         """The geometry alone, as JAX arrays."""
-        return Stack(jnp.asarray(self.thickness), jnp.asarray(self.width), jnp.asarray(self.length))
+        thickness, width, length = (jnp.asarray(side) for side in (self.thickness, self.width, self.length))
+        return Stack(thickness, width, length, jax.tree.map(jnp.asarray, self.array))
+
+    def check_alone(self, what: str) -> None:
+        """Raise ValueError if it is an array: ``what`` is of one absorber alone."""
+        if self.array is not None:
+            raise ValueError(f"{what} is of one absorber alone, but {self.name!r} has an [array]: leave that out")
 
 
 def check_electrons(model: str) -> None:
@@ -176,6 +193,24 @@ def _length(value: str | float, name: str) -> float:
     if not 0.0 < length <= LONGEST:
         raise ValueError(f"`{name}` must be positive and at most {LONGEST:g} um, but is {length:g} um")
     return length
+
+
+def _pixels(array: dict, width: float, length: float) -> Pixels:
+    if not isinstance(array, dict):
+        raise ValueError(f"`array` must hold rows, columns and pitch, but is {array!r}")
+    _check_keys(array, ARRAY_KEYS, ARRAY_KEYS, "[array]")
+    for name in ("rows", "columns"):
+        number = array[name]
+        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MOST_PIXELS:
+            raise ValueError(f"`{name}` of [array] must be a whole number from 1 to {MOST_PIXELS}, but is {number!r}")
+    pitch = array["pitch"] if isinstance(array["pitch"], list | tuple) else [array["pitch"]] * 2
+    if len(pitch) != 2:
+        raise ValueError(f"`pitch` of [array] must be one length or two, along x and y, but is {pitch!r}")
+    pitches = [_length(one, "pitch of [array]") for one in pitch]
+    for one, side, name in zip(pitches, (width, length), ("width", "length"), strict=True):
+        if one < side:
+            raise ValueError(f"`pitch` of [array] must be at least the {name}, {side:g} um, but is {one:g} um")
+    return Pixels(double(pitches[0]), double(pitches[1]), array["rows"], array["columns"])
 
 
 def _check_keys(table: dict, known: tuple[str, ...], needed: tuple[str, ...], where: str) -> None:

@@ -13,6 +13,7 @@ from xcal_jax.absorber import tally as counting
 from xcal_jax.absorber.derivative import undifferentiable
 from xcal_jax.absorber.electrons.scattering import Scattering, follow, leave
 from xcal_jax.absorber.lanes import drain, put, sweep, take
+from xcal_jax.absorber.ledger import Ledger, Shares
 from xcal_jax.absorber.random import photon_key, words
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import Tally
@@ -28,7 +29,7 @@ COMPILER = {  # one core to a block: a run has many blocks; and the widest vecto
     "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
     "xla_cpu_prefer_vector_width": 512,
 }
-PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, PASSED = 1, 2, 4, 16  # bits of an event's loss type
+PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED = 1, 2, 4, 8, 16  # bits of an event's loss type
 
 
 @jax.tree_util.register_dataclass
@@ -36,6 +37,9 @@ PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, PASSED = 1, 2, 4, 16  # bits of an 
 class Event:
     """Rows of an event list, (n,) each: energy, deposited: eV; loss_type: bits, int32; x, y, z: um, of the first
     interaction, from the centre of the top (z <= 0 inside), NaN for a photon that passed through.
+
+    In an array deposited and loss_type are of the pixel hit, pixel: (n,); catching, caught: (n, K), pixels beside it
+    (-1 for none) and what they have of the photon, eV. All None without an array.
     """
 
     energy: Array
@@ -44,6 +48,9 @@ class Event:
     x: Array
     y: Array
     z: Array
+    pixel: Array | None = None
+    catching: Array | None = None
+    caught: Array | None = None
 
 
 def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, offset: Array) -> tuple:
@@ -70,25 +77,25 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
         """Every electron that waits, all lanes' photoelectrons first."""
         waiting = jnp.concatenate(histories.electrons)
 
-        def visit(chosen, escaped):
+        def visit(chosen, found):
             lanes = chosen % n
             some, draw, site, direction = take((offset, histories.draw, histories.ion.site, histories.direction), lanes)
             slot = (chosen // n).astype(jnp.uint32)
             keys = jax.vmap(lambda offset, draw: photon_key(seed, first, offset).child(draw))(some, draw + slot)
             electrons = jax.vmap(leave)(site, direction, take(waiting, chosen), slot == 0, keys)
-            return put(escaped, chosen, follow(model, medium.stack, medium.density, keys, electrons))
+            tracks = follow(model, medium.stack, medium.density, keys, electrons)
+            return put(found, chosen, (tracks.escaped, tracks.shares))
 
-        escaped = sweep(visit, jnp.zeros_like(waiting), waiting > 0, n // MANY)
+        nothing = jnp.zeros_like(waiting)
+        nobody = jax.vmap(partial(Shares.of, medium.stack.pixels))(jnp.zeros_like(waiting, jnp.int32), nothing)
+        escaped, shares = sweep(visit, (nothing, nobody), waiting > 0, n // MANY)
         escaped = jnp.sum(escaped.reshape(-1, n), axis=0)
+        shares = jax.tree.map(lambda field: jnp.moveaxis(field.reshape(-1, n, *field.shape[1:]), 0, 1), shares)
         return replace(
             histories,
             draw=histories.draw + jnp.uint32(len(histories.electrons)),
             electrons=jax.tree.map(jnp.zeros_like, histories.electrons),
-            ledger=replace(
-                histories.ledger,
-                deposited=histories.ledger.deposited - escaped,
-                by_electrons=histories.ledger.by_electrons + escaped,
-            ),
+            ledger=jax.vmap(Ledger.settle)(histories.ledger, histories.ion.site.pixel, escaped, shares),
         )
 
     def generation(histories):
@@ -109,7 +116,7 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
 
 @partial(jax.jit, static_argnames=("mesh", "lanes", "bins"), compiler_options=COMPILER)
 def run_block(medium: Medium, source: Source, seed, bin_width, own, mesh: Mesh, lanes: int, bins: int) -> Tally:
-    """Photons counted on the D devices of ``mesh``, each device its ``own`` (see `shares`): a tally of each, (D, ...).
+    """Photons counted on the D devices of ``mesh``, each device its ``own`` (see `deal`): a tally of each, (D, ...).
 
     seed: (2,) uint32, low word first. bin_width: () eV; bins: of the spectrum.
     """
@@ -128,11 +135,16 @@ def lanes_for(photons: int, mesh: Mesh) -> int:
     return -(-photons // (mesh.size * LEAST_LANES)) * LEAST_LANES
 
 
-def shares(first: int, stop: int, mesh: Mesh, lanes: int) -> tuple[Array, Array]:
+def deal(first: int, stop: int, mesh: Mesh, lanes: int) -> tuple[Array, Array]:
     """Photons ``first`` to ``stop``, ``lanes`` at most to a device: first (D, 2) uint32 and count (D,) of each."""
     begins = range(first, first + mesh.size * lanes, lanes)
     counts = np.clip(np.array([stop - begin for begin in begins]), 0, lanes)
     return jnp.stack([words(begin) for begin in begins]), jnp.asarray(counts, jnp.int32)
+
+
+def joined(events: Event, count: int) -> Event:
+    """The first ``count`` rows of all devices (D, lanes, ...) one after the other, on the host."""
+    return jax.tree.map(lambda rows: np.asarray(rows).reshape(-1, *rows.shape[2:])[:count], events)
 
 
 def count_photons(medium: Medium, source: Source, seed, bin_width, first, count, lanes: int, bins: int) -> Tally:
@@ -142,17 +154,32 @@ def count_photons(medium: Medium, source: Source, seed, bin_width, first, count,
 
     def fate(offset):
         vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
-        return vertex.energy, vertex.met, at_risk(medium.matter, vertex)
+        return vertex.energy, vertex.met, at_risk(medium.matter, vertex), vertex.site.pixel
 
-    energy, met, risky = jax.vmap(fate)(offset)
+    energy, met, risky, pixel = jax.vmap(fate)(offset)
+    pixels = medium.stack.pixels
     here = offset < count.astype(jnp.uint32)
     risky = risky & here
-    tally = counting.empty(bins, *peaks_shape(medium, source))
-    tally = counting.book_absorbed(tally, energy, met & here & ~risky, bin_width)
+    absorbed = met & here & ~risky
+    tally = counting.empty(bins, *peaks_shape(medium, source), pixels)
+    tally = counting.book_absorbed(tally, energy, absorbed, bin_width)
+    if pixels is not None:
+        whole = energy[:, None]
+        tally = counting.book_pixels(
+            tally, pixels, pixel[:, None], whole, jnp.zeros_like(energy), energy, absorbed, bin_width
+        )
 
     def walk(chosen, tally):
         ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32))
-        return counting.book(tally, ledger, energy, line, chosen < lanes, bin_width)
+        where = chosen < lanes
+        tally = counting.book(tally, ledger, energy, line, where, bin_width)
+        shares = ledger.shares
+        if pixels is None or shares is None:
+            return tally
+        kept = energy - ledger.by_photons - ledger.by_electrons
+        pixel = jnp.concatenate([shares.home[:, None], shares.pixel], axis=1)
+        deposit = jnp.concatenate([kept[:, None], shares.energy], axis=1)
+        return counting.book_pixels(tally, pixels, pixel, deposit, shares.escaped, energy, where, bin_width)
 
     return sweep(walk, tally, risky, lanes // RISKY)
 
@@ -178,12 +205,18 @@ def list_photons(medium: Medium, source: Source, seed, first, count, lanes: int)
             | jnp.where(ledger.by_electrons > 0, ELECTRON_ESCAPED, 0)
             | jnp.where(ledger.scattered, SCATTERED, 0)
         )
-        return put(columns, chosen, (energy - lost, kind))
+        if ledger.shares is not None:
+            kind = kind | jnp.where(jnp.any(ledger.shares.energy > counting.PARTIAL, axis=1), CAUGHT, 0)
+        return put(columns, chosen, (energy - lost, kind, ledger.shares))
 
     kept = jnp.where(vertex.met, vertex.energy, 0.0), jnp.where(vertex.met, 0, PASSED)
+    nobody = jax.vmap(partial(Shares.of, medium.stack.pixels))(vertex.site.pixel, jnp.zeros_like(vertex.energy))
     here = offset < count.astype(jnp.uint32)
-    deposited, kind = sweep(walk, kept, risky & here, lanes // RISKY)
-    return Event(vertex.energy, deposited, kind, x, y, z)
+    deposited, kind, shares = sweep(walk, (*kept, nobody), risky & here, lanes // RISKY)
+    event = Event(vertex.energy, deposited, kind, x, y, z)
+    if shares is None:
+        return event
+    return replace(event, pixel=vertex.site.pixel, catching=shares.pixel, caught=shares.energy)
 
 
 def peaks_shape(medium: Medium, source: Source) -> tuple[int, int]:

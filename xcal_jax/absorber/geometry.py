@@ -5,7 +5,7 @@ from the top of the layer, so float32 resolves a nanometre in a millimetre-thick
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import jax
 import jax.numpy as jnp
@@ -14,23 +14,61 @@ from jax import Array
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
+class Pixels:
+    """Equal boxes side by side, vacuum between them: ``rows`` along y, ``columns`` along x.
+
+    pitch_x, pitch_y: () um from centre to centre. A pixel's number is row x columns + column, each counted from the
+    smallest coordinate.
+    """
+
+    pitch_x: Array
+    pitch_y: Array
+    rows: int = field(metadata={"static": True})
+    columns: int = field(metadata={"static": True})
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.rows, self.columns
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.rows * self.columns
+
+    @property
+    def central(self) -> int:
+        """The number of the central pixel; of an even number of rows or columns, the one after the middle."""
+        return self.rows // 2 * self.columns + self.columns // 2
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class Stack:
-    """The box: thickness (L,) um from the top; width (along x) and length (along y), () um, centred on 0."""
+    """The box: thickness (L,) um from the top; width (along x) and length (along y), () um, centred on 0.
+
+    pixels: the array that it is repeated in, or None for a single one.
+    """
 
     thickness: Array
     width: Array
     length: Array
+    pixels: Pixels | None = None
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Site:
-    """A place inside: x, y () um from the centre; depth () um below the top of layer () int32."""
+    """A place inside: x, y () um from the centre; depth () um below the top of layer () int32.
+
+    pixel: () int32, whose centre it is, None where there is one absorber alone.
+    """
 
     x: Array
     y: Array
     depth: Array
     layer: Array
+    pixel: Array | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -99,11 +137,12 @@ def walk(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array] |
         stops = here & (budget < price * inside)
         leaves = here & ~stops & (side <= to_face)
         track = jnp.where(stops, budget / price, inside)
-        end = Site(
-            jnp.where(here, end.x + direction.x * track, end.x),
-            jnp.where(here, end.y + direction.y * track, end.y),
-            jnp.where(stops, jnp.clip(entry - direction.z * track, 0.0, thickness), end.depth),
-            jnp.where(stops, jnp.where(down, n, last - n), end.layer),
+        end = replace(
+            end,
+            x=jnp.where(here, end.x + direction.x * track, end.x),
+            y=jnp.where(here, end.y + direction.y * track, end.y),
+            depth=jnp.where(stops, jnp.clip(entry - direction.z * track, 0.0, thickness), end.depth),
+            layer=jnp.where(stops, jnp.where(down, n, last - n), end.layer),
         )
         crosses = here & ~stops
         budget = jnp.where(crosses, jnp.maximum(budget - price * inside, 0.0), budget)

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,8 @@ from jax.scipy.special import ndtr, ndtri
 
 from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.absorber.alias import AliasTable
-from xcal_jax.absorber.geometry import Direction, Site, Stack, isotropic
+from xcal_jax.absorber.geometry import Direction, Pixels, Site, Stack, isotropic
+from xcal_jax.absorber.random import DRAWS as LAST
 from xcal_jax.absorber.random import Key, uniforms
 from xcal_jax.atomic import ENERGY_LIMITS
 
@@ -60,6 +62,7 @@ class Source:
 
     x, y, spread: () um, centre and standard deviation of the spot; impact: "uniform", "point" or "spot".
     isotropic: over the upper half space; forced: given an interaction; lines: whether all bins are lines.
+    pixel: (row, column) () int32 of the only pixel of an array that it illuminates, or None for all alike.
     """
 
     energies: EnergyBins
@@ -72,6 +75,7 @@ class Source:
     isotropic: bool = field(metadata={"static": True})
     forced: bool = field(metadata={"static": True})
     lines: bool = field(metadata={"static": True})
+    pixel: tuple[Array, Array] | None = None
 
     @classmethod
     def build(
@@ -85,13 +89,15 @@ class Source:
         azimuth: float = 0.0,
         isotropic: bool = False,
         forced: bool = True,
+        pixel: tuple[int, int] | None = None,
     ) -> "Source":
         """A source of lines at ``energy`` (eV, one or several, with ``weights``), or of a ``spectrum``.
 
         spectrum: (energies (K,) eV, photons per eV (K,)), joined linearly, or a two-column text file of them.
         at: (x, y) um of the impact; spot: (x, y, standard deviation) um of a Gaussian one, cut at the rim;
         neither: uniform over the top. angle, azimuth: deg of the incidence against the normal; isotropic: uniform
-        over the upper half space. forced: photons are drawn given that they interact; else as they come.
+        over the upper half space. forced: photons are drawn given that they interact; else as they come. pixel:
+        (row, column) from 0 of the only pixel of an array to be hit; without it, all of them in the same way.
         Raises ValueError where a number makes no sense or an energy is outside the tables.
         """
         if (energy is None) == (spectrum is None):
@@ -116,6 +122,8 @@ class Source:
         else:
             nodes, density = read_spectrum(spectrum) if isinstance(spectrum, str | os.PathLike) else spectrum
             low, high, at_low, at_high, weight = _bins_between(*_checked_spectrum(nodes, density))
+        if pixel is not None and not (len(pixel) == 2 and all(isinstance(n, int) and n >= 0 for n in pixel)):
+            raise ValueError(f"`pixel` must be two whole numbers, row and column from 0, but is {pixel!r}")
         x, y, spread = (*at, 1.0) if at is not None else spot if spot is not None else (0.0, 0.0, 1.0)
         if not (np.isfinite(spread) and spread > 0.0):
             raise ValueError(f"`spot` must have a positive standard deviation, but has {spread:g} um")
@@ -132,6 +140,7 @@ class Source:
             isotropic=isotropic,
             forced=forced and not isotropic,
             lines=spectrum is None,
+            pixel=cast(tuple[Array, Array] | None, pixel and (np.int32(pixel[0]), np.int32(pixel[1]))),
         )
 
     @property
@@ -142,8 +151,10 @@ class Source:
     def describe(self) -> str:
         """The source in full, as JSON."""
         nodes = self.energies
+        where = {} if self.pixel is None else {"pixel": [int(n) for n in self.pixel]}
         return json.dumps(
             {
+                **where,
                 "energy_ev": np.asarray(nodes.low, dtype=float).tolist() if self.lines else None,
                 "spectrum_ev": None if self.lines else np.append(nodes.low, nodes.high[-1]).tolist(),
                 "weight": np.asarray(self.weight, dtype=float).tolist(),
@@ -157,7 +168,14 @@ class Source:
         )
 
     def check_fits(self, absorber: Absorber) -> None:
-        """Raise ValueError unless the impact is on the absorber's top."""
+        """Raise ValueError unless the impact is on the absorber's top, and the pixel in its array."""
+        if self.pixel is not None:
+            if absorber.array is None:
+                raise ValueError(f"`pixel` needs an absorber with an [array], which {absorber.name!r} has not")
+            for name, place, size in zip(("row", "column"), self.pixel, absorber.array.shape, strict=True):
+                if place >= size:
+                    rule = f"below {size} in the array of absorber {absorber.name!r}"
+                    raise ValueError(f"{name} of `pixel` must be {rule}, but is {place}")
         if self.impact == "uniform":
             return
         widest = WIDEST_SPOT * float(max(absorber.width, absorber.length))
@@ -179,11 +197,22 @@ class Source:
             self._impact(u_y, self.y, stack.length),
             jnp.zeros_like(energy),
             jnp.zeros_like(bin_),
+            self._pixel(stack.pixels, key),
         )
         if not self.isotropic:
             return energy, line, site, self.direction
         u_cosine, u_azimuth = uniforms(key, jnp.uint32(2))
         return energy, line, site, isotropic(0.5 * u_cosine, u_azimuth)
+
+    def _pixel(self, pixels: Pixels | None, key: Key) -> Array | None:
+        """The pixel to be hit; of all, by the last of the draws, which no history takes."""
+        if pixels is None:
+            return None
+        if self.pixel is not None:
+            return self.pixel[0] * pixels.columns + self.pixel[1]
+        u_row, u_column = uniforms(key, jnp.uint32(LAST - 1))
+        row, column = (u * n for u, n in zip((u_row, u_column), pixels.shape, strict=True))
+        return row.astype(jnp.int32) * pixels.columns + column.astype(jnp.int32)
 
     def _impact(self, u: Array, centre: Array, side: Array) -> Array:
         if self.impact == "point":

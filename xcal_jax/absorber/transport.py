@@ -7,6 +7,8 @@ Everything is written for one photon; `jax.vmap` makes the batch. After its `fir
     fly     the next waiting photon, through the layers, to a face or to an atom
     absorb  it there: a photoelectron and a vacancy, or a scattered photon
 
+In an array of absorbers a flight or an electron that leaves one goes on to the next (`travel`, `pass_on`).
+
 Most photons lose nothing: they are absorbed where no electron can reach a face and no photon comes out of the ion.
 `first_interaction` finds that out exactly; only the others, the ones `at_risk`, become histories.
 What a history lost is counted, not what it deposited; the deposit is booked apart, and both must balance.
@@ -21,9 +23,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from xcal_jax.absorber.array import next_pixel, travel
 from xcal_jax.absorber.electrons.scattering import Scattering
-from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, isotropic, least_cost_to_surface, walk
+from xcal_jax.absorber.geometry import Direction, Site, Stack, deflect, isotropic, least_cost_to_surface
 from xcal_jax.absorber.lanes import apart, choose
+from xcal_jax.absorber.ledger import Ledger, Shares
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import DRAWS, Key, dice, uniforms
 from xcal_jax.absorber.relaxation import (
@@ -102,25 +106,6 @@ class Ion:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Ledger:
-    """Where the energy of one photon went, () eV each, and how.
-
-    deposited + by_photons + by_electrons is the photon's energy. escapes: photons that left; line: the transition
-    of the last of them, -1 for a scattered photon; scattered: an interaction was a scattering; overflow: a count
-    ran out of its bits.
-    """
-
-    deposited: Array
-    by_photons: Array
-    by_electrons: Array
-    escapes: Array
-    line: Array
-    scattered: Array
-    overflow: Array
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
 class Pending:
     """A stack of photons waiting where they were born: site (P,), line (P,) int32; count () int32."""
 
@@ -172,7 +157,7 @@ def first_interaction(medium: Medium, source: Source, key: Key) -> tuple[Vertex,
     through = sum(a * t for a, t in zip(attenuation, medium.stack.thickness, strict=True)) / jnp.abs(direction.z)
     u_depth, u_channel = uniforms(key, jnp.uint32(SOURCE_DRAWS))
     reach = -jnp.expm1(-through) * (1.0 - 2.0**-22) if source.forced else 1.0
-    escaped, _, site = walk(medium.stack, top, direction, attenuation, -jnp.log1p(-u_depth * reach))
+    escaped, _, site = travel(medium.stack, top, direction, attenuation, -jnp.log1p(-u_depth * reach))
     u_row, u_silent = uniforms(key, jnp.uint32(SOURCE_DRAWS + 1))
     return meet(medium, energy, site, direction, ~escaped, row, share, u_row, u_channel, u_silent), line
 
@@ -224,7 +209,16 @@ def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
         scattered_energy=zero,
         direction=vertex.direction,
         pending=Pending(nowhere, jnp.full((PENDING,), NONE, jnp.int32), jnp.zeros_like(none)),
-        ledger=Ledger(zero, zero, zero, jnp.zeros_like(none), none, jnp.zeros((), bool), jnp.zeros((), bool)),
+        ledger=Ledger(
+            zero,
+            zero,
+            zero,
+            jnp.zeros_like(none),
+            none,
+            jnp.zeros((), bool),
+            jnp.zeros((), bool),
+            Shares.of(medium.stack.pixels, vertex.site.pixel, zero),
+        ),
     )
     return absorb(medium, key, nothing, vertex)
 
@@ -246,6 +240,7 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
     scattered_energy = jnp.where(coherent, vertex.energy, compton_energy(vertex.energy, cosine))
     near = ejects & vertex.electron_near
     escaping = escaping_at_once(medium, vertex.site, direction, kinetic, near)
+    ledger = pass_on(medium, history.ledger, vertex.site, direction, escaping)
     photoelectron = tuple(jnp.where(near, kinetic, waiting) for waiting in history.electrons[:1])
 
     decays = ejects & vertex.emits
@@ -253,6 +248,8 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
     vacancies, overflow = add_vacancy(history.ion.vacancies, place, decays & vertex.ion_near)
     stays = jnp.where(scatters, vertex.energy - scattered_energy, 0.0)
     stays = stays + jnp.where(ejects, kinetic - escaping + jnp.where(decays, 0.0, tables.binding[subshell]), 0.0)
+    ledger = ledger.keep(vertex.site.pixel, stays)
+    scattered = ledger.scattered | (scatters & ledger.at_home(vertex.site.pixel))
     return replace(
         history,
         draw=history.draw + 1,
@@ -267,13 +264,7 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
         electrons=photoelectron + history.electrons[1:],
         scattered_energy=jnp.where(scatters, scattered_energy, history.scattered_energy),
         direction=choose(vertex.met, direction, history.direction),
-        ledger=replace(
-            history.ledger,
-            deposited=history.ledger.deposited + stays,
-            by_electrons=history.ledger.by_electrons + escaping,
-            scattered=history.ledger.scattered | scatters,
-            overflow=history.ledger.overflow | overflow,
-        ),
+        ledger=replace(ledger, scattered=scattered, overflow=ledger.overflow | overflow),
     )
 
 
@@ -311,7 +302,8 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
     electrons = goes & ~photon
 
     may_escape = electrons & (second != NONE) & (medium.matter.electrons.reach(energy) > ion.margin)
-    escaping = escaping_at_once(medium, ion.site, isotropic(u_first, u_second), energy, may_escape)
+    direction = isotropic(u_first, u_second)
+    escaping = escaping_at_once(medium, ion.site, direction, energy, may_escape)
     photoelectron, others = history.electrons[:1], (energy, *history.electrons[1:])
     ejected = tuple(jnp.where(may_escape, newer, older) for newer, older in pairwise(others))
     # out of reach, one of the two new vacancies leads to the photon: the first, or else the second, the first silent
@@ -333,12 +325,8 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
             *(jnp.where(photon, a, b) for a, b in zip(ion.emitted, ion.emitted[1:], strict=False)),
         ),
     )
-    ledger = replace(
-        ledger,
-        deposited=ledger.deposited + stays,
-        by_electrons=ledger.by_electrons + escaping,
-        overflow=ledger.overflow | full_1 | full_2 | (history.draw + 8 > DRAWS),
-    )
+    ledger = pass_on(medium, ledger, ion.site, direction, escaping).keep(ion.site.pixel, stays)
+    ledger = replace(ledger, overflow=ledger.overflow | full_1 | full_2 | (history.draw + 8 > DRAWS))
     return replace(history, draw=history.draw + 2, ion=ion, electrons=photoelectron + ejected, ledger=ledger)
 
 
@@ -366,20 +354,14 @@ def fly(medium: Medium, key: Key, history: History) -> History:
     energy = jnp.where(
         waiting, fluorescence, jnp.where(scattered, history.scattered_energy, matter.relaxation.binding[0])
     )
-    site = choose(waiting, jax.tree.map(lambda field: field[top], pending.site), ion.site)
+    start = choose(waiting, jax.tree.map(lambda field: field[top], pending.site), ion.site)
     direction = choose(waiting, isotropic(u_cosine, u_azimuth), history.direction)
     row, share = matter.attenuation.place(energy)
     attenuation = matter.attenuation_at(medium.density, row, share)
-    escaped, _, site = walk(medium.stack, site, direction, attenuation, -jnp.log(u_depth))
+    escaped, _, site = travel(medium.stack, start, direction, attenuation, -jnp.log(u_depth))
     vertex = meet(medium, energy, site, direction, flies & ~escaped, row, share, u_row, u_channel, u_silent)
-    leaves = flies & escaped
-    ledger = replace(
-        history.ledger,
-        by_photons=history.ledger.by_photons + jnp.where(leaves, energy, 0.0),
-        escapes=history.ledger.escapes + leaves.astype(jnp.int32),
-        line=jnp.where(leaves, jnp.where(waiting, line, NONE), history.ledger.line),
-        overflow=overflow,
-    )
+    line = jnp.where(waiting, line, NONE)
+    ledger = history.ledger.fly(start.pixel, site.pixel, flies, escaped, energy, line)
     history = History(
         draw=history.draw + 3,
         ion=replace(ion, emitted=(jnp.full_like(line, NONE),) * EMITTED),
@@ -387,7 +369,7 @@ def fly(medium: Medium, key: Key, history: History) -> History:
         scattered_energy=jnp.where(scattered, 0.0, history.scattered_energy),
         direction=history.direction,
         pending=replace(pending, count=pending.count - waiting.astype(jnp.int32)),
-        ledger=ledger,
+        ledger=replace(ledger, overflow=overflow),
     )
     return absorb(medium, key, history, vertex)
 
@@ -411,3 +393,20 @@ def escaping_at_once(medium: Medium, site: Site, direction: Direction, energy: A
     if isinstance(model, Scattering):
         return jnp.zeros_like(energy)
     return jnp.where(when, model.escaping_energy(medium.stack, medium.density, site, direction, energy), 0.0)
+
+
+def pass_on(medium: Medium, ledger: Ledger, site: Site, direction: Direction, escaping: Array) -> Ledger:
+    """A straight electron leaves the pixel of ``site`` with ``escaping`` () eV, 0 for none, and others may catch it."""
+    ledger = ledger.release(site.pixel, escaping)
+    model = medium.matter.electrons
+    if medium.stack.pixels is None or isinstance(model, Scattering):
+        return ledger
+
+    def enter(state):
+        energy, site, ledger = state
+        found, entry = next_pixel(medium.stack, site, direction, energy > 0.0)
+        left = model.escaping_energy(medium.stack, medium.density, entry, direction, energy)
+        ledger = ledger.catch(entry.pixel, jnp.where(found, energy - left, 0.0))
+        return jnp.where(found, left, 0.0), entry, ledger.escape(jnp.where(found, 0.0, energy))
+
+    return jax.lax.while_loop(lambda state: state[0] > 0.0, enter, (escaping, site, ledger))[2]

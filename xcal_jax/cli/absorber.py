@@ -20,6 +20,7 @@ from xcal_jax.units import parse_quantity, parse_whole
 @click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
 @click.option("--at", help="Impact X,Y from the centre, such as 134.6um,0um; default: uniform over the top.")
 @click.option("--spot", help="Gaussian spot X,Y,SIGMA.")
+@click.option("--pixel", help="ROW,COLUMN from 0 of the only pixel of an [array] to be hit; default: all alike.")
 @click.option("--angle", default="0deg", show_default=True, help="Incidence against the normal.")
 @click.option("--azimuth", default="0deg", show_default=True, help="Direction of an inclined incidence.")
 @click.option("--isotropic", is_flag=True, help="Directions uniform over the upper half space.")
@@ -41,6 +42,7 @@ def simulate(
     seed,
     at,
     spot,
+    pixel,
     angle,
     azimuth,
     isotropic,
@@ -89,6 +91,7 @@ def simulate(
         azimuth=parse_quantity(azimuth, "deg", "--azimuth"),
         isotropic=isotropic,
         forced=not free,
+        pixel=_pixel(pixel) if pixel else None,
     )
     target = Absorber.load(absorber, electrons)
     arguments = {
@@ -170,13 +173,28 @@ def _report(facts: dict) -> str:
     for peak in facts["peaks"][:12]:
         at = "" if peak["energy_ev"] is None else f"{peak['energy_ev']:.1f} eV"
         lines.append(f"  {peak['line']:22} {at:>10}      {peak['intensity']:.3e} +- {peak['err']:.1e}")
-    return "\n".join(lines)
+    return "\n".join(lines + (_report_array(facts["array"]) if "array" in facts else []))
+
+
+def _report_array(facts: dict) -> list[str]:
+    hits, counts = sum(map(sum, facts["hits"])), sum(map(sum, facts["counts"]))
+    lines = [
+        f"array                    {facts['rows']} rows x {facts['columns']} columns; all above is of the pixel hit",
+        f"in several pixels        {100 * facts['shared']:.5f} +- {100 * facts['shared_err']:.5f} % of the photons",
+        f"deposits in all pixels   {counts}, of {hits} photons",
+        f"leaves the array         {facts['mean_escaped_ev']:.3f} eV of a photon on average",
+        "lines in neighbours      deposited      intensity per interacting photon",
+    ]
+    for line in facts["caught_lines"]:
+        at = f"{line['energy_ev']:.1f} eV"
+        lines.append(f"  {line['line']:22} {at:>10}      {line['intensity']:.3e} +- {line['err']:.1e}")
+    return lines
 
 
 def _plot(result, path: str) -> None:
-    from xcal_jax.plot import save_figure, spectrum_figure
+    from xcal_jax.plot import result_figure, save_figure
 
-    save_figure(spectrum_figure(result), path)
+    save_figure(result_figure(result), path)
 
 
 def _lines(text: str) -> tuple[list[float], list[float]]:
@@ -186,6 +204,14 @@ def _lines(text: str) -> tuple[list[float], list[float]]:
         raise ValueError(f"`--energy` must be ENERGY or ENERGY:WEIGHT, separated by commas, but is {text!r}")
     energies = [parse_quantity(line[0], "eV", "--energy") for line in lines]
     return energies, [parse_quantity(line[1], "", "--energy weight") if len(line) == 2 else 1.0 for line in lines]
+
+
+def _pixel(text: str) -> tuple[int, int]:
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise ValueError(f"`--pixel` must be ROW,COLUMN, but is {text!r}")
+    row, column = (parse_whole(part, "--pixel") for part in parts)
+    return row, column
 
 
 def _lengths(text: str, count: int, name: str):

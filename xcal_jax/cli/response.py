@@ -171,7 +171,8 @@ def impacts(source, target, absorber, forced, yields, electrons, seed):
     done = filter_impacts(source, target, Absorber.load(absorber, electrons), seed, forced, yields, progress=True)
     click.echo(
         f"{done.read} impacts: {done.missed} beside the absorber, {done.passed} passed through, "
-        f"{done.kept} kept, {done.partial} of these with less than their energy",
+        f"{done.kept} kept, {done.partial} of these with less than their energy"
+        + (f", {done.caught} caught by neighbours" if done.caught else ""),
         err=True,
     )
 
@@ -182,13 +183,21 @@ def impacts(source, target, absorber, forced, yields, electrons, seed):
 @click.option("--to", "highest", help="Largest loss; default: half the photon energy.")
 @click.option("--tails", type=int, help="How many, 1 or 2; default: by Akaike's criterion.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def tail(result, lowest, highest, tails, as_json):
+@click.option("--plot", help="Also draw the continuum and the tails into this PNG, PDF or SVG file.")
+def tail(result, lowest, highest, tails, as_json, plot):
     """Loss continuum of RESULT, a file of simulate, as (fraction, exponential scale) pairs for line fits."""
+    if plot:
+        check_writable(plot, PLOTS)
     from xcal_jax.response.results import load
-    from xcal_jax.response.tail import fit_tails
+    from xcal_jax.response.tail import SURE, fit_tails
 
     top = None if highest is None else parse_quantity(highest, "eV", "--to")
-    found = fit_tails(load(result), parse_quantity(lowest, "eV", "--from"), top, tails)
+    loaded = load(result)
+    found = fit_tails(loaded, parse_quantity(lowest, "eV", "--from"), top, tails)
+    if plot:
+        from xcal_jax.plot import save_figure, tail_figure
+
+        save_figure(tail_figure(loaded, found), plot)
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -198,7 +207,9 @@ def tail(result, lowest, highest, tails, as_json):
     for one in found["tails"]:
         share = f"{one['share_in_range']:.3e} +- {one['share_in_range_err']:.1e} within the range"
         if one["scale_ev"] is None:
-            click.echo(f"tail       flat: {share}; a scale would be above {one['scale_at_least_ev']:.4g} eV")
+            rises = one["range_over_scale"] < -SURE * one["range_over_scale_err"]
+            kind = "rises with the loss" if rises else "flat"
+            click.echo(f"tail       {kind}: {share}; a scale would be above {one['scale_at_least_ev']:.4g} eV")
         else:
             click.echo(
                 f"tail       fraction {one['fraction']:.3e} +- {one['fraction_err']:.1e}, "

@@ -44,7 +44,8 @@ class Tables:
 
     @classmethod
     def build(cls, absorber: Absorber, uniform: bool = True, yields: str = "eadl") -> "Tables":
-        """Raises ValueError for electrons other than "range": their derivatives are not complete."""
+        """Raises ValueError for an array, and for electrons other than "range": their derivatives are not complete."""
+        absorber.check_alone("a derivative")
         if absorber.electrons != "range":
             raise ValueError(
                 f"derivatives are complete for the `range` electrons only, but {absorber.name!r} has "

@@ -28,8 +28,9 @@ SMOOTHED = (0.003, 0.02)  # width of the continuum's smoothing: share of the ene
 def rows_of(absorber: Absorber, boundaries: np.ndarray) -> np.ndarray:
     """``boundaries`` of rows (R + 1,) eV with the absorber's edges among them.
 
-    Raises ValueError where they leave the atomic tables.
+    Raises ValueError where they leave the atomic tables, or the absorber is an array.
     """
+    absorber.check_alone("a matrix")
     return adapt(boundaries, edges_between(elements_of(absorber), boundaries[0], boundaries[-1]))
 
 

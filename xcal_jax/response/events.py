@@ -1,7 +1,8 @@
 """Event lists: one row a photon, written block by block, so that memory does not grow with the list.
 
 By its suffix a list is netCDF-4, every photon of the run in it, or a FITS EVENTS table of those that interacted. Both
-have the truth beside the deposit. FITS energies are deposits without broadening: the detector's resolution is the
+have the truth beside the deposit. In an array a photon has a row for the pixel hit, and after it one for each pixel
+that caught some of it. FITS energies are deposits without broadening: the detector's resolution is the
 matrix's. The simulation has no clock: photons come one a second.
 """
 
@@ -16,11 +17,12 @@ import xarray as xr
 
 from xcal_jax import __version__
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED, Event
+from xcal_jax.absorber.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED, Event
+from xcal_jax.absorber.geometry import Pixels
 from xcal_jax.files import replacing
+from xcal_jax.response.pixels import caught
 
 EVENTS = "xcal_jax absorber events"
-CAUGHT = 8  # bit of the loss type kept for energy that a neighbouring pixel catches
 COLUMNS = {
     "energy": ("f4", "eV", "true photon energy"),
     "deposited": ("f4", "eV", "deposited energy"),
@@ -29,6 +31,11 @@ COLUMNS = {
     "y": ("f4", "um", "first interaction, from the centre, along the length"),
     "z": ("f4", "um", "first interaction, from the top, negative inside"),
 }
+OF_PIXELS = {
+    "photon_id": ("i8", "1", "number of the photon"),
+    "pixel": ("i4", "1", "row x columns + column of the pixel"),
+}
+FIRST_PIXEL = 1  # in FITS files, as SIXTE counts
 CHUNK = 2**17
 FITS_SUFFIXES = (".fits", ".fit", ".evt")
 FITS_COLUMNS = (
@@ -64,20 +71,44 @@ def _netcdf_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Ca
     with netCDF4.Dataset(path, "w") as file:
         file.setncatts({"kind": EVENTS, **attrs})
         file.createDimension("photon", None)
-        for name, (kind, units, long_name) in COLUMNS.items():
+        pixels = Absorber.from_toml(attrs["absorber"]).array
+        names = COLUMNS if pixels is None else COLUMNS | OF_PIXELS
+        for name, (kind, units, long_name) in names.items():
             column = file.createVariable(name, kind, ("photon",), zlib=True, complevel=1, chunksizes=(CHUNK,))
             column.setncatts({"units": units, "long_name": long_name})
         bits = (PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED)
         file["loss_type"].flag_masks = np.array(bits, dtype=np.int8)
         file["loss_type"].flag_meanings = "photon_escaped electron_escaped scattered caught_by_neighbour passed_through"
 
+        photons = 0
+
         def append(events: Event) -> None:
-            rows = file.dimensions["photon"].size
-            for name in COLUMNS:
-                file[name][rows:] = getattr(events, name)
+            nonlocal photons
+            rows, columns = file.dimensions["photon"].size, rows_of(events, photons, pixels)
+            for name in names:
+                file[name][rows:] = columns[name]
+            photons += len(events.energy)
 
         yield append
-        file.setncattr("complete", int(file.dimensions["photon"].size == asked))
+        file.setncattr("complete", int(photons == asked))
+
+
+def rows_of(events: Event, first: int, pixels: Pixels | None) -> dict[str, np.ndarray]:
+    """Columns of COLUMNS and OF_PIXELS for a block of ``events`` that begins with photon ``first``.
+
+    A row of a pixel that caught energy has no bit in its loss type but CAUGHT, and places seen from its own centre.
+    """
+    columns = {name: np.asarray(getattr(events, name)) for name in COLUMNS}
+    hit = np.zeros(len(events.energy), int) if events.pixel is None else np.asarray(events.pixel)
+    columns |= {"photon_id": first + np.arange(hit.size), "pixel": hit}
+    more = caught(events, pixels)
+    if not more.event.size:
+        return columns
+    order = np.argsort(np.concatenate([np.arange(hit.size), more.event]), kind="stable")
+    beside = {name: columns[name][more.event] for name in ("energy", "z", "photon_id")}
+    beside |= {"deposited": more.energy, "pixel": more.pixel, "x": more.x, "y": more.y}
+    beside["loss_type"] = np.full(more.event.size, CAUGHT)
+    return {name: np.concatenate([column, beside[name]])[order] for name, column in columns.items()}
 
 
 @contextmanager
@@ -98,34 +129,40 @@ def _fits_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Call
     header["COMPLETE"] = (False, "whether the run came to its end")
     for line in (
         "LOSS_TYPE bits: 1 photon escaped, 2 electron escaped, 4 scattered,",
-        "8 caught by a neighbour (kept for pixel arrays, never set here).",
+        "8 caught by a neighbour: with others, some of what this pixel lost;",
+        "alone, all of this row, of a photon that hit the pixel of the row with",
+        "the same PH_ID before. PIXID is 1 + row x columns + column, each from 0,",
+        "rows along y, columns along x.",
         "ENERGY is E_DEP: no broadening. PI channels are 1 eV wide, from 0.",
-        "X, Y from the centre, Z from the top: first interaction.",
+        "X, Y from the pixel's centre, Z from the top: first interaction.",
         "TIME: no clock in the simulation, one photon a second.",
         *attrs["absorber"].splitlines(),
         *(attrs["source"][at : at + 70] for at in range(0, len(attrs["source"]), 70)),
     ):
         header.add_comment(line.encode("ascii", "replace").decode())
     kind = columns_dtype(header)
+    pixels = Absorber.from_toml(attrs["absorber"]).array
     with path.open("wb") as file:
         file.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
         with table_rows(file, header) as add:
 
             def append(events: Event) -> None:
-                number = header["NPHOTONS"] + np.arange(len(events.energy))
-                met = (np.asarray(events.loss_type) & PASSED) == 0
+                passed = (np.asarray(events.loss_type) & PASSED) != 0
+                columns = rows_of(events, header["NPHOTONS"], pixels)
+                met = (columns["loss_type"] & PASSED) == 0
+                columns = {name: column[met] for name, column in columns.items()}
                 rows = np.zeros(int(met.sum()), kind)
-                deposited = np.asarray(events.deposited)[met]
-                rows["TIME"] = rows["PH_ID"] = number[met]
-                rows["PI"] = deposited
-                rows["ENERGY"] = rows["E_DEP"] = deposited / 1000.0
-                rows["E_TRUE"] = np.asarray(events.energy)[met] / 1000.0
-                rows["LOSS_TYPE"] = np.asarray(events.loss_type)[met]
+                rows["TIME"] = rows["PH_ID"] = columns["photon_id"]
+                rows["PIXID"] = FIRST_PIXEL + columns["pixel"]
+                rows["PI"] = columns["deposited"]
+                rows["ENERGY"] = rows["E_DEP"] = columns["deposited"] / 1000.0
+                rows["E_TRUE"] = columns["energy"] / 1000.0
+                rows["LOSS_TYPE"] = columns["loss_type"]
                 for name in ("x", "y", "z"):
-                    rows[name.upper()] = np.asarray(getattr(events, name))[met]
+                    rows[name.upper()] = columns[name]
                 add(rows)
-                header["NPHOTONS"] += met.size
-                header["NPASSED"] += int((~met).sum())
+                header["NPHOTONS"] += passed.size
+                header["NPASSED"] += int(passed.sum())
 
             yield append
             header["TSTOP"] = header["EXPOSURE"] = float(header["NPHOTONS"])
@@ -165,10 +202,12 @@ def load_events(path: str | os.PathLike) -> xr.Dataset:
     }
     native["energy"], native["deposited"] = (1000.0 * table[name].astype(np.float32) for name in ("E_TRUE", "E_DEP"))
     native["loss_type"] = table["LOSS_TYPE"].astype(np.int8)
+    native["photon_id"] = table["PH_ID"].astype(np.int64)
+    native["pixel"] = table["PIXID"].astype(np.int32) - FIRST_PIXEL
     return xr.Dataset(
         {
-            name: ("photon", native[name], {"units": COLUMNS[name][1], "long_name": COLUMNS[name][2]})
-            for name in COLUMNS
+            name: ("photon", native[name], {"units": units, "long_name": long_name})
+            for name, (_, units, long_name) in (COLUMNS | OF_PIXELS).items()
         },
         attrs={"kind": EVENTS, "absorber": "\n".join(comments[first:last]), "electrons": header["ELECTRON"]},
     )

@@ -3,6 +3,10 @@
 SIXTE's PIXELIMPACT tables hold energy and place of every photon that meets a pixel. Each photon here flies through
 the absorber at its own place (U, V: from the pixel's centre): ENERGY becomes the deposit, and rows of photons that
 pass through, or that miss the absorber, go. All else, rows, cards and extensions, is copied byte by byte.
+
+With an array, each neighbour that catches some of a photon has a row after the photon's: its PIXID, its deposit, the
+impact's place seen from its own centre, and all other columns those of the photon. PIXID must be 1 + row x columns +
+column (SIXTE counts from 1), rows along V, columns along U.
 """
 
 import os
@@ -20,7 +24,7 @@ from tqdm import tqdm
 
 from xcal_jax import __version__
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import run_events
+from xcal_jax.absorber.batch import deal, joined, lanes_for, run_events
 from xcal_jax.absorber.geometry import Direction, Site, Stack
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import Key, words
@@ -28,10 +32,14 @@ from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.transport import Medium
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.files import replacing
+from xcal_jax.parallel import local_devices
+from xcal_jax.response.events import FIRST_PIXEL
 from xcal_jax.response.fits_rows import BLOCK, columns_dtype, table_rows
+from xcal_jax.response.pixels import Caught, caught
 
 LANES = 2**17  # impacts read, simulated and written at a time
 UNITS = {"ENERGY": "keV", "U": "m", "V": "m"}
+PIXEL = "PIXID"
 
 
 @jax.tree_util.register_dataclass
@@ -39,13 +47,15 @@ UNITS = {"ENERGY": "keV", "U": "m", "V": "m"}
 class Impacts:
     """A source whose photons are given one by one, flying straight down: energy (n,) eV, x, y (n,) um.
 
-    first: (2,) uint32, id of the first of them. forced: whether every photon interacts.
+    first: (2,) uint32, id of the first of them; pixel: (n,) int32 of an array, or None. forced: whether every photon
+    interacts.
     """
 
     energy: Array
     x: Array
     y: Array
     first: Array
+    pixel: Array | None
     forced: bool = field(metadata={"static": True})
 
     def photon(self, stack: Stack, key: Key) -> tuple[Array, Array, Site, Direction]:
@@ -53,18 +63,23 @@ class Impacts:
         n = (key.photon_low - self.first[0]).astype(jnp.int32)
         zero = jnp.zeros_like(self.energy[n])
         none = jnp.zeros_like(n)
-        return self.energy[n], none, Site(self.x[n], self.y[n], zero, none), Direction(zero, zero, zero - 1.0)
+        site = Site(self.x[n], self.y[n], zero, none, None if self.pixel is None else self.pixel[n])
+        return self.energy[n], none, site, Direction(zero, zero, zero - 1.0)
 
 
 @dataclass(frozen=True)
 class Filtered:
-    """What became of the rows: read, kept, missed the absorber, passed through, kept with less than their energy."""
+    """What became of the rows: read, kept, missed the absorber, passed through, kept with less than their energy.
+
+    caught: rows added for neighbours.
+    """
 
     read: int
     kept: int
     missed: int
     passed: int
     partial: int
+    caught: int
 
 
 def filter_impacts(
@@ -87,6 +102,8 @@ def filter_impacts(
     if not 0 <= seed < 2**64:
         raise ValueError(f"`seed` must be at least 0 and below 2^64, but is {seed}")
     header, start, data = find_table(source)
+    if absorber.array is not None and PIXEL not in (columns_dtype(header).names or ()):
+        raise ValueError(f"{str(source)!r} must have a column {PIXEL} for an absorber with an [array], but has none")
     kind = columns_dtype(header)
     rows = header["NAXIS2"]
     needed = data + rows * kind.itemsize
@@ -100,7 +117,7 @@ def filter_impacts(
     header.add_history(f"electron model {absorber.electrons}, yields {yields}, seed {seed}, forced {forced}")
     for line in absorber.to_toml().splitlines():
         header.add_history(line.encode("ascii", "replace").decode())
-    counts = np.zeros(5, dtype=np.int64)
+    counts = np.zeros(6, dtype=np.int64)
     with Path(source).open("rb") as file, replacing(target) as temporary, temporary.open("wb") as out:
         copy_bytes(file, out, start)
         file.seek(data)
@@ -157,7 +174,7 @@ def copy_bytes(source: BinaryIO, target: BinaryIO, count: int | None = None, pie
 
 
 def _deposit(block, medium: Medium, absorber: Absorber, seed: int, first: int, forced: bool, where: str):
-    """The rows of ``block`` that are left, with deposits; and (read, kept, missed, passed, partial) (5,)."""
+    """The rows of ``block`` that are left, with deposits; and (read, kept, missed, passed, partial, caught) (6,)."""
     energy, u, v = (block[name].astype(np.float64) for name in UNITS)
     energy, x, y = 1e3 * energy, 1e6 * u, 1e6 * v
     low, high = ENERGY_LIMITS
@@ -168,20 +185,41 @@ def _deposit(block, medium: Medium, absorber: Absorber, seed: int, first: int, f
             f"impacts in {where!r} must have energies of {low / 1e3:g} to {high / 1e3:g} keV and finite places, "
             f"but row {first + n + 1} has {energy[n] / 1e3:g} keV at ({u[n]:g}, {v[n]:g}) m"
         )
+    pixels = absorber.array
+    if pixels is not None:
+        wrong = np.flatnonzero((block[PIXEL] < FIRST_PIXEL) | (block[PIXEL] >= FIRST_PIXEL + pixels.count))
+        if wrong.size:
+            raise ValueError(
+                f"{PIXEL} in {where!r} must be from {FIRST_PIXEL} to {FIRST_PIXEL + pixels.count - 1} for an array of "
+                f"{pixels.rows} x {pixels.columns}, but row {first + wrong[0] + 1} has {block[PIXEL][wrong[0]]}"
+            )
     on = (np.abs(x) <= 0.5 * float(absorber.width)) & (np.abs(y) <= 0.5 * float(absorber.length))
     pad = LANES - len(block)
     energies, xs, ys = (
         jnp.asarray(np.pad(values, (0, pad), mode="edge"), float)
         for values in (energy, np.where(on, x, 0.0), np.where(on, y, 0.0))
     )
+    hit = None if pixels is None else jnp.asarray(np.pad(block[PIXEL].astype(np.int32) - FIRST_PIXEL, (0, pad)))
     # `run_events` asks a source for its photon and whether it is forced, and for nothing else
-    impacts = cast(Source, Impacts(energies, xs, ys, words(first), forced))
-    events = run_events(medium, impacts, words(seed), words(first), jnp.int32(len(block)), lanes=LANES)
-    deposited = np.asarray(events.deposited)[: len(block)]
-    met = np.isfinite(np.asarray(events.x)[: len(block)])
-    kept = on & met & (deposited > 0.0)
-    lost = kept & (np.asarray(events.loss_type).reshape(-1)[: len(block)] > 0)
-    rows = block[kept].copy()
-    rows["ENERGY"][lost[kept]] = (deposited[lost] / 1e3).astype(rows["ENERGY"].dtype)
-    tally = (len(block), kept.sum(), (~on).sum(), (on & ~kept).sum(), (lost & (deposited < energy)).sum())
-    return rows, np.array(tally, dtype=np.int64)
+    impacts = cast(Source, Impacts(energies, xs, ys, words(first), hit, forced))
+    mesh = local_devices()
+    lanes = lanes_for(LANES, mesh)
+    own = deal(first, first + len(block), mesh, lanes)
+    events = joined(run_events(medium, impacts, words(seed), own, mesh=mesh, lanes=lanes), len(block))
+    deposited = events.deposited
+    kept = on & np.isfinite(events.x) & (deposited > 0.0)
+    lost = kept & (events.loss_type > 0)
+    rows = block.copy()
+    rows["ENERGY"][lost] = (deposited[lost] / 1e3).astype(rows["ENERGY"].dtype)
+    more = caught(events, pixels)
+    more = Caught(*(column[on[more.event]] for column in more))
+    impact = np.concatenate([np.flatnonzero(kept), more.event])
+    rows = rows[impact]
+    if pixels is not None:
+        beside = rows[len(impact) - len(more.event) :]
+        beside["ENERGY"] = more.energy / 1e3
+        beside[PIXEL] = FIRST_PIXEL + more.pixel
+        beside["U"], beside["V"] = 1e-6 * more.x, 1e-6 * more.y
+    partial = np.sum(lost & (deposited < energy))
+    tally = (len(block), kept.sum(), (~on).sum(), (on & ~kept).sum(), partial, len(more.event))
+    return rows[np.argsort(impact, kind="stable")], np.array(tally, dtype=np.int64)

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from xcal_jax import __version__
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import lanes_for, run_block, shares
+from xcal_jax.absorber.batch import deal, lanes_for, run_block
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source
@@ -169,7 +169,7 @@ def run_node(medium: Medium, line_energy: np.ndarray, energy: float, leverage: f
     lanes = lanes_for(BLOCK, mesh)
 
     def run(start: int, count: int):
-        own = shares(first + start, first + start + count, mesh, lanes)
+        own = deal(first + start, first + start + count, mesh, lanes)
         block = run_block(medium, source, words(settings.seed), bin_width, own, mesh=mesh, lanes=lanes, bins=BINS)
         return jax.tree.map(lambda rows: np.asarray(rows).sum(0, dtype=np.int64), block)
 

@@ -17,6 +17,7 @@ from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import ENERGY_UNIT, LOSS_THRESHOLDS, Tally
 from xcal_jax.atomic import table_hash
 from xcal_jax.files import replacing
+from xcal_jax.response import pixels
 
 KIND = "xcal_jax absorber result"
 ADDED = (
@@ -52,7 +53,7 @@ def to_dataset(
     seen = np.flatnonzero(tally.peaks.sum(axis=0))
     label, energy = line_names(absorber, matter)
     count = {"units": "1"}
-    return xr.Dataset(
+    result = xr.Dataset(
         {
             "photons": ((), photons, {**count, "long_name": "photons drawn"}),
             "interacting": ((), tally.interacting, {**count, "long_name": "photons that interacted"}),
@@ -147,6 +148,9 @@ def to_dataset(
             "complete": int(photons == asked),
         },
     )
+    if absorber.array is None or tally.pixels is None:
+        return result
+    return pixels.add_pixels(result, absorber.array, tally.pixels)
 
 
 def bins_up_to(energy: float, bin_width: float) -> int:
@@ -181,9 +185,9 @@ def merge(*results: xr.Dataset) -> xr.Dataset:
                 raise ValueError(f"results to be merged must have the same {name.replace('_', ' ')}, but differ")
         if not other.energy.equals(first.energy):
             raise ValueError("results to be merged must have the same bins, but differ")
-    aligned = xr.align(*results, join="outer", fill_value=0, exclude=("energy", "threshold", "source_energy"))
+    aligned = xr.align(*results, join="outer", fill_value=0, exclude=set(first.dims) - {"line"})
     merged = aligned[0].copy()
-    for name in ADDED:
+    for name in (*ADDED, *(pixels.ADDED if pixels.has_pixels(first) else ())):
         merged[name] = sum((result[name] for result in aligned[1:]), aligned[0][name]).assign_attrs(first[name].attrs)
     merged["line_energy"] = (
         xr.concat([result.line_energy for result in aligned], "result")
@@ -197,7 +201,8 @@ def merge(*results: xr.Dataset) -> xr.Dataset:
 def summary(result: xr.Dataset) -> dict:
     """Fractions per interacting photon with their standard errors, peaks by intensity, and what the run was.
 
-    `partial` photons deposit less than their energy; `photon_escape`, `electron_escape` and `both` say how.
+    `partial` photons deposit less than their energy; `photon_escape`, `electron_escape` and `both` say how. In an
+    array all of these are of the pixel hit; `array` has the others (`pixels.pixel_summary`).
     """
     n = int(result.interacting)
     partial = int(result.photon + result.electron + result.both)
@@ -228,6 +233,7 @@ def summary(result: xr.Dataset) -> dict:
         "version": result.attrs["version"],
         "atomic_tables": result.attrs["atomic_tables"],
         "complete": bool(result.attrs["complete"]),
+        **({"array": pixels.pixel_summary(result)} if pixels.has_pixels(result) else {}),
     }
 
 
@@ -254,7 +260,8 @@ def peaks(result: xr.Dataset) -> list[dict]:
 def save(result: xr.Dataset, path: str | os.PathLike) -> None:
     """Write ``result`` as netCDF-4, whole or not at all. Raises ValueError when the folder is missing."""
     with replacing(path) as temporary:
-        result.to_netcdf(temporary, encoding={"spectrum": {"zlib": True}, "peaks": {"zlib": True}})
+        packed = (name for name in result.data_vars if "spectrum" in str(name) or name == "peaks")
+        result.to_netcdf(temporary, encoding={name: {"zlib": True} for name in packed})
 
 
 def load(path: str | os.PathLike) -> xr.Dataset:

@@ -94,6 +94,13 @@ def fit_tails(result: xr.Dataset, lowest: float = 10.0, highest: float | None = 
     }
 
 
+def tail_density(tail: dict, loss: np.ndarray, range_ev: list[float]) -> np.ndarray:
+    """Of one of the tails of `fit_tails`, per interacting photon and eV, at ``loss`` eV within ``range_ev``."""
+    low, high = range_ev
+    k = tail["range_over_scale"] or 1e-6
+    return tail["share_in_range"] * k / -np.expm1(-k) / (high - low) * np.exp(-k * (loss - low) / (high - low))
+
+
 def _is_sure(fit: Fit) -> bool:
     """Whether it has converged, to tails that all are there."""
     shares_err = np.asarray(scaled(fit).errors)[: fit.parameters.size // 2]
@@ -101,8 +108,16 @@ def _is_sure(fit: Fit) -> bool:
 
 
 def _tail(share: float, relative: float, k: float, k_err: float, lowest: float, span: float) -> dict:
-    """One tail: its share within the range and, where it is steep enough to have one, its scale and fraction."""
-    tail = {"share_in_range": share, "share_in_range_err": share * relative}
+    """One tail: its share within the range and, where it is steep enough to have one, its scale and fraction.
+
+    range_over_scale is known in any case: near 0 for a flat one, negative for one that rises with the loss.
+    """
+    tail = {
+        "share_in_range": share,
+        "share_in_range_err": share * relative,
+        "range_over_scale": k,
+        "range_over_scale_err": k_err,
+    }
     if not k > SURE * k_err:
         return {**tail, "scale_ev": None, "scale_at_least_ev": span / (max(k, 0.0) + SURE * k_err)}
     scale = span / k

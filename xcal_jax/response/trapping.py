@@ -68,14 +68,20 @@ def normal_integral(z: np.ndarray) -> np.ndarray:
 
 
 def trapped(result: xr.Dataset, trapping: Trapping) -> xr.Dataset:
-    """A result of `simulate` whose spectrum is what is expected after ``trapping``; all else is before it.
+    """A result of `simulate` whose spectra are what is expected after ``trapping``; all else is before it.
 
     Raises ValueError where that has been done already.
     """
     if "trapping" in result.attrs:
         raise ValueError(f"the result must be one before trapping, but is after it: {result.attrs['trapping']}")
-    before = result.spectrum.values.astype(np.float64)
-    counts = trapping.spread(before, result.energy.attrs["bin_width"])
+    spectra = [name for name, variable in result.data_vars.items() if variable.dims == ("energy",)]
+    return result.assign({name: _after(result[name], trapping) for name in spectra}).assign_attrs(
+        trapping=str(trapping)
+    )
+
+
+def _after(spectrum: xr.DataArray, trapping: Trapping) -> xr.DataArray:
+    before = spectrum.values.astype(np.float64)
+    counts = trapping.spread(before, spectrum.energy.attrs["bin_width"])
     counts[0] += before.sum() - counts.sum()  # no deposit below zero
-    attrs = {**result.spectrum.attrs, "long_name": "photons by deposited energy, expected after trapping"}
-    return result.assign(spectrum=("energy", counts, attrs)).assign_attrs(trapping=str(trapping))
+    return spectrum.copy(data=counts).assign_attrs(long_name=f"{spectrum.attrs['long_name']}, expected after trapping")

@@ -15,13 +15,14 @@ at 7 keV. PENELOPE-2018 is met to 5 % in totals and mostly 6 % in bands of loss,
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xcal_jax.absorber.array import next_pixel
 from xcal_jax.absorber.electrons.collisions import LOSSES, REST, Collisions
 from xcal_jax.absorber.geometry import (
     Direction,
@@ -34,6 +35,7 @@ from xcal_jax.absorber.geometry import (
     ratio,
 )
 from xcal_jax.absorber.lanes import WORD, apart, choose, drain
+from xcal_jax.absorber.ledger import Shares
 from xcal_jax.absorber.random import Key, dice, uniforms
 from xcal_jax.atomic import Material
 from xcal_jax.atomic.electron import ELECTRON_LIMITS
@@ -63,7 +65,8 @@ class Track:
     """An electron on its way, and those it has knocked on, which wait.
 
     moving, waiting: the electron, and (KNOCK_ONS,) electrons with energy 0 where none waits; escaped: () eV so far;
-    key: of its random numbers; step: () uint32.
+    key: of its random numbers; step: () uint32. shares: what pixels have beside the one where it began; None without
+    an array.
     """
 
     moving: Electron
@@ -71,6 +74,7 @@ class Track:
     escaped: Array
     key: Key
     step: Array
+    shares: Shares | None
 
 
 @jax.tree_util.register_dataclass
@@ -158,18 +162,20 @@ def leave(site: Site, direction: Direction, energy: Array, directed: Array, key:
     return Electron(site, choose(directed, direction, isotropic(*uniforms(key, jnp.uint32(0)))), energy)
 
 
-def follow(model: Scattering, stack: Stack, density: Array, keys: Key, electrons: Electron) -> Array:
-    """The energies (n,) eV with which n ``electrons``, and those they knock on, leave the absorber."""
-    tracks = jax.vmap(start)(electrons, keys)
+def follow(model: Scattering, stack: Stack, density: Array, keys: Key, electrons: Electron) -> Track:
+    """The tracks (n,) of ``electrons`` (n,), and of those they knock on, when all have stopped or left."""
+    tracks = jax.vmap(lambda electron, key: start(stack, electron, key))(electrons, keys)
     lanes = max(electrons.energy.shape[0] // SHARE, WORD)
     move = jax.vmap(lambda track: jax.lax.fori_loop(0, STEPS, lambda _, t: step(model, stack, density, t), track))
-    return drain(move, tracks, lambda tracks: tracks.moving.energy > 0, lanes).escaped
+    return drain(move, tracks, lambda tracks: tracks.moving.energy > 0, lanes)
 
 
-def start(electron: Electron, key: Key) -> Track:
+def start(stack: Stack, electron: Electron, key: Key) -> Track:
     """The track of one electron."""
-    nobody = electron._replace(energy=jnp.zeros_like(electron.energy))
-    return Track(electron, (nobody,) * KNOCK_ONS, jnp.zeros_like(electron.energy), key, jnp.uint32(1))
+    zero = jnp.zeros_like(electron.energy)
+    nobody = electron._replace(energy=zero)
+    shares = Shares.of(stack.pixels, electron.site.pixel, zero)
+    return Track(electron, (nobody,) * KNOCK_ONS, zero, key, jnp.uint32(1), shares)
 
 
 def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track:
@@ -204,17 +210,25 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         return choose(turns, aside, direction), aside, jnp.where(goes_on, after, 0.0), jnp.where(follows, knocked, 0.0)
 
     start, direction, before = track.moving
+    moves = before > 0
     u_path, u_kind, u_angle, u_azimuth = apart(stack.width, dice, track.key, track.step, 2)
     site, energy, leaves, collides = apart(stack.width, flight, start, direction, before, u_path)
+    flown = jnp.where(moves & leaves & (energy > CUTOFF), energy, 0.0)
+    shares, caught = track.shares, jnp.zeros_like(leaves)
+    if shares is not None:
+        caught, entry = next_pixel(stack, start, direction, flown > 0)
+        shares = shares.add(cast(Array, start.pixel), -flown)
+        shares = shares.add(cast(Array, entry.pixel), jnp.where(caught, flown, 0.0))
+        site, leaves = choose(caught, entry, site), leaves & ~caught
     direction, aside, after, knocked = apart(
         stack.width, collision, site, direction, energy, leaves, collides, u_kind, u_angle, u_azimuth
     )
-    moves = before > 0
     track = replace(
         track,
         moving=Electron(site, direction, jnp.where(moves, after, 0.0)),
-        escaped=track.escaped + jnp.where(moves & leaves & (energy > CUTOFF), energy, 0.0),
+        escaped=track.escaped + jnp.where(caught, 0.0, flown),
         step=track.step + 2,
+        shares=shares,
     )
     return queue(track, Electron(site, aside, jnp.where(moves, knocked, 0.0)))
 
@@ -232,7 +246,7 @@ def fly(stack: Stack, site: Site, direction: Direction, flight: Array) -> tuple[
     layer = jnp.where(inside, layer, site.layer)
     entry = jnp.where(down, 0.0, stack.thickness[layer])
     depth = jnp.where(ends & inside, entry, jnp.clip(site.depth - direction.z * path, 0.0, thickness))
-    place = Site(site.x + direction.x * path, site.y + direction.y * path, depth, layer)
+    place = replace(site, x=site.x + direction.x * path, y=site.y + direction.y * path, depth=depth, layer=layer)
     return place, path, (path == to_side) | ~inside, ends & inside
 
 
