@@ -261,7 +261,7 @@ def test_mirrored_pixels(model, agrees):
 
 def test_what_a_neighbour_catches_of_a_line(agrees):
     """Bi M5-N7 photons near an edge: the share that the next pixel catches, by a sum over depths and directions."""
-    side, pitch, x = 2.0, 2.2, 0.6
+    side, pitch, x = 2.0, 2.6, 0.6
     ledgers = [histories("range", 7000.0, pitch=pitch, at=(x, 0.0), seed=seed)[0] for seed in range(1, 17)]
     tables = matter_of("range").relaxation
     line = int(np.argmin(np.abs(np.asarray(tables.energy).reshape(-1) - 2422.5)))

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from xcal_jax.absorber.geometry import Pixels
 from xcal_jax.absorber.ledger import Ledger
-from xcal_jax.absorber.tally import ENERGY_UNIT, Tally, book, book_absorbed, empty
+from xcal_jax.absorber.tally import ENERGY_UNIT, Tally, book, book_absorbed, book_pixels, empty
 
 E = 7000.0
 BIN = jnp.asarray(1.0)
@@ -110,3 +111,54 @@ def test_bins():
     energy = jnp.asarray([0.0, 0.999, 1.0, 7.5])
     tally = book_absorbed(empty(4, 1, 1), energy, jnp.ones(4, bool), jnp.asarray(2.5))
     assert np.asarray(tally.spectrum).tolist() == [3, 0, 0, 1]
+
+
+def test_pixels_have_what_is_theirs():
+    """2 x 3 pixels, the central one is 4: three photons by hand, one more that does not count."""
+    pixels = Pixels(BIN, BIN, 2, 3)
+    tally = book_pixels(
+        empty(8192, 1, 5, pixels),
+        pixels,
+        pixel=jnp.asarray([[4, 5, 1], [0, 4, -1], [2, -1, -1], [4, 3, 0]]),
+        deposit=jnp.asarray([[4000.0, 2000.0, 500.0], [0.0, 7000.0, 0.0], [6999.5, 0.0, 0.0], [1.0, 1.0, 1.0]]),
+        escaped=jnp.asarray([500.0, 0.0, 0.5, 0.0]),
+        energy=jnp.full((4,), E),
+        where=jnp.asarray([True, True, True, False]),
+        bin_width=BIN,
+    )
+    found = tally.pixels
+    assert int(tally.unbalanced) == 0
+    assert found.hits.tolist() == [1, 0, 1, 0, 1, 0]
+    assert found.counts.tolist() == [0, 1, 1, 0, 2, 1]
+    energy = ENERGY_UNIT * sum(np.asarray(part, float) * 256.0**n for n, part in enumerate(found.deposited))
+    assert energy.tolist() == [0.0, 500.0, 6999.5, 0.0, 11000.0, 2000.0]
+    spectra = {
+        name: {int(n): int(getattr(found, name)[n]) for n in np.flatnonzero(getattr(found, name))}
+        for name in ("central", "caught", "summed")
+    }
+    assert spectra["central"] == {4000: 1, 7000: 1}
+    assert spectra["caught"] == {500: 1, 2000: 1, 7000: 1}
+    assert spectra["summed"] == {6500: 1, 6999: 1, 7000: 1}
+    # with themselves two, with the pixel to the right, with the one below; the second leaves nothing where it hits
+    assert found.coincidences.reshape(3, 5).tolist() == [[0, 0, 1, 0, 0], [0, 0, 2, 1, 0], [0, 0, 0, 0, 0]]
+    assert int(found.shared) == 1
+    assert ENERGY_UNIT * sum(int(part) << (8 * n) for n, part in enumerate(found.escaped)) == 500.5
+
+
+def test_pixels_that_do_not_balance_are_told():
+    pixels = Pixels(BIN, BIN, 2, 3)
+    one = jnp.asarray([[4, 5]]), jnp.asarray([[4000.0, 2000.0]])
+    for escaped, wrong in ((1000.0, 0), (1001.0, 1), (999.0, 1)):
+        tally = book_pixels(
+            empty(8192, 1, 5, pixels), pixels, *one, jnp.asarray([escaped]), jnp.asarray([E]), jnp.asarray([True]), BIN
+        )
+        assert int(tally.unbalanced) == wrong
+
+
+def test_arrays_by_name_come_back():
+    for pixels in (None, Pixels(BIN, BIN, 2, 3)):
+        tally = empty(16, 2, 5, pixels)
+        arrays = tally.arrays()
+        assert all(hasattr(array, "shape") for array in arrays.values())
+        assert jax.tree.structure(Tally.from_arrays(arrays)) == jax.tree.structure(tally)
+        assert ("pixels_hits" in arrays) == (pixels is not None)
