@@ -9,9 +9,10 @@ from jax import Array
 
 from xcal_jax.absorber import tally as counting
 from xcal_jax.absorber.derivative import undifferentiable
-from xcal_jax.absorber.electrons.scattering import Scattering, follow, leave
+from xcal_jax.absorber.electrons.scattering import Electron, Scattering, follow, leave
+from xcal_jax.absorber.geometry import Direction, Site
 from xcal_jax.absorber.lanes import drain, put, sweep, take
-from xcal_jax.absorber.random import photon_key
+from xcal_jax.absorber.random import Key, photon_key
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interaction, fly, relax
@@ -42,15 +43,49 @@ class Event:
     z: Array
 
 
-def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, offset: Array) -> tuple:
-    """Whole histories of photons ``first + offset``, (n,) uint32: (ledger, energy, source line), all (n,)."""
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Pool:
+    """Electrons that wait to be followed: the first ``count`` () int32 of P.
+
+    keys: of their random numbers; photon: (P,) int32, the lane of the history to which each belongs.
+    """
+
+    electrons: Electron
+    keys: Key
+    photon: Array
+    count: Array
+
+    @classmethod
+    def empty(cls, size: int) -> "Pool":
+        """Room for ``size`` electrons."""
+        real, whole, word = (jnp.zeros(size, dtype) for dtype in (jnp.result_type(float), jnp.int32, jnp.uint32))
+        electrons = Electron(Site(real, real, real, whole), Direction(real, real, real), real)
+        return cls(electrons, Key(word, word, word, word), whole, jnp.int32(0))
+
+    def joined(self, electrons: Electron, keys: Key, photon: Array, count: Array) -> "Pool":
+        """With ``count`` () int32 more: the first of (W,)."""
+
+        def insert(old, new):
+            return jax.lax.dynamic_update_slice(old, new, (self.count,))
+
+        old, new = (self.electrons, self.keys, self.photon), (electrons, keys, photon)
+        return Pool(*jax.tree.map(insert, old, new), self.count + count)
+
+
+def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, offset: Array, here: Array) -> tuple:
+    """Whole histories of photons ``first + offset``, (n,) uint32: (ledger, energy, source line), all (n,).
+
+    here: (n,) bool, false for lanes without a photon.
+    """
     medium, source = undifferentiable((medium, source))
     n = offset.shape[0]
+    model = medium.matter.electrons
 
-    def start(offset):
+    def start(offset, here):
         key = photon_key(seed, first, offset)
         vertex, line = first_interaction(medium, source, key)
-        return begin(medium, key, vertex), vertex.energy, line
+        return begin(medium, key, replace(vertex, met=vertex.met & here)), vertex.energy, line
 
     @jax.vmap
     def relax_on(state):
@@ -62,44 +97,65 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
         offset, history = state
         return offset, fly(medium, photon_key(seed, first, offset), history)
 
-    def follow_all(model, histories):
-        """Every electron that waits, all lanes' photoelectrons first."""
+    @jax.vmap
+    def electron_of(offset, draw, slot, site, direction, energy):
+        key = photon_key(seed, first, offset).child(draw + slot)
+        return leave(site, direction, energy, slot == 0, key), key
+
+    def join(pool, histories):
+        """Every electron that waits at an ion joins the pool."""
         waiting = jnp.concatenate(histories.electrons)
 
-        def visit(chosen, escaped):
-            lanes = chosen % n
-            some, draw, site, direction = take((offset, histories.draw, histories.ion.site, histories.direction), lanes)
-            slot = (chosen // n).astype(jnp.uint32)
-            keys = jax.vmap(lambda offset, draw: photon_key(seed, first, offset).child(draw))(some, draw + slot)
-            electrons = jax.vmap(leave)(site, direction, take(waiting, chosen), slot == 0, keys)
-            return put(escaped, chosen, follow(model, medium.stack, medium.density, keys, electrons))
+        def visit(chosen, pool):
+            photon, slot = chosen % n, (chosen // n).astype(jnp.uint32)
+            one, draw, site, direction = take((offset, histories.draw, histories.ion.site, histories.direction), photon)
+            electrons, keys = electron_of(one, draw, slot, site, direction, take(waiting, chosen))
+            there = chosen < waiting.size
+            electrons = electrons._replace(energy=jnp.where(there, electrons.energy, 0.0))
+            return pool.joined(electrons, keys, photon, jnp.sum(there, dtype=jnp.int32))
 
-        escaped = sweep(visit, jnp.zeros_like(waiting), waiting > 0, n // MANY)
-        escaped = jnp.sum(escaped.reshape(-1, n), axis=0)
-        return replace(
+        return sweep(visit, pool, waiting > 0, n // MANY), replace(
             histories,
             draw=histories.draw + jnp.uint32(len(histories.electrons)),
             electrons=jax.tree.map(jnp.zeros_like, histories.electrons),
-            ledger=replace(
-                histories.ledger,
-                deposited=histories.ledger.deposited - escaped,
-                by_electrons=histories.ledger.by_electrons + escaped,
-            ),
         )
 
-    def generation(histories):
+    def generation(state):
+        histories, pool = state
         pending, idle = histories.pending, replace(histories, pending=None)
         _, idle = drain(relax_on, (offset, idle), lambda state: state[1].relaxing, n // NARROW)
-        if isinstance(medium.matter.electrons, Scattering):
-            idle = follow_all(medium.matter.electrons, idle)
+        if isinstance(model, Scattering):
+            pool, idle = join(pool, idle)
         histories = replace(idle, pending=pending)
-        return drain(fly_on, (offset, histories), lambda state: state[1].flying, n // NARROW)[1]
+        return drain(fly_on, (offset, histories), lambda state: state[1].flying, n // NARROW)[1], pool
+
+    def follow_all(pool, histories):
+        left = follow(model, medium.stack, medium.density, pool.keys, pool.electrons)
+
+        def add(chosen, escaped):
+            photon = jnp.where(chosen < left.size, take(pool.photon, chosen), n)
+            return escaped.at[photon].add(take(left, chosen), mode="drop")
+
+        escaped = sweep(add, jnp.zeros_like(histories.ledger.deposited), left > 0, n // MANY)
+        deposited, by_electrons = histories.ledger.deposited - escaped, histories.ledger.by_electrons + escaped
+        return replace(histories, ledger=replace(histories.ledger, deposited=deposited, by_electrons=by_electrons))
 
     def unfinished(histories):
         return jnp.any(histories.relaxing | histories.following | histories.flying)
 
-    histories, energy, line = jax.vmap(start)(offset)
-    histories = jax.lax.while_loop(unfinished, generation, histories)
+    def era(histories):
+        """Generations, until all is done or the pool might overflow: then its electrons are followed."""
+        if not isinstance(model, Scattering):
+            return generation((histories, None))[0]
+        most = len(histories.electrons) * n  # electrons of a generation
+        pool = Pool.empty(n + most + n // MANY)
+        histories, pool = jax.lax.while_loop(
+            lambda state: unfinished(state[0]) & (state[1].count <= n), generation, (histories, pool)
+        )
+        return follow_all(pool, histories)
+
+    histories, energy, line = jax.vmap(start)(offset, here)
+    histories = jax.lax.while_loop(unfinished, era, histories)
     return histories.ledger, energy, line
 
 
@@ -123,7 +179,7 @@ def run_block(medium: Medium, source: Source, seed, first, count, bin_width, lan
     tally = counting.book_absorbed(tally, energy, met & here & ~risky, bin_width)
 
     def walk(chosen, tally):
-        ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32))
+        ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32), chosen < lanes)
         return counting.book(tally, ledger, energy, line, chosen < lanes, bin_width)
 
     return sweep(walk, tally, risky, lanes // RISKY)
@@ -144,7 +200,7 @@ def run_events(medium: Medium, source: Source, seed, first, count, lanes: int) -
     vertex, risky, (x, y, z) = jax.vmap(start)(offset)
 
     def walk(chosen, columns):
-        ledger, energy, _ = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32))
+        ledger, energy, _ = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32), chosen < lanes)
         lost = ledger.by_photons + ledger.by_electrons
         kind = (
             jnp.where(ledger.by_photons > 0, PHOTON_ESCAPED, 0)

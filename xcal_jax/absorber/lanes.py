@@ -100,6 +100,34 @@ def drain(step: Callable, state, alive: Callable, width: int):
     )
 
 
+def relay(load: Callable, move: Callable, working: Callable, outcome: Callable, jobs: Array, width: int, room: int):
+    """Jobs 0, 1, ... up to ``jobs`` () int32 on ``width`` lanes: where one has ended, the next begins.
+
+    load: job (width,) int32 -> state, not working where there is no such job; move: state -> state;
+    working: state -> (width,) bool; outcome: state -> (width,). Returns the outcomes by job, (room,), 0 where none is.
+    Jobs that take many moves of a small state cost less so than by `drain`, which carries every state to and fro.
+    """
+
+    def round_(carried):
+        job, following, state, outcomes = carried
+        state = move(state)
+        ended = ~working(state)
+        outcomes = outcomes.at[jnp.where(ended, job, room)].set(outcome(state), mode="drop")
+        rank = jnp.cumsum(ended.astype(jnp.int32))
+        job = jnp.where(ended, following + rank - 1, job)
+        return job, following + rank[-1], choose(ended, load(job), state), outcomes
+
+    def unfinished(carried):
+        _, following, state, _ = carried
+        return (following < jobs) | jnp.any(working(state))
+
+    job = jnp.arange(width, dtype=jnp.int32)
+    state = load(job)
+    outcomes = jax.tree.map(lambda value: jnp.zeros((room,), value.dtype), jax.eval_shape(outcome, state))
+    carried = job, jnp.int32(width), state, outcomes
+    return jax.lax.while_loop(unfinished, round_, carried)[-1]
+
+
 def apart(hint: Array, fn: Callable, *args):
     """``fn(*args)`` of one lane, computed on its own.
 

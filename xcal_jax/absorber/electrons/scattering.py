@@ -33,7 +33,7 @@ from xcal_jax.absorber.geometry import (
     least_cost_to_surface,
     ratio,
 )
-from xcal_jax.absorber.lanes import WORD, apart, choose, drain
+from xcal_jax.absorber.lanes import apart, choose, relay, take
 from xcal_jax.absorber.random import Key, dice, uniforms
 from xcal_jax.atomic import Material
 from xcal_jax.atomic.electron import ELECTRON_LIMITS
@@ -44,8 +44,9 @@ ROWS_PER_DECADE = 64
 LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tables
 KNOCK_ONS = 1  # electrons that may wait until the one that made them has stopped
 COLLISIONS, ELASTIC, SCREENING, SOFT = range(4)  # rows of `Scattering.path`
-SHARE = 32  # one in so many of the tracks moves at a time
-STEPS = 3  # before the lanes are packed anew
+START, LATER = range(2)  # rows of `Scattering.range`
+SHARE, LEAST = 256, 512  # one in so many of the electrons moves at a time, or so many
+STEPS = 3  # before others take the lanes of those that have stopped
 PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
 
 
@@ -80,8 +81,8 @@ class Scattering:
 
     path: (4, L, R): ln of the cross section of all collisions (cm2/g), the elastic share of it, A of Wentzel's law, ln
     of the soft stopping power (eV cm2/g); loss: (2, L, R, LOSSES + 1): a hard loss by probability, and the share of it
-    that the shell keeps; range: (R,) g/cm2, the range in a reference whose stopping power no material undercuts when
-    `price` (L,) is what one of its g/cm2 costs.
+    that the shell keeps; range: (2, R) g/cm2, how far an electron gets from its start, and from any later place, in a
+    reference whose stopping power no material undercuts when `price` (L,) is what one of its g/cm2 costs.
     """
 
     path: Array
@@ -96,7 +97,7 @@ class Scattering:
         energy = np.geomspace(LOWEST, HIGHEST, rows)
         tables = [Collisions.build(material, energy) for material in layers]
         stopping = np.array([table.stopping for table in tables])
-        detour = np.max([table.reach[1:] / table.range[1:] for table in tables], axis=0)
+        detour = np.max([table.reach[:, 1:] / table.range[1:] for table in tables], axis=0)
         collisions = np.array([table.elastic + table.hard for table in tables])
         return cls(
             path=jnp.asarray(
@@ -110,7 +111,7 @@ class Scattering:
                 )
             ),
             loss=jnp.asarray(np.array([[t.loss for t in tables], [t.ionisation for t in tables]])),
-            range=jnp.asarray(tables[0].range * np.append(1.0, detour)),
+            range=jnp.asarray(tables[0].range * np.pad(detour, ((0, 0), (1, 0)))),
             price=jnp.asarray((stopping / stopping[0]).min(axis=1)),
         )
 
@@ -121,15 +122,16 @@ class Scattering:
 
     def place(self, energy: Array) -> tuple[Array, Array]:
         """The row () int32 at or below ``energy`` () eV, and how far it is to the next, () 0 to 1."""
-        rows = self.range.shape[0]
+        rows = self.path.shape[-1]
         x = jnp.log(jnp.maximum(energy, LOWEST) / LOWEST) * ((rows - 1) / np.log(HIGHEST / LOWEST))
         row = jnp.minimum(x.astype(jnp.int32), rows - 2)
         return row, jnp.minimum(x - row.astype(x.dtype), 1.0)
 
-    def reach(self, energy: Array) -> Array:
-        """The range in the reference, g/cm2, of an electron of ``energy`` () eV: 0 below the cutoff."""
+    def reach(self, energy: Array, place: int = START) -> Array:
+        """How far in the reference, g/cm2, an electron of ``energy`` () eV gets: 0 below the cutoff."""
         row, share = self.place(energy)
-        return jnp.where(energy > CUTOFF, self.range[row] * (1 - share) + self.range[row + 1] * share, 0.0)
+        reach = self.range[place]
+        return jnp.where(energy > CUTOFF, reach[row] * (1 - share) + reach[row + 1] * share, 0.0)
 
     def cost(self, density: Array) -> Array:
         """(L,) range in the reference, g/cm2, that an electron uses up per um of its path, at least."""
@@ -138,7 +140,7 @@ class Scattering:
     def at(self, quantity: int, layer: Array, row: Array, share: Array) -> Array:
         """One of the quantities of `path`, (), at a place in the rows."""
         flat = self.path[quantity].reshape(-1)
-        at = layer * self.range.shape[0] + row
+        at = layer * self.path.shape[-1] + row
         return flat[at] * (1 - share) + flat[at + 1] * share
 
     def hard_loss(self, layer: Array, row: Array, share: Array, energy: Array, u: Array, u_row: Array):
@@ -147,7 +149,7 @@ class Scattering:
         scaled = u * LOSSES
         column = jnp.minimum(scaled.astype(jnp.int32), LOSSES - 1)
         part = scaled - column.astype(scaled.dtype)
-        at = (layer * self.range.shape[0] + row) * (LOSSES + 1) + column
+        at = (layer * self.path.shape[-1] + row) * (LOSSES + 1) + column
         loss, kept = self.loss[0].reshape(-1), self.loss[1].reshape(-1)
         lost = jnp.minimum(1.0 / ((1 - part) / loss[at] + part / loss[at + 1]), energy)
         return lost, jnp.maximum(lost - (kept[at] * (1 - part) + kept[at + 1] * part), 0.0)
@@ -160,10 +162,17 @@ def leave(site: Site, direction: Direction, energy: Array, directed: Array, key:
 
 def follow(model: Scattering, stack: Stack, density: Array, keys: Key, electrons: Electron) -> Array:
     """The energies (n,) eV with which n ``electrons``, and those they knock on, leave the absorber."""
-    tracks = jax.vmap(start)(electrons, keys)
-    lanes = max(electrons.energy.shape[0] // SHARE, WORD)
+    n = electrons.energy.shape[0]
+    number = jnp.arange(n, dtype=jnp.int32)
+    jobs = jnp.max(jnp.where(electrons.energy > 0, number + 1, 0))
+
+    def load(job):
+        electron, key = take((electrons, keys), job)
+        return jax.vmap(start)(electron._replace(energy=jnp.where(job < jobs, electron.energy, 0.0)), key)
+
     move = jax.vmap(lambda track: jax.lax.fori_loop(0, STEPS, lambda _, t: step(model, stack, density, t), track))
-    return drain(move, tracks, lambda tracks: tracks.moving.energy > 0, lanes).escaped
+    working, outcome = lambda tracks: tracks.moving.energy > 0, lambda tracks: tracks.escaped
+    return relay(load, move, working, outcome, jobs, max(n // SHARE, min(n, LEAST)), n)
 
 
 def start(electron: Electron, key: Key) -> Track:
@@ -199,7 +208,7 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         aside = deflect(direction, cosine, u_azimuth)
         margin = least_cost_to_surface(stack, site, model.cost(density))
         after = jnp.where(loses, energy - lost, energy)
-        goes_on = ~leaves & (after > CUTOFF) & (model.reach(after) > margin)
+        goes_on = ~leaves & (after > CUTOFF) & (model.reach(after, LATER) > margin)
         follows = loses & (model.reach(knocked) > margin)
         return choose(turns, aside, direction), aside, jnp.where(goes_on, after, 0.0), jnp.where(follows, knocked, 0.0)
 
