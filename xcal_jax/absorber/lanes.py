@@ -34,6 +34,14 @@ class Selection:
         """How many are true, () int32."""
         return self.ends[-1]
 
+    @property
+    def rank(self) -> Array:
+        """How many true lanes come before each, (n,) int32."""
+        count = jax.lax.population_count
+        below = (jnp.uint32(1) << jnp.arange(WORD, dtype=jnp.uint32)) - 1
+        before = (self.ends - count(self.words).astype(jnp.int32))[:, None]
+        return (before + count(self.words[:, None] & below).astype(jnp.int32)).reshape(-1)
+
     def lanes(self, first: Array, count: int) -> Array:
         """The true lanes of rank ``first`` to ``first + count``, (count,) int32; n where there are no more."""
         rank = first + jnp.arange(count, dtype=jnp.int32)
@@ -113,9 +121,9 @@ def relay(load: Callable, move: Callable, working: Callable, outcome: Callable, 
         state = move(state)
         ended = ~working(state)
         outcomes = outcomes.at[jnp.where(ended, job, room)].set(outcome(state), mode="drop")
-        rank = jnp.cumsum(ended.astype(jnp.int32))
-        job = jnp.where(ended, following + rank - 1, job)
-        return job, following + rank[-1], choose(ended, load(job), state), outcomes
+        selection = Selection.of(ended)
+        job = jnp.where(ended, following + selection.rank, job)
+        return job, following + selection.total, choose(ended, load(job), state), outcomes
 
     def unfinished(carried):
         _, following, state, _ = carried
@@ -132,10 +140,9 @@ def apart(hint: Array, fn: Callable, *args):
     """``fn(*args)`` of one lane, computed on its own.
 
     Its results become arrays. Otherwise the compiler fuses whatever uses them with whatever made them, and computes
-    random numbers and logarithms anew for a dozen fields of the state. A loop is the one wall that it respects, if it
-    cannot know that it goes round once: ``hint`` is any positive number () that is an argument of the program.
+    random numbers and logarithms anew for a dozen fields of the state. A branch is a wall that it respects, if it
+    cannot know which way it goes: ``hint`` is any positive number () that is an argument of the program.
     """
-    once = jnp.minimum(jnp.ceil(hint), 1).astype(jnp.int32)
     compute = lambda: fn(*args)  # noqa: E731
-    nothing = jax.tree.map(lambda result: jnp.zeros(result.shape, result.dtype), jax.eval_shape(compute))
-    return jax.lax.fori_loop(0, once, lambda _, __: compute(), nothing)
+    nothing = lambda: jax.tree.map(lambda result: jnp.zeros(result.shape, result.dtype), jax.eval_shape(compute))  # noqa: E731
+    return jax.lax.cond(hint > 0, compute, nothing)

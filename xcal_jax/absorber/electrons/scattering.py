@@ -45,7 +45,7 @@ LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tab
 KNOCK_ONS = 1  # electrons that may wait until the one that made them has stopped
 COLLISIONS, ELASTIC, SCREENING, SOFT = range(4)  # rows of `Scattering.path`
 START, LATER = range(2)  # rows of `Scattering.range`
-SHARE, LEAST = 256, 512  # one in so many of the electrons moves at a time, or so many
+SHARE, LEAST = 128, 1024  # one in so many of the electrons moves at a time, or so many
 STEPS = 3  # before others take the lanes of those that have stopped
 PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
 
