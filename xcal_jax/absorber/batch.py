@@ -17,9 +17,9 @@ from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interaction, fly, relax
 
-RISKY = 8  # one in so many of a block's lanes walks a history at a time
+RISKY = 16  # one in so many of a block's lanes walks a history at a time
 NARROW = 32  # one in so many of those relaxes, or flies, at a time
-MANY = 4  # one in so many has its electron followed at a time
+MANY = 4  # one in so many has an electron put in line to be followed at a time
 TRANSITIONS = 3  # of an ion before the lanes are packed anew
 COMPILER = {  # one core to a block: a run has many blocks; and the widest vectors
     "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
@@ -130,6 +130,7 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
         return drain(fly_on, (offset, histories), lambda state: state[1].flying, n // NARROW)[1], pool
 
     def follow_all(pool, histories):
+        """What the electrons of the pool take out is booked with their photons."""
         left = follow(model, medium.stack, medium.density, pool.keys, pool.electrons)
 
         def add(chosen, escaped):
@@ -144,11 +145,11 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
         return jnp.any(histories.relaxing | histories.following | histories.flying)
 
     def era(histories):
-        """Generations, until all is done or the pool might overflow: then its electrons are followed."""
+        """Generations until all is done, or until the next might overfill the pool; then its electrons are followed."""
         if not isinstance(model, Scattering):
             return generation((histories, None))[0]
         most = len(histories.electrons) * n  # electrons of a generation
-        pool = Pool.empty(n + most + n // MANY)
+        pool = Pool.empty(most + 2 * n)
         histories, pool = jax.lax.while_loop(
             lambda state: unfinished(state[0]) & (state[1].count <= n), generation, (histories, pool)
         )

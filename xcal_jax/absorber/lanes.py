@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 WORD = 32
+LAST = 8  # one in so many lanes of a relay works on the last jobs
 
 
 @jax.tree_util.register_dataclass
@@ -40,7 +41,7 @@ class Selection:
         count = jax.lax.population_count
         below = (jnp.uint32(1) << jnp.arange(WORD, dtype=jnp.uint32)) - 1
         before = (self.ends - count(self.words).astype(jnp.int32))[:, None]
-        return (before + count(self.words[:, None] & below).astype(jnp.int32)).reshape(-1)
+        return (before + count(self.words[:, None] & below[None, :]).astype(jnp.int32)).reshape(-1)
 
     def lanes(self, first: Array, count: int) -> Array:
         """The true lanes of rank ``first`` to ``first + count``, (count,) int32; n where there are no more."""
@@ -113,7 +114,8 @@ def relay(load: Callable, move: Callable, working: Callable, outcome: Callable, 
 
     load: job (width,) int32 -> state, not working where there is no such job; move: state -> state;
     working: state -> (width,) bool; outcome: state -> (width,). Returns the outcomes by job, (room,), 0 where none is.
-    Jobs that take many moves of a small state cost less so than by `drain`, which carries every state to and fro.
+    Jobs that take many moves of a small state cost less so than by `drain`, which carries every state to and fro. The
+    last ones finish on fewer lanes.
     """
 
     def round_(carried):
@@ -125,15 +127,22 @@ def relay(load: Callable, move: Callable, working: Callable, outcome: Callable, 
         job = jnp.where(ended, following + selection.rank, job)
         return job, following + selection.total, choose(ended, load(job), state), outcomes
 
-    def unfinished(carried):
-        _, following, state, _ = carried
-        return (following < jobs) | jnp.any(working(state))
-
+    few = max(width // LAST // WORD, 1) * WORD
     job = jnp.arange(width, dtype=jnp.int32)
-    state = load(job)
+    following, state = jnp.int32(width), load(job)
     outcomes = jax.tree.map(lambda value: jnp.zeros((room,), value.dtype), jax.eval_shape(outcome, state))
-    carried = job, jnp.int32(width), state, outcomes
-    return jax.lax.while_loop(unfinished, round_, carried)[-1]
+    for least in (few, 0):
+
+        def unfinished(carried, least=least):
+            _, following, state, _ = carried
+            return (following < jobs) | (jnp.sum(working(state)) > least)
+
+        carried = jax.lax.while_loop(unfinished, round_, (job, following, state, outcomes))
+        job, following, state, outcomes = carried
+        lanes = Selection.of(working(state)).lanes(jnp.int32(0), few)
+        job = jnp.where(lanes < job.size, take(job, lanes), room)
+        state = take(state, lanes)
+    return outcomes
 
 
 def apart(hint: Array, fn: Callable, *args):

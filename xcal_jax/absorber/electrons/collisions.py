@@ -26,7 +26,7 @@ EV_PER_MEV = 1e6
 HARD = 100.0  # eV; larger losses happen one by one, smaller ones all along the path
 LOSSES = 64  # equal steps of probability in which hard losses are tabulated
 GRID = 256  # points of the integrals over losses
-STARTS, GOES_ON = 3.0, 4.0  # standard deviations of the displacement along an axis beyond which no electron gets
+STARTS, GOES_ON = 3.5, 4.0  # standard deviations of the displacement along an axis beyond which no electron gets
 ISOTROPIC = 1e3  # screening A of a law that is isotropic to 1e-3
 
 

@@ -33,7 +33,7 @@ from xcal_jax.absorber.geometry import (
     least_cost_to_surface,
     ratio,
 )
-from xcal_jax.absorber.lanes import apart, choose, relay, take
+from xcal_jax.absorber.lanes import WORD, apart, choose, relay, take
 from xcal_jax.absorber.random import Key, dice, uniforms
 from xcal_jax.atomic import Material
 from xcal_jax.atomic.electron import ELECTRON_LIMITS
@@ -172,7 +172,8 @@ def follow(model: Scattering, stack: Stack, density: Array, keys: Key, electrons
 
     move = jax.vmap(lambda track: jax.lax.fori_loop(0, STEPS, lambda _, t: step(model, stack, density, t), track))
     working, outcome = lambda tracks: tracks.moving.energy > 0, lambda tracks: tracks.escaped
-    return relay(load, move, working, outcome, jobs, max(n // SHARE, min(n, LEAST)), n)
+    width = max(n // SHARE // WORD * WORD, min(n, LEAST))
+    return relay(load, move, working, outcome, jobs, width, n)
 
 
 def start(electron: Electron, key: Key) -> Track:
