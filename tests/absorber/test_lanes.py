@@ -71,5 +71,7 @@ def test_relay_does_every_job_once(jobs, width):
         left, moves = state
         return jnp.maximum(left - 1, 0), moves + (left > 0).astype(jnp.int32)
 
-    moves = jax.jit(lambda jobs: relay(load, move, lambda s: s[0] > 0, lambda s: s[1], jobs, width, 512))(jnp.int32(jobs))
+    moves = jax.jit(lambda jobs: relay(load, move, lambda s: s[0] > 0, lambda s: s[1], jobs, width, length.size))(
+        jnp.int32(jobs)
+    )
     np.testing.assert_array_equal(moves, np.where(np.arange(512) < jobs, length, 0))
