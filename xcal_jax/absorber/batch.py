@@ -69,8 +69,12 @@ class Pool:
         def insert(old, new):
             return jax.lax.dynamic_update_slice(old, new, (self.count,))
 
-        old, new = (self.electrons, self.keys, self.photon), (electrons, keys, photon)
-        return Pool(*jax.tree.map(insert, old, new), self.count + count)
+        return Pool(
+            jax.tree.map(insert, self.electrons, electrons),
+            jax.tree.map(insert, self.keys, keys),
+            insert(self.photon, photon),
+            self.count + count,
+        )
 
 
 def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, offset: Array, here: Array) -> tuple:
@@ -129,7 +133,7 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
         histories = replace(idle, pending=pending)
         return drain(fly_on, (offset, histories), lambda state: state[1].flying, n // NARROW)[1], pool
 
-    def follow_all(pool, histories):
+    def follow_all(model, pool, histories):
         """What the electrons of the pool take out is booked with their photons."""
         left = follow(model, medium.stack, medium.density, pool.keys, pool.electrons)
 
@@ -153,7 +157,7 @@ def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, of
         histories, pool = jax.lax.while_loop(
             lambda state: unfinished(state[0]) & (state[1].count <= n), generation, (histories, pool)
         )
-        return follow_all(pool, histories)
+        return follow_all(model, pool, histories)
 
     histories, energy, line = jax.vmap(start)(offset, here)
     histories = jax.lax.while_loop(unfinished, era, histories)
