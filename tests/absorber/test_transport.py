@@ -22,7 +22,7 @@ from xcal_jax.absorber.transport import Medium, first_interaction
 from xcal_jax.atomic import load_element
 
 LANES = 2**14
-run = jax.jit(walk_histories)
+run = jax.jit(lambda *run: walk_histories(*run, jnp.ones(run[-1].shape, bool)))
 
 
 def stack(*thickness, side=269.5, formulas=("Au", "Bi", "Au"), **more):
