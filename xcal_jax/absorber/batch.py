@@ -18,7 +18,7 @@ from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interaction, fly, relax
 
 RISKY = 16  # one in so many of a block's lanes walks a history at a time
-NARROW = 32  # one in so many of those relaxes, or flies, at a time
+NARROW = 16  # one in so many of those relaxes, or flies, at a time
 MANY = 4  # one in so many has an electron put in line to be followed at a time
 TRANSITIONS = 3  # of an ion before the lanes are packed anew
 COMPILER = {  # one core to a block: a run has many blocks; and the widest vectors
