@@ -14,8 +14,8 @@ import pytest
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.array import next_pixel, travel
-from xcal_jax.absorber.batch import walk_histories
 from xcal_jax.absorber.geometry import Direction, Pixels, Site, Stack
+from xcal_jax.absorber.histories import walk_histories
 from xcal_jax.absorber.ledger import Shares
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import words
@@ -160,7 +160,7 @@ def test_shares_add_up():
     assert shares.add(jnp.int32(7), jnp.asarray(1.0)).full
 
 
-run = jax.jit(walk_histories)
+run = jax.jit(lambda *run: walk_histories(*run, jnp.ones(run[-1].shape, bool)))
 HISTORIES = 2**15
 
 

@@ -11,6 +11,7 @@ from xcal_jax.absorber.geometry import (
     Direction,
     Site,
     Stack,
+    circle,
     deflect,
     distance_to_side,
     isotropic,
@@ -182,6 +183,12 @@ def test_least_cost_is_a_bound_and_is_reached(double):
     assert np.all(bound <= cheapest + 1e-9)
     assert np.mean(np.isclose(bound, cheapest, atol=1e-9)) > 0.7
     assert np.all(bound >= 0)
+
+
+def test_circle_is_cosine_and_sine(double):
+    turns = np.linspace(0, 1, 1001)
+    found = np.stack(circle(jnp.asarray(turns)))
+    np.testing.assert_allclose(found, [np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)], atol=1e-8)
 
 
 def test_isotropic_moments(agrees, chi_square):

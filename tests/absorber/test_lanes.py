@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xcal_jax.absorber.lanes import Selection, drain, put, sweep, take
+from xcal_jax.absorber.lanes import Selection, drain, put, relay, sweep, take
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
@@ -19,6 +19,12 @@ def test_true_lanes_by_rank(n, share):
         found = np.asarray(selection.lanes(jnp.int32(first), 40))
         expected = np.pad(true[first : first + 40], (0, max(0, 40 - true[first:].size)), constant_values=n)
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_rank_counts_the_true_lanes_before(share):
+    mask = np.random.default_rng(5).random(96) < share
+    np.testing.assert_array_equal(Selection.of(jnp.asarray(mask)).rank, np.cumsum(mask) - mask)
 
 
 def test_take_and_put():
@@ -48,3 +54,24 @@ def test_drain_ends_when_all_have_stopped():
     )
     assert not np.any(left)
     np.testing.assert_array_equal(steps, start)
+
+
+@pytest.mark.parametrize("jobs", [0, 1, 40, 500])
+@pytest.mark.parametrize("width", [32, 256])
+def test_relay_does_every_job_once(jobs, width):
+    """Each job counts down from its own number, moves counted; some have nothing to do, many in a row."""
+    length = np.random.default_rng(6).integers(0, 60, 512)
+    length[100:200] = 0
+
+    def load(job):
+        left = jnp.where(job < jobs, take(jnp.asarray(length, dtype=jnp.int32), job), 0)
+        return left, jnp.zeros_like(left)
+
+    def move(state):
+        left, moves = state
+        return jnp.maximum(left - 1, 0), moves + (left > 0).astype(jnp.int32)
+
+    moves = jax.jit(lambda jobs: relay(load, move, lambda s: s[0] > 0, lambda s: s[1], jobs, width, length.size))(
+        jnp.int32(jobs)
+    )
+    np.testing.assert_array_equal(moves, np.where(np.arange(512) < jobs, length, 0))

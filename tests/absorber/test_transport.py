@@ -14,7 +14,7 @@ from scipy import stats
 from scipy.special import expn
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import walk_histories
+from xcal_jax.absorber.histories import walk_histories
 from xcal_jax.absorber.matter import Matter, elements_of
 from xcal_jax.absorber.random import photon_key, words
 from xcal_jax.absorber.source import Source, given_interaction
@@ -22,7 +22,7 @@ from xcal_jax.absorber.transport import Medium, first_interaction
 from xcal_jax.atomic import load_element
 
 LANES = 2**14
-run = jax.jit(walk_histories)
+run = jax.jit(lambda *run: walk_histories(*run, jnp.ones(run[-1].shape, bool)))
 
 
 def stack(*thickness, side=269.5, formulas=("Au", "Bi", "Au"), **more):

@@ -11,20 +11,17 @@ from jax.sharding import Mesh
 
 from xcal_jax.absorber import tally as counting
 from xcal_jax.absorber.derivative import undifferentiable
-from xcal_jax.absorber.electrons.scattering import Scattering, follow, leave
-from xcal_jax.absorber.lanes import drain, put, sweep, take
-from xcal_jax.absorber.ledger import Ledger, Shares
+from xcal_jax.absorber.histories import walk_histories
+from xcal_jax.absorber.lanes import put, sweep
+from xcal_jax.absorber.ledger import Shares
 from xcal_jax.absorber.random import photon_key, words
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import Tally
-from xcal_jax.absorber.transport import Medium, at_risk, begin, first_interaction, fly, relax
+from xcal_jax.absorber.transport import Medium, at_risk, first_interaction
 from xcal_jax.parallel import on_each
 
 LEAST_LANES = 1024  # so that a share of them is still whole words of 32
-RISKY = 8  # one in so many of a block's lanes walks a history at a time
-NARROW = 32  # one in so many of those relaxes, or flies, at a time
-MANY = 4  # one in so many has its electron followed at a time
-TRANSITIONS = 3  # of an ion before the lanes are packed anew
+RISKY = 16  # one in so many of a block's lanes walks a history at a time
 COMPILER = {  # one core to a block: a run has many blocks; and the widest vectors
     "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
     "xla_cpu_prefer_vector_width": 512,
@@ -51,67 +48,6 @@ class Event:
     pixel: Array | None = None
     catching: Array | None = None
     caught: Array | None = None
-
-
-def walk_histories(medium: Medium, source: Source, seed: Array, first: Array, offset: Array) -> tuple:
-    """Whole histories of photons ``first + offset``, (n,) uint32: (ledger, energy, source line), all (n,)."""
-    medium, source = undifferentiable((medium, source))
-    n = offset.shape[0]
-
-    def start(offset):
-        key = photon_key(seed, first, offset)
-        vertex, line = first_interaction(medium, source, key)
-        return begin(medium, key, vertex), vertex.energy, line
-
-    @jax.vmap
-    def relax_on(state):
-        offset, history = state
-        return offset, relax(medium, photon_key(seed, first, offset), history, TRANSITIONS)
-
-    @jax.vmap
-    def fly_on(state):
-        offset, history = state
-        return offset, fly(medium, photon_key(seed, first, offset), history)
-
-    def follow_all(model, histories):
-        """Every electron that waits, all lanes' photoelectrons first."""
-        waiting = jnp.concatenate(histories.electrons)
-
-        def visit(chosen, found):
-            lanes = chosen % n
-            some, draw, site, direction = take((offset, histories.draw, histories.ion.site, histories.direction), lanes)
-            slot = (chosen // n).astype(jnp.uint32)
-            keys = jax.vmap(lambda offset, draw: photon_key(seed, first, offset).child(draw))(some, draw + slot)
-            electrons = jax.vmap(leave)(site, direction, take(waiting, chosen), slot == 0, keys)
-            tracks = follow(model, medium.stack, medium.density, keys, electrons)
-            return put(found, chosen, (tracks.escaped, tracks.shares))
-
-        nothing = jnp.zeros_like(waiting)
-        nobody = jax.vmap(partial(Shares.of, medium.stack.pixels))(jnp.zeros_like(waiting, jnp.int32), nothing)
-        escaped, shares = sweep(visit, (nothing, nobody), waiting > 0, n // MANY)
-        escaped = jnp.sum(escaped.reshape(-1, n), axis=0)
-        shares = jax.tree.map(lambda field: jnp.moveaxis(field.reshape(-1, n, *field.shape[1:]), 0, 1), shares)
-        return replace(
-            histories,
-            draw=histories.draw + jnp.uint32(len(histories.electrons)),
-            electrons=jax.tree.map(jnp.zeros_like, histories.electrons),
-            ledger=jax.vmap(Ledger.settle)(histories.ledger, histories.ion.site.pixel, escaped, shares),
-        )
-
-    def generation(histories):
-        pending, idle = histories.pending, replace(histories, pending=None)
-        _, idle = drain(relax_on, (offset, idle), lambda state: state[1].relaxing, n // NARROW)
-        if isinstance(medium.matter.electrons, Scattering):
-            idle = follow_all(medium.matter.electrons, idle)
-        histories = replace(idle, pending=pending)
-        return drain(fly_on, (offset, histories), lambda state: state[1].flying, n // NARROW)[1]
-
-    def unfinished(histories):
-        return jnp.any(histories.relaxing | histories.following | histories.flying)
-
-    histories, energy, line = jax.vmap(start)(offset)
-    histories = jax.lax.while_loop(unfinished, generation, histories)
-    return histories.ledger, energy, line
 
 
 @partial(jax.jit, static_argnames=("mesh", "lanes", "bins"), compiler_options=COMPILER)
@@ -170,16 +106,15 @@ def count_photons(medium: Medium, source: Source, seed, bin_width, first, count,
         )
 
     def walk(chosen, tally):
-        ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32))
-        where = chosen < lanes
-        tally = counting.book(tally, ledger, energy, line, where, bin_width)
+        ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32), chosen < lanes)
+        tally = counting.book(tally, ledger, energy, line, chosen < lanes, bin_width)
         shares = ledger.shares
         if pixels is None or shares is None:
             return tally
         kept = energy - ledger.by_photons - ledger.by_electrons
         pixel = jnp.concatenate([shares.home[:, None], shares.pixel], axis=1)
         deposit = jnp.concatenate([kept[:, None], shares.energy], axis=1)
-        return counting.book_pixels(tally, pixels, pixel, deposit, shares.escaped, energy, where, bin_width)
+        return counting.book_pixels(tally, pixels, pixel, deposit, shares.escaped, energy, chosen < lanes, bin_width)
 
     return sweep(walk, tally, risky, lanes // RISKY)
 
@@ -198,7 +133,7 @@ def list_photons(medium: Medium, source: Source, seed, first, count, lanes: int)
     vertex, risky, (x, y, z) = jax.vmap(start)(offset)
 
     def walk(chosen, columns):
-        ledger, energy, _ = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32))
+        ledger, energy, _ = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32), chosen < lanes)
         lost = ledger.by_photons + ledger.by_electrons
         kind = (
             jnp.where(ledger.by_photons > 0, PHOTON_ESCAPED, 0)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 WORD = 32
+LAST = 8  # one in so many lanes of a relay works on the last jobs
 
 
 @jax.tree_util.register_dataclass
@@ -33,6 +34,14 @@ class Selection:
     def total(self) -> Array:
         """How many are true, () int32."""
         return self.ends[-1]
+
+    @property
+    def rank(self) -> Array:
+        """How many true lanes come before each, (n,) int32."""
+        count = jax.lax.population_count
+        below = (jnp.uint32(1) << jnp.arange(WORD, dtype=jnp.uint32)) - 1
+        before = (self.ends - count(self.words).astype(jnp.int32))[:, None]
+        return (before + count(self.words[:, None] & below[None, :]).astype(jnp.int32)).reshape(-1)
 
     def lanes(self, first: Array, count: int) -> Array:
         """The true lanes of rank ``first`` to ``first + count``, (count,) int32; n where there are no more."""
@@ -100,14 +109,53 @@ def drain(step: Callable, state, alive: Callable, width: int):
     )
 
 
+def relay(load: Callable, move: Callable, working: Callable, outcome: Callable, jobs: Array, width: int, room: int):
+    """Jobs 0, 1, ... up to ``jobs`` () int32 on ``width`` lanes: where one has ended, the next begins.
+
+    load: job (width,) int32 -> state, not working where there is no such job; move: state -> state;
+    working: state -> (width,) bool; outcome: state -> (width, ...) arrays. Returns the outcomes by job, (room, ...), 0
+    where none is.
+    Jobs that take many moves of a small state cost less so than by `drain`, which carries every state to and fro. The
+    last ones finish on fewer lanes.
+    """
+
+    def round_(carried):
+        job, following, state, outcomes = carried
+        state = move(state)
+        ended = ~working(state)
+        place = jnp.where(ended, job, room)
+        outcomes = jax.tree.map(lambda all_, new: all_.at[place].set(new, mode="drop"), outcomes, outcome(state))
+        selection = Selection.of(ended)
+        job = jnp.where(ended, following + selection.rank, job)
+        return job, following + selection.total, choose(ended, load(job), state), outcomes
+
+    few = max(width // LAST // WORD, 1) * WORD
+    job = jnp.arange(width, dtype=jnp.int32)
+    following, state = jnp.int32(width), load(job)
+    outcomes = jax.tree.map(
+        lambda value: jnp.zeros((room, *value.shape[1:]), value.dtype), jax.eval_shape(outcome, state)
+    )
+    for least in (few, 0):
+
+        def unfinished(carried, least=least):
+            _, following, state, _ = carried
+            return (following < jobs) | (jnp.sum(working(state)) > least)
+
+        carried = jax.lax.while_loop(unfinished, round_, (job, following, state, outcomes))
+        job, following, state, outcomes = carried
+        lanes = Selection.of(working(state)).lanes(jnp.int32(0), few)
+        job = jnp.where(lanes < job.size, take(job, lanes), room)
+        state = take(state, lanes)
+    return outcomes
+
+
 def apart(hint: Array, fn: Callable, *args):
     """``fn(*args)`` of one lane, computed on its own.
 
     Its results become arrays. Otherwise the compiler fuses whatever uses them with whatever made them, and computes
-    random numbers and logarithms anew for a dozen fields of the state. A loop is the one wall that it respects, if it
-    cannot know that it goes round once: ``hint`` is any positive number () that is an argument of the program.
+    random numbers and logarithms anew for a dozen fields of the state. A branch is a wall that it respects, if it
+    cannot know which way it goes: ``hint`` is any positive number () that is an argument of the program.
     """
-    once = jnp.minimum(jnp.ceil(hint), 1).astype(jnp.int32)
     compute = lambda: fn(*args)  # noqa: E731
-    nothing = jax.tree.map(lambda result: jnp.zeros(result.shape, result.dtype), jax.eval_shape(compute))
-    return jax.lax.fori_loop(0, once, lambda _, __: compute(), nothing)
+    nothing = lambda: jax.tree.map(lambda result: jnp.zeros(result.shape, result.dtype), jax.eval_shape(compute))  # noqa: E731
+    return jax.lax.cond(hint > 0, compute, nothing)

@@ -5,7 +5,6 @@ leaves the array, stands beside them in `Shares`. Without an array, or with one 
 """
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import cast
 
 import jax
@@ -99,27 +98,24 @@ class Ledger:
         """``pixel`` () keeps ``energy`` () eV of an electron from another."""
         return self.keep(pixel, energy).release(pixel, -energy)
 
-    def settle(self, pixel: Array | None, escaped: Array, shares: Shares | None) -> "Ledger":
-        """Electrons that had stopped in ``pixel`` () so far have left it: ``escaped`` () eV, and their J ``shares``."""
+    def settle(self, escaped: Array, shares: Shares | None) -> "Ledger":
+        """An electron booked as stopped leaves: ``escaped`` () eV the array, its ``shares`` the pixel it began in."""
+        pixel = None if shares is None else shares.home
         ledger = self.keep(pixel, -escaped).release(pixel, escaped).escape(escaped)
-        if shares is None or ledger.shares is None:
+        if shares is None:
             return ledger
-        electrons, others = shares.pixel.shape
-
-        def catch(n, ledger, k):
-            energy = shares.energy[n, k]
-            return ledger.keep(pixel, -energy).release(pixel, energy).catch(shares.pixel[n, k], energy)
-
-        def catch_all(state):
-            k, ledger = state
-            return k + 1, jax.lax.fori_loop(0, electrons, partial(catch, k=k), ledger)
 
         def any_left(state):
             k, _ = state
-            return (k < others) & jnp.any(shares.pixel[:, k] != NOBODY)
+            return jnp.any((shares.energy != 0.0) & (jnp.arange(shares.energy.shape[0]) >= k))
 
-        ledger = jax.lax.while_loop(any_left, catch_all, (jnp.int32(0), ledger))[1]
-        return replace(ledger, overflow=ledger.overflow | jnp.any(shares.full))
+        def catch(state):
+            k, ledger = state
+            energy = shares.energy[k]
+            return k + 1, ledger.keep(pixel, -energy).release(pixel, energy).catch(shares.pixel[k], energy)
+
+        ledger = jax.lax.while_loop(any_left, catch, (jnp.int32(0), ledger))[1]
+        return replace(ledger, overflow=ledger.overflow | shares.full)
 
     def escape(self, energy: Array) -> "Ledger":
         """``energy`` () eV leaves the array."""

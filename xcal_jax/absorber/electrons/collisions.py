@@ -26,7 +26,7 @@ EV_PER_MEV = 1e6
 HARD = 100.0  # eV; larger losses happen one by one, smaller ones all along the path
 LOSSES = 64  # equal steps of probability in which hard losses are tabulated
 GRID = 256  # points of the integrals over losses
-AXIS_SIGMAS = 3.5  # standard deviations of the displacement along an axis beyond which no electron gets
+STARTS, GOES_ON = 3.5, 4.0  # standard deviations of the displacement along an axis beyond which no electron gets
 ISOTROPIC = 1e3  # screening A of a law that is isotropic to 1e-3
 
 
@@ -36,7 +36,8 @@ class Collisions:
 
     elastic, hard: (R,) cm2/g, of turning and of losing more than `HARD`; screening: (R,) A of Wentzel's law
     soft: (R,) eV cm2/g, stopping power of the smaller losses; stopping: (R,) eV cm2/g, of all
-    range: (R,) g/cm2, of slowing down to the first energy; reach: (R,) g/cm2, how far from its start an electron gets
+    range: (R,) g/cm2, of slowing down to the first energy
+    reach: (2, R) g/cm2, how far along an axis an electron gets from its start, and from any later place
     loss, ionisation: (R, LOSSES + 1) eV, a hard loss and the share of it that the shell keeps, by probability
     """
 
@@ -74,7 +75,7 @@ class Collisions:
         lost = count[:, -1] * mean_loss(loss)
         screening, elastic = wentzel(first, second)
         path = slowing_down(energy, stopping)
-        reach = np.minimum(path, AXIS_SIGMAS / np.sqrt(3) * displacement(path, first))
+        reach = np.minimum(path, np.outer([STARTS, GOES_ON], displacement(path, first)) / np.sqrt(3))
         return cls(elastic, count[:, -1], screening, stopping - lost, stopping, path, reach, loss, ionisation)
 
 

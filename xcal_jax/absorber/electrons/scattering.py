@@ -3,17 +3,22 @@
 An electron flies straight to its next collision and slows down on the way. There it turns (Wentzel's law with the
 moments of partial waves, see `collisions`), or it loses more than 100 eV to another electron, which is knocked on and
 followed as well where it can reach a face. At the border of a layer it stops and draws anew with the tables of the
-next: exact, since free paths have no memory. Below 50 eV, or where three and a half standard deviations of its
-displacement along an axis (Lewis's theory) end before every face, it deposits all that is left.
+next: exact, since free paths have no memory. Below 50 eV it deposits all that is left. So it does where every face is
+farther than the displacement along an axis (Lewis's theory) will take it: farther than 3.5 standard deviations where
+it starts, than 4 later, a question asked after every flight.
 
 Measured for these choices (`analysis/full_physics.py`): drawing losses down to 20 eV one by one changes the smallest
-losses alone, for the worse; a look at the tables every 5 instead of 20 % of energy lost changes nothing
-(0.3 %); ending tracks at 3 instead of 5 standard deviations costs 1 % of the partial depositions and 6 % of the
-smallest losses; a cut-off at 100 instead of 50 eV costs 5.6 % of the partial depositions at 1 keV, 1.3 % at 3 and 0.3 %
-at 7 keV. PENELOPE-2018 is met to 5 % in totals and mostly 6 % in bands of loss, from the high side.
+losses alone, for the worse; a look at the tables every 5 instead of 20 % of energy lost changes nothing (0.3 %); a
+cut-off at 100 instead of 50 eV costs 5.6 % of the partial depositions at 1 keV, 1.3 % at 3 and 0.3 % at 7 keV.
+Against tracks without a bound, in half-spaces of Bi (2.3 and 4.5 keV) and Cu (3 keV), 0.02 to 0.1 % of the electrons
+that escape are missed, and up to 0.5 % of those that escape with least energy (3.5 later on: 0.3 and 2.7 %). Starting
+at 3 saves up to a tenth of the time of a run, but where all photons are absorbed about that far from a face (X-IFU,
+x = y = 134.62 um) it misses 18 % of the smallest losses. A bound that knows the direction spares a tenth of the steps.
+PENELOPE-2018 is met to 6 % in totals and mostly 8 % in bands of loss, from the high side.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple, cast
 
@@ -34,7 +39,7 @@ from xcal_jax.absorber.geometry import (
     least_cost_to_surface,
     ratio,
 )
-from xcal_jax.absorber.lanes import WORD, apart, choose, drain
+from xcal_jax.absorber.lanes import WORD, apart, choose, relay, take
 from xcal_jax.absorber.ledger import Shares
 from xcal_jax.absorber.random import Key, dice, uniforms
 from xcal_jax.atomic import Material
@@ -46,8 +51,9 @@ ROWS_PER_DECADE = 64
 LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tables
 KNOCK_ONS = 1  # electrons that may wait until the one that made them has stopped
 COLLISIONS, ELASTIC, SCREENING, SOFT = range(4)  # rows of `Scattering.path`
-SHARE = 32  # one in so many of the tracks moves at a time
-STEPS = 3  # before the lanes are packed anew
+START, LATER = range(2)  # rows of `Scattering.range`
+SHARE, LEAST = 128, 1024  # one in so many of the electrons moves at a time, or so many
+STEPS = 3  # before others take the lanes of those that have stopped
 PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
 
 
@@ -84,8 +90,8 @@ class Scattering:
 
     path: (4, L, R): ln of the cross section of all collisions (cm2/g), the elastic share of it, A of Wentzel's law, ln
     of the soft stopping power (eV cm2/g); loss: (2, L, R, LOSSES + 1): a hard loss by probability, and the share of it
-    that the shell keeps; range: (R,) g/cm2, the range in a reference whose stopping power no material undercuts when
-    `price` (L,) is what one of its g/cm2 costs.
+    that the shell keeps; range: (2, R) g/cm2, how far an electron gets from its start, and from any later place, in a
+    reference whose stopping power no material undercuts when `price` (L,) is what one of its g/cm2 costs.
     """
 
     path: Array
@@ -100,7 +106,7 @@ class Scattering:
         energy = np.geomspace(LOWEST, HIGHEST, rows)
         tables = [Collisions.build(material, energy) for material in layers]
         stopping = np.array([table.stopping for table in tables])
-        detour = np.max([table.reach[1:] / table.range[1:] for table in tables], axis=0)
+        detour = np.max([table.reach[:, 1:] / table.range[1:] for table in tables], axis=0)
         collisions = np.array([table.elastic + table.hard for table in tables])
         return cls(
             path=jnp.asarray(
@@ -114,7 +120,7 @@ class Scattering:
                 )
             ),
             loss=jnp.asarray(np.array([[t.loss for t in tables], [t.ionisation for t in tables]])),
-            range=jnp.asarray(tables[0].range * np.append(1.0, detour)),
+            range=jnp.asarray(tables[0].range * np.pad(detour, ((0, 0), (1, 0)))),
             price=jnp.asarray((stopping / stopping[0]).min(axis=1)),
         )
 
@@ -125,15 +131,16 @@ class Scattering:
 
     def place(self, energy: Array) -> tuple[Array, Array]:
         """The row () int32 at or below ``energy`` () eV, and how far it is to the next, () 0 to 1."""
-        rows = self.range.shape[0]
+        rows = self.path.shape[-1]
         x = jnp.log(jnp.maximum(energy, LOWEST) / LOWEST) * ((rows - 1) / np.log(HIGHEST / LOWEST))
         row = jnp.minimum(x.astype(jnp.int32), rows - 2)
         return row, jnp.minimum(x - row.astype(x.dtype), 1.0)
 
-    def reach(self, energy: Array) -> Array:
-        """The range in the reference, g/cm2, of an electron of ``energy`` () eV: 0 below the cutoff."""
+    def reach(self, energy: Array, place: int = START) -> Array:
+        """How far in the reference, g/cm2, an electron of ``energy`` () eV gets: 0 below the cutoff."""
         row, share = self.place(energy)
-        return jnp.where(energy > CUTOFF, self.range[row] * (1 - share) + self.range[row + 1] * share, 0.0)
+        reach = self.range[place]
+        return jnp.where(energy > CUTOFF, reach[row] * (1 - share) + reach[row + 1] * share, 0.0)
 
     def cost(self, density: Array) -> Array:
         """(L,) range in the reference, g/cm2, that an electron uses up per um of its path, at least."""
@@ -142,7 +149,7 @@ class Scattering:
     def at(self, quantity: int, layer: Array, row: Array, share: Array) -> Array:
         """One of the quantities of `path`, (), at a place in the rows."""
         flat = self.path[quantity].reshape(-1)
-        at = layer * self.range.shape[0] + row
+        at = layer * self.path.shape[-1] + row
         return flat[at] * (1 - share) + flat[at + 1] * share
 
     def hard_loss(self, layer: Array, row: Array, share: Array, energy: Array, u: Array, u_row: Array):
@@ -151,7 +158,7 @@ class Scattering:
         scaled = u * LOSSES
         column = jnp.minimum(scaled.astype(jnp.int32), LOSSES - 1)
         part = scaled - column.astype(scaled.dtype)
-        at = (layer * self.range.shape[0] + row) * (LOSSES + 1) + column
+        at = (layer * self.path.shape[-1] + row) * (LOSSES + 1) + column
         loss, kept = self.loss[0].reshape(-1), self.loss[1].reshape(-1)
         lost = jnp.minimum(1.0 / ((1 - part) / loss[at] + part / loss[at + 1]), energy)
         return lost, jnp.maximum(lost - (kept[at] * (1 - part) + kept[at + 1] * part), 0.0)
@@ -162,12 +169,25 @@ def leave(site: Site, direction: Direction, energy: Array, directed: Array, key:
     return Electron(site, choose(directed, direction, isotropic(*uniforms(key, jnp.uint32(0)))), energy)
 
 
-def follow(model: Scattering, stack: Stack, density: Array, keys: Key, electrons: Electron) -> Track:
-    """The tracks (n,) of ``electrons`` (n,), and of those they knock on, when all have stopped or left."""
-    tracks = jax.vmap(lambda electron, key: start(stack, electron, key))(electrons, keys)
-    lanes = max(electrons.energy.shape[0] // SHARE, WORD)
+def follow(
+    model: Scattering, stack: Stack, density: Array, keys: Key, electrons: Electron
+) -> tuple[Array, Shares | None]:
+    """What n ``electrons``, and those they knock on, take away: (n,) eV out of the absorber, and in an array
+    out of all pixels; then their shares (n,) too, of what other pixels have got of them.
+    """
+    n = electrons.energy.shape[0]
+    number = jnp.arange(n, dtype=jnp.int32)
+    jobs = jnp.max(jnp.where(electrons.energy > 0, number + 1, 0))
+
+    def load(job):
+        electron, key = take((electrons, keys), job)
+        electron = electron._replace(energy=jnp.where(job < jobs, electron.energy, 0.0))
+        return jax.vmap(partial(start, stack))(electron, key)
+
     move = jax.vmap(lambda track: jax.lax.fori_loop(0, STEPS, lambda _, t: step(model, stack, density, t), track))
-    return drain(move, tracks, lambda tracks: tracks.moving.energy > 0, lanes)
+    working, outcome = lambda tracks: tracks.moving.energy > 0, lambda tracks: (tracks.escaped, tracks.shares)
+    width = max(n // SHARE // WORD * WORD, min(n, LEAST))
+    return relay(load, move, working, outcome, jobs, width, n)
 
 
 def start(stack: Stack, electron: Electron, key: Key) -> Track:
@@ -205,7 +225,7 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         aside = deflect(direction, cosine, u_azimuth)
         margin = least_cost_to_surface(stack, site, model.cost(density))
         after = jnp.where(loses, energy - lost, energy)
-        goes_on = ~leaves & (after > CUTOFF) & (model.reach(after) > margin)
+        goes_on = ~leaves & (after > CUTOFF) & (model.reach(after, LATER) > margin)
         follows = loses & (model.reach(knocked) > margin)
         return choose(turns, aside, direction), aside, jnp.where(goes_on, after, 0.0), jnp.where(follows, knocked, 0.0)
 
