@@ -127,7 +127,8 @@ def relay(load: Callable, move: Callable, working: Callable, outcome: Callable, 
         outcomes = jax.tree.map(lambda all_, new: all_.at[place].set(new, mode="drop"), outcomes, outcome(state))
         selection = Selection.of(ended)
         job = jnp.where(ended, following + selection.rank, job)
-        return job, following + selection.total, choose(ended, load(job), state), outcomes
+        state = jax.vmap(choose)(ended, load(job), state)
+        return job, following + selection.total, state, outcomes
 
     few = max(width // LAST // WORD, 1) * WORD
     job = jnp.arange(width, dtype=jnp.int32)
