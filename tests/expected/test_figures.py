@@ -167,11 +167,6 @@ def test_transformations_agree(slab, right):
     assert value[0] != value[1]
 
 
-def test_other_electrons_are_refused(stack):
-    with pytest.raises(ValueError, match="complete for the `range` electrons only"):
-        estimate(replace(stack, electrons="scattering"), 7000.0)
-
-
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

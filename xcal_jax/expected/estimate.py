@@ -22,6 +22,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import LOSS_THRESHOLDS
+from xcal_jax.expected import ties
 from xcal_jax.expected.figures import Figures, nearby, with_derivatives, without_derivatives
 from xcal_jax.expected.history import DIMENSIONS
 from xcal_jax.expected.parameters import UNITS, Parameters, names
@@ -99,6 +100,7 @@ def run(
     tables.check_scales(parameters)
     with jax.enable_x64(True):
         parameters = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), parameters)
+        ties.check(tables, parameters, tuple(chosen))
         flat, unravel = ravel_pytree(parameters)
         basis = jax.vmap(unravel)(jnp.eye(flat.size)[np.array(list(chosen.values()), dtype=int)]) if chosen else None
     if basis is None:
@@ -128,6 +130,7 @@ def differences(
     """
     chosen = resolve(tuple(steps), parameters)
     with jax.enable_x64(True):
+        ties.check(tables, parameters, tuple(chosen))
         flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), parameters))
         basis = np.eye(flat.size)[list(chosen.values())] * np.array(list(steps.values()))[:, None]
         ends = [unravel(flat + sign * end) for sign in (1.0, -1.0) for end in basis]
