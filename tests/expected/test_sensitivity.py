@@ -80,7 +80,7 @@ def test_bad_uncertainties(stack, tmp_path, text, sentence):
         ("sensitivity xifu --energy 1eV", "within the tables"),
         ("sensitivity xifu --energy 7keV --wrt thick", "'thick' is asked"),
         ("sensitivity xifu --energy 7keV --at 200um,0um", "impact x must be within"),
-        ("sensitivity xifu --energy 7keV --at 0", "2 lengths"),
+        ("sensitivity xifu --energy 7keV --at 0", "2 numbers"),
         ("sensitivity xifu --energy 7keV -n 0", "from 1 to 2"),
         ("sensitivity xifu --energy 7keV --seed -1", "at least 0"),
         ("sensitivity xifu --energy 7keV --uncertainties none.toml", "does not exist"),

@@ -119,7 +119,8 @@ def test_sites_are_carried_by_a_map_of_the_absorber(tables, point):
     places, sites, shifted, deeper, wider, layer, reach, here, elsewhere = jax.tree.map(np.asarray, found)
     np.testing.assert_allclose(sites.depth[:, 0], places.depth, rtol=1e-12)
     np.testing.assert_allclose(np.stack([deeper[:, 0], wider[:, 0]]), 1.0, rtol=1e-12)
-    for now, then, slope in ((sites.depth, shifted.depth, deeper), (sites.x, shifted.x, wider)):
+    along_y = (30.0 - 1.05 * reach.max()) / (30.0 - reach.max())  # of the middle, at y = 0
+    for now, then, slope in ((sites.depth, shifted.depth, deeper), (sites.x, shifted.x, wider / along_y)):
         np.testing.assert_allclose((then - now)[:, 1] / SHIFT, slope[:, 1], rtol=1e-6)
     near = places.depth < reach[layer]
     np.testing.assert_allclose(sites.depth[near, 1], 1.05 * places.depth[near], rtol=1e-12)

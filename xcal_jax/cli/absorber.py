@@ -9,7 +9,7 @@ import click
 
 from xcal_jax.cli.programs import keep_compiled_programs, on_a_cluster
 from xcal_jax.files import PLOTS, check_writable
-from xcal_jax.units import parse_quantity, parse_whole
+from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
 
 @click.command()
@@ -77,8 +77,8 @@ def simulate(
         lines,
         weights,
         spectrum,
-        at=_lengths(at, 2, "--at") if at else None,
-        spot=_lengths(spot, 3, "--spot") if spot else None,
+        at=parse_quantities(at, ("um",) * 2, "--at") if at else None,
+        spot=parse_quantities(spot, ("um",) * 3, "--spot") if spot else None,
         angle=parse_quantity(angle, "deg", "--angle"),
         azimuth=parse_quantity(azimuth, "deg", "--azimuth"),
         isotropic=isotropic,
@@ -177,10 +177,3 @@ def _lines(text: str) -> tuple[list[float], list[float]]:
         raise ValueError(f"`--energy` must be ENERGY or ENERGY:WEIGHT, separated by commas, but is {text!r}")
     energies = [parse_quantity(line[0], "eV", "--energy") for line in lines]
     return energies, [parse_quantity(line[1], "", "--energy weight") if len(line) == 2 else 1.0 for line in lines]
-
-
-def _lengths(text: str, count: int, name: str):
-    parts = text.split(",")
-    if len(parts) != count:
-        raise ValueError(f"`{name}` must be {count} lengths separated by commas, but is {text!r}")
-    return tuple(parse_quantity(part, "um", name) for part in parts)

@@ -6,7 +6,7 @@ import click
 
 from xcal_jax.cli.programs import keep_compiled_programs
 from xcal_jax.files import PLOTS, check_writable
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantities, parse_quantity
 
 
 @click.command()
@@ -38,7 +38,7 @@ def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, as_js
 
     target = Absorber.load(absorber)
     photon = parse_quantity(energy, "eV", "--energy")
-    place = _place(at) if at else None
+    place = parse_quantities(at, ("um", "um"), "--at") if at else None
     point = Parameters.of(target, photon, place)
     sigma = read_uncertainties(uncertainties, point) if uncertainties else {}
     asked = [name.strip() for name in wrt.split(",") if name.strip()]
@@ -62,13 +62,6 @@ def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, as_js
         impact = "uniform over the top" if place is None else f"at ({place[0]:g}, {place[1]:g}) µm"
         title = f"{target.name}, {photon:g} eV, {impact}"
         save_figure(sensitivity_figure(shares, found.parameters, title), plot)
-
-
-def _place(text: str) -> tuple[float, float]:
-    parts = text.split(",")
-    if len(parts) != 2:
-        raise ValueError(f"`--at` must be 2 lengths separated by commas, but is {text!r}")
-    return parse_quantity(parts[0], "um", "--at"), parse_quantity(parts[1], "um", "--at")
 
 
 def _report(facts: dict, shares: dict, parameters: tuple[str, ...]) -> str:
