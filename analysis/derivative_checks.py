@@ -36,7 +36,7 @@ CASES = (
     (TURNING, 7000.0, None),
 )
 N, THRESHOLDS = 2**13, (0.0, 1000.0, 2000.0)
-STEP, CLOSE = 1e-6, 1e-8  # relative; of the sides, whose gap to an impact is small: arcs begin like square roots
+STEP, CLOSE = 1e-6, 1e-9  # relative; of the sides, whose gap to an impact is small: arcs begin like square roots
 NEIGHBOUR = 0.04  # further away, of thickness, density and ranges
 ZERO = 1e-9  # relative to the figure: no derivative
 
@@ -49,7 +49,7 @@ def check(absorber: Absorber, energy: float, at) -> str:
     known = parameter_values(parameters)
     right = [name for name, bad in zip(known, wrong, strict=True) if not (tables.turning and bad)]
     steps = {name: STEP * (abs(known[name]) or 1.0) for name in right if at or name not in ("x", "y")}
-    steps |= {name: STEP for name in ("x", "y") if at}  # um
+    steps |= {name: CLOSE * known["width"] for name in ("x", "y") if at}
     steps |= {name: CLOSE * known[name] for name in ("width", "length")}
     settings = {"n": N, "thresholds": THRESHOLDS}
     found = run(tables, parameters, tuple(steps), **settings)

@@ -43,7 +43,7 @@ def parse_quantity(text: str | float, unit: str, name: str) -> float:
     return value
 
 
-def parse_quantities(text: str, units: tuple[str, ...], name: str) -> tuple[float, ...]:
+def parse_quantities(text: str, units: tuple[str, ...], name: str) -> tuple:
     """ "30um,0" as floats in ``units``. Raises ValueError, naming ``name``, for another number of them."""
     parts = text.split(",")
     if len(parts) != len(units):

@@ -137,7 +137,7 @@ def test_sites_are_carried_by_a_map_of_the_absorber(tables, point):
     [
         ({}, ("energy",), "respect to energy would be wrong"),
         ({"at": (9.9, 0.0)}, ("x", "density[0]", "range"), r"respect to x, density\[0\], range would be wrong"),
-        ({"at": (9.9, 0.0)}, ("width",), r"here right are thickness\[0\], thickness\[1\], yield"),
+        ({"at": (9.9, 0.0)}, ("width",), r"ask for thickness\[0\], thickness\[1\], yield, and take differences"),
     ],
 )
 def test_refused(turning, change, wrt, sentence):

@@ -6,7 +6,7 @@ import click
 
 from xcal_jax.cli.programs import keep_compiled_programs
 from xcal_jax.files import PLOTS, check_writable
-from xcal_jax.units import parse_quantities, parse_quantity
+from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
 
 @click.command()
@@ -43,12 +43,10 @@ def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, as_js
     sigma = read_uncertainties(uncertainties, point) if uncertainties else {}
     asked = [name.strip() for name in wrt.split(",") if name.strip()]
     asked += [name for name in sigma if name not in asked and name.split("[")[0] not in asked]
-    count = parse_quantity(n, "", "-n")
-    if not (count == int(count) and 1 <= count <= 2**30):
-        raise ValueError(f"`-n` must be a whole number from 1 to 2^30, but is {n}")
+    count = parse_whole(n, "-n")
     if seed < 0:
         raise ValueError(f"`seed` must be at least 0, but is {seed}")
-    found = estimate(target, photon, asked, place, int(count), seed, yields, progress=True)
+    found = estimate(target, photon, asked, place, count, seed, yields, progress=True)
     figures = by_name(found, target)
     facts = facts_of(figures, found.parameters)
     if sigma:

@@ -46,7 +46,7 @@ def linefit(spectrum, absorber, energy, fwhm, fitted, tail, incident, window, bi
 
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.expected.line import Detector
-    from xcal_jax.expected.linefit import DETECTOR, expected_counts, fit_line, linearise
+    from xcal_jax.expected.linefit import DETECTOR, check_line, expected_counts, fit_line, linearise
     from xcal_jax.expected.measured import read_line
     from xcal_jax.expected.parameters import UNITS
 
@@ -79,6 +79,7 @@ def linefit(spectrum, absorber, energy, fwhm, fitted, tail, incident, window, bi
     if seed < 0:
         raise ValueError(f"`seed` must be at least 0, but is {seed}")
 
+    check_line(counts, edges, also, sent)
     origin: dict[str, float] = {}
     for _ in range(ROUNDS):
         linear = linearise(target, photon, wrt, place, origin, count, seed, progress=True)

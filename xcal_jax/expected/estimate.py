@@ -30,7 +30,7 @@ from xcal_jax.expected.tables import Tables
 
 THRESHOLDS = (0.0, *LOSS_THRESHOLDS)
 REPLICATES = 16
-LEAST_POINTS = 256
+LEAST_POINTS, MOST_POINTS = 256, 2**30
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ def run(
     """`estimate` for tables at hand. The same ``seed`` is the same random numbers, whatever the parameters."""
     chosen = resolve(wrt, parameters)
     tables.check_scales(parameters)
+    if not 1 <= n <= MOST_POINTS:
+        raise ValueError(f"`n` must be from 1 to 2^30, but is {n:g}")
     with jax.enable_x64(True):
         parameters = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), parameters)
         ties.check(tables, parameters, tuple(chosen))

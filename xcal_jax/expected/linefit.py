@@ -109,6 +109,19 @@ def linearise(
     return Linear(found.parameters, *map(double, numbers))
 
 
+def check_line(counts: np.ndarray, edges: np.ndarray, also: Sequence[str], incident: float | None) -> None:
+    """Raises ValueError for what `fit_line` cannot fit."""
+    if counts.ndim != 1 or edges.shape != (counts.size + 1,) or not np.all(np.diff(edges) > 0):
+        raise ValueError(f"`edges` must ascend and be one more than the {counts.size} channels, but are {edges.size}")
+    if not (np.all(np.isfinite(counts)) and np.all(counts >= 0) and counts.sum() > 0):
+        raise ValueError("`counts` must be finite, not negative and not all zero")
+    unknown = set(also) - set(DETECTOR)
+    if unknown:
+        raise ValueError(f"`also` must be of {', '.join(DETECTOR)}, but has {', '.join(sorted(unknown))}")
+    if incident is not None and not (np.isfinite(incident) and incident >= counts.sum()):
+        raise ValueError(f"`incident` must be at least the {counts.sum():g} photons counted, but is {incident:g}")
+
+
 def fit_line(
     linear: Linear,
     counts: np.ndarray,
@@ -125,15 +138,7 @@ def fit_line(
     that do not fit the channels, are negative or empty, and for fewer incident photons than counts.
     """
     counts, edges = np.asarray(counts, dtype=float), np.asarray(edges, dtype=float)
-    if counts.ndim != 1 or edges.shape != (counts.size + 1,) or not np.all(np.diff(edges) > 0):
-        raise ValueError(f"`edges` must ascend and be one more than the {counts.size} channels, but are {edges.size}")
-    if not (np.all(np.isfinite(counts)) and np.all(counts >= 0) and counts.sum() > 0):
-        raise ValueError("`counts` must be finite, not negative and not all zero")
-    unknown = set(also) - set(DETECTOR)
-    if unknown:
-        raise ValueError(f"`also` must be of {', '.join(DETECTOR)}, but has {', '.join(sorted(unknown))}")
-    if incident is not None and not (np.isfinite(incident) and incident >= counts.sum()):
-        raise ValueError(f"`incident` must be at least the {counts.sum():g} photons counted, but is {incident:g}")
+    check_line(counts, edges, also, incident)
     with double_precision():
         fixed = Detector(*(jnp.asarray(getattr(detector, name), float) for name in DETECTOR))
         numbers = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), linear)

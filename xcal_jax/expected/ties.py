@@ -5,12 +5,13 @@ ranges is the same wherever it starts the same number of ranges from the faces w
 along: within reach of a face, an interface or a side they keep their distance to it in ranges, in between the layer
 stretches (piecewise linear in depth, x and y). Tracks stay as drawn, and every derivative is one of weights: of the
 density of first interactions in depth, and of the density mu exp(-tau) / (4 pi r^2) with which a photon made at one
-site so moved is absorbed at another. No approximation, if every layer whose thickness or density changes is at least
-twice an electron's reach thick: the tracks near its upper end then know nothing of its lower.
+site so moved is absorbed at another. This is exact where every layer whose thickness or density changes is at least
+twice an electron's reach thick: tracks at its one end then know nothing of the other. Elsewhere, and in the photons'
+energy, which changes how long the tracks are, a derivative would be wrong and is refused (`check`), or NaN (`guard`).
 
-Two things are not carried along exactly, and count for less than 1e-4 of the electrons that escape from millimetre
-to 0.1 mm absorbers. Tracks that cross an interface and leave by a side, when one layer's density alone changes; and
-electrons of photons absorbed near a side after they were scattered.
+Two kinds of electrons do not keep their tracks quite. When the density of one layer alone changes, those that cross an
+interface and then leave by a side: 3e-4 of the electrons that escape from the X-IFU absorber at 7 keV, 2e-3 from four
+layers 60 um wide. And electrons of photons that were scattered before they were absorbed near a side, which are fewer.
 """
 
 from collections.abc import Sequence
@@ -183,8 +184,9 @@ def check(tables: Tables, parameters: Parameters, asked: Sequence[str]) -> None:
     refused = [name for name in asked if known[name]]
     if refused:
         far = ", ".join(f"{r:.3g}" for r in reach(tables, parameters))
+        right = ", ".join(name for name, other in known.items() if not other)
         raise ValueError(
             f"derivatives with respect to {', '.join(refused)} would be wrong with `scattering` electrons, which reach "
-            f"{far} um in the layers: a layer must be twice as thick, and an impact, or half the width, farther from "
-            f"the sides; here right are {', '.join(name for name, other in known.items() if not other)}"
+            f"{far} um in the layers (a layer must be twice as thick, the sides must be farther away, and the energy "
+            f"changes every track): ask for {right}, and take differences of values for the others"
         )
