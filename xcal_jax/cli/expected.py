@@ -23,9 +23,10 @@ from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 @click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
 @click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
 @click.option("--uncertainties", help="TOML file of standard deviations: also print what they make of each figure.")
+@click.option("--electrons", help="Electron model instead of the absorber's own: range or scattering.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", help="Also draw the relative sensitivities into this PNG, PDF or SVG file.")
-def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, as_json, plot):
+def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, electrons, as_json, plot):
     """Derivatives of the figures of ABSORBER, a preset or a TOML file, with standard errors."""
     if plot:
         check_writable(plot, PLOTS)
@@ -36,7 +37,7 @@ def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, as_js
     from xcal_jax.expected.sensitivity import as_json as facts_of
     from xcal_jax.expected.sensitivity import by_name, propagate, read_uncertainties, relative
 
-    target = Absorber.load(absorber)
+    target = Absorber.load(absorber, electrons)
     photon = parse_quantity(energy, "eV", "--energy")
     place = parse_quantities(at, ("um", "um"), "--at") if at else None
     point = Parameters.of(target, photon, place)

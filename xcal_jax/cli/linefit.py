@@ -31,9 +31,12 @@ START = 0.01, 50.0  # of a trapping tail that is fitted: share of the events, eV
 @click.option("--at", help="Impact X,Y from the centre; default: uniform over the top.")
 @click.option("-n", "n", default="65536", show_default=True, help="Histories of each expectation.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
+@click.option("--electrons", help="Electron model instead of the absorber's own: range or scattering.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", help="Also draw measured and fitted counts into this PNG, PDF or SVG file.")
-def linefit(spectrum, absorber, energy, fwhm, fitted, tail, incident, window, bins, at, n, seed, as_json, plot):
+def linefit(
+    spectrum, absorber, energy, fwhm, fitted, tail, incident, window, bins, at, n, seed, electrons, as_json, plot
+):
     """Fit ranges, thicknesses, yields and trapping to a line measured in SPECTRUM.
 
     SPECTRUM is a CSV table (low_ev,high_ev,counts), a result of `simulate` (.nc), or a file of counts by channel
@@ -50,7 +53,7 @@ def linefit(spectrum, absorber, energy, fwhm, fitted, tail, incident, window, bi
     from xcal_jax.expected.measured import read_line
     from xcal_jax.expected.parameters import UNITS
 
-    target = Absorber.load(absorber)
+    target = Absorber.load(absorber, electrons)
     photon = parse_quantity(energy, "eV", "--energy")
     counts, edges = read_line(spectrum, parse_quantities(bins, ("eV", "eV"), "--bins") if bins else None)
     low, high = parse_quantities(window, ("eV", "eV"), "--window") if window else (edges[0], edges[-1])
