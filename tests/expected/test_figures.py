@@ -100,7 +100,7 @@ def test_areal_density_alone_matters_in_a_wide_stack(stack, tables, point, agree
 def test_derivatives_are_differences_of_values(tables, point, found):
     """Of every figure, in every parameter, within 1 %: on the same points, with the same turns of chance.
 
-    `analysis/derivative_checks.py` does this for stack stacks and energies, and at corners in x and y.
+    `analysis/derivative_checks.py` does this for several stacks and energies, and at corners in x and y.
     """
     known = parameter_values(point)
     steps = {name: 1e-6 * known[name] for name in found.parameters}

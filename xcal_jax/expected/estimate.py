@@ -74,8 +74,8 @@ def estimate(
     """The expected figures of ``absorber`` at ``energy`` eV, and their derivatives, from ``n`` histories or a few more.
 
     wrt: of ``thickness density width length energy x y yield range``, a name each or with its layer, ``thickness[1]``.
-    at: (x, y) um of the impact, or uniform over the top. Raises ValueError where a name is unknown or a number makes
-    no sense.
+    at: (x, y) um of the impact, or uniform over the top. Raises ValueError where a name is unknown, a number makes no
+    sense, or a derivative would be wrong (`ties.check`).
     """
     Source.build(energy, at=at).check_fits(absorber)
     thresholds = checked_thresholds(thresholds)
@@ -128,7 +128,8 @@ def differences(
 ) -> Figures:
     """Central differences of the figures, leaves (R, K, ...), on the points of `run`: its derivatives without calculus.
 
-    steps: of the K parameters, by name. Chance takes the same turns at both ends as at ``parameters``.
+    steps: of the K parameters, by name. Chance takes the same turns at both ends as at ``parameters``. Raises ValueError
+    where derivatives would be wrong (`ties.check`).
     """
     chosen = resolve(tuple(steps), parameters)
     with jax.enable_x64(True):

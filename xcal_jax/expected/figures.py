@@ -53,8 +53,8 @@ def expected(tables: Tables, parameters: Parameters, thresholds: Array, points: 
 
     thresholds: (A,) eV, ascending, the first 0; seed: (2,) uint32, of the numbers beyond the sequence. Unbiased over
     randomisations of the points, and so is every derivative with respect to ``parameters``; NaN where a history
-    overflows its counters. Works under jit, vmap and forward mode (`jax.jvp`, `jax.jacfwd`); reverse mode does not
-    pass its loop.
+    overflows its counters, and where a derivative would be wrong with electrons that turn round (`ties`). Works under
+    jit, vmap and forward mode (`jax.jvp`, `jax.jacfwd`); reverse mode does not pass its loop.
     """
     moving = guard(tables, parameters) if tables.turning else parameters
     offset = jnp.arange(points.shape[0], dtype=jnp.uint32)

@@ -34,7 +34,7 @@ from xcal_jax.expected.zones import optical_depth
 
 
 class Carried(NamedTuple):
-    """A site where it is now; stretch in depth and across: by how much, (), the space around it is larger."""
+    """A site where it is now; deeper, wider: by how much, (), space is stretched there, in depth and across."""
 
     site: Site
     deeper: Array
