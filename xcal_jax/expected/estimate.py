@@ -128,8 +128,8 @@ def differences(
 ) -> Figures:
     """Central differences of the figures, leaves (R, K, ...), on the points of `run`: its derivatives without calculus.
 
-    steps: of the K parameters, by name. Chance takes the same turns at both ends as at ``parameters``. Raises ValueError
-    where derivatives would be wrong (`ties.check`).
+    steps: of the K parameters, by name. Chance takes the same turns at both ends as at ``parameters``. Raises
+    ValueError where derivatives would be wrong (`ties.check`).
     """
     chosen = resolve(tuple(steps), parameters)
     with jax.enable_x64(True):
