@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 from tests.expected.conftest import ENERGY, THRESHOLDS
-from xcal_jax.absorber.geometry import Site
+from xcal_jax.absorber.geometry import Direction, Site
+from xcal_jax.absorber.photoelectric import sauter_density
 from xcal_jax.expected import ties
+from xcal_jax.expected import turning as turning_round
+from xcal_jax.expected.electrons import Emission
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, run
+from xcal_jax.expected.history import begin
 from xcal_jax.expected.parameters import Parameters, names
 from xcal_jax.expected.tables import Tables
 from xcal_jax.response.results import summary
@@ -130,6 +134,33 @@ def test_sites_are_carried_by_a_map_of_the_absorber(tables, point):
     near = 10.0 - places.x < reach.max()
     np.testing.assert_allclose((11.5 - sites.x[:, 1])[near], 1.05 * (10.0 - places.x)[near], rtol=1e-9)
     assert near.sum() > 1
+
+
+def test_photoelectrons_follow_their_law_and_start_where_they_may_escape(tables, point):
+    """Mean square cosine to the photon by quadrature, the Auger electrons' 1/3; deep inside nobody is followed."""
+    u = (np.arange(4096) + 0.5) / 4096
+    with jax.enable_x64(True):
+        begun = begin(tables, point, jnp.zeros(1), jnp.full(4, 0.5))
+        down = Direction(jnp.asarray(0.0), jnp.asarray(0.0), jnp.asarray(-1.0))
+
+        @jax.vmap
+        def emitted(u, sauter, depth):
+            site = Site(jnp.asarray(0.0), jnp.asarray(0.0), depth, jnp.asarray(0, jnp.int32))
+            one = Emission(site, jnp.asarray(5000.0), jnp.asarray(True), sauter, down)
+            return turning_round.emit(tables, point, one, begun, jnp.stack([u, 0.3])).electron
+
+        def squares(sauter, depth):
+            found = emitted(jnp.asarray(u), jnp.full(u.size, sauter), jnp.full(u.size, depth))
+            return np.asarray(found.direction.z) ** 2, np.asarray(found.energy)
+
+        law, energy = squares(True, 0.01)
+        anywhere, _ = squares(False, 0.01)
+        _, deep = squares(True, 1.0)
+    cosine = 2.0 * u - 1.0
+    density = sauter_density(5000.0, cosine)
+    assert law.mean() == pytest.approx(np.sum(density * cosine**2) / np.sum(density), rel=0.01)
+    assert anywhere.mean() == pytest.approx(1 / 3, rel=1e-3) and law.mean() < 0.25
+    assert np.all(energy == 5000.0) and np.all(deep == 0.0)
 
 
 @pytest.mark.parametrize(
