@@ -43,6 +43,14 @@ def parse_quantity(text: str | float, unit: str, name: str) -> float:
     return value
 
 
+def parse_quantities(text: str, units: tuple[str, ...], name: str) -> tuple:
+    """ "30um,0" as floats in ``units``. Raises ValueError, naming ``name``, for another number of them."""
+    parts = text.split(",")
+    if len(parts) != len(units):
+        raise ValueError(f"`{name}` must be {len(units)} numbers separated by commas, but is {text!r}")
+    return tuple(parse_quantity(part, unit, name) for part, unit in zip(parts, units, strict=True))
+
+
 def parse_whole(text: str, name: str) -> int:
     """ "1e7" as an integer. Raises ValueError, naming ``name``, for anything that is not whole."""
     number = parse_quantity(text, "", name)

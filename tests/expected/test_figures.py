@@ -100,7 +100,7 @@ def test_areal_density_alone_matters_in_a_wide_stack(stack, tables, point, agree
 def test_derivatives_are_differences_of_values(tables, point, found):
     """Of every figure, in every parameter, within 1 %: on the same points, with the same turns of chance.
 
-    `analysis/derivative_checks.py` does this for stack stacks and energies, and at corners in x and y.
+    `analysis/derivative_checks.py` does this for several stacks and energies, and at corners in x and y.
     """
     known = parameter_values(point)
     steps = {name: 1e-6 * known[name] for name in found.parameters}
@@ -165,11 +165,6 @@ def test_transformations_agree(slab, right):
     np.testing.assert_allclose(value[1], right.figures.partial[0], rtol=1e-9)
     np.testing.assert_allclose(slope[1], right.derivatives.partial[0, k], rtol=1e-7)
     assert value[0] != value[1]
-
-
-def test_other_electrons_are_refused(stack):
-    with pytest.raises(ValueError, match="complete for the `range` electrons only"):
-        estimate(replace(stack, electrons="scattering"), 7000.0)
 
 
 @pytest.mark.parametrize(

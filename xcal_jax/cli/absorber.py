@@ -9,7 +9,7 @@ import click
 
 from xcal_jax.cli.programs import keep_compiled_programs, on_a_cluster
 from xcal_jax.files import PLOTS, check_writable
-from xcal_jax.units import parse_quantity, parse_whole
+from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
 
 @click.command()
@@ -85,8 +85,8 @@ def simulate(
         lines,
         weights,
         spectrum,
-        at=_lengths(at, 2, "--at") if at else None,
-        spot=_lengths(spot, 3, "--spot") if spot else None,
+        at=parse_quantities(at, ("um",) * 2, "--at") if at else None,
+        spot=parse_quantities(spot, ("um",) * 3, "--spot") if spot else None,
         angle=parse_quantity(angle, "deg", "--angle"),
         azimuth=parse_quantity(azimuth, "deg", "--azimuth"),
         isotropic=isotropic,
@@ -212,10 +212,3 @@ def _pixel(text: str) -> tuple[int, int]:
         raise ValueError(f"`--pixel` must be ROW,COLUMN, but is {text!r}")
     row, column = (parse_whole(part, "--pixel") for part in parts)
     return row, column
-
-
-def _lengths(text: str, count: int, name: str):
-    parts = text.split(",")
-    if len(parts) != count:
-        raise ValueError(f"`{name}` must be {count} lengths separated by commas, but is {text!r}")
-    return tuple(parse_quantity(part, "um", name) for part in parts)

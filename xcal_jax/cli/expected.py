@@ -6,7 +6,7 @@ import click
 
 from xcal_jax.cli.programs import keep_compiled_programs
 from xcal_jax.files import PLOTS, check_writable
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
 
 @click.command()
@@ -23,9 +23,10 @@ from xcal_jax.units import parse_quantity
 @click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
 @click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
 @click.option("--uncertainties", help="TOML file of standard deviations: also print what they make of each figure.")
+@click.option("--electrons", help="Electron model instead of the absorber's own: range or scattering.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", help="Also draw the relative sensitivities into this PNG, PDF or SVG file.")
-def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, as_json, plot):
+def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, electrons, as_json, plot):
     """Derivatives of the figures of ABSORBER, a preset or a TOML file, with standard errors."""
     if plot:
         check_writable(plot, PLOTS)
@@ -36,19 +37,17 @@ def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, as_js
     from xcal_jax.expected.sensitivity import as_json as facts_of
     from xcal_jax.expected.sensitivity import by_name, propagate, read_uncertainties, relative
 
-    target = Absorber.load(absorber)
+    target = Absorber.load(absorber, electrons)
     photon = parse_quantity(energy, "eV", "--energy")
-    place = _place(at) if at else None
+    place = parse_quantities(at, ("um", "um"), "--at") if at else None
     point = Parameters.of(target, photon, place)
     sigma = read_uncertainties(uncertainties, point) if uncertainties else {}
     asked = [name.strip() for name in wrt.split(",") if name.strip()]
     asked += [name for name in sigma if name not in asked and name.split("[")[0] not in asked]
-    count = parse_quantity(n, "", "-n")
-    if not (count == int(count) and 1 <= count <= 2**30):
-        raise ValueError(f"`-n` must be a whole number from 1 to 2^30, but is {n}")
+    count = parse_whole(n, "-n")
     if seed < 0:
         raise ValueError(f"`seed` must be at least 0, but is {seed}")
-    found = estimate(target, photon, asked, place, int(count), seed, yields, progress=True)
+    found = estimate(target, photon, asked, place, count, seed, yields, progress=True)
     figures = by_name(found, target)
     facts = facts_of(figures, found.parameters)
     if sigma:
@@ -62,13 +61,6 @@ def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, as_js
         impact = "uniform over the top" if place is None else f"at ({place[0]:g}, {place[1]:g}) µm"
         title = f"{target.name}, {photon:g} eV, {impact}"
         save_figure(sensitivity_figure(shares, found.parameters, title), plot)
-
-
-def _place(text: str) -> tuple[float, float]:
-    parts = text.split(",")
-    if len(parts) != 2:
-        raise ValueError(f"`--at` must be 2 lengths separated by commas, but is {text!r}")
-    return parse_quantity(parts[0], "um", "--at"), parse_quantity(parts[1], "um", "--at")
 
 
 def _report(facts: dict, shares: dict, parameters: tuple[str, ...]) -> str:

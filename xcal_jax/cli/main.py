@@ -21,6 +21,7 @@ COMMANDS = {
     "plot": "xcal_jax.cli.response",
     "sensitivity": "xcal_jax.cli.expected",
     "design": "xcal_jax.cli.expected",
+    "linefit": "xcal_jax.cli.linefit",
     "dose": "xcal_jax.cli.orbit",
     "orbit": "xcal_jax.cli.orbit",
     "sipm": "xcal_jax.cli.sipm",

@@ -1,4 +1,4 @@
-"""The chance that an electron escapes, instead of whether it does.
+"""The chance that a straight electron escapes, instead of whether it does.
 
 A straight track of range R leaves the box if and only if a track of that length would end outside it. Ending above the
 top or below the bottom is a matter of the cosine alone and is integrated over it in closed form. For cosines between,

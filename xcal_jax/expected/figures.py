@@ -14,6 +14,8 @@ from xcal_jax.expected.history import begin, finish, step
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import attenuation
 from xcal_jax.expected.tables import Tables
+from xcal_jax.expected.ties import guard
+from xcal_jax.expected.turning import follow_all
 from xcal_jax.expected.zones import share_by_layer
 
 WIDTH = 256  # lanes that step together
@@ -51,19 +53,31 @@ def expected(tables: Tables, parameters: Parameters, thresholds: Array, points: 
 
     thresholds: (A,) eV, ascending, the first 0; seed: (2,) uint32, of the numbers beyond the sequence. Unbiased over
     randomisations of the points, and so is every derivative with respect to ``parameters``; NaN where a history
-    overflows its counters. Works under jit, vmap and forward mode (`jax.jvp`, `jax.jacfwd`); reverse mode does not
-    pass its loop.
+    overflows its counters, and where a derivative would be wrong with electrons that turn round (`ties`). Works under
+    jit, vmap and forward mode (`jax.jvp`, `jax.jacfwd`); reverse mode does not pass its loop.
     """
+    moving = guard(tables, parameters) if tables.turning else parameters
     offset = jnp.arange(points.shape[0], dtype=jnp.uint32)
 
     @jax.vmap
     def on(state):
         row, offset, history = state
         key = photon_key(seed, jnp.zeros(2, jnp.uint32), offset)
-        return row, offset, step(tables, parameters, thresholds, key, row, history)
+        return row, offset, step(tables, moving, thresholds, key, row, history)
 
-    start = jax.vmap(lambda row: begin(tables, parameters, thresholds, row))(points)
-    state = drain(on, (points, offset, start), lambda state: state[2].unfinished, WIDTH)
+    def go_on(state):
+        return drain(on, state, lambda state: state[2].unfinished & ~state[2].waits, WIDTH)
+
+    def round_(state):
+        row, offset, histories = go_on(state)
+        keys = jax.vmap(lambda offset: photon_key(seed, jnp.zeros(2, jnp.uint32), offset))(offset)
+        return row, offset, follow_all(tables, moving, thresholds, keys, histories)
+
+    state = points, offset, jax.vmap(lambda row: begin(tables, moving, thresholds, row))(points)
+    if tables.turning:
+        state = jax.lax.while_loop(lambda state: jnp.any(state[2].unfinished | state[2].waits), round_, state)
+    else:
+        state = go_on(state)
     sums = jax.vmap(partial(finish, thresholds))(state[2])
     by_layer = share_by_layer(parameters, attenuation(tables, parameters.density, parameters.energy))
     probability = jnp.sum(by_layer)

@@ -20,13 +20,12 @@ from xcal_jax.absorber.geometry import Direction, deflect, isotropic
 from xcal_jax.absorber.random import Key, uniforms
 from xcal_jax.absorber.relaxation import NONE, Vacancies, add_vacancy, no_vacancies, take_innermost
 from xcal_jax.absorber.scattering import compton_energy
-from xcal_jax.expected import electrons, tallies
+from xcal_jax.expected import electrons, tallies, ties, turning, zones
 from xcal_jax.expected.parameters import Parameters
-from xcal_jax.expected.photons import attenuation, fly
+from xcal_jax.expected.photons import fly
 from xcal_jax.expected.state import PENDING, History, Photon, either, push
 from xcal_jax.expected.tables import Tables
 from xcal_jax.expected.tallies import Sums
-from xcal_jax.expected.zones import first_site
 
 PAIRS = 8  # of random numbers a step
 SITE_NUMBERS = 4
@@ -37,9 +36,7 @@ LEAST_CHOICE = 0.1  # of either end of a flight, where one is drawn
 
 def begin(tables: Tables, parameters: Parameters, thresholds: Array, u: Array) -> History:
     """The photon about to be absorbed at its first interaction, for u (4,)."""
-    cost = electron_cost(tables, parameters)
-    mu = attenuation(tables, parameters.density, parameters.energy)
-    site, weight = first_site(parameters, mu, cost, tables.uniform, u)
+    site, weight = (ties if tables.turning else zones).first_site(tables, parameters, u)
     zero = jnp.zeros_like(weight)
     none = jnp.full((), NONE, jnp.int32)
     no = jnp.zeros((), bool)
@@ -56,6 +53,7 @@ def begin(tables: Tables, parameters: Parameters, thresholds: Array, u: Array) -
         outside=tallies.Photons(jnp.zeros_like(none), zero, none, no),
         inside=tallies.Electrons(jnp.zeros_like(thresholds), zero, zero),
         drawn=zero,
+        electron=turning.nobody(site) if tables.turning else None,
         sums=tallies.nothing(thresholds),
         overflow=no,
     )
@@ -75,7 +73,10 @@ def step(
     absorbed, photoelectron, scattered = absorb(tables, parameters, history, photon, absorbs, u[:4])
     history = either(relaxes, relaxed, absorbed)
     electron = either(relaxes, auger, photoelectron)
-    history = book_electron(tables, parameters, thresholds, electron, history, u[9:15])
+    if tables.turning:
+        history = turning.emit(tables, parameters, electron, history, u[13:15])
+    else:
+        history = book_electron(tables, parameters, thresholds, electron, history, u[9:15])
     history = push(history, *either(relaxes, fluorescence, scattered))
     return replace(
         history,
@@ -102,12 +103,6 @@ def numbers(key: Key, points: Array, history: History) -> Array:
     return jnp.where(good, chosen, jnp.stack(drawn))
 
 
-def electron_cost(tables: Tables, parameters: Parameters) -> list[Array]:
-    """Scaled range of a um of track, () for each layer."""
-    cost = tables.matter.electrons.cost(parameters.density)
-    return [cost[n] for n in range(cost.shape[0])]
-
-
 def land(tables: Tables, parameters: Parameters, thresholds: Array, history: History, u: Array):
     """Take the last photon that waits, unless the ion relaxes: (history, photon where it is absorbed, whether it is).
 
@@ -118,16 +113,19 @@ def land(tables: Tables, parameters: Parameters, thresholds: Array, history: His
     photon = jax.tree.map(lambda field: field[top], history.waiting)
     direction = either(photon.line == NONE, photon.direction, isotropic(u[0], u[1]))
     flight = fly(tables, parameters, photon.site, direction, photon.energy, u[2:4])
+    leaks, stays, site, towards = flight.leaks, flight.stays, flight.site, direction
+    if tables.turning:
+        site, towards, stays = ties.absorbed(tables, parameters, photon, direction, flight)
     flies = takes & (history.flights > 0)
     both = flies & (history.count == 1) & (history.sums.singles < tallies.SINGLES - 1)
-    choice = jnp.clip(parameters.fixed(flight.leaks), LEAST_CHOICE, 1.0 - LEAST_CHOICE)
+    choice = jnp.clip(parameters.fixed(leaks), LEAST_CHOICE, 1.0 - LEAST_CHOICE)
     leaves = flies & ~both & (u[4] < choice)
 
     out = tallies.Photons(
         history.outside.number + 1, history.outside.energy + photon.energy, photon.line, history.outside.scattered
     )
-    ended = tallies.book(history.sums, history.weight * flight.leaks, out, history.inside, thresholds)
-    factor = jnp.where(leaves, flight.leaks / choice, jnp.where(both, flight.stays, flight.stays / (1.0 - choice)))
+    ended = tallies.book(history.sums, history.weight * leaks, out, history.inside, thresholds)
+    factor = jnp.where(leaves, leaks / choice, jnp.where(both, stays, stays / (1.0 - choice)))
     history = replace(
         history,
         count=jnp.where(takes, history.count - 1, history.count),
@@ -135,7 +133,7 @@ def land(tables: Tables, parameters: Parameters, thresholds: Array, history: His
         sums=either(both, ended, history.sums),
         outside=either(leaves, out, history.outside),
     )
-    site = either(flies, flight.site, photon.site)
+    site, direction = either(flies, (site, towards), (photon.site, photon.direction))
     return history, Photon(site, direction, photon.energy, photon.line), takes & ~leaves
 
 
@@ -196,7 +194,7 @@ def open_vacancy(tables: Tables, vacancies: Vacancies, subshell: Array) -> tuple
 
 def book_electron(tables, parameters: Parameters, thresholds, emission: electrons.Emission, history: History, u):
     """Multiply in the chances of an electron, for u (6,)."""
-    cost = electron_cost(tables, parameters)
+    cost = tables.electron_cost(parameters)
     around = electrons.surroundings(parameters, cost, emission.site)
     room = electrons.budget(around, emission.energy, jnp.maximum(thresholds - history.drawn, 0.0))
     chance, mean, square = electrons.escape(around, emission, room, u[:4])
@@ -204,10 +202,4 @@ def book_electron(tables, parameters: Parameters, thresholds, emission: electron
     way = either(emission.sauter, deflect(emission.photon, cosine, u[5]), isotropic(u[4], u[5]))
     lost = electrons.energy_left(around, emission.site, way, emission.energy)
     chance, mean, square, lost = (jnp.where(emission.present, a, 0.0) for a in (chance, mean, square, lost))
-    before = history.inside
-    after = tallies.Electrons(
-        before.above * (1.0 - chance[0]) + chance,
-        before.mean + mean,
-        before.square + square + 2.0 * before.mean * mean,
-    )
-    return replace(history, inside=after, drawn=history.drawn + lost)
+    return history.with_electron(chance, mean, square, lost)

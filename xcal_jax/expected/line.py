@@ -32,9 +32,9 @@ class Components:
 class Detector:
     """fwhm: () eV; tail_frac: () share of events with a loss by trapping; tail_tau: () eV, its mean."""
 
-    fwhm: Array
-    tail_frac: Array
-    tail_tau: Array
+    fwhm: Array | float
+    tail_frac: Array | float
+    tail_tau: Array | float
 
 
 def fold(parts: Components, lines: Array, thresholds: Array, detector: Detector, edges: Array) -> Array:

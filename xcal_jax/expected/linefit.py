@@ -23,7 +23,8 @@ from xcal_jax.expected.tables import Tables
 from xcal_jax.fit import double_precision, least_squares, poisson_residuals
 
 LINES = 40  # the most intense escape peaks, told apart
-GRID = 16  # thresholds of the continuum
+FINE, EVEN = 5, 12  # thresholds of the continuum, in ratios and then in steps of the energy
+SMALLEST, SMALL = 0.002, 0.1  # of the energy, where they begin
 FLOOR = 1e-9  # counts that every channel expects at least
 DETECTOR = ("fwhm", "tail_frac", "tail_tau")
 
@@ -85,7 +86,8 @@ def linearise(
         parameters = Parameters.of(absorber, energy, at)
         for name, value in (origin or {}).items():
             parameters = _with(parameters, name, value)
-    thresholds = (0.0, *np.geomspace(10.0, 1.001 * energy, GRID).tolist())
+    steps = np.append(np.geomspace(SMALLEST, SMALL, FINE), np.linspace(SMALL, 1.001, EVEN + 1)[1:])
+    thresholds = (0.0, *(energy * steps).tolist())
     found = run(tables, parameters, wrt, n, seed, thresholds, progress=progress)
     chosen = resolve(wrt, parameters)
     flat = np.concatenate([np.ravel(np.asarray(leaf)) for leaf in jax.tree.leaves(parameters)])
@@ -107,6 +109,19 @@ def linearise(
     return Linear(found.parameters, *map(double, numbers))
 
 
+def check_line(counts: np.ndarray, edges: np.ndarray, also: Sequence[str], incident: float | None) -> None:
+    """Raises ValueError for what `fit_line` cannot fit."""
+    if counts.ndim != 1 or edges.shape != (counts.size + 1,) or not np.all(np.diff(edges) > 0):
+        raise ValueError(f"`edges` must ascend and be one more than the {counts.size} channels, but are {edges.size}")
+    if not (np.all(np.isfinite(counts)) and np.all(counts >= 0) and counts.sum() > 0):
+        raise ValueError("`counts` must be finite, not negative and not all zero")
+    unknown = set(also) - set(DETECTOR)
+    if unknown:
+        raise ValueError(f"`also` must be of {', '.join(DETECTOR)}, but has {', '.join(sorted(unknown))}")
+    if incident is not None and not (np.isfinite(incident) and incident >= counts.sum()):
+        raise ValueError(f"`incident` must be at least the {counts.sum():g} photons counted, but is {incident:g}")
+
+
 def fit_line(
     linear: Linear,
     counts: np.ndarray,
@@ -123,15 +138,7 @@ def fit_line(
     that do not fit the channels, are negative or empty, and for fewer incident photons than counts.
     """
     counts, edges = np.asarray(counts, dtype=float), np.asarray(edges, dtype=float)
-    if counts.ndim != 1 or edges.shape != (counts.size + 1,) or not np.all(np.diff(edges) > 0):
-        raise ValueError(f"`edges` must ascend and be one more than the {counts.size} channels, but are {edges.size}")
-    if not (np.all(np.isfinite(counts)) and np.all(counts >= 0) and counts.sum() > 0):
-        raise ValueError("`counts` must be finite, not negative and not all zero")
-    unknown = set(also) - set(DETECTOR)
-    if unknown:
-        raise ValueError(f"`also` must be of {', '.join(DETECTOR)}, but has {', '.join(sorted(unknown))}")
-    if incident is not None and not (np.isfinite(incident) and incident >= counts.sum()):
-        raise ValueError(f"`incident` must be at least the {counts.sum():g} photons counted, but is {incident:g}")
+    check_line(counts, edges, also, incident)
     with double_precision():
         fixed = Detector(*(jnp.asarray(getattr(detector, name), float) for name in DETECTOR))
         numbers = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), linear)
@@ -154,25 +161,45 @@ def fit_line(
 @partial(jax.jit, static_argnames="also")
 def _maximise(linear: Linear, fixed: Detector, counts, edges, incident, also: tuple[str, ...]):
     """(fit in units of scale, scale) of the parameters: those of ``linear``, of ``also``, photons if not known."""
-    many = linear.origin.shape[0]
     told = jnp.array([getattr(fixed, name) for name in also])
     photons = jnp.sum(counts)[None] if incident is None else jnp.zeros(0)
     start = jnp.concatenate([linear.origin, told, photons])
     scale = jnp.where(start != 0.0, jnp.abs(start), 1.0)
 
     def residuals(q, data):
-        values = q * scale
-        detector = Detector(
-            **{name: values[many + also.index(name)] if name in also else getattr(fixed, name) for name in DETECTOR}
-        )
-        shape = fold(linear.at(values[:many]), linear.lines, linear.thresholds, detector, edges)
-        if incident is None:
-            photons = values[-1]
-        else:
-            photons = incident * (linear.probability + (values[:many] - linear.origin) @ linear.probability_slope)
-        return poisson_residuals(data, jnp.maximum(photons * shape, FLOOR))
+        return poisson_residuals(data, _counts(linear, q * scale, fixed, edges, incident, also))
 
     return least_squares(residuals, start / scale, counts, counts.shape[0]), scale
+
+
+def _counts(linear: Linear, values, fixed: Detector, edges, incident, also: tuple[str, ...]):
+    """Expected in each channel (C,), at ``values`` of the parameters as `fit_line` orders them."""
+    many = linear.origin.shape[0]
+    detector = Detector(
+        **{name: values[many + also.index(name)] if name in also else getattr(fixed, name) for name in DETECTOR}
+    )
+    shape = fold(linear.at(values[:many]), linear.lines, linear.thresholds, detector, edges)
+    if incident is None:
+        photons = values[-1]
+    else:
+        photons = incident * (linear.probability + (values[:many] - linear.origin) @ linear.probability_slope)
+    return jnp.maximum(photons * shape, FLOOR)
+
+
+def expected_counts(
+    linear: Linear,
+    fit: LineFit,
+    edges: np.ndarray,
+    detector: Detector,
+    also: Sequence[str] = (),
+    incident: float | None = None,
+) -> np.ndarray:
+    """Per channel (C,), what `fit_line` with the same arguments has found."""
+    with double_precision():
+        numbers, fixed = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), (linear, detector))
+        sent = None if incident is None else jnp.asarray(incident, float)
+        found = _counts(numbers, jnp.asarray(fit.values), fixed, jnp.asarray(edges), sent, tuple(also))
+        return np.asarray(found)
 
 
 def _with(parameters: Parameters, name: str, value: float) -> Parameters:

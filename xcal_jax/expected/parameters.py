@@ -63,6 +63,11 @@ class Parameters:
         return number if self.choices is None else jax.lax.all_gather(number, self.choices)[0]
 
     @property
+    def frozen(self) -> "Parameters":
+        """All of them as chance goes by them."""
+        return jax.tree.map(self.fixed, self)
+
+    @property
     def stack(self) -> Stack:
         """The geometry alone."""
         return Stack(self.thickness, self.width, self.length)

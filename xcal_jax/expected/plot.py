@@ -34,6 +34,26 @@ def sensitivity_figure(relative: dict, parameters, title: str) -> Canvas:
     return canvas
 
 
+def line_figure(counts, expected, edges, title: str) -> Canvas:
+    """A measured line (C,), what is expected of the fit (C,), and their distance in standard deviations."""
+    canvas = Canvas(figsize=(9, 5.5), layout="constrained")
+    above, below = canvas.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    width = np.diff(edges)
+    above.stairs(counts / width, edges, color="tab:grey", lw=0.8, label="measured")
+    above.stairs(expected / width, edges, color="tab:red", lw=1.2, label="fit", baseline=None)
+    above.set_yscale("log")
+    density = (counts / width)[counts > 0]
+    above.set_ylim(0.3 * density.min(), 3.0 * density.max())
+    above.set_ylabel("counts per eV")
+    above.legend(frameon=False)
+    above.set_title(title, fontsize=10)
+    below.plot(0.5 * (edges[1:] + edges[:-1]), (counts - expected) / np.sqrt(expected), ".", ms=2, color="tab:grey")
+    below.axhline(0.0, color="tab:red", lw=1.0)
+    below.set_ylabel("(counts - fit) / σ")
+    below.set_xlabel("energy (eV)")
+    return canvas
+
+
 def front_figure(result) -> Canvas:
     """The trade-off front of a design, or where each start ended if no front was asked for."""
     canvas = Canvas(figsize=(7, 4.5), layout="constrained")

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from xcal_jax.absorber.electrons.scattering import Electron
 from xcal_jax.absorber.geometry import Direction, Site
 from xcal_jax.absorber.relaxation import Vacancies, any_vacancy
 from xcal_jax.expected import tallies
@@ -29,7 +30,8 @@ class History:
     """site, element, vacancies: of the ion that relaxes; waiting: photons (P,), count () int32 of them.
 
     steps, flights: () uint32 done; weight: (); outside: photons that left; inside: what the electrons do; drawn: () eV
-    that they took out in one drawn case; sums: the ends booked; overflow: () bool.
+    that they took out in one drawn case; electron: to be followed, if electrons turn round (energy 0: none), else None;
+    sums: the ends booked; overflow: () bool.
     """
 
     steps: Array
@@ -43,6 +45,7 @@ class History:
     outside: tallies.Photons
     inside: tallies.Electrons
     drawn: Array
+    electron: Electron | None
     sums: tallies.Sums
     overflow: Array
 
@@ -52,9 +55,27 @@ class History:
         return any_vacancy(self.vacancies)
 
     @property
+    def waits(self) -> Array:
+        """Whether an electron has to be followed before it goes on, () bool."""
+        return jnp.zeros((), bool) if self.electron is None else self.electron.energy > 0.0
+
+    @property
     def unfinished(self) -> Array:
         """Whether it goes on, () bool."""
         return self.relaxes | (self.count > 0)
+
+    def with_electron(self, chance: Array, mean: Array, square: Array, lost: Array) -> "History":
+        """One electron more, which takes out more than what is left of each threshold with ``chance`` (A,).
+
+        mean, square: () eV, eV2 of what it takes out; lost: () eV, in one drawn case.
+        """
+        before = self.inside
+        after = tallies.Electrons(
+            before.above * (1.0 - chance[0]) + chance,
+            before.mean + mean,
+            before.square + square + 2.0 * before.mean * mean,
+        )
+        return replace(self, inside=after, drawn=self.drawn + lost)
 
 
 def push(history: History, photon: Photon, here: Array) -> History:

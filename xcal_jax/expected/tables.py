@@ -14,6 +14,7 @@ from jax import Array
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.alias import AliasTable
+from xcal_jax.absorber.electrons.scattering import Scattering
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.expected.parameters import Parameters
 
@@ -44,13 +45,8 @@ class Tables:
 
     @classmethod
     def build(cls, absorber: Absorber, uniform: bool = True, yields: str = "eadl") -> "Tables":
-        """Raises ValueError for an array, and for electrons other than "range": their derivatives are not complete."""
+        """Of ``absorber``; yields: "eadl" or "krause". Raises ValueError for an array."""
         absorber.check_alone("a derivative")
-        if absorber.electrons != "range":
-            raise ValueError(
-                f"derivatives are complete for the `range` electrons only, but {absorber.name!r} has "
-                f"electrons = {absorber.electrons!r}"
-            )
         matter = Matter.build(absorber, yields)
         free = probabilities(matter.relaxation.free)
         radiative = np.asarray(matter.relaxation.radiative)
@@ -95,6 +91,16 @@ class Tables:
             alone = jnp.where(scattered, own / self.scattered_share[r], 0.0)
             mixed = mixed + part * ((1.0 - SCATTERED) * own + SCATTERED * alone)
         return code, chance / parameters.fixed(mixed)
+
+    @property
+    def turning(self) -> bool:
+        """Whether electrons turn round: `absorber.electrons.scattering`."""
+        return isinstance(self.matter.electrons, Scattering)
+
+    def electron_cost(self, parameters: Parameters) -> list[Array]:
+        """Range, in the electrons' measure, that a um of track uses up, () for each layer."""
+        cost = self.matter.electrons.cost(parameters.density)
+        return [cost[n] for n in range(cost.shape[0])]
 
     def check_scales(self, parameters: Parameters) -> None:
         """Raises ValueError for a scale that is not positive, or that makes the yield of an open subshell exceed 1."""

@@ -186,7 +186,7 @@ def follow(
 
     move = jax.vmap(lambda track: jax.lax.fori_loop(0, STEPS, lambda _, t: step(model, stack, density, t), track))
     working, outcome = lambda tracks: tracks.moving.energy > 0, lambda tracks: (tracks.escaped, tracks.shares)
-    width = max(n // SHARE // WORD * WORD, min(n, LEAST))
+    width = -(-max(n // SHARE, min(n, LEAST)) // WORD) * WORD
     return relay(load, move, working, outcome, jobs, width, n)
 
 
