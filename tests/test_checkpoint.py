@@ -16,7 +16,7 @@ from xcal_jax.checkpoint import load_checkpoint, save_checkpoint
 
 XIFU = Absorber.preset("xifu")
 FACTS = {"seed": "1", "absorber": "xifu"}
-N = 5 * 10**6
+N = 2 * 10**7  # a run of 2 s, longer than the delays before it is stopped
 # the command line, saving after every block instead of every 10 s
 COMMAND = "from xcal_jax import run; from xcal_jax.cli.main import main; run.SAVED_EVERY = 0.0; main()"
 
