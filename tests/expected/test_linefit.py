@@ -120,7 +120,7 @@ def test_command(call, tmp_path, slab, trials, linear):
     words = "linefit line.csv --absorber slab.toml --energy 7keV --fwhm 2.5eV -n 32768 --json --plot line.png"
     fitted = "thickness[0],yield,range,tail_frac,tail_tau"
     incident = PHOTONS / quantum_efficiency(slab, [7000.0])[0]
-    code, out, err = call(*words.split(), "--fit", fitted, "--incident", f"{incident:.9g}", "--tail", "0.02,60eV")
+    code, out, err = call(*words.split(), "--fit", fitted, "--incident", f"{incident:.9g}", "--trapping", "0.02:60eV")
     assert code == 0, err
     found = json.loads(out)
     mine = fit_line(linear, trials[0], EDGES, START, TRAPPING, incident)
@@ -169,7 +169,7 @@ GOOD = "low_ev,high_ev,counts\n100,200,5\n200,300,7\n"
         (GOOD, "--bins 0eV,1eV", "has energies of its own"),
         (GOOD, "--window 1keV,2keV", "`--window` must hold channels of 100 to 300 eV"),
         (GOOD, "--window 1keV", "2 numbers separated by commas"),
-        (GOOD, "--tail 2,10eV", "its share in \\[0, 1\\)"),
+        (GOOD, "--trapping 2:10eV", "a fraction from 0 to 1"),
         (GOOD, "--fit fwhm", "at least one parameter of the absorber"),
         (GOOD, "--fit thick", "'thick' is asked"),
         (GOOD, "--incident 3", "at least the 12 photons counted"),

@@ -1,6 +1,7 @@
 """``xcal-jax linefit``: an absorber's physics fitted to a measured line."""
 
 import json
+from dataclasses import replace
 
 import click
 
@@ -9,7 +10,6 @@ from xcal_jax.files import PLOTS, check_writable
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
 ROUNDS = 2  # of linearising where the last fit ended
-START = 0.01, 50.0  # of a trapping tail that is fitted: share of the events, eV
 
 
 @click.command()
@@ -24,7 +24,7 @@ START = 0.01, 50.0  # of a trapping tail that is fitted: share of the events, eV
     show_default=True,
     help="Of thickness[n], density[n], yield, range, and of the detector fwhm, tail_frac, tail_tau.",
 )
-@click.option("--tail", help="Trapping tail FRACTION,SCALE, such as 0.02,60eV: fixed, or where its fit starts.")
+@click.option("--trapping", help="Tail FRACTION:SCALE, such as 0.02:60eV: fixed, or where its fit starts.")
 @click.option("--incident", help="Photons that fell on the absorber, if known: their number tells the thickness.")
 @click.option("--window", help="Fit channels within LOW,HIGH only, such as 100eV,7.02keV.")
 @click.option("--bins", help="LOW,WIDTH of the channels, such as 0eV,1eV, in files of counts by channel.")
@@ -35,7 +35,7 @@ START = 0.01, 50.0  # of a trapping tail that is fitted: share of the events, eV
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", help="Also draw measured and fitted counts into this PNG, PDF or SVG file.")
 def linefit(
-    spectrum, absorber, energy, fwhm, fitted, tail, incident, window, bins, at, n, seed, electrons, as_json, plot
+    spectrum, absorber, energy, fwhm, fitted, trapping, incident, window, bins, at, n, seed, electrons, as_json, plot
 ):
     """Fit ranges, thicknesses, yields and trapping to a line measured in SPECTRUM.
 
@@ -52,7 +52,9 @@ def linefit(
     from xcal_jax.expected.linefit import DETECTOR, check_line, expected_counts, fit_line, linearise
     from xcal_jax.expected.measured import read_line
     from xcal_jax.expected.parameters import UNITS
+    from xcal_jax.response.trapping import Trapping
 
+    start = Trapping(0.01, 50.0)  # where the fit of a tail starts, if nothing is said
     target = Absorber.load(absorber, electrons)
     photon = parse_quantity(energy, "eV", "--energy")
     counts, edges = read_line(spectrum, parse_quantities(bins, ("eV", "eV"), "--bins") if bins else None)
@@ -64,14 +66,10 @@ def linefit(
     asked = [name.strip() for name in fitted.split(",") if name.strip()]
     also = tuple(name for name in DETECTOR if name in asked)
     wrt = [name for name in asked if name not in DETECTOR]
-    share, scale = (
-        parse_quantities(tail, ("", "eV"), "--tail") if tail else START if "tail_frac" in also else (0.0, START[1])
-    )
-    detector = Detector(parse_quantity(fwhm, "eV", "--fwhm"), share, scale)
-    if not (detector.fwhm > 0.0 and 0.0 <= share < 1.0 and scale > 0.0):
-        raise ValueError(
-            f"`--fwhm` and the scale of `--tail` must be positive, its share in [0, 1), but are {detector}"
-        )
+    tail = Trapping.build(trapping) if trapping else start if "tail_frac" in also else replace(start, fraction=0.0)
+    detector = Detector(parse_quantity(fwhm, "eV", "--fwhm"), tail.fraction, tail.scale)
+    if not detector.fwhm > 0.0:
+        raise ValueError(f"`--fwhm` must be positive, but is {fwhm}")
     if not wrt:
         raise ValueError(
             "`--fit` must name at least one parameter of the absorber: thickness[n], density[n], yield, range"
