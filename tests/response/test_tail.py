@@ -92,6 +92,12 @@ def test_escape_peaks_stay_out():
     assert found["deviance"] < 2 * found["degrees_of_freedom"]
 
 
+def test_no_electron_that_turns_round_leaves_with_less_than_50_ev(result):
+    drawn = with_tails(result, (2e-3, 40.0))
+    assert fit_tails(drawn)["range_ev"] == [10.0, 500.0]
+    assert fit_tails(drawn.assign_attrs(electrons="scattering"))["range_ev"] == [50.0, 500.0]
+
+
 def test_command(result, tmp_path, monkeypatch, capsys):
     save(with_tails(result, (2e-3, 40.0)), tmp_path / "a.nc")
     words = ["xcal-jax", "tail", str(tmp_path / "a.nc"), "--to", "0.4keV", "--tails", "1"]

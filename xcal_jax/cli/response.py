@@ -179,7 +179,7 @@ def impacts(source, target, absorber, forced, yields, electrons, seed):
 
 @click.command()
 @click.argument("result")
-@click.option("--from", "lowest", default="10eV", show_default=True, help="Smallest loss that is fitted.")
+@click.option("--from", "lowest", help="Smallest loss that is fitted; default: 10eV, with scattering electrons 50eV.")
 @click.option("--to", "highest", help="Largest loss; default: half the photon energy.")
 @click.option("--tails", type=int, help="How many, 1 or 2; default: by Akaike's criterion.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -191,9 +191,10 @@ def tail(result, lowest, highest, tails, as_json, plot):
     from xcal_jax.response.results import load
     from xcal_jax.response.tail import SURE, fit_tails
 
-    top = None if highest is None else parse_quantity(highest, "eV", "--to")
+    bottom = parse_quantity(lowest, "eV", "--from") if lowest else None
+    top = parse_quantity(highest, "eV", "--to") if highest else None
     loaded = load(result)
-    found = fit_tails(loaded, parse_quantity(lowest, "eV", "--from"), top, tails)
+    found = fit_tails(loaded, bottom, top, tails)
     if plot:
         from xcal_jax.plot import save_figure, tail_figure
 

@@ -12,8 +12,10 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.atomic.electron import ELECTRON_LIMITS
 from xcal_jax.fit import Fit, aicc, double_precision, least_squares, poisson_residuals, scaled
 
+LOWEST = {"range": 10.0, "scattering": ELECTRON_LIMITS[0]}  # eV, that an electron leaves with
 BINS = 200  # at most, of the fitted spectrum
 LEAST_COUNTS = 100  # in all, to fit anything
 MOST_TAILS = 2
@@ -55,13 +57,18 @@ def loss_spectrum(result: xr.Dataset, lowest: float, highest: float) -> tuple[np
     return boundaries, np.add.reduceat(counts * used, first), np.add.reduceat(used, first) / size
 
 
-def fit_tails(result: xr.Dataset, lowest: float = 10.0, highest: float | None = None, tails: int | None = None) -> dict:
+def fit_tails(
+    result: xr.Dataset, lowest: float | None = None, highest: float | None = None, tails: int | None = None
+) -> dict:
     """(fraction, scale) pairs with their errors, the shortest first, for losses of ``lowest`` to ``highest`` eV.
 
-    highest: half the photon energy if not given; tails: how many, 1 or 2, or by Akaike's criterion. Raises ValueError
+    lowest: if not given 10 eV, or 50 eV where electrons turn round: none of those leaves with less. highest: half the
+    photon energy if not given; tails: how many, 1 or 2, or by Akaike's criterion. Raises ValueError
     where that cannot be fitted.
     """
     energy = float(np.max(result.source_energy.values))
+    if lowest is None:
+        lowest = LOWEST[result.attrs["electrons"]]
     highest = 0.5 * energy if highest is None else highest
     if tails is not None and tails not in range(1, MOST_TAILS + 1):
         raise ValueError(f"there must be 1 to {MOST_TAILS} tails, but {tails} are asked for")
