@@ -49,6 +49,15 @@ def check_writable(path: str | os.PathLike, suffixes: tuple[str, ...] = ()) -> N
         raise ValueError(f"output folder must be writable, but {str(path.parent)!r} is not")
 
 
+def check_outputs(*paths: str | None, plot: str | None = None) -> None:
+    """Raise ValueError unless those of ``paths`` and ``plot`` that are asked for could be written, and differ."""
+    asked = [path for path in (*paths, plot) if path]
+    for path in asked:
+        check_writable(path, PLOTS if path == plot else ())
+    if len({os.path.realpath(path) for path in asked}) < len(asked):
+        raise ValueError(f"outputs must be different files, but are {', '.join(asked)}")
+
+
 def read_toml(path: str | os.PathLike, where: str) -> dict:
     """The tables of the TOML file at ``path``. Raises ValueError, calling it ``where``, when it is none."""
     if not Path(path).is_file():

@@ -1,14 +1,13 @@
 """``xcal-jax simulate``, ``show`` and ``absorbers``: the absorber Monte Carlo from the command line."""
 
 import json
-import os
 from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
 from xcal_jax.cli.programs import keep_compiled_programs, on_a_cluster
-from xcal_jax.files import PLOTS, check_writable
+from xcal_jax.files import PLOTS, check_outputs, check_writable
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
 
@@ -65,11 +64,7 @@ def simulate(
         raise ValueError("`--trapping` and `--events` exclude each other: events are deposits before trapping")
     if (scheduler or workers is not None) and events:
         raise ValueError("`--events` are written by one process, without `--scheduler` and `--workers`")
-    outputs = [path for path in (output, events, plot) if path]
-    for path in outputs:
-        check_writable(path, PLOTS if path == plot else ())
-    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
-        raise ValueError(f"`--output`, `--events` and `--plot` must be different files, but are {', '.join(outputs)}")
+    check_outputs(output, events, plot=plot)
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.source import Source

@@ -1,14 +1,13 @@
 """``xcal-jax rmf``, ``impacts``, ``tail`` and ``plot``: what other programs and people open."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
 import click
 
 from xcal_jax.cli.programs import keep_compiled_programs, on_a_cluster
-from xcal_jax.files import PLOTS, check_writable
+from xcal_jax.files import PLOTS, check_outputs, check_writable
 from xcal_jax.units import parse_quantity, parse_whole
 
 
@@ -55,11 +54,7 @@ def rmf(
     output,
 ):
     """Redistribution matrix of ABSORBER, a preset or a TOML file, with a detector's energy resolution."""
-    outputs = [path for path in (output, arf, nc, uncertainty, plot) if path]
-    for path in outputs:
-        check_writable(path, PLOTS if path == plot else ())
-    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
-        raise ValueError(f"outputs must be different files, but are {', '.join(outputs)}")
+    check_outputs(output, arf, nc, uncertainty, plot=plot)
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.cluster import spreading
