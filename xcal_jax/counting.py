@@ -14,6 +14,7 @@ import numpy as np
 
 from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.absorber.batch import LEAST_LANES, Event, deal, joined, run_block, run_events
+from xcal_jax.absorber.ledger import SHARING
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source, given_interaction
@@ -127,8 +128,17 @@ class Prepared:
 
 
 def sum_of(tallies: Iterable[Tally]) -> Tally:
-    """Tallies added up. Raises RuntimeError where histories did not balance."""
+    """Tallies added up.
+
+    Raises ValueError where pixels of an array are so small that too many share a photon, RuntimeError where histories
+    did not balance.
+    """
     total = reduce(partial(jax.tree.map, np.add), tallies)
+    if total.pixels is not None and 0 < total.overflow >= total.unbalanced:
+        raise ValueError(
+            f"at most {SHARING} pixels beside the one hit may share a photon, but {int(total.overflow)} photons were "
+            "shared by more: take larger pixels, or lower energies"
+        )
     if total.overflow or total.unbalanced:
         raise RuntimeError(
             f"{int(total.overflow)} histories ran out of their counters and {int(total.unbalanced)} did not balance: "

@@ -257,3 +257,9 @@ def test_commands_that_refuse(call, tmp_path, arguments, sentence):
     assert code == 2 and out == "", err
     assert err.startswith("error: ") and sentence in err and len(err.strip().splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_too_many_pixels_for_one_photon_are_one_sentence():
+    dust = Absorber.build([("Bi", 5.0)], 0.2, 0.2, "dust", array={"rows": 1, "columns": 33, "pitch": 0.2})
+    with pytest.raises(ValueError, match=r"at most 8 pixels beside the one hit .* larger pixels, or lower energies"):
+        simulate(dust, 30_000.0, n=1000, lanes=1024)
