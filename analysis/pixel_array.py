@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from xcal_jax import Absorber, simulate, summary
 from xcal_jax.absorber.absorber import ELECTRONS
-from xcal_jax.plot import save_figure
+from xcal_jax.plot import name_peak, save_figure
 from xcal_jax.units import parse_quantity, parse_whole
 
 BIN = 1.0  # eV
@@ -62,16 +62,7 @@ def figure(results: dict[str, xr.Dataset], energy: float) -> Figure:
         below.stairs(result.caught_spectrum.values / n / BIN, edges, color=COLOURS[model], lw=0.8, label=model)
     lines = summary(first)["array"]["caught_lines"]
     for line in lines:
-        below.annotate(
-            f"{line['line']}  {line['energy_ev']:.0f} eV",
-            (line["energy_ev"], line["intensity"] / BIN),
-            xytext=(0, 4),
-            textcoords="offset points",
-            rotation=90,
-            ha="center",
-            va="bottom",
-            fontsize=7,
-        )
+        name_peak(below, line["line"], line["energy_ev"], line["intensity"] / BIN)
     places = [line["energy_ev"] for line in lines] or [0.5 * energy]
     shown = max(0.0, min(places) - BESIDE), min(energy - BESIDE, max(places) + BESIDE)
     inside = (edges[:-1] > shown[0]) & (edges[:-1] < shown[1])

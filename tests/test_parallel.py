@@ -8,14 +8,15 @@ import os
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
 import jax
 import numpy as np
-from xcal_jax import Absorber, counting, simulate
+from xcal_jax import Absorber, simulate
+from xcal_jax.absorber import batch
 from xcal_jax.parallel import in_parallel
 
 assert list(in_parallel(lambda n: n * n, range(24))) == [n * n for n in range(24)]
 with jax.default_device(jax.devices()[5]):
     assert all(place == {jax.devices()[5]} for place in in_parallel(lambda n: jax.numpy.ones(n).devices(), range(8)))
 
-shares, run_block = [], counting.run_block
+shares, run_block = [], batch.run_block
 
 def watched(*arguments, **static):
     tally = run_block(*arguments, **static)
@@ -23,14 +24,14 @@ def watched(*arguments, **static):
     shares.append(np.asarray(tally.interacting).tolist())
     return tally
 
-counting.run_block = watched
+batch.run_block = watched
 gold, lanes, n = Absorber.preset("gold"), 1024, 10 * 1024 + 17
 eight = simulate(gold, 7000.0, n=n, lanes=lanes)
 assert sorted(shares, reverse=True) == [[lanes] * 8, [lanes, lanes, 17, 0, 0, 0, 0, 0]], shares
 events = []
 rows = simulate(gold, 7000.0, n=n, lanes=lanes, on_events=events.append)
 assert rows.identical(eight)
-counting.run_block = run_block
+batch.run_block = run_block
 with jax.default_device(jax.devices()[1]):
     one = simulate(gold, 7000.0, n=n, lanes=lanes)
 assert one.identical(eight)

@@ -13,10 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from xcal_jax.absorber.absorber import Absorber, double
-from xcal_jax.absorber.batch import LEAST_LANES, Event, deal, joined, run_block, run_events
+from xcal_jax.absorber.batch import LEAST_LANES, Event, counted, listed
 from xcal_jax.absorber.ledger import SHARING
 from xcal_jax.absorber.matter import Matter
-from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium
@@ -112,19 +111,18 @@ class Prepared:
 
     def tally(self, first: int, stop: int) -> Tally:
         """Photons ``first`` to ``stop`` counted, int64 on the host."""
-        bin_width, bins = jnp.asarray(self.run.bin_width, float), self.run.bins
-        begins = range(first, stop, self.run.block * local_devices().size)
-        blocks = (self._blocks(run_block, n, stop, bin_width, bins=bins) for n in begins)
-        return sum_of(jax.tree.map(lambda rows: np.asarray(rows).sum(0, dtype=np.int64), block) for block in blocks)
+        run = self.run
+        step = run.block * local_devices().size
+        return sum_of(
+            counted(
+                self.medium, self.drawn, run.seed, n, min(n + step, stop), run.bin_width, lanes=run.block, bins=run.bins
+            )
+            for n in range(first, stop, step)
+        )
 
     def events(self, first: int, stop: int) -> Event:
         """The rows of at most a block a device of photons ``first`` to ``stop``, on the host."""
-        return joined(self._blocks(run_events, first, stop), stop - first)
-
-    def _blocks(self, program, first: int, stop: int, *more, **static):
-        mesh, lanes = local_devices(), self.run.block
-        own = deal(first, stop, mesh, lanes)
-        return program(self.medium, self.drawn, words(self.run.seed), *more, own, mesh=mesh, lanes=lanes, **static)
+        return listed(self.medium, self.drawn, self.run.seed, first, stop, lanes=self.run.block)
 
 
 def sum_of(tallies: Iterable[Tally]) -> Tally:

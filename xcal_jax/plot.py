@@ -40,7 +40,7 @@ def spectrum_figure(result: xr.Dataset) -> Figure:
         if energy is None or counts < LEAST_COUNTS or any(abs(energy - e) < edges[-1] / APART for e in named):
             continue
         named.append(energy)
-        _name(axes, peak["line"], energy, peak["intensity"] / width)
+        name_peak(axes, peak["line"], energy, peak["intensity"] / width)
         if len(named) == LABELLED:
             break
     return figure
@@ -72,7 +72,7 @@ def array_figure(result: xr.Dataset) -> Figure:
         energy = line["energy_ev"]
         if all(abs(energy - e) >= edges[-1] / APART for e in named):
             named.append(energy)
-            _name(axes, line["line"], energy, highest[abs(result.energy.values - energy) < 2.0 * width].max())
+            name_peak(axes, line["line"], energy, highest[abs(result.energy.values - energy) < 2.0 * width].max())
     share = np.ma.masked_equal(result.coincidences.values / n, 0.0)
     sides = (np.append(side, side[-1] + 1) - 0.5 for side in (result.column_offset.values, result.row_offset.values))
     least = min(0.1, float(share.min())) if share.count() else 0.1
@@ -126,8 +126,8 @@ def _title(result: xr.Dataset) -> str:
     return f"{absorber.name}: {layers}\n{n:.3g} interacting photons, electrons: {absorber.electrons}{trapping}"
 
 
-def _name(axes: Axes, line: str, energy: float, height: float) -> None:
-    """A peak's name above it."""
+def name_peak(axes: Axes, line: str, energy: float, height: float) -> None:
+    """Write the name of a ``line`` at ``energy`` eV above its ``height``."""
     axes.annotate(
         f"{line}  {energy:.0f} eV",
         (energy, height),

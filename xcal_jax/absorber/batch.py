@@ -18,7 +18,7 @@ from xcal_jax.absorber.random import photon_key, words
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.tally import Tally
 from xcal_jax.absorber.transport import Medium, at_risk, first_interaction
-from xcal_jax.parallel import on_each
+from xcal_jax.parallel import local_devices, on_each
 
 LEAST_LANES = 1024  # so that a share of them is still whole words of 32
 RISKY = 16  # one in so many of a block's lanes walks a history at a time
@@ -66,9 +66,25 @@ def run_events(medium: Medium, source: Source, seed, own, mesh: Mesh, lanes: int
     return on_each(partial(list_photons, lanes=lanes), mesh)((medium, source, seed), own)
 
 
-def lanes_for(photons: int, mesh: Mesh) -> int:
-    """Lanes on each device of ``mesh`` so that all together take so many ``photons``."""
-    return -(-photons // (mesh.size * LEAST_LANES)) * LEAST_LANES
+def lanes_for(photons: int) -> int:
+    """Lanes on each of this process's devices so that all together take so many ``photons``."""
+    return -(-photons // (local_devices().size * LEAST_LANES)) * LEAST_LANES
+
+
+def counted(medium, source, seed: int, first: int, stop: int, bin_width: float, lanes: int, bins: int) -> Tally:
+    """Photons ``first`` to ``stop``, ``lanes`` at most on each device, counted: one tally, int64 on the host."""
+    mesh = local_devices()
+    own = deal(first, stop, mesh, lanes)
+    width = jnp.asarray(bin_width, float)
+    tallies = run_block(medium, source, words(seed), width, own, mesh=mesh, lanes=lanes, bins=bins)
+    return jax.tree.map(lambda rows: np.asarray(rows).sum(0, dtype=np.int64), tallies)
+
+
+def listed(medium, source, seed: int, first: int, stop: int, lanes: int) -> Event:
+    """Photons ``first`` to ``stop``, ``lanes`` at most on each device, one row after the other, on the host."""
+    mesh = local_devices()
+    rows = run_events(medium, source, words(seed), deal(first, stop, mesh, lanes), mesh=mesh, lanes=lanes)
+    return jax.tree.map(lambda column: np.asarray(column).reshape(-1, *column.shape[2:])[: stop - first], rows)
 
 
 def deal(first: int, stop: int, mesh: Mesh, lanes: int) -> tuple[Array, Array]:
@@ -76,11 +92,6 @@ def deal(first: int, stop: int, mesh: Mesh, lanes: int) -> tuple[Array, Array]:
     begins = range(first, first + mesh.size * lanes, lanes)
     counts = np.clip(np.array([stop - begin for begin in begins]), 0, lanes)
     return jnp.stack([words(begin) for begin in begins]), jnp.asarray(counts, jnp.int32)
-
-
-def joined(events: Event, count: int) -> Event:
-    """The first ``count`` rows of all devices (D, lanes, ...) one after the other, on the host."""
-    return jax.tree.map(lambda rows: np.asarray(rows).reshape(-1, *rows.shape[2:])[:count], events)
 
 
 def count_photons(medium: Medium, source: Source, seed, bin_width, first, count, lanes: int, bins: int) -> Tally:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from xcal_jax.absorber.geometry import Pixels
@@ -202,3 +203,9 @@ def _bytes(energy: Array, where: Array) -> list[Array]:
 def _histogram(spectrum: Array, energy: Array, where: Array, bin_width: Array) -> Array:
     bin_ = jnp.floor(energy / bin_width).astype(jnp.int32)
     return spectrum.at[jnp.where(where, bin_, spectrum.shape[0])].add(1, mode="drop")
+
+
+def summed_energy(parts) -> np.ndarray:
+    """Sums in eV, (...), of what was booked in ENERGY_UNIT byte by byte, (B, ...), the lowest first."""
+    units = sum(np.asarray(part).astype(object) << (8 * byte) for byte, part in enumerate(parts))
+    return ENERGY_UNIT * np.asarray(units).astype(np.float64)

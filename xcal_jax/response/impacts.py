@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from xcal_jax import __version__
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import deal, joined, lanes_for, run_events
+from xcal_jax.absorber.batch import lanes_for, listed
 from xcal_jax.absorber.geometry import Direction, Site, Stack
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import Key, words
@@ -32,7 +32,6 @@ from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.transport import Medium
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.files import replacing
-from xcal_jax.parallel import local_devices
 from xcal_jax.response.events import FIRST_PIXEL
 from xcal_jax.response.fits_rows import BLOCK, columns_dtype, table_rows
 from xcal_jax.response.pixels import Caught, caught
@@ -200,12 +199,9 @@ def _deposit(block, medium: Medium, absorber: Absorber, seed: int, first: int, f
         for values in (energy, np.where(on, x, 0.0), np.where(on, y, 0.0))
     )
     hit = None if pixels is None else jnp.asarray(np.pad(block[PIXEL].astype(np.int32) - FIRST_PIXEL, (0, pad)))
-    # `run_events` asks a source for its photon and whether it is forced, and for nothing else
+    # `listed` asks a source for its photon and whether it is forced, and for nothing else
     impacts = cast(Source, Impacts(energies, xs, ys, words(first), hit, forced))
-    mesh = local_devices()
-    lanes = lanes_for(LANES, mesh)
-    own = deal(first, first + len(block), mesh, lanes)
-    events = joined(run_events(medium, impacts, words(seed), own, mesh=mesh, lanes=lanes), len(block))
+    events = listed(medium, impacts, seed, first, first + len(block), lanes=lanes_for(LANES))
     deposited = events.deposited
     kept = on & np.isfinite(events.x) & (deposited > 0.0)
     lost = kept & (events.loss_type > 0)

@@ -23,14 +23,13 @@ from tqdm import tqdm
 
 from xcal_jax import __version__
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import deal, lanes_for, run_block
+from xcal_jax.absorber.batch import counted, lanes_for
 from xcal_jax.absorber.matter import Matter
-from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source
 from xcal_jax.absorber.transport import Medium
 from xcal_jax.atomic import YIELDS, table_hash
 from xcal_jax.checkpoint import SAVED_EVERY, load_checkpoint, save_checkpoint
-from xcal_jax.parallel import in_parallel, local_devices
+from xcal_jax.parallel import in_parallel
 from xcal_jax.process import check_like, shared_facts
 from xcal_jax.response.results import line_names
 
@@ -163,15 +162,11 @@ def _prepared(toml: str, settings: Settings, asked: tuple[str, ...]) -> tuple[Me
 def run_node(medium: Medium, line_energy: np.ndarray, energy: float, leverage: float, settings: Settings, first: int):
     """One `Node`: a block of photons, and then what the tolerance asks for after that."""
     source = jax.tree.map(jnp.asarray, Source.build(energy))
-    bin_width = jnp.asarray(energy / SCALE, float)
-
-    mesh = local_devices()
-    lanes = lanes_for(BLOCK, mesh)
+    lanes = lanes_for(BLOCK)
 
     def run(start: int, count: int):
-        own = deal(first + start, first + start + count, mesh, lanes)
-        block = run_block(medium, source, words(settings.seed), bin_width, own, mesh=mesh, lanes=lanes, bins=BINS)
-        return jax.tree.map(lambda rows: np.asarray(rows).sum(0, dtype=np.int64), block)
+        begin = first + start
+        return counted(medium, source, settings.seed, begin, begin + count, energy / SCALE, lanes=lanes, bins=BINS)
 
     needed = settings.photons or BLOCK
     total = run(0, min(BLOCK, needed))

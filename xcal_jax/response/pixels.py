@@ -10,7 +10,7 @@ import xarray as xr
 
 from xcal_jax.absorber.batch import Event
 from xcal_jax.absorber.geometry import Pixels
-from xcal_jax.absorber.tally import ENERGY_UNIT, PARTIAL, PixelTally
+from xcal_jax.absorber.tally import PARTIAL, PixelTally, summed_energy
 
 ADDED = (
     "pixel_hits",
@@ -34,7 +34,6 @@ def add_pixels(result: xr.Dataset, pixels: Pixels, tally: PixelTally) -> xr.Data
     rows, columns = pixels.shape
     bins = result.sizes["energy"]
     of_pixel, apart = ("row", "column"), ("row_offset", "column_offset")
-    energy = sum(np.asarray(part).astype(np.uint64) << np.uint64(8 * n) for n, part in enumerate(tally.deposited))
     found: dict[str, Any] = {
         "pixel_hits": (of_pixel, np.reshape(tally.hits, pixels.shape), "photons by the pixel hit"),
         "pixel_counts": (of_pixel, np.reshape(tally.counts, pixels.shape), "photons with a deposit in the pixel"),
@@ -52,11 +51,10 @@ def add_pixels(result: xr.Dataset, pixels: Pixels, tally: PixelTally) -> xr.Data
         name: (dims, data, {"units": "1", "long_name": text}) for name, (dims, data, text) in found.items()
     }
     summed = {"units": "eV", "long_name": "summed energy deposited in the pixel"}
-    left = sum(int(part) << (8 * n) for n, part in enumerate(tally.escaped))
     return result.assign(
         **variables,
-        pixel_energy=(of_pixel, ENERGY_UNIT * np.reshape(energy, pixels.shape).astype(np.float64), summed),
-        escaped=((), ENERGY_UNIT * left, {"units": "eV", "long_name": "summed energy that left the array"}),
+        pixel_energy=(of_pixel, summed_energy(tally.deposited).reshape(pixels.shape), summed),
+        escaped=((), summed_energy(tally.escaped), {"units": "eV", "long_name": "summed energy that left the array"}),
     ).assign_coords(
         row=("row", np.arange(rows), {"units": "1", "long_name": "row, along y"}),
         column=("column", np.arange(columns), {"units": "1", "long_name": "column, along x"}),

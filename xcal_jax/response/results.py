@@ -14,7 +14,7 @@ import xarray as xr
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of
 from xcal_jax.absorber.source import Source
-from xcal_jax.absorber.tally import ENERGY_UNIT, LOSS_THRESHOLDS, Tally
+from xcal_jax.absorber.tally import LOSS_THRESHOLDS, Tally, summed_energy
 from xcal_jax.atomic import table_hash
 from xcal_jax.files import replacing
 from xcal_jax.response import pixels
@@ -100,12 +100,12 @@ def to_dataset(
             ),
             "incident": (
                 (),
-                _energy(tally.incident),
+                summed_energy(tally.incident),
                 {"units": "eV", "long_name": "summed energy of the photons that interacted"},
             ),
             "lost": (
                 (),
-                _energy(tally.lost),
+                summed_energy(tally.lost),
                 {"units": "eV", "long_name": "summed energy that left the absorber"},
             ),
         },
@@ -276,11 +276,6 @@ def load(path: str | os.PathLike) -> xr.Dataset:
     if result.attrs.get("kind") != KIND or not {*ADDED, "source_probability", "line_energy"} <= set(result.variables):
         raise ValueError(f"{str(path)!r} must be a result of `xcal-jax simulate`, but is not")
     return result
-
-
-def _energy(units) -> float:
-    """A tally's sum, byte by byte, in eV."""
-    return ENERGY_UNIT * sum(int(part) << (8 * byte) for byte, part in enumerate(units))
 
 
 def _share(count, n: int) -> float:
