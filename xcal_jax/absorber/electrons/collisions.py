@@ -138,7 +138,8 @@ class Inelastic:
                 0.0,
             )
             if inner:
-                triangle = 2 * (top[:, None] - window) / (top - ionisation)[:, None] ** 2
+                base = np.where(hit, top - ionisation, 1.0)[:, None]
+                triangle = 2 * (top[:, None] - window) / base**2
                 own += np.where(hit[:, None] & (window > ionisation), far[:, None] * np.maximum(triangle, 0.0), 0.0)
             density += own
             kept += own * ionisation

@@ -47,9 +47,11 @@ from xcal_jax.atomic.electron import ELECTRON_LIMITS
 
 LOWEST, HIGHEST = ELECTRON_LIMITS
 CUTOFF = LOWEST  # eV; an electron with less deposits it where it is
-ROWS_PER_DECADE = 64
+STEPS_PER_OCTAVE = 16  # rows of the tables, equally spaced in energy between 50 eV, 100 eV, 200 eV ...
 LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tables
 KNOCK_ONS = 1  # electrons that may wait until the one that made them has stopped
+PLACE_BITS = 23 - 4  # of the 23 bits of a float32's mantissa, those within a row
+FIRST_PLACE = 127 << 23  # the bits of 1.0
 COLLISIONS, ELASTIC, SCREENING, SOFT = range(4)  # rows of `Scattering.path`
 START, LATER = range(2)  # rows of `Scattering.range`
 SHARE, LEAST = 128, 1024  # one in so many of the electrons moves at a time, or so many
@@ -86,10 +88,10 @@ class Track:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Scattering:
-    """L layers at R energies, equally spaced in the logarithm from 50 eV to 1 MeV.
+    """L layers at R energies, 16 to an octave from 50 eV to 1 MeV.
 
-    path: (4, L, R): ln of the cross section of all collisions (cm2/g), the elastic share of it, A of Wentzel's law, ln
-    of the soft stopping power (eV cm2/g); loss: (2, L, R, LOSSES + 1): a hard loss by probability, and the share of it
+    path: (4, L, R): cross section of all collisions (cm2/g), the elastic share of it, A of Wentzel's law, soft
+    stopping power (eV cm2/g); loss: (2, L, R, LOSSES + 1): a hard loss by probability, and the share of it
     that the shell keeps; range: (2, R) g/cm2, how far an electron gets from its start, and from any later place, in a
     reference whose stopping power no material undercuts when `price` (L,) is what one of its g/cm2 costs.
     """
@@ -102,8 +104,9 @@ class Scattering:
     @classmethod
     def build(cls, layers: tuple[Material, ...]) -> "Scattering":
         """Tables for the materials of the L ``layers``. Raises ValueError for an element beyond Es."""
-        rows = round(np.log10(HIGHEST / LOWEST) * ROWS_PER_DECADE) + 1
-        energy = np.geomspace(LOWEST, HIGHEST, rows)
+        octave, step = np.divmod(np.arange(32 * STEPS_PER_OCTAVE), STEPS_PER_OCTAVE)
+        energy = LOWEST * np.ldexp(1.0 + step / STEPS_PER_OCTAVE, octave)
+        energy = energy[energy <= HIGHEST]
         tables = [Collisions.build(material, energy) for material in layers]
         stopping = np.array([table.stopping for table in tables])
         detour = np.max([table.reach[:, 1:] / table.range[1:] for table in tables], axis=0)
@@ -112,10 +115,10 @@ class Scattering:
             path=jnp.asarray(
                 np.stack(
                     [
-                        np.log(collisions),
+                        collisions,
                         np.array([table.elastic for table in tables]) / collisions,
                         np.array([table.screening for table in tables]),
-                        np.log(np.array([table.soft for table in tables])),
+                        np.array([table.soft for table in tables]),
                     ]
                 )
             ),
@@ -126,15 +129,18 @@ class Scattering:
 
     def stretched(self, factor: float) -> "Scattering":
         """With all paths ``factor`` times as long: between collisions and until an electron stops."""
-        longer = jnp.zeros_like(self.path).at[jnp.array([COLLISIONS, SOFT])].set(-np.log(factor))
-        return replace(self, path=self.path + longer, price=self.price / factor)
+        shorter = jnp.ones_like(self.path).at[jnp.array([COLLISIONS, SOFT])].set(1.0 / factor)
+        return replace(self, path=self.path * shorter, price=self.price / factor)
 
     def place(self, energy: Array) -> tuple[Array, Array]:
-        """The row () int32 at or below ``energy`` () eV, and how far it is to the next, () 0 to 1."""
-        rows = self.path.shape[-1]
-        x = jnp.log(jnp.maximum(energy, LOWEST) / LOWEST) * ((rows - 1) / np.log(HIGHEST / LOWEST))
-        row = jnp.minimum(x.astype(jnp.int32), rows - 2)
-        return row, jnp.minimum(x - row.astype(x.dtype), 1.0)
+        """The row () int32 at or below ``energy`` () eV, and how far it is to the next, () 0 to 1.
+
+        The bits of a float32 are its octave and, linear in it, the place there: no logarithm is needed.
+        """
+        ratio = jnp.maximum(energy * (1.0 / LOWEST), 1.0).astype(jnp.float32)
+        last = ((self.path.shape[-1] - 1) << PLACE_BITS) - 1
+        place = jnp.minimum(jax.lax.bitcast_convert_type(ratio, jnp.int32) - FIRST_PLACE, last)
+        return place >> PLACE_BITS, (place & ((1 << PLACE_BITS) - 1)).astype(energy.dtype) * 2.0**-PLACE_BITS
 
     def reach(self, energy: Array, place: int = START) -> Array:
         """How far in the reference, g/cm2, an electron of ``energy`` () eV gets: 0 below the cutoff."""
@@ -204,12 +210,12 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
     def flight(start, direction, before, u_path):
         matter = PER_UM * density[start.layer]
         row = model.place(before)
-        stopping = matter * jnp.exp(model.at(SOFT, start.layer, *row))
-        free = -jnp.log(u_path) / (matter * jnp.exp(model.at(COLLISIONS, start.layer, *row)))
+        stopping = matter * model.at(SOFT, start.layer, *row)
+        free = -jnp.log(u_path) / (matter * model.at(COLLISIONS, start.layer, *row))
         longest = LARGEST_STEP * before / stopping
         site, path, leaves, crosses = fly(stack, start, direction, jnp.minimum(free, longest))
         middle = model.place(before - 0.5 * path * stopping)
-        energy = before - path * matter * jnp.exp(model.at(SOFT, start.layer, *middle))
+        energy = before - path * matter * model.at(SOFT, start.layer, *middle)
         return site, energy, leaves, (path == free) & ~leaves & ~crosses & (energy > CUTOFF)
 
     def collision(site, direction, energy, leaves, collides, u_kind, u_angle, u_azimuth):
