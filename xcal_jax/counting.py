@@ -17,8 +17,8 @@ from xcal_jax.absorber.batch import LEAST_LANES, Event, counted, listed
 from xcal_jax.absorber.ledger import SHARING
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.source import Source, given_interaction
+from xcal_jax.absorber.state import Medium
 from xcal_jax.absorber.tally import Tally
-from xcal_jax.absorber.transport import Medium
 from xcal_jax.atomic import YIELDS
 from xcal_jax.parallel import local_devices
 from xcal_jax.process import check_like, process_facts

@@ -20,7 +20,7 @@ from xcal_jax.absorber.ledger import Shares
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source, given_interaction
-from xcal_jax.absorber.transport import Medium
+from xcal_jax.absorber.state import Medium
 
 THICKNESS = np.array([1.0, 2.0, 1.0])
 WIDTH, LENGTH = 10.0, 8.0

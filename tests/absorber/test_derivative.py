@@ -11,7 +11,7 @@ from xcal_jax.absorber.derivative import undifferentiable
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source
-from xcal_jax.absorber.transport import Medium
+from xcal_jax.absorber.state import Medium
 from xcal_jax.parallel import local_devices
 from xcal_jax.run import simulate
 

@@ -18,7 +18,8 @@ from xcal_jax.absorber.histories import walk_histories
 from xcal_jax.absorber.matter import Matter, elements_of
 from xcal_jax.absorber.random import photon_key, words
 from xcal_jax.absorber.source import Source, given_interaction
-from xcal_jax.absorber.transport import Medium, first_interaction
+from xcal_jax.absorber.state import Medium
+from xcal_jax.absorber.transport import first_interaction
 from xcal_jax.atomic import load_element
 
 LANES = 2**14
@@ -178,7 +179,8 @@ def test_photons_of_a_vacancy(symbol, label, deep, agrees):
     from xcal_jax.absorber.geometry import Direction, Site
     from xcal_jax.absorber.ledger import Ledger
     from xcal_jax.absorber.relaxation import add_vacancy, no_vacancies
-    from xcal_jax.absorber.transport import EMITTED, History, Ion, relax_once
+    from xcal_jax.absorber.state import EMITTED, History, Ion
+    from xcal_jax.absorber.transport import relax_once
 
     absorber = stack(*XIFU)
     medium, _ = prepared(absorber, Source.build(7000.0))

@@ -16,8 +16,9 @@ from xcal_jax.absorber.lanes import put, sweep
 from xcal_jax.absorber.ledger import Shares
 from xcal_jax.absorber.random import photon_key, words
 from xcal_jax.absorber.source import Source
+from xcal_jax.absorber.state import Medium
 from xcal_jax.absorber.tally import Tally
-from xcal_jax.absorber.transport import Medium, at_risk, first_interaction
+from xcal_jax.absorber.transport import at_risk, first_interaction
 from xcal_jax.parallel import local_devices, on_each
 
 LEAST_LANES = 1024  # so that a share of them is still whole words of 32

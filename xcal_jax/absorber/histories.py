@@ -12,7 +12,8 @@ from xcal_jax.absorber.lanes import drain
 from xcal_jax.absorber.pool import Pool
 from xcal_jax.absorber.random import photon_key
 from xcal_jax.absorber.source import Source
-from xcal_jax.absorber.transport import Medium, begin, first_interaction, fly, relax
+from xcal_jax.absorber.state import Medium
+from xcal_jax.absorber.transport import begin, first_interaction, fly, relax
 
 NARROW = 16  # one in so many lanes relaxes, or flies, at a time
 TRANSITIONS = 3  # of an ion before the lanes are packed anew

@@ -11,7 +11,7 @@ from xcal_jax.absorber.geometry import Direction, Site
 from xcal_jax.absorber.lanes import sweep, take
 from xcal_jax.absorber.ledger import Ledger, Shares
 from xcal_jax.absorber.random import Key
-from xcal_jax.absorber.transport import History, Medium
+from xcal_jax.absorber.state import History, Medium
 
 MANY = 4  # one in so many lanes puts an electron in line at a time
 

@@ -29,7 +29,7 @@ from xcal_jax.absorber.geometry import Direction, Site, Stack
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.random import Key, words
 from xcal_jax.absorber.source import Source
-from xcal_jax.absorber.transport import Medium
+from xcal_jax.absorber.state import Medium
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.files import replacing
 from xcal_jax.response.events import FIRST_PIXEL

@@ -26,7 +26,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.batch import counted, lanes_for
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.source import Source
-from xcal_jax.absorber.transport import Medium
+from xcal_jax.absorber.state import Medium
 from xcal_jax.atomic import YIELDS, table_hash
 from xcal_jax.checkpoint import SAVED_EVERY, load_checkpoint, save_checkpoint
 from xcal_jax.parallel import in_parallel
