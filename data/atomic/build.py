@@ -10,11 +10,8 @@ Transitions without energy, in that set or in EADL's own (204 stand there with 0
 renormalised. EPDL97's subshell curves are moved to the new edges by cutting or extrapolating them.
 """
 
-import argparse
 import hashlib
 import re
-import sys
-import tempfile
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import accumulate
@@ -23,10 +20,10 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 import xraylib
+from shipped import Tables, ship
 
 from xcal_jax.atomic.element import ELEMENTS
 
-OUTPUT = Path(__file__).parents[2] / "xcal_jax" / "atomic" / "elements.nc"
 SHA256 = {
     "EADL.DAT": "2aec9318b661e84ca2831a6c1c6ed3b4f73b94643065db32a1568870a96b2358",
     "EPDL97.DAT": "9086a6a98662545c0645a2827fee06da6ffd366e59816570166e03b36f304b09",
@@ -155,9 +152,7 @@ def _loglog(at: float, x: np.ndarray, y: np.ndarray) -> float:
     return float(np.exp(np.interp(np.log(at), np.log(x), np.log(y))))
 
 
-def decays(
-    eadl: dict, z: int, designator: int, index: dict[int, int], binding: np.ndarray
-) -> tuple[dict[str, np.ndarray], float]:
+def decays(eadl: dict, z: int, designator: int, index: dict[int, int], binding: np.ndarray) -> tuple[Tables, float]:
     """Transitions of one subshell's vacancy that have energy, renormalised, and the probability dropped.
 
     ``index`` takes a designator to the row of ``binding`` (eV, descending).
@@ -180,7 +175,7 @@ def decays(
     return columns, float(probability[~keep].sum() / total) if total else 0.0
 
 
-def build() -> dict[str, np.ndarray]:
+def build() -> Tables:
     """Every variable of the file. Raises ValueError where EADL and EPDL97 do not have the same subshells."""
     eadl, weights = read_endl("EADL.DAT")
     epdl, _ = read_endl("EPDL97.DAT")
@@ -250,7 +245,7 @@ def build() -> dict[str, np.ndarray]:
     return {name: np.array(values, VARIABLES[name][1]) for name, values in out.items()}
 
 
-def write(tables: dict[str, np.ndarray], path: Path) -> None:
+def write(tables: Tables, path: Path) -> None:
     """Write ``tables`` as compressed netCDF-4, in whose bytes library versions stand, but no clock."""
     with netCDF4.Dataset(path, "w") as data:
         data.title = "Subshells, decays and photon cross sections of the elements 1 to 100"
@@ -280,20 +275,11 @@ def write(tables: dict[str, np.ndarray], path: Path) -> None:
             variable[:] = values
 
 
-def main() -> None:
-    """Write the file, or say whether the one that is there has the same bytes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with the shipped file, write nothing")
-    check = parser.parse_args().check
-    tables = build()
-    with tempfile.TemporaryDirectory() as folder:
-        path = OUTPUT if not check else Path(folder) / OUTPUT.name
-        write(tables, path)
-        same = path.read_bytes() == OUTPUT.read_bytes()
-    size = {name: len(tables[name]) for name in ("binding", "probability", "photo_energy")}
-    print(f"subshells, transitions, points of photoelectric curves: {list(size.values())}")
-    sys.exit(None if same else f"{OUTPUT.name} is not what this script builds with these library versions")
+def sizes(tables: Tables) -> str:
+    """What the file holds, in a line."""
+    counts = [len(tables[name]) for name in ("binding", "probability", "photo_energy")]
+    return f"subshells, transitions, points of photoelectric curves: {counts}"
 
 
 if __name__ == "__main__":
-    main()
+    ship("elements.nc", build, write, __doc__, sizes)

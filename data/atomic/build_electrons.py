@@ -9,8 +9,6 @@ oscillators of the Sternheimer-Liljequist model of inelastic collisions. Kept fr
 1 MeV.
 """
 
-import argparse
-import sys
 import tempfile
 from contextlib import chdir
 from importlib.metadata import version
@@ -20,10 +18,10 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 from pyPenred.simulation import materials
+from shipped import Tables, ship
 
 from xcal_jax.atomic.element import ELEMENTS, load_element
 
-OUTPUT = Path(__file__).parents[2] / "xcal_jax" / "atomic" / "electrons.nc"
 HIGHEST_ENERGY = 1.0e6  # eV
 HIGHEST_Z = 99
 
@@ -48,7 +46,7 @@ def block(lines: list[str], title: str) -> np.ndarray:
     return np.array([line.split() for line in lines[at + 1 : at + 1 + rows]], float)
 
 
-def build() -> dict[str, np.ndarray]:
+def build() -> Tables:
     """Every variable of the file."""
     out: dict[str, list] = {name: [] for name in VARIABLES}
     counts = []
@@ -73,7 +71,7 @@ def build() -> dict[str, np.ndarray]:
     return {name: np.array(values, VARIABLES[name][1]) for name, values in out.items()}
 
 
-def write(tables: dict[str, np.ndarray], path: Path) -> None:
+def write(tables: Tables, path: Path) -> None:
     """Write ``tables`` as compressed netCDF-4."""
     with netCDF4.Dataset(path, "w") as data:
         data.title = "Stopping powers, elastic transport cross sections and oscillators of the elements 1 to 99"
@@ -95,19 +93,10 @@ def write(tables: dict[str, np.ndarray], path: Path) -> None:
             variable[:] = values
 
 
-def main() -> None:
-    """Write the file, or say whether the one that is there has the same bytes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with the shipped file, write nothing")
-    check = parser.parse_args().check
-    tables = build()
-    with tempfile.TemporaryDirectory() as folder:
-        path = OUTPUT if not check else Path(folder) / OUTPUT.name
-        write(tables, path)
-        same = path.read_bytes() == OUTPUT.read_bytes()
-    print(f"elements, oscillators: {tables['collision'].shape[0]}, {tables['electrons'].size}")
-    sys.exit(None if same else f"{OUTPUT.name} is not what this script builds with these library versions")
+def sizes(tables: Tables) -> str:
+    """What the file holds, in a line."""
+    return f"elements, oscillators: {tables['collision'].shape[0]}, {tables['electrons'].size}"
 
 
 if __name__ == "__main__":
-    main()
+    ship("electrons.nc", build, write, __doc__, sizes)

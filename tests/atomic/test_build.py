@@ -1,7 +1,7 @@
 """The table against its sources: EADL's own means per vacancy, and the file rebuilt byte for byte."""
 
 import csv
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib import import_module
 from pathlib import Path
 
 import netCDF4
@@ -45,10 +45,10 @@ def electron_builder():
 
 def script(name: str):
     """A build script of data/atomic, imported."""
-    spec = spec_from_file_location(name, ROOT / "data" / "atomic" / f"{name}.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    folder = str(ROOT / "data" / "atomic")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        return import_module(name)
 
 
 @pytest.fixture(scope="module")
