@@ -99,6 +99,26 @@ def test_fewer_points_than_parameters():
         sipm.energy_calibration([50.0, 60.0], [0.1, 0.1], [59.5, 81.0], "cubic")
 
 
+@pytest.mark.parametrize(
+    ("energy", "group", "message"),
+    [
+        (356.01, [(356.01, 62.0)], r"two lines or more, each keV and photons, but has shape \(1, 2\)"),
+        (356.01, [356.01, 383.85], r"each keV and photons, but has shape \(2,\)"),
+        (356.01, [(356.01, 62.0), (383.85, 0.0)], r"positive energies and photons, but has 0\.0"),
+        (356.01, [(356.01, 62.0), (np.nan, 9.0)], "positive energies and photons, but has nan"),
+        (344.28, [(356.01, 62.0), (383.85, 8.94)], r"one of the group's, \[356\.01, 383\.85\] keV, but is 344\.28"),
+    ],
+)
+def test_blends_that_are_none(energy, group, message):
+    with pytest.raises(ValueError, match=message):
+        sipm.blend_shift(sipm.fit_lines(sipm.stack(spectra()), [(40, 70)]).isel(line=0), energy, group)
+
+
+def test_a_blend_is_of_one_line():
+    with pytest.raises(ValueError, match="`line` must be one line, but there are 2"):
+        sipm.blend_shift(sipm.fit_lines(sipm.stack(spectra()), [(40, 70)] * 2), 81.0, [(81.0, 33.0), (79.6, 2.6)])
+
+
 def test_all_points_in_one_group():
     with pytest.raises(ValueError, match=r"all 12 points lie in one of 5\.0 d"):
         sipm.fit_trends(groups_of([10]), "dcr")

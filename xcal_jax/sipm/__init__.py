@@ -1,5 +1,6 @@
 """SiPM ageing in orbit: spectra, threshold, gain, dark counts, trends; Dataset in, Dataset out."""
 
+from xcal_jax.sipm.blends import blend_shift
 from xcal_jax.sipm.calibration import energy_at, energy_calibration
 from xcal_jax.sipm.darkcounts import correct_pile_up, dark_count_rate
 from xcal_jax.sipm.gain import gain_at, gain_drift, to_energy
@@ -14,6 +15,7 @@ from xcal_jax.sipm.trends import evaluate, fit_trends, forecast
 
 __all__ = [
     "Mission",
+    "blend_shift",
     "build_spectra",
     "build_template",
     "check_spectra",
