@@ -4,7 +4,8 @@
     python data/atomic/build_electrons.py --check     (builds beside it and compares bytes)
 
 The numbers are those of PENELOPE-2018, printed by pyPenred's material files: stopping powers (in Au and Bi up to 4 %
-above ESTAR's), first and second transport cross sections of elastic scattering (partial waves, ELSEPA), and the
+above ESTAR's), first and second transport cross sections of elastic scattering and its differential cross section
+at wide angles (partial waves, ELSEPA), and the
 oscillators of the Sternheimer-Liljequist model of inelastic collisions. Kept from 50 eV, PENELOPE's lowest energy, to
 1 MeV.
 """
@@ -12,7 +13,7 @@ oscillators of the Sternheimer-Liljequist model of inelastic collisions. Kept fr
 import tempfile
 from contextlib import chdir
 from importlib.metadata import version
-from itertools import accumulate
+from itertools import accumulate, count, pairwise
 from pathlib import Path
 
 import netCDF4
@@ -24,6 +25,12 @@ from xcal_jax.atomic.element import ELEMENTS, load_element
 
 HIGHEST_ENERGY = 1.0e6  # eV
 HIGHEST_Z = 99
+ANGLES = (  # degrees: PENELOPE's grid goes on from each of these in steps of the second
+    (0.0, 1e-4), (1e-4, 2.5e-5), (1e-3, 2.5e-4), (1e-2, 2.5e-3), (0.1, 2.5e-2), (1.0, 0.1), (10.0, 0.25), (25.0, 0.5),
+    (180.0, 0.0),
+)  # fmt: skip
+WIDE = np.linspace(0.5, 1.0, 51)  # (1 - cosine) / 2
+DROPPED = 11  # of the 23 binary digits of the differential cross section: 12 remain, and the file is a third the size
 
 VARIABLES = {  # name: dimensions, type, unit, meaning
     "stopping_energy": (("stopping",), "f8", "eV", "electron energy"),
@@ -32,6 +39,16 @@ VARIABLES = {  # name: dimensions, type, unit, meaning
     "elastic_energy": (("elastic",), "f8", "eV", "electron energy"),
     "transport_1": (("element", "elastic"), "f4", "cm2/atom", "first transport cross section of elastic scattering"),
     "transport_2": (("element", "elastic"), "f4", "cm2/atom", "second transport cross section of elastic scattering"),
+    "wide": (("wide",), "f8", "1", "(1 - cosine) / 2 of the angle of elastic scattering"),
+    "wide_energy": (("wide_row",), "f8", "eV", "electron energy"),
+    "differential": (("element", "wide_row", "wide"), "f4", "cm2/atom", "elastic cross section per unit of `wide`"),
+    "narrow": (
+        ("element", "wide_row"),
+        "f4",
+        "cm2/atom",
+        "elastic cross section times mean (1 - cosine) / 2, below `wide`",
+    ),
+    "narrow_square": (("element", "wide_row"), "f4", "cm2/atom", "the same with the mean square"),
     "oscillator_start": (("element_bound",), "i4", "1", "first oscillator of each element, and the end"),
     "electrons": (("oscillator",), "f8", "1", "electrons of the oscillator"),
     "ionisation": (("oscillator",), "f8", "eV", "ionisation energy, 0 for conduction electrons"),
@@ -46,6 +63,45 @@ def block(lines: list[str], title: str) -> np.ndarray:
     return np.array([line.split() for line in lines[at + 1 : at + 1 + rows]], float)
 
 
+def angles() -> np.ndarray:
+    """PENELOPE's 606 angles of elastic scattering, rad."""
+    pieces = [np.arange(low, high, step) for (low, step), (high, _) in pairwise(ANGLES)]
+    return np.radians(np.append(np.concatenate(pieces), 180.0))
+
+
+def angular(lines: list[str]) -> dict[str, np.ndarray]:
+    """Elastic scattering at E energies: wide_energy (E,) eV; differential (E, M) cm2/atom per unit of `WIDE` (M,);
+    narrow and narrow_square (E,) cm2/atom, integrals of mu and its square up to `WIDE`.
+
+    Raises ValueError where the transport cross section is not the one that stands in the file.
+    """
+    first = next(n for n, line in enumerate(lines) if "Electron elastic differential" in line) + 1
+    theta = angles()
+    mu = 0.5 * (1.0 - np.cos(theta))
+    rows = -(-theta.size // 10)
+    found: dict[str, list] = {name: [] for name in ("wide_energy", "differential", "narrow", "narrow_square")}
+    for n in count(first, rows + 1):
+        kind, *numbers = lines[n].split()
+        if kind != "-1" or float(numbers[0]) > HIGHEST_ENERGY:
+            return {name: np.array(values) for name, values in found.items()}
+        density = 4.0 * np.pi * np.array(" ".join(lines[n + 1 : n + 1 + rows]).split(), float)
+        transport, stated = 2.0 * np.trapezoid(density * mu, mu), float(numbers[2])
+        if abs(transport / stated - 1.0) > 0.01:
+            raise ValueError(f"the transport cross section at {numbers[0]} eV is {transport}, not {stated}")
+        below = np.minimum(mu, WIDE[0])
+        found["wide_energy"].append(float(numbers[0]))
+        found["differential"].append(shortened(np.interp(WIDE, mu, density)))
+        found["narrow"].append(np.trapezoid(density * below, below))
+        found["narrow_square"].append(np.trapezoid(density * below**2, below))
+    raise AssertionError
+
+
+def shortened(values: np.ndarray) -> np.ndarray:
+    """Positive ``values`` without their last `DROPPED` binary digits."""
+    bits = values.astype("<f4").view("<i4") + (1 << DROPPED >> 1)
+    return (bits >> DROPPED << DROPPED).view("<f4")
+
+
 def build() -> Tables:
     """Every variable of the file."""
     out: dict[str, list] = {name: [] for name in VARIABLES}
@@ -58,6 +114,10 @@ def build() -> Tables:
             stopping = block(lines, "Stopping powers for electrons")
             elastic = block(lines, "Electron and positron elastic cross sections")
             oscillators = block(lines, "Number of oscillators")
+            turned = angular(lines)
+            out["wide_energy"] = turned.pop("wide_energy")
+            for name, rows in turned.items():
+                out[name].append(rows)
             slow, low = (table[table[:, 0] <= HIGHEST_ENERGY] for table in (stopping, elastic))
             out["stopping_energy"], out["elastic_energy"] = slow[:, 0], low[:, 0]
             out["collision"].append(slow[:, 1])
@@ -67,6 +127,7 @@ def build() -> Tables:
             counts.append(len(oscillators))
             for name, column in zip(("electrons", "ionisation", "resonance"), (1, 2, 3), strict=True):
                 out[name].extend(oscillators[:, column])
+    out["wide"] = WIDE
     out["oscillator_start"] = list(accumulate(counts, initial=0))
     return {name: np.array(values, VARIABLES[name][1]) for name, values in out.items()}
 
@@ -74,7 +135,7 @@ def build() -> Tables:
 def write(tables: Tables, path: Path) -> None:
     """Write ``tables`` as compressed netCDF-4."""
     with netCDF4.Dataset(path, "w") as data:
-        data.title = "Stopping powers, elastic transport cross sections and oscillators of the elements 1 to 99"
+        data.title = "Stopping powers, elastic cross sections and oscillators of the elements 1 to 99"
         data.sources = f"PENELOPE-2018 tables as printed by pyPenred {version('pyPenred')} (PenRed)"
         data.credits = (
             "F. Salvat, PENELOPE-2018, NEA/MBDAV/R(2019)1; ELSEPA: F. Salvat, A. Jablonski, C.J. Powell, "

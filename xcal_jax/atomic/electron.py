@@ -18,6 +18,8 @@ class ElectronTables:
 
     stopping_energy: (E,) eV; collision, radiative: (E,) MeV cm2/g
     elastic_energy: (F,) eV; transport_1, transport_2: (F,) cm2/atom, transport cross sections of elastic scattering
+    wide: (M,) mu = (1 - cosine) / 2 of wide angles; wide_energy: (D,) eV; differential: (D, M) cm2/atom, elastic cross
+        section per unit of mu; narrow, narrow_square: (D,) cm2/atom, its integrals with mu and mu squared below `wide`
     electrons, ionisation, resonance: (K,) 1, eV, eV: the oscillators of inelastic collisions; an ionisation energy
         of 0 is that of conduction electrons
     """
@@ -28,6 +30,11 @@ class ElectronTables:
     elastic_energy: np.ndarray
     transport_1: np.ndarray
     transport_2: np.ndarray
+    wide: np.ndarray
+    wide_energy: np.ndarray
+    differential: np.ndarray
+    narrow: np.ndarray
+    narrow_square: np.ndarray
     electrons: np.ndarray
     ionisation: np.ndarray
     resonance: np.ndarray
@@ -41,6 +48,11 @@ class ElectronTables:
         grid = self.elastic_energy
         return loglog(energy, grid, self.transport_1), loglog(energy, grid, self.transport_2)
 
+    def angular(self, energy: np.ndarray) -> np.ndarray:
+        """`narrow`, `narrow_square` and `differential` (2 + M, R) at ``energy`` (R,) eV."""
+        columns = [self.narrow, self.narrow_square, *self.differential.T]
+        return np.array([loglog(energy, self.wide_energy, column) for column in columns])
+
 
 @cache
 def load_electron_tables(symbol: str) -> ElectronTables:
@@ -53,6 +65,6 @@ def load_electron_tables(symbol: str) -> ElectronTables:
     rows = slice(starts[i], starts[i + 1])
     columns = {}
     for name, values in tables.items():
-        by_element, by_oscillator = values.ndim == 2, name in ("electrons", "ionisation", "resonance")
+        by_element, by_oscillator = values.ndim > 1, name in ("electrons", "ionisation", "resonance")
         columns[name] = values[i] if by_element else values[rows] if by_oscillator else values
     return ElectronTables(**columns)

@@ -28,7 +28,9 @@ import numpy as np
 from jax import Array
 
 from xcal_jax.absorber.array import next_pixel
-from xcal_jax.absorber.electrons.collisions import LOSSES, REST, Collisions
+from xcal_jax.absorber.electrons.collisions import Collisions
+from xcal_jax.absorber.electrons.elastic import TURNS
+from xcal_jax.absorber.electrons.inelastic import LOSSES, REST
 from xcal_jax.absorber.geometry import (
     Direction,
     Site,
@@ -49,10 +51,10 @@ LOWEST, HIGHEST = ELECTRON_LIMITS
 CUTOFF = LOWEST  # eV; an electron with less deposits it where it is
 STEPS_PER_OCTAVE = 16  # rows of the tables, equally spaced in energy between 50 eV, 100 eV, 200 eV ...
 LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tables
-KNOCK_ONS = 1  # electrons that may wait until the one that made them has stopped
+KNOCK_ONS = 2  # electrons that may wait until the one that made them has stopped
 PLACE_BITS = 23 - 4  # of the 23 bits of a float32's mantissa, those within a row
 FIRST_PLACE = 127 << 23  # the bits of 1.0
-COLLISIONS, ELASTIC, SCREENING, SOFT = range(4)  # rows of `Scattering.path`
+COLLISIONS, ELASTIC, SOFT = range(3)  # rows of `Scattering.path`
 START, LATER = range(2)  # rows of `Scattering.range`
 SHARE, LEAST = 128, 1024  # one in so many of the electrons moves at a time, or so many
 STEPS = 3  # before others take the lanes of those that have stopped
@@ -90,14 +92,15 @@ class Track:
 class Scattering:
     """L layers at R energies, 16 to an octave from 50 eV to 1 MeV.
 
-    path: (4, L, R): cross section of all collisions (cm2/g), the elastic share of it, A of Wentzel's law, soft
-    stopping power (eV cm2/g); loss: (2, L, R, LOSSES + 1): a hard loss by probability, and the share of it
-    that the shell keeps; range: (2, R) g/cm2, how far an electron gets from its start, and from any later place, in a
-    reference whose stopping power no material undercuts when `price` (L,) is what one of its g/cm2 costs.
+    path: (3, L, R): cross section of all collisions (cm2/g), the elastic share of it, soft stopping power (eV cm2/g);
+    turn: (L, R, TURNS + 1), b of the law of angles; outcome: (3, L, R, LOSSES) eV, of hard collisions: loss, electron
+    knocked on, electron of the vacancy; range: (2, R) g/cm2, how far an electron gets from its start, and from any later
+    place, in a reference whose stopping power no material undercuts when `price` (L,) is what one of its g/cm2 costs.
     """
 
     path: Array
-    loss: Array
+    turn: Array
+    outcome: Array
     range: Array
     price: Array
 
@@ -117,12 +120,12 @@ class Scattering:
                     [
                         collisions,
                         np.array([table.elastic for table in tables]) / collisions,
-                        np.array([table.screening for table in tables]),
                         np.array([table.soft for table in tables]),
                     ]
                 )
             ),
-            loss=jnp.asarray(np.array([[t.loss for t in tables], [t.ionisation for t in tables]])),
+            turn=jnp.asarray(np.array([table.turn for table in tables])),
+            outcome=jnp.asarray(np.stack([table.outcome for table in tables], axis=1)),
             range=jnp.asarray(tables[0].range * np.pad(detour, ((0, 0), (1, 0)))),
             price=jnp.asarray((stopping / stopping[0]).min(axis=1)),
         )
@@ -158,16 +161,18 @@ class Scattering:
         at = layer * self.path.shape[-1] + row
         return flat[at] * (1 - share) + flat[at + 1] * share
 
-    def hard_loss(self, layer: Array, row: Array, share: Array, energy: Array, u: Array, u_row: Array):
-        """A loss () eV, and the energy () eV of the electron knocked on."""
-        row = row + (u_row < share).astype(jnp.int32)
-        scaled = u * LOSSES
-        column = jnp.minimum(scaled.astype(jnp.int32), LOSSES - 1)
+    def cosine(self, layer: Array, row: Array, u: Array) -> Array:
+        """Of the angle () by which a collision turns an electron, for u ()."""
+        scaled = u * TURNS
+        column = scaled.astype(jnp.int32)
         part = scaled - column.astype(scaled.dtype)
-        at = (layer * self.path.shape[-1] + row) * (LOSSES + 1) + column
-        loss, kept = self.loss[0].reshape(-1), self.loss[1].reshape(-1)
-        lost = jnp.minimum(1.0 / ((1 - part) / loss[at] + part / loss[at + 1]), energy)
-        return lost, jnp.maximum(lost - (kept[at] * (1 - part) + kept[at + 1] * part), 0.0)
+        at, flat = (layer * self.turn.shape[1] + row) * (TURNS + 1) + column, self.turn.reshape(-1)
+        return 1.0 - 2.0 * u / (1.0 + (flat[at] * (1 - part) + flat[at + 1] * part) * (1.0 - u))
+
+    def hard_loss(self, layer: Array, row: Array, u: Array) -> list[Array]:
+        """A loss () eV, the electron knocked on () eV and that of the vacancy () eV, 0 for none, for u ()."""
+        at = (layer * self.outcome.shape[2] + row) * LOSSES + (u * LOSSES).astype(jnp.int32)
+        return [flat[at] for flat in self.outcome.reshape(3, -1)]
 
 
 def leave(site: Site, direction: Direction, energy: Array, directed: Array, key: Key) -> Electron:
@@ -218,26 +223,26 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         energy = before - path * matter * model.at(SOFT, start.layer, *middle)
         return site, energy, leaves, (path == free) & ~leaves & ~crosses & (energy > CUTOFF)
 
-    def collision(site, direction, energy, leaves, collides, u_kind, u_angle, u_azimuth):
-        row = model.place(energy)
-        elastic = model.at(ELASTIC, site.layer, *row)
+    def collision(site, direction, energy, leaves, collides, u_kind, u_which, u_azimuth):
+        row, share = model.place(energy)
+        elastic = model.at(ELASTIC, site.layer, row, share)
         turns = collides & (u_kind < elastic)
-        loses = collides & ~turns
-        screening = model.at(SCREENING, site.layer, *row)
-        lost, knocked = model.hard_loss(site.layer, *row, energy, (u_kind - elastic) / (1.0 - elastic), u_angle)
-        cosine = jnp.where(
-            turns, 1.0 - 2.0 * screening * u_angle / (screening + 1.0 - u_angle), knock_on_cosine(energy, lost)
-        )
+        u_row = jnp.where(turns, u_kind, u_kind - elastic) / jnp.where(turns, elastic, 1.0 - elastic)
+        row = row + (u_row < share).astype(jnp.int32)
+        lost, knocked, emitted = model.hard_loss(site.layer, row, u_which)
+        loses = collides & ~turns & (lost < energy)
+        cosine = jnp.where(turns, model.cosine(site.layer, row, u_which), knock_on_cosine(energy, lost))
         aside = deflect(direction, cosine, u_azimuth)
         margin = least_cost_to_surface(stack, site, model.cost(density))
         after = jnp.where(loses, energy - lost, energy)
         goes_on = ~leaves & (after > CUTOFF) & (model.reach(after, LATER) > margin)
-        follows = loses & (model.reach(knocked) > margin)
-        return choose(turns, aside, direction), aside, jnp.where(goes_on, after, 0.0), jnp.where(follows, knocked, 0.0)
+        new = [jnp.where(loses & (model.reach(e) > margin), e, 0.0) for e in (knocked, emitted)]
+        anywhere = isotropic(u_which * LOSSES % 1.0, u_azimuth)
+        return choose(turns, aside, direction), jnp.where(goes_on, after, 0.0), (aside, new[0]), (anywhere, new[1])
 
     start, direction, before = track.moving
     moves = before > 0
-    u_path, u_kind, u_angle, u_azimuth = apart(stack.width, dice, track.key, track.step, 2)
+    u_path, u_kind, u_which, u_azimuth = apart(stack.width, dice, track.key, track.step, 2)
     site, energy, leaves, collides = apart(stack.width, flight, start, direction, before, u_path)
     flown = jnp.where(moves & leaves & (energy > CUTOFF), energy, 0.0)
     shares, caught = track.shares, jnp.zeros_like(leaves)
@@ -246,8 +251,8 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         shares = shares.add(cast(Array, start.pixel), -flown)
         shares = shares.add(cast(Array, entry.pixel), jnp.where(caught, flown, 0.0))
         site, leaves = choose(caught, entry, site), leaves & ~caught
-    direction, aside, after, knocked = apart(
-        stack.width, collision, site, direction, energy, leaves, collides, u_kind, u_angle, u_azimuth
+    direction, after, *secondaries = apart(
+        stack.width, collision, site, direction, energy, leaves, collides, u_kind, u_which, u_azimuth
     )
     track = replace(
         track,
@@ -256,7 +261,9 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         step=track.step + 2,
         shares=shares,
     )
-    return queue(track, Electron(site, aside, jnp.where(moves, knocked, 0.0)))
+    for way, left in secondaries:
+        track = queue(track, Electron(site, way, jnp.where(moves, left, 0.0)))
+    return track
 
 
 def fly(stack: Stack, site: Site, direction: Direction, flight: Array) -> tuple[Site, Array, Array, Array]:

@@ -1,0 +1,90 @@
+"""How electrons turn: at wide angles as partial waves have it, at narrow ones as their moments have it.
+
+Of PENELOPE's differential cross section (ELSEPA) the part beyond mu = (1 - cosine)/2 = .35, 73 degrees, is drawn as it
+is. The many collisions at smaller angles are replaced by fewer, with angles spread evenly about one, so that the first
+*and second* transport cross sections are exact. The total one is not kept: no path notices it.
+
+Where wide angles are few, that is in light elements and at high energies, Wentzel's law of the same two moments is
+drawn, of density proportional to (mu + A)^-2: there it has the wide angles right to some per cent. Elsewhere it has
+not: in gold at 1 to 7 keV it turns a fifth too many electrons by more than a right angle, and 2 to 5 % too many
+come back from a slab, against 1 to 2 % with the law above. Limits from .2 to .5 make no difference beyond the noise.
+
+A number u, uniform from 0 to 1, becomes mu = u / (1 + b(u) (1 - u)): Wentzel's law where b is 1/A throughout.
+"""
+
+import numpy as np
+
+SHARE = 0.1  # of wide angles below which Wentzel's law is drawn
+MORE = 1.05  # narrow collisions, as a multiple of the fewest that have both moments: at one angle
+TURNS = 64  # equal steps of u in which b is tabulated, and linear
+STEPS = 512  # of the integrals over wide angles
+ISOTROPIC = 1e3  # A of a law that is isotropic to 1e-3
+ROUNDS = 30  # of finding the narrow angles
+
+
+def turning(
+    first: np.ndarray, second: np.ndarray, narrow: np.ndarray, mu: np.ndarray, differential: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cross section (R,) of the collisions, and b (R, TURNS + 1) of the law of their angles.
+
+    first, second: (R,) transport cross sections; differential: (R, M) cross section per unit of ``mu`` (M,), which
+    ascends to 1; narrow: (R, 2) its integrals with mu and mu squared below those. All in one unit.
+    """
+    screening, total = wentzel(first, second)
+    b = np.tile(1.0 / screening[:, None], TURNS + 1)
+    nodes = np.linspace(mu[0], 1.0, STEPS + 1)
+    for row, (mean, square) in enumerate(narrow):
+        wide = np.interp(nodes, mu, differential[row])
+        often, sums, squares = (_cumulated(nodes, wide * nodes**power) for power in range(3))
+        fewest = mean**2 / square
+        if often[-1] > SHARE * (often[-1] + fewest):
+            collisions = often[-1] + MORE * fewest
+            mean, square = (mean + sums[-1]) / collisions, (square + squares[-1]) / collisions
+            b[row] = _law(often / collisions, nodes, mean, square)
+            total[row] = 0.5 * first[row] / mean
+    return total, b
+
+
+def drawn(b: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """mu (N,) for u (N,) by a law b (TURNS + 1,)."""
+    return u / (1.0 + np.interp(u * TURNS, np.arange(TURNS + 1), b) * (1.0 - u))
+
+
+def _law(often: np.ndarray, nodes: np.ndarray, mean: float, square: float) -> np.ndarray:
+    """b (TURNS + 1,) of the law with this ``mean`` of mu and of its square, the wide part of which is given.
+
+    often: chances of mu from the first of the ``nodes`` up to each. The law as drawn, linear in b, has the moments.
+    """
+    u, narrow = np.arange(1, TURNS) / TURNS, 1.0 - often[-1]
+    points = (np.arange(16 * TURNS) + 0.5) / (16 * TURNS)
+    middle, variance = mean, square - mean**2
+    for _ in range(ROUNDS):
+        spread = np.sqrt(3.0 * max(variance, 0.0))
+        low, high = middle - spread, middle + spread
+        place = np.where(u < narrow, low + (high - low) * u / narrow, np.interp(u - narrow, often, nodes))
+        b = (u / np.clip(place, 1e-6, 1.0) - 1.0) / (1.0 - u)
+        b = np.concatenate([b[:1], b, b[-1:]])
+        found = drawn(b, points)
+        missing, missing_square = mean - np.mean(found), square - np.mean(found**2)
+        middle += missing / narrow
+        variance += (missing_square - 2.0 * middle * missing) / narrow
+    return b
+
+
+def wentzel(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Screening A (R,) and cross section (R,) of Wentzel's law with these transport cross sections (R,).
+
+    Where the second falls below the first, as in no such law, it is isotropic.
+    """
+    a = np.geomspace(1e-7, ISOTROPIC, 2000)
+    log = np.log1p(1 / a)
+    mean = a * ((1 + a) * log - 1)
+    square = a * (1 + a) * (1 - 2 * a * log + a / (1 + a))
+    mean[a > 100], square[a > 100] = 0.5, 1 / 3  # beyond, the difference of the logarithms has no digits left
+    ratio = np.clip(second / first, 1.0, None)
+    screening = np.exp(np.interp(-ratio, -3 * (1 - square / mean), np.log(a)))
+    return screening, first / (2 * np.interp(np.log(screening), np.log(a), mean))
+
+
+def _cumulated(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(0.5 * (y[1:] + y[:-1]) * np.diff(x))])
