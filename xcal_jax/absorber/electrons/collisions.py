@@ -20,7 +20,7 @@ class Collisions:
     """A material at R electron energies.
 
     elastic, hard: (R,) cm2/g, of turning and of losing more than `HARD`
-    turn: (R, TURNS + 1), b of the law of angles: see `elastic`
+    turn: (R, TURNS), b of the law of angles: see `elastic`
     outcome: (3, R, LOSSES) eV, equally probable: a hard loss, the electron knocked on, the electron of the vacancy
     soft: (R,) eV cm2/g, stopping power of the smaller losses; stopping: (R,) eV cm2/g, of all
     range: (R,) g/cm2, of slowing down to the first energy

@@ -16,7 +16,7 @@ import numpy as np
 
 SHARE = 0.1  # of wide angles below which Wentzel's law is drawn
 MORE = 1.05  # narrow collisions, as a multiple of the fewest that have both moments: at one angle
-TURNS = 64  # equal steps of u in which b is tabulated, and linear
+TURNS = 64  # equal steps of u, in each of which b is constant
 STEPS = 512  # of the integrals over wide angles
 ISOTROPIC = 1e3  # A of a law that is isotropic to 1e-3
 ROUNDS = 30  # of finding the narrow angles
@@ -25,13 +25,13 @@ ROUNDS = 30  # of finding the narrow angles
 def turning(
     first: np.ndarray, second: np.ndarray, narrow: np.ndarray, mu: np.ndarray, differential: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cross section (R,) of the collisions, and b (R, TURNS + 1) of the law of their angles.
+    """Cross section (R,) of the collisions, and b (R, TURNS) of the law of their angles.
 
     first, second: (R,) transport cross sections; differential: (R, M) cross section per unit of ``mu`` (M,), which
     ascends to 1; narrow: (R, 2) its integrals with mu and mu squared below those. All in one unit.
     """
     screening, total = wentzel(first, second)
-    b = np.tile(1.0 / screening[:, None], TURNS + 1)
+    b = np.tile(1.0 / screening[:, None], TURNS)
     nodes = np.linspace(mu[0], 1.0, STEPS + 1)
     for row, (mean, square) in enumerate(narrow):
         wide = np.interp(nodes, mu, differential[row])
@@ -46,16 +46,16 @@ def turning(
 
 
 def drawn(b: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """mu (N,) for u (N,) by a law b (TURNS + 1,)."""
-    return u / (1.0 + np.interp(u * TURNS, np.arange(TURNS + 1), b) * (1.0 - u))
+    """mu (N,) for u (N,) by a law b (TURNS,)."""
+    return u / (1.0 + b[(u * TURNS).astype(int)] * (1.0 - u))
 
 
 def _law(often: np.ndarray, nodes: np.ndarray, mean: float, square: float) -> np.ndarray:
-    """b (TURNS + 1,) of the law with this ``mean`` of mu and of its square, the wide part of which is given.
+    """b (TURNS,) of the law with this ``mean`` of mu and of its square, the wide part of which is given.
 
-    often: chances of mu from the first of the ``nodes`` up to each. The law as drawn, linear in b, has the moments.
+    often: chances of mu from the first of the ``nodes`` up to each. The law as it is drawn has the moments.
     """
-    u, narrow = np.arange(1, TURNS) / TURNS, 1.0 - often[-1]
+    u, narrow = (np.arange(TURNS) + 0.5) / TURNS, 1.0 - often[-1]
     points = (np.arange(16 * TURNS) + 0.5) / (16 * TURNS)
     middle, variance = mean, square - mean**2
     for _ in range(ROUNDS):
@@ -63,7 +63,6 @@ def _law(often: np.ndarray, nodes: np.ndarray, mean: float, square: float) -> np
         low, high = middle - spread, middle + spread
         place = np.where(u < narrow, low + (high - low) * u / narrow, np.interp(u - narrow, often, nodes))
         b = (u / np.clip(place, 1e-6, 1.0) - 1.0) / (1.0 - u)
-        b = np.concatenate([b[:1], b, b[-1:]])
         found = drawn(b, points)
         missing, missing_square = mean - np.mean(found), square - np.mean(found**2)
         middle += missing / narrow

@@ -19,7 +19,6 @@ PENELOPE-2018 is met to 6 % in totals and mostly 8 % in bands of loss, from the 
 
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import NamedTuple, cast
 
 import jax
@@ -51,7 +50,6 @@ LOWEST, HIGHEST = ELECTRON_LIMITS
 CUTOFF = LOWEST  # eV; an electron with less deposits it where it is
 STEPS_PER_OCTAVE = 16  # rows of the tables, equally spaced in energy between 50 eV, 100 eV, 200 eV ...
 LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tables
-KNOCK_ONS = 2  # electrons that may wait until the one that made them has stopped
 PLACE_BITS = 23 - 4  # of the 23 bits of a float32's mantissa, those within a row
 FIRST_PLACE = 127 << 23  # the bits of 1.0
 COLLISIONS, ELASTIC, SOFT = range(3)  # rows of `Scattering.path`
@@ -72,15 +70,14 @@ class Electron(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Track:
-    """An electron on its way, and those it has knocked on, which wait.
+    """An electron on its way, and the last that it has set free, which waits until it has stopped.
 
-    moving, waiting: the electron, and (KNOCK_ONS,) electrons with energy 0 where none waits; escaped: () eV so far;
-    key: of its random numbers; step: () uint32. shares: what pixels have beside the one where it began; None without
-    an array.
+    moving, waiting: energy 0 for none; escaped: () eV so far; key: of its random numbers; step: () uint32. shares: what
+    pixels have beside the one where it began; None without an array.
     """
 
     moving: Electron
-    waiting: tuple[Electron, ...]
+    waiting: Electron
     escaped: Array
     key: Key
     step: Array
@@ -93,7 +90,7 @@ class Scattering:
     """L layers at R energies, 16 to an octave from 50 eV to 1 MeV.
 
     path: (3, L, R): cross section of all collisions (cm2/g), the elastic share of it, soft stopping power (eV cm2/g);
-    turn: (L, R, TURNS + 1), b of the law of angles; outcome: (3, L, R, LOSSES) eV, of hard collisions: loss, electron
+    turn: (L, R, TURNS), b of the law of angles; outcome: (3, L, R, LOSSES) eV, of hard collisions: loss, electron
     knocked on, electron of the vacancy; range: (2, R) g/cm2, how far an electron gets from its start, and from any later
     place, in a reference whose stopping power no material undercuts when `price` (L,) is what one of its g/cm2 costs.
     """
@@ -155,19 +152,19 @@ class Scattering:
         """(L,) range in the reference, g/cm2, that an electron uses up per um of its path, at least."""
         return PER_UM * density * self.price
 
-    def at(self, quantity: int, layer: Array, row: Array, share: Array) -> Array:
-        """One of the quantities of `path`, (), at a place in the rows."""
-        flat = self.path[quantity].reshape(-1)
-        at = layer * self.path.shape[-1] + row
-        return flat[at] * (1 - share) + flat[at + 1] * share
+    def row(self, energy: Array, u: Array) -> Array:
+        """The row () int32 below or above ``energy`` () eV, the nearer the oftener, for u (): linear in the mean."""
+        row, share = self.place(energy)
+        return row + (u < share).astype(jnp.int32)
+
+    def at(self, quantity: int, layer: Array, row: Array) -> Array:
+        """One of the quantities of `path`, ()."""
+        return self.path[quantity].reshape(-1)[layer * self.path.shape[-1] + row]
 
     def cosine(self, layer: Array, row: Array, u: Array) -> Array:
         """Of the angle () by which a collision turns an electron, for u ()."""
-        scaled = u * TURNS
-        column = scaled.astype(jnp.int32)
-        part = scaled - column.astype(scaled.dtype)
-        at, flat = (layer * self.turn.shape[1] + row) * (TURNS + 1) + column, self.turn.reshape(-1)
-        return 1.0 - 2.0 * u / (1.0 + (flat[at] * (1 - part) + flat[at + 1] * part) * (1.0 - u))
+        b = self.turn.reshape(-1)[(layer * self.turn.shape[1] + row) * TURNS + (u * TURNS).astype(jnp.int32)]
+        return 1.0 - 2.0 * u / (1.0 + b * (1.0 - u))
 
     def hard_loss(self, layer: Array, row: Array, u: Array) -> list[Array]:
         """A loss () eV, the electron knocked on () eV and that of the vacancy () eV, 0 for none, for u ()."""
@@ -195,10 +192,12 @@ def follow(
         electron = electron._replace(energy=jnp.where(job < jobs, electron.energy, 0.0))
         return jax.vmap(partial(start, stack))(electron, key)
 
-    move = jax.vmap(lambda track: jax.lax.fori_loop(0, STEPS, lambda _, t: step(model, stack, density, t), track))
+    def steps(track):
+        return succeed(jax.lax.fori_loop(0, STEPS, lambda _, t: step(model, stack, density, t), track))
+
     working, outcome = lambda tracks: tracks.moving.energy > 0, lambda tracks: (tracks.escaped, tracks.shares)
     width = -(-max(n // SHARE, min(n, LEAST)) // WORD) * WORD
-    return relay(load, move, working, outcome, jobs, width, n)
+    return relay(load, jax.vmap(steps), working, outcome, jobs, width, n)
 
 
 def start(stack: Stack, electron: Electron, key: Key) -> Track:
@@ -206,44 +205,44 @@ def start(stack: Stack, electron: Electron, key: Key) -> Track:
     zero = jnp.zeros_like(electron.energy)
     nobody = electron._replace(energy=zero)
     shares = Shares.of(stack.pixels, electron.site.pixel, zero)
-    return Track(electron, (nobody,) * KNOCK_ONS, zero, key, jnp.uint32(1), shares)
+    return Track(electron, nobody, zero, key, jnp.uint32(1), shares)
 
 
 def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track:
     """One flight of the electron that moves, to a face, the next layer or a collision; nothing if none moves."""
 
-    def flight(start, direction, before, u_path):
+    def flight(start, direction, before, u_path, u_row):
         matter = PER_UM * density[start.layer]
-        row = model.place(before)
-        stopping = matter * model.at(SOFT, start.layer, *row)
-        free = -jnp.log(u_path) / (matter * model.at(COLLISIONS, start.layer, *row))
+        row = model.row(before, u_row)
+        stopping = matter * model.at(SOFT, start.layer, row)
+        free = -jnp.log(u_path) / (matter * model.at(COLLISIONS, start.layer, row))
         longest = LARGEST_STEP * before / stopping
         site, path, leaves, crosses = fly(stack, start, direction, jnp.minimum(free, longest))
-        middle = model.place(before - 0.5 * path * stopping)
-        energy = before - path * matter * model.at(SOFT, start.layer, *middle)
+        middle = model.row(before - 0.5 * path * stopping, u_row)
+        energy = before - path * matter * model.at(SOFT, start.layer, middle)
         return site, energy, leaves, (path == free) & ~leaves & ~crosses & (energy > CUTOFF)
 
     def collision(site, direction, energy, leaves, collides, u_kind, u_which, u_azimuth):
-        row, share = model.place(energy)
-        elastic = model.at(ELASTIC, site.layer, row, share)
-        turns = collides & (u_kind < elastic)
-        u_row = jnp.where(turns, u_kind, u_kind - elastic) / jnp.where(turns, elastic, 1.0 - elastic)
-        row = row + (u_row < share).astype(jnp.int32)
+        row = model.row(energy, later_digits(u_kind))
+        turns = collides & (u_kind < model.at(ELASTIC, site.layer, row))
         lost, knocked, emitted = model.hard_loss(site.layer, row, u_which)
         loses = collides & ~turns & (lost < energy)
-        cosine = jnp.where(turns, model.cosine(site.layer, row, u_which), knock_on_cosine(energy, lost))
-        aside = deflect(direction, cosine, u_azimuth)
         margin = least_cost_to_surface(stack, site, model.cost(density))
+        knocked, emitted = (jnp.where(loses & (model.reach(e) > margin), e, 0.0) for e in (knocked, emitted))
+        # a uniform cosine about whatever axis is any direction
+        freely = jnp.where(emitted > knocked, 2.0 * later_digits(u_which) - 1.0, knock_on_cosine(energy, lost))
+        aside = deflect(direction, jnp.where(turns, model.cosine(site.layer, row, u_which), freely), u_azimuth)
         after = jnp.where(loses, energy - lost, energy)
         goes_on = ~leaves & (after > CUTOFF) & (model.reach(after, LATER) > margin)
-        new = [jnp.where(loses & (model.reach(e) > margin), e, 0.0) for e in (knocked, emitted)]
-        anywhere = isotropic(u_which * LOSSES % 1.0, u_azimuth)
-        return choose(turns, aside, direction), jnp.where(goes_on, after, 0.0), (aside, new[0]), (anywhere, new[1])
+        onwards = choose(turns, aside, direction), jnp.where(goes_on, after, 0.0)
+        return *onwards, aside, jnp.maximum(knocked, emitted)
 
     start, direction, before = track.moving
     moves = before > 0
     u_path, u_kind, u_which, u_azimuth = apart(stack.width, dice, track.key, track.step, 2)
-    site, energy, leaves, collides = apart(stack.width, flight, start, direction, before, u_path)
+    site, energy, leaves, collides = apart(
+        stack.width, flight, start, direction, before, u_path, later_digits(u_azimuth)
+    )
     flown = jnp.where(moves & leaves & (energy > CUTOFF), energy, 0.0)
     shares, caught = track.shares, jnp.zeros_like(leaves)
     if shares is not None:
@@ -251,7 +250,7 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         shares = shares.add(cast(Array, start.pixel), -flown)
         shares = shares.add(cast(Array, entry.pixel), jnp.where(caught, flown, 0.0))
         site, leaves = choose(caught, entry, site), leaves & ~caught
-    direction, after, *secondaries = apart(
+    direction, after, aside, freed = apart(
         stack.width, collision, site, direction, energy, leaves, collides, u_kind, u_which, u_azimuth
     )
     track = replace(
@@ -261,9 +260,25 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         step=track.step + 2,
         shares=shares,
     )
-    for way, left in secondaries:
-        track = queue(track, Electron(site, way, jnp.where(moves, left, 0.0)))
-    return track
+    freed = jnp.where(moves, freed, 0.0)
+    return replace(track, waiting=choose(freed > 0, Electron(site, aside, freed), track.waiting))
+
+
+def succeed(track: Track) -> Track:
+    """Where the electron has stopped, the one that waits goes on."""
+    rests = track.moving.energy <= 0
+    nobody = track.waiting._replace(energy=jnp.zeros_like(track.waiting.energy))
+    return replace(
+        track,
+        moving=choose(rests, track.waiting, track.moving),
+        waiting=choose(rests, nobody, track.waiting),
+    )
+
+
+def later_digits(u: Array) -> Array:
+    """A number () from the binary digits of ``u`` () after the first six, which say where in 64 parts it lies."""
+    scaled = 64.0 * u
+    return scaled - jnp.floor(scaled)
 
 
 def fly(stack: Stack, site: Site, direction: Direction, flight: Array) -> tuple[Site, Array, Array, Array]:
@@ -287,16 +302,3 @@ def knock_on_cosine(energy: Array, lost: Array) -> Array:
     """Of the angle () at which a free electron at rest is knocked on that takes ``lost`` of ``energy`` () eV."""
     share = lost / jnp.maximum(energy, CUTOFF)
     return jnp.sqrt(jnp.minimum(share * (energy + 2.0 * REST) / (lost + 2.0 * REST), 1.0))
-
-
-def queue(track: Track, secondary: Electron) -> Track:
-    """The electron knocked on waits, if there is one; where nothing moves, the last that waits goes on."""
-    chain = (secondary, *track.waiting)
-    waiting = tuple(choose(secondary.energy > 0, *pair) for pair in pairwise(chain))
-    rests = track.moving.energy <= 0
-    nobody = waiting[-1]._replace(energy=jnp.zeros_like(secondary.energy))
-    return replace(
-        track,
-        moving=choose(rests, waiting[0], track.moving),
-        waiting=tuple(choose(rests, later, sooner) for sooner, later in pairwise((*waiting, nobody))),
-    )
