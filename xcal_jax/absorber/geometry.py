@@ -185,6 +185,14 @@ def least_cost_to_surface(stack: Stack, site: Site, cost: Array) -> Array:
     return jnp.minimum(jnp.minimum(above, below), side * jnp.min(cost))
 
 
+def of_layer(values: Array, layer: Array) -> Array:
+    """The one of ``values`` (L,) that belongs to ``layer`` () int32: chosen, which is faster than looked up where L is small."""
+    found = values[0]
+    for n in range(1, values.shape[0]):
+        found = jnp.where(layer == n, values[n], found)
+    return found
+
+
 def ratio(distance: Array, slope: Array) -> Array:
     """distance / |slope|, infinite along a face."""
     slope = jnp.abs(slope)

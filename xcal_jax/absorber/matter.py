@@ -44,9 +44,10 @@ class Matter:
         densities = dict(zip(absorber.formulas, absorber.density, strict=True))
         materials = tuple(Material.build(formula, float(densities[formula])) for formula in formulas)
         elements = elements_of(absorber, yields)
-        relaxation = Relaxation.build(elements)
+        model = ELECTRON_MODELS[absorber.electrons]
+        relaxation = Relaxation.build(elements, model.RARE)
         layer_material = tuple(formulas.index(formula) for formula in absorber.formulas)
-        electrons = ELECTRON_MODELS[absorber.electrons].build(tuple(materials[m] for m in layer_material))
+        electrons = model.build(tuple(materials[m] for m in layer_material))
         return cls(
             Attenuation.build(materials, elements, absorber.rayleigh),
             relaxation,
@@ -56,7 +57,7 @@ class Matter:
                 *(partial(scattering.rayleigh_density, element) for element in elements if absorber.rayleigh),
             ),
             electrons,
-            electrons.reach(relaxation.binding),
+            electrons.reach(relaxation.hardest),
             layer_material,
         )
 

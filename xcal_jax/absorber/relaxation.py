@@ -32,7 +32,8 @@ NONE = -1
 class Relaxation:
     """Tables over S subshells (all elements in a row) and up to T transitions each.
 
-    binding: (S,) eV. decays: (S,) bool. silent: (S,) probability that no photon comes of a vacancy.
+    binding: (S,) eV. decays: (S,) bool. silent: (S,) probability that no photon comes of a vacancy. hardest: (S,) eV of
+    electrons that come of one, see `hardest_electrons`.
     energy: (S, T) eV; radiative: (S, T) bool; first, second: (S, T) int32, the subshells left with a vacancy, -1
     none; free, emitting: rows S, outcomes T: EADL's probabilities, and the same given that a photon comes.
     element: (S,) int32; offset: (N,) int32, each element's first subshell.
@@ -41,6 +42,7 @@ class Relaxation:
     binding: Array
     decays: Array
     silent: Array
+    hardest: Array
     energy: Array
     radiative: Array
     first: Array
@@ -52,8 +54,8 @@ class Relaxation:
     words: int = field(metadata={"static": True})
 
     @classmethod
-    def build(cls, elements: tuple[Element, ...]) -> "Relaxation":
-        """Tables for ``elements``, their subshells sorted from the innermost out."""
+    def build(cls, elements: tuple[Element, ...], rare: float = 0.0) -> "Relaxation":
+        """Tables for ``elements``, their subshells sorted from the innermost out; rare: of `hardest_electrons`."""
         offset = np.cumsum([0] + [len(e.subshells) for e in elements])
         subshells = offset[-1]
         most = max(s.probability.size for e in elements for s in e.subshells)
@@ -75,6 +77,7 @@ class Relaxation:
             binding=jnp.asarray(np.concatenate([e.binding for e in elements])),
             decays=jnp.asarray(probability.sum(axis=1) > 0),
             silent=jnp.asarray(silent),
+            hardest=jnp.asarray(hardest_electrons(probability, energy, first, second, rare)),
             energy=jnp.asarray(energy),
             radiative=jnp.asarray(radiative),
             first=jnp.asarray(first, dtype=jnp.int32),
@@ -109,6 +112,20 @@ def emission(probability, radiative, first, second) -> tuple[np.ndarray, np.ndar
         emitting[s] = probability[s] * np.where(radiative[s], 1.0, 1.0 - no_photon)
         silent[s] = 1.0 - emitting[s].sum()
     return silent, emitting
+
+
+def hardest_electrons(probability, energy, first, second, rare: float) -> np.ndarray:
+    """The energy (S,) eV that electrons of a vacancy's transition, and of those after it, exceed at most so rarely."""
+    hardest = np.zeros(len(probability))
+    for s in reversed(range(len(probability))):
+        electron = np.where(second[s] >= 0, energy[s], 0.0)
+        descending = np.argsort(-electron)
+        often = np.cumsum(probability[s, descending]) > rare
+        own = electron[descending][often].max(initial=0.0)
+        chance = np.zeros(len(probability) + 1)  # of a vacancy in each subshell; the last is none
+        np.add.at(chance, np.concatenate([first[s], second[s]]), np.tile(probability[s], 2))
+        hardest[s] = max(own, hardest[chance[:-1] > rare].max(initial=0.0))
+    return hardest
 
 
 Vacancies = tuple[Array, ...]

@@ -21,7 +21,7 @@ class Collisions:
 
     elastic, hard: (R,) cm2/g, of turning and of losing more than `HARD`
     turn: (R, TURNS), b of the law of angles: see `elastic`
-    outcome: (3, R, LOSSES) eV, equally probable: a hard loss, the electron knocked on, the electron of the vacancy
+    outcome: (2, R, LOSSES) eV, equally probable hard losses, and the electrons that they set free: see `outcomes`
     soft: (R,) eV cm2/g, stopping power of the smaller losses; stopping: (R,) eV cm2/g, of all
     range: (R,) g/cm2, of slowing down to the first energy
     reach: (2, R) g/cm2, how far along an axis an electron gets from its start, and from any later place

@@ -104,7 +104,8 @@ def moller(energy: np.ndarray, shared: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 def outcomes(window: np.ndarray, density: np.ndarray, ionisation: np.ndarray, auger: list) -> tuple[np.ndarray, ...]:
     """Of hard losses the cross section (R,), the stopping power (R,), eV times that, and LOSSES equally probable
-    outcomes (3, R, LOSSES) eV: the loss, the energy of the electron knocked on, and of the atom's own, 0 for none.
+    outcomes (2, R, LOSSES) eV: the loss, and the energy of the electron set free: of the one knocked on, or, with a minus
+    sign, of that from the vacancy, if it is the harder one. (The other stays where it is.)
 
     window: (W,) eV, ascending from `HARD`; density: (K, R, W) per eV, of K oscillators; ionisation: (K,) eV; auger: of
     each oscillator (probability (T,), energy (T,) eV of the electron), see `first_electrons`.
@@ -115,7 +116,7 @@ def outcomes(window: np.ndarray, density: np.ndarray, ionisation: np.ndarray, au
     steps, middle = np.diff(window), 0.5 * (window[1:] + window[:-1])
     cells = np.moveaxis(0.5 * (density[..., 1:] + density[..., :-1]) * steps, 0, 1)  # (R, K, W - 1)
     total, stopping = cells.sum(axis=(1, 2)), (cells * middle).sum(axis=(1, 2))
-    result = np.zeros((3, density.shape[1], LOSSES))
+    result = np.zeros((2, density.shape[1], LOSSES))
     result[0] = HARD
     for row in np.flatnonzero(total > 0.0):
         count = np.concatenate([[0.0], np.cumsum(cells[row])]) / total[row]
@@ -132,7 +133,9 @@ def outcomes(window: np.ndarray, density: np.ndarray, ionisation: np.ndarray, au
             probability, energy = auger[k]
             if probability.size:
                 drawn = np.searchsorted(np.cumsum(probability), chance[hit == k])
-                result[2, row, hit == k] = energy[np.minimum(drawn, energy.size - 1)]
+                emitted = energy[np.minimum(drawn, energy.size - 1)]
+                knocked = result[1, row, hit == k]
+                result[1, row, hit == k] = np.where(emitted > knocked, -emitted, knocked)
     return total, stopping, result
 
 

@@ -19,7 +19,7 @@ PENELOPE-2018 is met to 6 % in totals and mostly 8 % in bands of loss, from the 
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, cast
+from typing import ClassVar, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,7 @@ from xcal_jax.absorber.geometry import (
     distance_to_side,
     isotropic,
     least_cost_to_surface,
+    of_layer,
     ratio,
 )
 from xcal_jax.absorber.lanes import WORD, apart, choose, relay, take
@@ -90,9 +91,9 @@ class Scattering:
     """L layers at R energies, 16 to an octave from 50 eV to 1 MeV.
 
     path: (3, L, R): cross section of all collisions (cm2/g), the elastic share of it, soft stopping power (eV cm2/g);
-    turn: (L, R, TURNS), b of the law of angles; outcome: (3, L, R, LOSSES) eV, of hard collisions: loss, electron
-    knocked on, electron of the vacancy; range: (2, R) g/cm2, how far an electron gets from its start, and from any later
-    place, in a reference whose stopping power no material undercuts when `price` (L,) is what one of its g/cm2 costs.
+    turn: (L, R, TURNS), b of the law of angles; outcome: (2, L, R, LOSSES) eV, see `Collisions`; range: (2, R) g/cm2, how
+    far an electron gets from its start, and from any later place, in a reference whose stopping power no material
+    undercuts when `price` (L,) is what one of its g/cm2 costs.
     """
 
     path: Array
@@ -100,6 +101,7 @@ class Scattering:
     outcome: Array
     range: Array
     price: Array
+    RARE: ClassVar = 0.01  # an ion is out of reach where all but so many of its electrons are
 
     @classmethod
     def build(cls, layers: tuple[Material, ...]) -> "Scattering":
@@ -143,10 +145,9 @@ class Scattering:
         return place >> PLACE_BITS, (place & ((1 << PLACE_BITS) - 1)).astype(energy.dtype) * 2.0**-PLACE_BITS
 
     def reach(self, energy: Array, place: int = START) -> Array:
-        """How far in the reference, g/cm2, an electron of ``energy`` () eV gets: 0 below the cutoff."""
-        row, share = self.place(energy)
-        reach = self.range[place]
-        return jnp.where(energy > CUTOFF, reach[row] * (1 - share) + reach[row + 1] * share, 0.0)
+        """How far in the reference, g/cm2, an electron of ``energy`` () eV gets at most: 0 below the cutoff."""
+        row, _ = self.place(energy)
+        return jnp.where(energy > CUTOFF, self.range[place][row + 1], 0.0)
 
     def cost(self, density: Array) -> Array:
         """(L,) range in the reference, g/cm2, that an electron uses up per um of its path, at least."""
@@ -167,9 +168,9 @@ class Scattering:
         return 1.0 - 2.0 * u / (1.0 + b * (1.0 - u))
 
     def hard_loss(self, layer: Array, row: Array, u: Array) -> list[Array]:
-        """A loss () eV, the electron knocked on () eV and that of the vacancy () eV, 0 for none, for u ()."""
+        """A loss () eV, and the electron set free () eV, for u (): knocked on, or with a minus sign of the vacancy."""
         at = (layer * self.outcome.shape[2] + row) * LOSSES + (u * LOSSES).astype(jnp.int32)
-        return [flat[at] for flat in self.outcome.reshape(3, -1)]
+        return [flat[at] for flat in self.outcome.reshape(2, -1)]
 
 
 def leave(site: Site, direction: Direction, energy: Array, directed: Array, key: Key) -> Electron:
@@ -212,7 +213,7 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
     """One flight of the electron that moves, to a face, the next layer or a collision; nothing if none moves."""
 
     def flight(start, direction, before, u_path, u_row):
-        matter = PER_UM * density[start.layer]
+        matter = PER_UM * of_layer(density, start.layer)
         row = model.row(before, u_row)
         stopping = matter * model.at(SOFT, start.layer, row)
         free = -jnp.log(u_path) / (matter * model.at(COLLISIONS, start.layer, row))
@@ -225,17 +226,16 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
     def collision(site, direction, energy, leaves, collides, u_kind, u_which, u_azimuth):
         row = model.row(energy, later_digits(u_kind))
         turns = collides & (u_kind < model.at(ELASTIC, site.layer, row))
-        lost, knocked, emitted = model.hard_loss(site.layer, row, u_which)
+        lost, free = model.hard_loss(site.layer, row, u_which)
         loses = collides & ~turns & (lost < energy)
         margin = least_cost_to_surface(stack, site, model.cost(density))
-        knocked, emitted = (jnp.where(loses & (model.reach(e) > margin), e, 0.0) for e in (knocked, emitted))
         # a uniform cosine about whatever axis is any direction
-        freely = jnp.where(emitted > knocked, 2.0 * later_digits(u_which) - 1.0, knock_on_cosine(energy, lost))
+        freely = jnp.where(free < 0, 2.0 * later_digits(u_which) - 1.0, knock_on_cosine(energy, lost))
         aside = deflect(direction, jnp.where(turns, model.cosine(site.layer, row, u_which), freely), u_azimuth)
         after = jnp.where(loses, energy - lost, energy)
         goes_on = ~leaves & (after > CUTOFF) & (model.reach(after, LATER) > margin)
         onwards = choose(turns, aside, direction), jnp.where(goes_on, after, 0.0)
-        return *onwards, aside, jnp.maximum(knocked, emitted)
+        return *onwards, aside, jnp.where(loses & (model.reach(jnp.abs(free)) > margin), jnp.abs(free), 0.0)
 
     start, direction, before = track.moving
     moves = before > 0
@@ -284,7 +284,7 @@ def later_digits(u: Array) -> Array:
 def fly(stack: Stack, site: Site, direction: Direction, flight: Array) -> tuple[Site, Array, Array, Array]:
     """``flight`` () um straight on within the layer: (site, path () um, whether out of a face, into a new layer)."""
     down = direction.z < 0.0
-    thickness = stack.thickness[site.layer]
+    thickness = of_layer(stack.thickness, site.layer)
     to_layer = ratio(jnp.where(down, thickness - site.depth, site.depth), direction.z)
     to_side = distance_to_side(stack, site, direction)
     path = jnp.minimum(flight, jnp.minimum(to_layer, to_side))
@@ -292,7 +292,7 @@ def fly(stack: Stack, site: Site, direction: Direction, flight: Array) -> tuple[
     layer = site.layer + jnp.where(ends, jnp.where(down, 1, -1), 0)
     inside = (layer >= 0) & (layer < stack.thickness.shape[0])
     layer = jnp.where(inside, layer, site.layer)
-    entry = jnp.where(down, 0.0, stack.thickness[layer])
+    entry = jnp.where(down, 0.0, of_layer(stack.thickness, layer))
     depth = jnp.where(ends & inside, entry, jnp.clip(site.depth - direction.z * path, 0.0, thickness))
     place = replace(site, x=site.x + direction.x * path, y=site.y + direction.y * path, depth=depth, layer=layer)
     return place, path, (path == to_side) | ~inside, ends & inside

@@ -14,6 +14,7 @@ Tabata et al. 1996 the range in Au is 3 % short at 5 keV, 26 % long at 10 keV an
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +35,7 @@ class Straight:
     """Electrons that go straight. z_over_a: (L,) mol/g, of each layer."""
 
     z_over_a: Array
+    RARE: ClassVar = 0.0  # every electron of an ion may escape
 
     @classmethod
     def build(cls, layers: tuple[Material, ...]) -> "Straight":
