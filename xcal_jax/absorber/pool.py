@@ -13,7 +13,7 @@ from xcal_jax.absorber.ledger import Ledger, Shares
 from xcal_jax.absorber.random import Key
 from xcal_jax.absorber.state import History, Medium
 
-MANY = 4  # one in so many lanes puts an electron in line at a time
+MANY = 16  # one in so many lanes puts an electron in line at a time
 
 
 @jax.tree_util.register_dataclass
