@@ -25,7 +25,7 @@ import numpy as np
 from jax import Array
 from matplotlib.figure import Figure
 
-from xcal_jax.absorber.electrons.scattering import CUTOFF, Electron, Scattering, start, step
+from xcal_jax.absorber.electrons.scattering import CUTOFF, Electron, Scattering, start, step, succeed
 from xcal_jax.absorber.geometry import Direction, Site, Stack
 from xcal_jax.absorber.lanes import WORD, drain
 from xcal_jax.absorber.random import photon_key, words
@@ -70,7 +70,7 @@ def returning(model: Scattering, stack: Stack, density: Array, offset: Array, en
     @jax.vmap
     def move(state):
         track, number = state
-        after = step(model, stack, density, track)
+        after = succeed(step(model, stack, density, track))
         return after, number + (after.escaped > track.escaped)
 
     n = offset.shape[0]

@@ -17,6 +17,7 @@ from xcal_jax.absorber.relaxation import (
     add_vacancy,
     any_vacancy,
     emission,
+    hardest_electrons,
     no_vacancies,
     take_innermost,
 )
@@ -149,3 +150,13 @@ def test_words_hold_every_decaying_subshell(tables):
     for a, b in pairwise(bounds):
         decaying = np.flatnonzero(np.asarray(tables.decays)[a:b])
         assert decaying.max() < 8 * tables.words
+
+
+def test_the_hardest_electrons_of_a_small_cascade():
+    """Three subshells: the inner one sends out 900 eV rarely, else 100 eV and a vacancy in the next, worth 500 eV."""
+    probability = np.array([[0.002, 0.998], [1.0, 0.0], [0.0, 0.0]])
+    energy = np.array([[900.0, 100.0], [500.0, 0.0], [0.0, 0.0]])
+    first, second = np.array([[2, 1], [2, NONE], [NONE, NONE]]), np.array([[2, 2], [2, NONE], [NONE, NONE]])
+    assert hardest_electrons(probability, energy, first, second, 0.0).tolist() == [900.0, 500.0, 0.0]
+    assert hardest_electrons(probability, energy, first, second, 0.01).tolist() == [500.0, 500.0, 0.0]
+    assert hardest_electrons(probability, energy, first, np.full_like(second, NONE), 0.0).tolist() == [0.0] * 3

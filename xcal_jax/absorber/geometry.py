@@ -186,7 +186,7 @@ def least_cost_to_surface(stack: Stack, site: Site, cost: Array) -> Array:
 
 
 def of_layer(values: Array, layer: Array) -> Array:
-    """The one of ``values`` (L,) that belongs to ``layer`` () int32: chosen, which is faster than looked up where L is small."""
+    """The one of ``values`` (L,) of ``layer`` () int32, chosen: of a few that is faster than looked up."""
     found = values[0]
     for n in range(1, values.shape[0]):
         found = jnp.where(layer == n, values[n], found)

@@ -104,8 +104,8 @@ def moller(energy: np.ndarray, shared: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 def outcomes(window: np.ndarray, density: np.ndarray, ionisation: np.ndarray, auger: list) -> tuple[np.ndarray, ...]:
     """Of hard losses the cross section (R,), the stopping power (R,), eV times that, and LOSSES equally probable
-    outcomes (2, R, LOSSES) eV: the loss, and the energy of the electron set free: of the one knocked on, or, with a minus
-    sign, of that from the vacancy, if it is the harder one. (The other stays where it is.)
+    outcomes (2, R, LOSSES) eV: the loss, and the energy of the electron set free: of the one knocked on or, with a
+    minus sign, of that from the vacancy, if it is the harder one. (The other stays where it is.)
 
     window: (W,) eV, ascending from `HARD`; density: (K, R, W) per eV, of K oscillators; ionisation: (K,) eV; auger: of
     each oscillator (probability (T,), energy (T,) eV of the electron), see `first_electrons`.

@@ -91,8 +91,8 @@ class Scattering:
     """L layers at R energies, 16 to an octave from 50 eV to 1 MeV.
 
     path: (3, L, R): cross section of all collisions (cm2/g), the elastic share of it, soft stopping power (eV cm2/g);
-    turn: (L, R, TURNS), b of the law of angles; outcome: (2, L, R, LOSSES) eV, see `Collisions`; range: (2, R) g/cm2, how
-    far an electron gets from its start, and from any later place, in a reference whose stopping power no material
+    turn: (L, R, TURNS), b of the law of angles; outcome: (2, L, R, LOSSES) eV, see `Collisions`; range: (2, R) g/cm2,
+    how far an electron gets from its start, and from any later place, in a reference whose stopping power no material
     undercuts when `price` (L,) is what one of its g/cm2 costs.
     """
 
