@@ -1,4 +1,4 @@
-"""Electrons that turn round: values of the Monte Carlo, sites carried along exactly, and what is refused."""
+"""Electrons that turn round: values and slopes of the Monte Carlo, sites carried along exactly, what is refused."""
 
 from dataclasses import replace
 
@@ -21,9 +21,9 @@ from xcal_jax.response.results import summary
 from xcal_jax.run import simulate
 
 FRACTIONS = ("partial", "photon_escape", "electron_escape", "both")
-WRT = ("thickness", "density", "width", "yield", "range")
+WRT = ("thickness", "density", "width", "energy", "yield", "range")
 PHOTONS = 1_000_000
-DENSER = 1.3
+DENSER, HARDER = 1.3, 1.15
 
 
 @pytest.fixture(scope="module")
@@ -67,20 +67,27 @@ def test_values_are_those_of_the_monte_carlo(found, counted, agrees):
     agrees(value, counted["mean_deposited_ev"], np.hypot(error, np.sqrt(found.value("mean_square")[0] / PHOTONS)))
 
 
-def test_derivatives_are_those_of_the_monte_carlo(turning, point, found, agrees):
-    """In the density of the upper layer: a central difference of counts, in the logarithm."""
-    counts = []
-    for factor in (DENSER, 1.0 / DENSER):
-        density = turning.density * np.array([factor, 1.0])
-        counts.append(summary(simulate(replace(turning, density=density), ENERGY, n=PHOTONS, seed=6)))
-    k = found.parameters.index("density[0]")
-    for name in ("partial", "photon_escape", "electron_escape"):
-        up, down = (c[name] for c in counts)
-        slope = np.log(up / down) / (2 * np.log(DENSER))
-        error = np.sqrt(1 / up + 1 / down) / np.sqrt(PHOTONS) / (2 * np.log(DENSER))
-        value, own_error = (a[k] * turning.density[0] / found.value(name)[0] for a in found.derivative(name))
-        agrees(value, slope, np.hypot(error, own_error), relative=0.02)
-        assert np.hypot(error, own_error) < 0.1
+@pytest.mark.parametrize("parameter", ["density[0]", "energy"])
+def test_derivatives_are_those_of_the_monte_carlo(turning, found, agrees, parameter):
+    """In the density of the upper layer and in the energy: a central difference of counts, in the logarithm."""
+    counts, values = [], []
+    factor = DENSER if parameter == "density[0]" else HARDER
+    for change in (factor, 1.0 / factor):
+        if parameter == "density[0]":
+            absorber, energy = replace(turning, density=turning.density * np.array([change, 1.0])), ENERGY
+        else:
+            absorber, energy = turning, ENERGY * change
+        counts.append(summary(simulate(absorber, energy, n=PHOTONS, seed=6)))
+        values.append([counts[-1][name] for name in FRACTIONS] + [counts[-1]["loss_gt"]["1000"]])
+    k = found.parameters.index(parameter)
+    here = turning.density[0] if parameter == "density[0]" else ENERGY
+    slopes = [(found.derivative(name), found.value(name)[0]) for name in FRACTIONS]
+    slopes.append(([a[:, 1] for a in found.derivative("loss_above")], found.value("loss_above")[0][1]))
+    for (slope, value), up, down in zip(slopes, *values, strict=True):
+        difference = np.log(up / down) / (2 * np.log(factor))
+        error = np.sqrt(1 / up + 1 / down) / np.sqrt(PHOTONS) / (2 * np.log(factor))
+        relative, own_error = (a[k] * here / value for a in slope)
+        agrees(relative, difference, np.hypot(error, own_error), relative=0.02)
 
 
 def test_areal_density_alone_matters_in_a_wide_stack(turning, tables, point, agrees):
@@ -146,7 +153,7 @@ def test_photoelectrons_follow_their_law_and_start_where_they_may_escape(tables,
         @jax.vmap
         def emitted(u, sauter, depth):
             site = Site(jnp.asarray(0.0), jnp.asarray(0.0), depth, jnp.asarray(0, jnp.int32))
-            one = Emission(site, jnp.asarray(5000.0), jnp.asarray(True), sauter, down)
+            one = Emission(site, jnp.asarray(5000.0), jnp.asarray(True), sauter, down, jnp.asarray(True))
             return turning_round.emit(tables, point, one, begun, jnp.stack([u, 0.3])).electron
 
         def squares(sauter, depth):
@@ -166,14 +173,18 @@ def test_photoelectrons_follow_their_law_and_start_where_they_may_escape(tables,
 @pytest.mark.parametrize(
     ("change", "wrt", "sentence"),
     [
-        ({}, ("energy",), "respect to energy would be wrong"),
+        ({"energy": 7.8e5}, ("energy",), "respect to energy would be wrong .* the energy at most 769231 eV"),
         ({"at": (9.9, 0.0)}, ("x", "density[0]", "range"), r"respect to x, density\[0\], range would be wrong"),
-        ({"at": (9.9, 0.0)}, ("width",), r"ask for thickness\[0\], thickness\[1\], yield, and take differences"),
+        (
+            {"at": (9.9, 0.0)},
+            ("width",),
+            r"ask for thickness\[0\], thickness\[1\], energy, yield, and take differences",
+        ),
     ],
 )
 def test_refused(turning, change, wrt, sentence):
     with pytest.raises(ValueError, match=sentence):
-        estimate(turning, ENERGY, wrt, **change)
+        estimate(turning, **{"energy": ENERGY, "wrt": wrt} | change)
 
 
 def test_thin_layers_are_refused(tables, point):
@@ -187,15 +198,12 @@ def test_thin_layers_are_refused(tables, point):
             differences(tables, thin, {name: 1e-6})
     with jax.enable_x64(True):
         one = jax.tree.map(jnp.ones_like, thin)
-        value, slope = jax.jvp(lambda p: ties.guard(tables, p), (thin,), (one,))
-        bad = np.concatenate([np.ravel(np.isnan(leaf)) for leaf in jax.tree.leaves(slope)])
-        assert {n for n, b in zip(names(thin), bad, strict=True) if b} == {
-            "thickness[1]",
-            "density[1]",
-            "range",
-            "energy",
-        }
-        assert jax.tree.all(jax.tree.map(lambda a, b: jnp.all(a == b), value, thin))
+        for in_energy in (True, False):
+            value, slope = jax.jvp(lambda p: ties.guard(tables, p, in_energy), (thin,), (one,))  # noqa: B023
+            bad = np.concatenate([np.ravel(np.isnan(leaf)) for leaf in jax.tree.leaves(slope)])
+            wrong = {name for name, b in zip(names(thin), bad, strict=True) if b}
+            assert wrong == {"thickness[1]", "density[1]", "range"} | (set() if in_energy else {"energy"})
+            assert jax.tree.all(jax.tree.map(lambda a, b: jnp.all(a == b), value, thin))
         none = jax.tree.map(jnp.zeros_like, thin)
-        slope = jax.jvp(lambda p: ties.guard(tables, p), (thin,), (none,))[1]
+        slope = jax.jvp(lambda p: ties.guard(tables, p, False), (thin,), (none,))[1]
         assert not any(np.any(np.isnan(leaf)) for leaf in jax.tree.leaves(slope))

@@ -1,6 +1,17 @@
 """Electrons that turn round, followed as the Monte Carlo follows them: whether they escape is counted, not expected.
 
-Their tracks have no derivative and need none: see `ties`.
+Their tracks have no derivative, and need none (`ties`) but in the photons' energy. That changes one electron of a
+history: the photoelectron of the photon that fell in, scattered before or not. Of its energy T, a share s leaves, and
+a figure's mean over histories changes with T as
+
+    d<F(T s, others)> / dT = <dF/dT at this s> + (<F at s of T (1 + h)> - <F at s of T (1 - h)>) / (2 h T).
+
+So a history is followed three times, with the same random numbers and h = 0.3: a range is about a power of T, of which
+a central difference so wide is 0.3 % off. From h = 0.1 to 0.4 no figure moves beyond the errors of that comparison (1
+to 3 % of electron escapes from the X-IFU absorber at 3, 7, 12 keV and from four layers at 7 keV), and wider ones are no
+less noisy. The first term is exact for a mean or a mean square. For a loss above a threshold it is the density of
+losses there, for which stands its mean within 2 % of the threshold to either side: that is wrong by as much as density
+bends within, least known where the threshold is within 2 % of all the energy of an electron that may escape.
 """
 
 from dataclasses import replace
@@ -17,6 +28,11 @@ from xcal_jax.expected.electrons import Emission
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.state import History, either
 from xcal_jax.expected.tables import Tables
+from xcal_jax.expected.tallies import Sums
+
+RAISED = (0.0, 0.3, -0.3)  # shares of its energy, for the three times that a history is followed
+BAND = 0.02  # of a threshold, to either side
+TINY = 1e-30
 
 
 def nobody(site: Site) -> Electron:
@@ -38,6 +54,12 @@ def emit(tables: Tables, parameters: Parameters, emission: Emission, history: Hi
     frozen = parameters.frozen
     model = tables.matter.electrons
     site, energy, photon = jax.tree.map(parameters.fixed, (emission.site, emission.energy, emission.photon))
+    varied = history.varied
+    if varied is not None:
+        raised = jnp.where(emission.varies, 1.0 + varied.raised, 1.0)
+        lever = jnp.where(emission.varies, emission.energy / jnp.maximum(energy, TINY) - 1.0, 0.0)
+        varied = varied._replace(lever=varied.lever + lever, scale=(1.0 + lever) / raised)
+        energy = energy * raised
     law = jnp.zeros_like(history.count)
     directed = deflect(photon, tables.matter.angles.sample_cosine(law, energy, u[0]), u[1])
     way = either(emission.sauter, directed, isotropic(u[0], u[1]))
@@ -50,6 +72,7 @@ def emit(tables: Tables, parameters: Parameters, emission: Emission, history: Hi
         history,
         weight=history.weight * jnp.where(near & emission.sauter, share, 1.0),
         electron=Electron(_narrow(site), way, jnp.where(near, energy, 0.0)),
+        varied=varied,
     )
 
 
@@ -62,9 +85,29 @@ def follow_all(tables: Tables, parameters: Parameters, thresholds: Array, keys: 
     density = frozen.density / frozen.range_scale
     escaped, _ = follow(model, frozen.stack, density, keys, electrons)
 
+    def exceeds(lost: Array, left: Array) -> Array:
+        over, band = lost - left, BAND * thresholds
+        held, some = parameters.fixed(over), lost > 0.0
+        density = jnp.where(some & (jnp.abs(held) < band), 0.5 / jnp.maximum(band, TINY), 0.0)
+        return jnp.where(some & (held > 0.0), 1.0, 0.0) + density * (over - held)
+
     def book(history: History, electron: Electron, lost: Array) -> History:
-        chance = (lost > jnp.maximum(thresholds - history.drawn, 0.0)).astype(lost.dtype)
+        if history.varied is not None:
+            lost = lost * history.varied.scale
+        chance = exceeds(lost, thresholds - history.drawn)
         booked = history.with_electron(chance, lost, lost * lost, lost)
         return replace(booked, electron=electron._replace(energy=jnp.zeros_like(lost)))
 
     return jax.vmap(book)(histories, waiting, escaped)
+
+
+def with_slope(sums: Sums, lever: Array) -> Sums:
+    """Of n histories as they are, from the sums (3 n, ...) at each share of `RAISED` and their ``lever`` (n,)."""
+
+    def one(leaf: Array) -> Array:
+        own, up, down = jnp.split(leaf, len(RAISED))
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return own
+        return own + jnp.reshape(lever, (-1, *(1,) * (leaf.ndim - 1))) * (up - down) / (RAISED[1] - RAISED[2])
+
+    return jax.tree.map(one, sums)
