@@ -2,7 +2,9 @@
 
 Differences are central, 1e-6 of each parameter (less of the sides), of values on the same points whose histories take
 the same turns. That those values are right away from where the turns were chosen is the second table: they are compared
-with values at a neighbour's own turns and other points. Last, how soon d(partial)/d(thickness of Bi) is known to 1 %.
+with values at a neighbour's own turns and other points. The third is the derivative in energy with electrons that turn
+round, which hangs on their tracks: against values at four energies around, a central difference of fourth order on the
+same points, each with its own turns and tracks. Last, how soon d(partial)/d(thickness of Bi) is known to 1 %.
 
 Nearly all of the time is compilation: once for every stack, kind of impact and electron model, and kept for the next
 time where JAX_COMPILATION_CACHE_DIR names a folder.
@@ -35,6 +37,15 @@ CASES = (
     (FOUR, 7000.0, (29.93, -29.90)),
     (TURNING, 7000.0, None),
 )
+TURNING_XIFU = replace(XIFU, electrons="scattering", name="xifu, turning")
+ENERGIES = (  # relative steps that no absorption edge lies within two of
+    (TURNING_XIFU, 3000.0, 0.022),
+    (TURNING_XIFU, 7000.0, 0.1),
+    (TURNING_XIFU, 12000.0, 0.003),
+    (TURNING_XIFU, 12600.0, 0.022),
+    (TURNING, 7000.0, 0.1),
+)
+SHOWN, LINES = ("partial", "mean_loss"), 4  # figures in the third table; the strongest peaks, compared too
 N, THRESHOLDS = 2**13, (0.0, 1000.0, 2000.0)
 STEP, CLOSE = 1e-6, 1e-9  # relative; of the sides, whose gap to an impact is small: arcs begin like square roots
 NEIGHBOUR = 0.04  # further away, of thickness, density and ranges
@@ -99,8 +110,35 @@ def neighbours(absorber: Absorber, energy: float) -> str:
     return f"{absorber.name:13} {energy:6g} {100 * moved:16.2f} {len(sigmas):9} {np.abs(sigmas).max():9.2f}"
 
 
+def energies(absorber: Absorber, energy: float, step: float, n: int = 16 * N) -> str:
+    """A row of the third: d ln(figure) / d ln(energy), its difference from that of values, and the worst in sigmas."""
+    with jax.enable_x64(True):
+        tables, point = Tables.build(absorber), Parameters.of(absorber, energy)
+        around = [replace(point, energy=point.energy * (1.0 + k * step)) for k in (1, -1, 2, -2)]
+    found = run(tables, point, ("energy",), n=n, thresholds=THRESHOLDS)
+    near, less, far, least = (run(tables, p, n=n, thresholds=THRESHOLDS).figures for p in around)
+    strong = np.argsort(-found.value("peaks")[0])[:LINES]
+    sigmas, shown = {}, ""
+    for name in ("interaction_probability", *SUMMED, "peaks"):
+        value, slope, *ends = (
+            getattr(f, name)[..., strong] if name == "peaks" else getattr(f, name)
+            for f in (found.figures, found.derivatives, near, less, far, least)
+        )
+        difference = (8.0 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / (12.0 * step)
+        change = np.stack([slope[:, 0] * energy, slope[:, 0] * energy - difference]) / value.mean(axis=0)
+        (relative, off), (error, off_error) = zip(*map(mean_and_error, change), strict=True)
+        if name == "interaction_probability":
+            shown += f" {relative:8.4f} {off:8.4f}"
+        else:
+            sigmas |= {f"{name}[{k}]" if off.ndim else name: s for k, s in enumerate(np.ravel(off / off_error))}
+        if name in SHOWN:
+            shown += f"   {relative:7.3f} +- {error:5.3f} {off:7.3f} +- {off_error:5.3f}"
+    worst = max(sigmas, key=lambda name: abs(sigmas[name]))
+    return f"{absorber.name:13} {energy:6g} {100 * step:5.1f}{shown} {len(sigmas):8} {sigmas[worst]:8.2f}   {worst}"
+
+
 def main() -> None:
-    """Print the three tables."""
+    """Print the four tables."""
     print(f"derivatives against differences, {len(fields(Figures))} figures, parameters {' '.join(UNITS)}\n")
     print("absorber      energy             impact  compared  worst rel.  worst sd   where")
     for absorber, energy, at in CASES:
@@ -110,6 +148,11 @@ def main() -> None:
     for absorber, energy, at in CASES:
         if at is None:
             print(neighbours(absorber, energy), flush=True)
+    print("\nd ln(figure) / d ln(energy), electrons turning round, and less differences of values")
+    print("absorber      energy step,% interacts     off             partial              off" + " " * 13, end="")
+    print("mean loss              off   figures worst sd")
+    for absorber, energy, step in ENERGIES:
+        print(energies(absorber, energy, step), flush=True)
     print("\nd(partial)/d(thickness of Bi), X-IFU, 7 keV: relative standard error, time by the clock and of all cores")
     for when in ("compiled first", "again"):
         begun, worked = time.perf_counter(), time.process_time()

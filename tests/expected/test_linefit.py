@@ -11,7 +11,7 @@ from astropy.io import fits
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
-from xcal_jax.expected.line import Detector
+from xcal_jax.expected.line import Detector, fold
 from xcal_jax.expected.linefit import fit_line, linearise
 from xcal_jax.expected.measured import read_line
 from xcal_jax.response.results import save as save_result
@@ -91,6 +91,17 @@ def test_closure_of_the_shape(linear, trials):
     found = [fit_line(shape, counts, EDGES, START, TRAPPING) for counts in trials]
     assert found[0].parameters == (*list(TRUTH)[1:], "photons")
     check(pulls(found, np.array([*list(TRUTH.values())[1:], PHOTONS]))[:, :4])
+
+
+def test_the_line_moves_with_the_energy(linear):
+    """Photons of 3 eV more are seen 3 eV higher, whatever they lose."""
+    more = 3.0
+    shape = np.asarray(fold(linear.at(linear.origin), linear.lines, linear.thresholds, START, EDGES - more))
+    slopes = {name: getattr(linear, name)[:1] * 0.0 for name in ("probability_slope", "peaks_slope", "loss_slope")}
+    moving = replace(linear, parameters=("energy",), origin=np.array([7000.0]), **slopes)
+    found = fit_line(moving, PHOTONS * shape, EDGES, START)
+    assert found.parameters == ("energy", "photons")
+    assert found.values == pytest.approx([7000.0 + more, PHOTONS], rel=1e-5)
 
 
 @pytest.mark.parametrize(

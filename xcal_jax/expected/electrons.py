@@ -26,13 +26,16 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 class Emission(NamedTuple):
-    """An electron at its start: energy () eV; present: () bool; sauter: () bool, and the photon's direction if so."""
+    """An electron at its start: energy () eV; present: () bool; sauter: () bool, and the photon's direction if so;
+    varies: () bool, whether its energy does with that of the photons that fall in.
+    """
 
     site: Site
     energy: Array
     present: Array
     sauter: Array
     photon: Direction
+    varies: Array
 
 
 class Surroundings(NamedTuple):

@@ -110,7 +110,7 @@ def run(
         values = _replicated(program, n, seed, thresholds, replicates, progress)
         derivatives = jax.tree.map(lambda leaf: leaf[:, None][:, :0], values)
     else:
-        program = partial(with_derivatives, tables, parameters, basis)
+        program = partial(with_derivatives, tables, parameters, basis, in_energy="energy" in chosen)
         values, derivatives = _replicated(program, n, seed, thresholds, replicates, progress)
     if not np.all(np.isfinite(values.partial)):
         raise RuntimeError("a history ran out of its counters: this is a fault of the program, not of the input")
@@ -157,7 +157,8 @@ def reweighted(
     """The figures at each of ``parameters``, leaves (R, K, ...), with the turns that chance takes at the first."""
     with jax.enable_x64(True):
         stacked = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf, float) for leaf in leaves]), *parameters)
-    return _replicated(partial(nearby, tables, stacked), n, seed, thresholds, replicates, False)
+        in_energy = bool(jnp.any(stacked.energy != stacked.energy[0]))
+    return _replicated(partial(nearby, tables, stacked, in_energy=in_energy), n, seed, thresholds, replicates, False)
 
 
 def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float], replicates: int, progress: bool):

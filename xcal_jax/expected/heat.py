@@ -2,9 +2,14 @@
 
 a = 12 pi^4 R / (5 theta^3). Cu, Ag and Au: gamma and theta as measured between 0.4 and 30 K by D.L. Martin 1973, doi
 10.1103/PhysRevB.8.5357. Bi: gamma 0.008 mJ/mol/K2 and theta 119 K as Kittel's Introduction to Solid State Physics is
-commonly quoted, not checked against a measurement here, but for theta (117 K: doi 10.1103/PhysRev.96.897); at 90 mK
-half of Bi's heat capacity hangs on gamma. Nuclear terms, grain boundaries and impurities are not in it; evaporated
-films are often higher. Every number can be overridden in a design file.
+commonly quoted. Theta is as measured: 117 K (doi 10.1103/PhysRev.96.897) and 120.4 K (Phillips 1960, doi
+10.1103/PhysRev.118.644). Gamma is not sure: Phillips has 0.021 next to a nuclear term that Collan, Krusius and Pickett
+(1969, Phys. Rev. Lett. 23, 11) do not find down to 50 mK; their new gamma has not been seen here. Half of Bi's heat
+capacity at 90 mK hangs on it; with 0.021 it is 1.75 times as much.
+
+Nuclear terms, grain boundaries and impurities are not in it. Absorbers can be far above: three of Bi had 0.3 to 0.6
+J/K/m3 at 100 mK (Nucl. Instrum. Methods A 520, 212, 2004), where these numbers give 0.09. Every number can be
+overridden in a design file.
 """
 
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ from xcal_jax.absorber.scattering import compton_energy
 from xcal_jax.expected import electrons, tallies, ties, turning, zones
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import fly
-from xcal_jax.expected.state import PENDING, History, Photon, either, push
+from xcal_jax.expected.state import PENDING, History, Photon, Varied, either, push
 from xcal_jax.expected.tables import Tables
 from xcal_jax.expected.tallies import Sums
 
@@ -34,8 +34,8 @@ DIMENSIONS = SITE_NUMBERS + 2 * PAIRS * (GOOD_FLIGHTS + GOOD_TRANSITIONS)
 LEAST_CHOICE = 0.1  # of either end of a flight, where one is drawn
 
 
-def begin(tables: Tables, parameters: Parameters, thresholds: Array, u: Array) -> History:
-    """The photon about to be absorbed at its first interaction, for u (4,)."""
+def begin(tables: Tables, parameters: Parameters, thresholds: Array, u: Array, raised: Array | None = None) -> History:
+    """The photon about to be absorbed at its first interaction, for u (4,); raised: () of `Varied`, or None."""
     site, weight = (ties if tables.turning else zones).first_site(tables, parameters, u)
     zero = jnp.zeros_like(weight)
     none = jnp.full((), NONE, jnp.int32)
@@ -54,6 +54,7 @@ def begin(tables: Tables, parameters: Parameters, thresholds: Array, u: Array) -
         inside=tallies.Electrons(jnp.zeros_like(thresholds), zero, zero),
         drawn=zero,
         electron=turning.nobody(site) if tables.turning else None,
+        varied=None if raised is None else Varied(raised, zero, zero),
         sums=tallies.nothing(thresholds),
         overflow=no,
     )
@@ -160,7 +161,9 @@ def absorb(tables: Tables, parameters: Parameters, history: History, photon: Pho
         outside=history.outside._replace(scattered=history.outside.scattered | scatters),
         overflow=history.overflow | full,
     )
-    return history, electrons.Emission(photon.site, kinetic, ejects, ejects, photon.direction), (scattered, scatters)
+    varies = ejects & (photon.line == NONE)
+    electron = electrons.Emission(photon.site, kinetic, ejects, ejects, photon.direction, varies)
+    return history, electron, (scattered, scatters)
 
 
 def relax(tables: Tables, parameters: Parameters, history: History, u: Array):
@@ -181,7 +184,8 @@ def relax(tables: Tables, parameters: Parameters, history: History, u: Array):
         weight=history.weight * tables.yield_weight(vacancy, shines, parameters.yield_scale),
         overflow=history.overflow | full_1 | full_2,
     )
-    electron = electrons.Emission(history.site, energy, ~shines & (second != NONE), jnp.zeros((), bool), nowhere)
+    no = jnp.zeros((), bool)
+    electron = electrons.Emission(history.site, energy, ~shines & (second != NONE), no, nowhere, no)
     return relaxed, electron, (Photon(history.site, nowhere, energy, line), shines)
 
 

@@ -51,8 +51,9 @@ class Linear:
     def at(self, values) -> Components:
         """The components at ``values`` (P,) of the parameters."""
         step = values - self.origin
+        moves = np.array([name == "energy" for name in self.parameters], dtype=float)
         return Components(
-            self.peaks + step @ self.peaks_slope, self.loss_above + step @ self.loss_slope, jnp.asarray(self.energy)
+            self.peaks + step @ self.peaks_slope, self.loss_above + step @ self.loss_slope, self.energy + step @ moves
         )
 
 
@@ -86,6 +87,7 @@ def linearise(
         parameters = Parameters.of(absorber, energy, at)
         for name, value in (origin or {}).items():
             parameters = _with(parameters, name, value)
+        energy = float(parameters.energy)
     steps = np.append(np.geomspace(SMALLEST, SMALL, FINE), np.linspace(SMALL, 1.001, EVEN + 1)[1:])
     thresholds = (0.0, *(energy * steps).tolist())
     found = run(tables, parameters, wrt, n, seed, thresholds, progress=progress)

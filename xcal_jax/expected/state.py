@@ -24,6 +24,17 @@ class Photon(NamedTuple):
     line: Array
 
 
+class Varied(NamedTuple):
+    """Of the one photoelectron whose energy varies with that of the photons: raised: by what share () it is; lever: its
+    energy () over that by which chance goes, less 1: 0, but with a derivative. scale: () of what the electron that
+    waits takes out.
+    """
+
+    raised: Array
+    lever: Array
+    scale: Array
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class History:
@@ -31,7 +42,7 @@ class History:
 
     steps, flights: () uint32 done; weight: (); outside: photons that left; inside: what the electrons do; drawn: () eV
     that they took out in one drawn case; electron: to be followed, if electrons turn round (energy 0: none), else None;
-    sums: the ends booked; overflow: () bool.
+    varied: for the derivative in the photons' energy, else None; sums: the ends booked; overflow: () bool.
     """
 
     steps: Array
@@ -46,6 +57,7 @@ class History:
     inside: tallies.Electrons
     drawn: Array
     electron: Electron | None
+    varied: Varied | None
     sums: tallies.Sums
     overflow: Array
 

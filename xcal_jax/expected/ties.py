@@ -6,8 +6,8 @@ along: within reach of a face, an interface or a side they keep their distance t
 stretches (piecewise linear in depth, x and y). Tracks stay as drawn, and every derivative is one of weights: of the
 density of first interactions in depth, and of the density mu exp(-tau) / (4 pi r^2) with which a photon made at one
 site so moved is absorbed at another. This is exact where every layer whose thickness or density changes is at least
-twice an electron's reach thick: tracks at its one end then know nothing of the other. Elsewhere, and in the photons'
-energy, which changes how long the tracks are, a derivative would be wrong and is refused (`check`), or NaN (`guard`).
+twice an electron's reach thick: tracks at its one end then know nothing of the other. Elsewhere a derivative would be
+wrong and is refused (`check`), or NaN (`guard`). The photons' energy moves no site, but changes a track: see `turning`.
 
 Two kinds of electrons do not keep their tracks quite. When the density of one layer alone changes, those that cross an
 interface and then leave by a side: 3e-4 of the electrons that escape from the X-IFU absorber at 7 keV, 2e-3 from four
@@ -15,6 +15,7 @@ layers 60 um wide. And electrons of photons that were scattered before they were
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -22,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xcal_jax.absorber.electrons.scattering import HIGHEST
 from xcal_jax.absorber.geometry import Direction, Site
 from xcal_jax.absorber.relaxation import NONE
 from xcal_jax.expected.parameters import Parameters, names
@@ -29,8 +31,11 @@ from xcal_jax.expected.photons import Flight, attenuation
 from xcal_jax.expected.state import Photon, either
 from xcal_jax.expected.tables import Tables
 from xcal_jax.expected.tracks import SHALLOW
+from xcal_jax.expected.turning import RAISED
 from xcal_jax.expected.zones import first_site as draw_first_site
 from xcal_jax.expected.zones import optical_depth
+
+HIGHEST_RAISED = HIGHEST / (1.0 + max(RAISED))  # eV; within the electrons' tables when raised
 
 
 class Carried(NamedTuple):
@@ -150,7 +155,7 @@ def wrong(tables: Tables, parameters: Parameters) -> Parameters:
         density=thin | close,
         width=close,
         length=close,
-        energy=jnp.ones((), bool),
+        energy=parameters.energy > HIGHEST_RAISED,
         x=close,
         y=close,
         yield_scale=jnp.zeros((), bool),
@@ -159,9 +164,10 @@ def wrong(tables: Tables, parameters: Parameters) -> Parameters:
     )
 
 
-def guard(tables: Tables, parameters: Parameters) -> Parameters:
-    """``parameters``, whose derivatives are NaN where they would be wrong."""
-    return jax.tree.map(_guarded, parameters, wrong(tables, parameters.frozen))
+def guard(tables: Tables, parameters: Parameters, in_energy: bool) -> Parameters:
+    """``parameters``, whose derivatives are NaN where they would be wrong, and those in energy unless ``in_energy``."""
+    bad = wrong(tables, parameters.frozen)
+    return jax.tree.map(_guarded, parameters, replace(bad, energy=bad.energy | (not in_energy)))
 
 
 @jax.custom_jvp
@@ -187,6 +193,6 @@ def check(tables: Tables, parameters: Parameters, asked: Sequence[str]) -> None:
         right = ", ".join(name for name, other in known.items() if not other)
         raise ValueError(
             f"derivatives with respect to {', '.join(refused)} would be wrong with `scattering` electrons, which reach "
-            f"{far} um in the layers (a layer must be twice as thick, the sides must be farther away, and the energy "
-            f"changes every track): ask for {right}, and take differences of values for the others"
+            f"{far} um in the layers (a layer must be twice as thick, the sides must be farther away, the energy at "
+            f"most {HIGHEST_RAISED:.6g} eV): ask for {right}, and take differences of values for the others"
         )
