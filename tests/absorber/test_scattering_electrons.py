@@ -14,7 +14,8 @@ from xcal_jax import Absorber, Source, simulate
 from xcal_jax.absorber.electrons.collisions import AVOGADRO, Collisions, slowing_down
 from xcal_jax.absorber.electrons.elastic import TURNS, turning, wentzel
 from xcal_jax.absorber.electrons.inelastic import GRID, HARD, LOSSES, Inelastic, first_electrons, outcomes
-from xcal_jax.absorber.electrons.scattering import CUTOFF, HIGHEST, Electron, Scattering, follow
+from xcal_jax.absorber.electrons.scattering import CUTOFF, HIGHEST, Scattering
+from xcal_jax.absorber.electrons.tracks import Electron, follow
 from xcal_jax.absorber.geometry import Direction, Site, Stack
 from xcal_jax.absorber.random import photon_key, words
 from xcal_jax.atomic import ELEMENTS, Material, load_element

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from xcal_jax.absorber.electrons.scattering import Electron, Scattering, follow, leave
+from xcal_jax.absorber.electrons.scattering import Scattering
+from xcal_jax.absorber.electrons.tracks import Electron, follow, leave
 from xcal_jax.absorber.geometry import Direction, Site
 from xcal_jax.absorber.lanes import sweep, take
 from xcal_jax.absorber.ledger import Ledger, Shares

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from xcal_jax.absorber.electrons.scattering import Electron
+from xcal_jax.absorber.electrons.tracks import Electron
 from xcal_jax.absorber.geometry import Direction, Site
 from xcal_jax.absorber.relaxation import Vacancies, any_vacancy
 from xcal_jax.expected import tallies

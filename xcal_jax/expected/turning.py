@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from xcal_jax.absorber.electrons.scattering import Electron, Scattering, follow
+from xcal_jax.absorber.electrons.scattering import Scattering
+from xcal_jax.absorber.electrons.tracks import Electron, follow
 from xcal_jax.absorber.geometry import Direction, Site, deflect, isotropic, least_cost_to_surface
 from xcal_jax.absorber.photoelectric import sauter_density
 from xcal_jax.absorber.random import DRAWS, Key
