@@ -146,6 +146,20 @@ def test_vacancies_send_out_the_electrons_of_their_first_transition():
     assert energy.max() == n5.transition_energy[n5.final2 >= 0].max() < n5.binding
 
 
+def test_electrons_set_free_leave_as_well():
+    """Of 3 keV electrons into gold, of which half as many lose less than 400 eV without those that they set free."""
+    tables = model("Au", "Au")[0]
+    alone = replace(tables, outcome=tables.outcome.at[1].set(0.0))
+    found, bare = (
+        np.concatenate([escapes(("Au", "Au"), (9.0, 9.0), 3000.0, seed=s, n=2**15, tables=t) for s in range(4)])
+        for t in (tables, alone)
+    )
+    little, bare_little = (np.sum((sample > 0) & (sample < 400)) for sample in (found, bare))
+    assert 0.4 < bare_little / little < 0.6
+    much, bare_much = (np.sum(sample > 1000) for sample in (found, bare))
+    assert abs(much - bare_much) < SIGMAS * np.sqrt(much)
+
+
 @pytest.mark.parametrize("energy", [10.0, 50.0, 53.0, 99.9, 100.0, 3000.0, 12345.0, 9.7e5, 2e6])
 def test_places_in_the_tables(energy):
     """The row is the last whose energy is not above it, the share linear in energy up to the next."""

@@ -1,8 +1,8 @@
 """How electrons turn: at wide angles as partial waves have it, at narrow ones as their moments have it.
 
 Of PENELOPE's differential cross section (ELSEPA) the part beyond mu = (1 - cosine)/2 = .35, 73 degrees, is drawn as it
-is. The many collisions at smaller angles are replaced by fewer, with angles spread evenly about one, so that the first
-*and second* transport cross sections are exact. The total one is not kept: no path notices it.
+is. The many collisions at smaller angles are replaced by fewer, all at one angle, such that the first *and second*
+transport cross sections are kept. The total one is not kept: no path notices it.
 
 Where wide angles are few, that is in light elements and at high energies, Wentzel's law of the same two moments is
 drawn, of density proportional to (mu + A)^-2: there it has the wide angles right to some per cent. Elsewhere it has
@@ -15,11 +15,10 @@ A number u, uniform from 0 to 1, becomes mu = u / (1 + b(u) (1 - u)): Wentzel's 
 import numpy as np
 
 SHARE = 0.1  # of wide angles below which Wentzel's law is drawn
-MORE = 1.05  # narrow collisions, as a multiple of the fewest that have both moments: at one angle
 TURNS = 64  # equal steps of u, in each of which b is constant
 STEPS = 512  # of the integrals over wide angles
 ISOTROPIC = 1e3  # A of a law that is isotropic to 1e-3
-ROUNDS = 30  # of finding the narrow angles
+ROUNDS = 30  # of finding the narrow angle
 
 
 def turning(
@@ -35,12 +34,11 @@ def turning(
     nodes = np.linspace(mu[0], 1.0, STEPS + 1)
     for row, (mean, square) in enumerate(narrow):
         wide = np.interp(nodes, mu, differential[row])
-        often, sums, squares = (_cumulated(nodes, wide * nodes**power) for power in range(3))
-        fewest = mean**2 / square
-        if often[-1] > SHARE * (often[-1] + fewest):
-            collisions = often[-1] + MORE * fewest
-            mean, square = (mean + sums[-1]) / collisions, (square + squares[-1]) / collisions
-            b[row] = _law(often / collisions, nodes, mean, square)
+        often, sums = (_cumulated(nodes, wide * nodes**power) for power in range(2))
+        collisions = often[-1] + mean**2 / square
+        if often[-1] > SHARE * collisions:
+            mean = (mean + sums[-1]) / collisions
+            b[row] = _law(often / collisions, nodes, mean)
             total[row] = 0.5 * first[row] / mean
     return total, b
 
@@ -50,23 +48,18 @@ def drawn(b: np.ndarray, u: np.ndarray) -> np.ndarray:
     return u / (1.0 + b[(u * TURNS).astype(int)] * (1.0 - u))
 
 
-def _law(often: np.ndarray, nodes: np.ndarray, mean: float, square: float) -> np.ndarray:
-    """b (TURNS,) of the law with this ``mean`` of mu and of its square, the wide part of which is given.
+def _law(often: np.ndarray, nodes: np.ndarray, mean: float) -> np.ndarray:
+    """b (TURNS,) of the law with this ``mean`` of mu, as it is drawn, the wide part of which is given.
 
-    often: chances of mu from the first of the ``nodes`` up to each. The law as it is drawn has the moments.
+    often: chances of mu from the first of the ``nodes`` up to each; all others are at one angle.
     """
     u, narrow = (np.arange(TURNS) + 0.5) / TURNS, 1.0 - often[-1]
     points = (np.arange(16 * TURNS) + 0.5) / (16 * TURNS)
-    middle, variance = mean, square - mean**2
+    wide, angle = np.interp(u - narrow, often, nodes), mean
     for _ in range(ROUNDS):
-        spread = np.sqrt(3.0 * max(variance, 0.0))
-        low, high = middle - spread, middle + spread
-        place = np.where(u < narrow, low + (high - low) * u / narrow, np.interp(u - narrow, often, nodes))
-        b = (u / np.clip(place, 1e-6, 1.0) - 1.0) / (1.0 - u)
-        found = drawn(b, points)
-        missing, missing_square = mean - np.mean(found), square - np.mean(found**2)
-        middle += missing / narrow
-        variance += (missing_square - 2.0 * middle * missing) / narrow
+        mu = np.where(u < narrow, np.clip(angle, 1e-6, 1.0), wide)
+        b = (u / mu - 1.0) / (1.0 - u)
+        angle += (mean - np.mean(drawn(b, points))) / narrow
     return b
 
 
