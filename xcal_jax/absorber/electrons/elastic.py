@@ -1,7 +1,7 @@
 """How electrons turn: at wide angles as partial waves have it, at narrow ones as their moments have it.
 
-Of PENELOPE's differential cross section (ELSEPA) the part beyond a right angle is drawn as it is. The many collisions at
-smaller angles are replaced by fewer, all at one angle, such that the first *and second* transport cross sections are
+Of PENELOPE's differential cross section (ELSEPA) the part beyond a right angle is drawn as it is. The many collisions
+at smaller angles are replaced by fewer, all at one angle, such that the first *and second* transport cross sections are
 kept. The total one is not: no path notices it. A limit of mu = (1 - cosine)/2 of .2 or .35 in place of .5 changes
 backscatter from gold by less than 1 %, but takes up to twice as many collisions.
 
