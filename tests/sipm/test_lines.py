@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.sipm.conftest import BARIUM
 from xcal_jax.sipm import (
     blend_shift,
     build_spectra,
@@ -91,9 +92,6 @@ def test_errors_grow_with_a_bad_chi_square():
     one, other = (fit_lines(data, [[72, 128]], 20.0) for data in (clean, rough))
     assert float(other["position_error"][0, 0] / one["position_error"][0, 0]) == pytest.approx(1, abs=0.1)
     assert float(other["reduced_chi_square"][0, 0]) > 5
-
-
-BARIUM = ((276.40, 7.16), (302.85, 18.34), (356.01, 62.05), (383.85, 8.94))
 
 
 def fitted_group(lines, resolution, kev, window, statistic="poisson"):

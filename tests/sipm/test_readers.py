@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.sipm.conftest import BARIUM
 from xcal_jax.sipm import blend_shift, energy_at, energy_calibration, fit_lines, stack
 from xcal_jax.sipm.readers import duration, read_spectra, unzeroed
 from xcal_jax.sipm.series import read_event, read_series
@@ -167,7 +168,6 @@ def test_real_spe():
     assert one["exposure"].item() == 300 and one.sizes["channel"] == 4094
 
 
-BARIUM = ((276.40, 7.16), (302.85, 18.34), (356.01, 62.05), (383.85, 8.94))
 AMERICIUM_60 = ("data_am241.xml", (18, 38), 7)
 BARIUM_81 = ("Ba133_a.xml", (26, 50), 8)
 EUROPIUM_122 = ("Eu152_b.xml", (40, 69), 10)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.integrate import cumulative_trapezoid
 
 from xcal_jax.absorber.electrons.elastic import turning
 from xcal_jax.absorber.electrons.inelastic import GRID, HARD, Inelastic, first_electrons, outcomes
@@ -72,8 +73,7 @@ class Collisions:
 
 def slowing_down(energy: np.ndarray, stopping: np.ndarray) -> np.ndarray:
     """Range (R,) g/cm2 from each ``energy`` (R,) eV to the first; stopping: (R,) eV cm2/g."""
-    steps = 0.5 * (1 / stopping[1:] + 1 / stopping[:-1]) * np.diff(energy)
-    return np.concatenate([[0.0], np.cumsum(steps)])
+    return cumulative_trapezoid(1 / stopping, energy, initial=0.0)
 
 
 def displacement(path: np.ndarray, transport: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ A number u, uniform from 0 to 1, becomes mu = u / (1 + b(u) (1 - u)): Wentzel's 
 """
 
 import numpy as np
+from scipy.integrate import cumulative_trapezoid
 
 SHARE = 0.1  # of wide angles below which Wentzel's law is drawn
 TURNS = 64  # equal steps of u, in each of which b is constant
@@ -34,7 +35,7 @@ def turning(
     nodes = np.linspace(mu[0], 1.0, STEPS + 1)
     for row, (mean, square) in enumerate(narrow):
         wide = np.interp(nodes, mu, differential[row])
-        often, sums = (_cumulated(nodes, wide * nodes**power) for power in range(2))
+        often, sums = (cumulative_trapezoid(wide * nodes**power, nodes, initial=0.0) for power in range(2))
         collisions = often[-1] + mean**2 / square
         if often[-1] > SHARE * collisions:
             mean = (mean + sums[-1]) / collisions
@@ -76,7 +77,3 @@ def wentzel(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarr
     ratio = np.clip(second / first, 1.0, None)
     screening = np.exp(np.interp(-ratio, -3 * (1 - square / mean), np.log(a)))
     return screening, first / (2 * np.interp(np.log(screening), np.log(a), mean))
-
-
-def _cumulated(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0.0], np.cumsum(0.5 * (y[1:] + y[:-1]) * np.diff(x))])

@@ -16,8 +16,8 @@ import numpy as np
 
 from xcal_jax.atomic import Element
 from xcal_jax.atomic.electron import ElectronTables
+from xcal_jax.constants import ELECTRON_REST_ENERGY as REST
 
-REST = 510998.95  # eV
 RADIUS_SQUARED = 7.940787e-26  # cm2, of the classical electron radius
 HARD = 100.0  # eV; larger losses happen one by one, smaller ones all along the path
 GRID = 256  # points of the integrals over losses

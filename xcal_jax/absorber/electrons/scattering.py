@@ -67,7 +67,8 @@ class Scattering:
         octave, step = np.divmod(np.arange(32 * STEPS_PER_OCTAVE), STEPS_PER_OCTAVE)
         energy = LOWEST * np.ldexp(1.0 + step / STEPS_PER_OCTAVE, octave)
         energy = energy[energy <= HIGHEST]
-        tables = [Collisions.build(material, energy) for material in layers]
+        built = {material: Collisions.build(material, energy) for material in set(layers)}
+        tables = [built[material] for material in layers]
         stopping = np.array([table.stopping for table in tables])
         detour = np.max([table.reach[:, 1:] / table.range[1:] for table in tables], axis=0)
         collisions = np.array([table.elastic + table.hard for table in tables])

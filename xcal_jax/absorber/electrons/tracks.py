@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from xcal_jax.absorber.array import next_pixel
-from xcal_jax.absorber.electrons.inelastic import REST
+from xcal_jax.absorber.electrons.inelastic import LOSSES
 from xcal_jax.absorber.electrons.scattering import COLLISIONS, CUTOFF, ELASTIC, LATER, PER_UM, SOFT, Scattering
 from xcal_jax.absorber.geometry import (
     Direction,
@@ -29,6 +29,7 @@ from xcal_jax.absorber.geometry import (
 from xcal_jax.absorber.lanes import WORD, apart, choose, relay, take
 from xcal_jax.absorber.ledger import Shares
 from xcal_jax.absorber.random import Key, dice, uniforms
+from xcal_jax.constants import ELECTRON_REST_ENERGY as REST
 
 LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tables
 SHARE, LEAST = 128, 1024  # one in so many of the electrons moves at a time, or so many
@@ -163,8 +164,8 @@ def succeed(track: Track) -> Track:
 
 
 def later_digits(u: Array) -> Array:
-    """A number () from the binary digits of ``u`` () after the first six, which say where in 64 parts it lies."""
-    scaled = 64.0 * u
+    """A number () from the binary digits of ``u`` () after those that say in which of `LOSSES` parts it lies."""
+    scaled = LOSSES * u
     return scaled - jnp.floor(scaled)
 
 
