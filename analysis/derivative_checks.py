@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from xcal_jax import Absorber
-from xcal_jax.expected import ties
+from xcal_jax.expected import site_mapping
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, reweighted, run
-from xcal_jax.expected.figures import SUMMED, Figures
+from xcal_jax.expected.observables import SUMMED, Figures
 from xcal_jax.expected.parameters import UNITS, Parameters
 from xcal_jax.expected.sensitivity import parameter_values
 from xcal_jax.expected.tables import Tables
@@ -56,7 +56,7 @@ def check(absorber: Absorber, energy: float, at) -> str:
     """A row of the first table."""
     with jax.enable_x64(True):
         tables, parameters = Tables.build(absorber, at is None), Parameters.of(absorber, energy, at)
-        wrong = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(ties.wrong(tables, parameters))])
+        wrong = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(site_mapping.wrong(tables, parameters))])
     known = parameter_values(parameters)
     right = [name for name, bad in zip(known, wrong, strict=True) if not (tables.turning and bad)]
     steps = {name: STEP * (abs(known[name]) or 1.0) for name in right if at or name not in ("x", "y")}

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from xcal_jax import Absorber, Source, simulate
 from xcal_jax.absorber.absorber import ELECTRONS
-from xcal_jax.absorber.batch import ELECTRON_ESCAPED
-from xcal_jax.plot import save_figure
+from xcal_jax.montecarlo.batch import ELECTRON_ESCAPED
+from xcal_jax.plot.results import save_figure
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 SLABS = {"au1": ("Au", 1.0), "bi5": ("Bi", 5.0)}  # um

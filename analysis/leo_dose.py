@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from xcal_jax.files import replacing
+from xcal_jax.io.files import replacing
 from xcal_jax.orbit import (
     Altitudes,
     Shield,

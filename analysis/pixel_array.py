@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from xcal_jax import Absorber, simulate, summary
 from xcal_jax.absorber.absorber import ELECTRONS
-from xcal_jax.plot import name_peak, save_figure
+from xcal_jax.plot.results import name_peak, save_figure
 from xcal_jax.units import parse_quantity, parse_whole
 
 BIN = 1.0  # eV

@@ -1,4 +1,8 @@
-"""Numbers that more than one file needs, with their units."""
+"""Numbers that more than one file needs, with their units; the version of the program."""
+
+from importlib.metadata import version
+
+VERSION = version("xcal-jax")
 
 ELECTRON_REST_ENERGY = 510998.95  # eV, CODATA 2018
 HC = 12398.41984  # eV Angstrom

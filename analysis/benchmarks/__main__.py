@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from xcal_jax import Absorber, Source, simulate, summary
 from xcal_jax.absorber.absorber import ELECTRONS
-from xcal_jax.counting import Run
+from xcal_jax.simulation.counting import Run
 
 ENERGIES = (1.0, 3.0, 7.0, 12.0, 30.0)  # keV
 LAYERS = (1, 5, 20)

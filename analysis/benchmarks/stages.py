@@ -6,12 +6,12 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from xcal_jax.absorber import batch
-from xcal_jax.absorber import tally as counting
-from xcal_jax.absorber.random import photon_key, words
-from xcal_jax.absorber.transport import at_risk, first_interaction
-from xcal_jax.counting import Prepared, Run
-from xcal_jax.parallel import in_parallel
+from xcal_jax.compute.devices import in_parallel
+from xcal_jax.compute.random import photon_key, words
+from xcal_jax.montecarlo import batch
+from xcal_jax.montecarlo import tally as counting
+from xcal_jax.montecarlo.transport import at_risk, first_interaction
+from xcal_jax.simulation.counting import Prepared, Run
 
 OPTIONS = batch.COMPILER  # that `run_block` is compiled with
 

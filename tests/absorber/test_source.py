@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.geometry import Stack
-from xcal_jax.absorber.random import photon_key, words
 from xcal_jax.absorber.source import Source, given_interaction, read_spectrum
+from xcal_jax.compute.random import photon_key, words
+from xcal_jax.physics.geometry import Stack
 
 N = 2**16
 STACK = Stack(jnp.asarray([5.0]), jnp.asarray(200.0), jnp.asarray(100.0))

@@ -11,7 +11,7 @@ import time
 import pytest
 import xarray as xr
 
-from xcal_jax.response.results import load
+from xcal_jax.simulation.results import load
 
 ABSORBER = """
 width = "100 um"

@@ -10,10 +10,10 @@ from astropy.io import fits
 from scipy.special import ndtr
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import Event
 from xcal_jax.absorber.matter import Matter, quantum_efficiency
 from xcal_jax.cli.main import main
-from xcal_jax.plot_response import figure_of
+from xcal_jax.montecarlo.batch import Event
+from xcal_jax.plot.response import figure_of
 from xcal_jax.response import nodes as node_module
 from xcal_jax.response.components import (
     SMOOTHED,
@@ -23,14 +23,14 @@ from xcal_jax.response.components import (
     smoothing,
     to_components,
 )
-from xcal_jax.response.events import event_file
-from xcal_jax.response.grid import nodes_between, parse_grid, share_of_nodes
+from xcal_jax.response.energy_grid import nodes_between, parse_grid, share_of_nodes
 from xcal_jax.response.matrix import Resolution, fold, peaks_in_channels
 from xcal_jax.response.nodes import CELL_SHARES, Node, Settings, simulate_nodes
 from xcal_jax.response.ogip import check_fits_memory
-from xcal_jax.response.results import line_names, save, summary
 from xcal_jax.response.uncertainty import relative_errors
-from xcal_jax.run import simulate
+from xcal_jax.simulation.events import event_file
+from xcal_jax.simulation.results import line_names, save, summary
+from xcal_jax.simulation.simulate import simulate
 
 XIFU = Absorber.preset("xifu")
 CHANNELS = parse_grid("0.2:7.6:2eV", "--channels")

@@ -8,10 +8,10 @@ import pytest
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.cli.main import main
-from xcal_jax.plot import tail_figure
-from xcal_jax.response.results import save
+from xcal_jax.plot.results import tail_figure
 from xcal_jax.response.tail import fit_tails, tail_density
-from xcal_jax.run import simulate
+from xcal_jax.simulation.results import save
+from xcal_jax.simulation.simulate import simulate
 
 XIFU = Absorber.preset("xifu")
 N = 10**7

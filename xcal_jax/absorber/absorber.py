@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from xcal_jax.absorber.geometry import Pixels, Stack
 from xcal_jax.atomic import Material
+from xcal_jax.physics.geometry import Pixels, Stack
 from xcal_jax.units import parse_quantity
 
 ELECTRONS = ("range", "scattering")

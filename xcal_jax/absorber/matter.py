@@ -7,14 +7,14 @@ import jax
 import numpy as np
 from jax import Array
 
-from xcal_jax.absorber import photoelectric, scattering
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.angular import AngularLaws
-from xcal_jax.absorber.attenuation import Attenuation
-from xcal_jax.absorber.electrons.scattering import Scattering
-from xcal_jax.absorber.electrons.straight import Straight
-from xcal_jax.absorber.relaxation import Relaxation
 from xcal_jax.atomic import ENERGY_LIMITS, Element, Material, load_element
+from xcal_jax.physics import photoelectric, photon_scattering
+from xcal_jax.physics.angular import AngularLaws
+from xcal_jax.physics.attenuation import Attenuation
+from xcal_jax.physics.electrons.scattering import Scattering
+from xcal_jax.physics.electrons.straight import Straight
+from xcal_jax.physics.relaxation import Relaxation
 
 PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
 ELECTRON_MODELS: dict[str, type[Straight] | type[Scattering]] = {"range": Straight, "scattering": Scattering}
@@ -53,8 +53,8 @@ class Matter:
             relaxation,
             AngularLaws.build(
                 photoelectric.sauter_density,
-                *(partial(scattering.compton_density, element) for element in elements),
-                *(partial(scattering.rayleigh_density, element) for element in elements if absorber.rayleigh),
+                *(partial(photon_scattering.compton_density, element) for element in elements),
+                *(partial(photon_scattering.rayleigh_density, element) for element in elements if absorber.rayleigh),
             ),
             electrons,
             electrons.reach(relaxation.hardest),

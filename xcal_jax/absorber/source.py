@@ -21,11 +21,11 @@ from jax import Array
 from jax.scipy.special import ndtr, ndtri
 
 from xcal_jax.absorber.absorber import Absorber, double
-from xcal_jax.absorber.alias import AliasTable
-from xcal_jax.absorber.geometry import Direction, Pixels, Site, Stack, isotropic
-from xcal_jax.absorber.random import DRAWS as LAST
-from xcal_jax.absorber.random import Key, uniforms
 from xcal_jax.atomic import ENERGY_LIMITS
+from xcal_jax.compute.random import DRAWS as LAST
+from xcal_jax.compute.random import Key, uniforms
+from xcal_jax.physics.discrete import AliasTable
+from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, isotropic
 
 WIDEST_SPOT = 100  # times the absorber's side: beyond, single precision resolves no difference across it
 DRAWS = 3  # of random numbers that a photon of the source may take

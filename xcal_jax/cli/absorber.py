@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from xcal_jax.cli.programs import keep_compiled_programs, on_a_cluster
-from xcal_jax.files import PLOTS, check_outputs, check_writable
+from xcal_jax.cli.options import keep_compiled_programs, on_a_cluster
+from xcal_jax.io.files import PLOTS, check_outputs, check_writable
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
 
@@ -68,11 +68,11 @@ def simulate(
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.source import Source
-    from xcal_jax.cluster import spreading
-    from xcal_jax.response.events import event_file
-    from xcal_jax.response.results import save
-    from xcal_jax.response.trapping import Trapping, trapped
-    from xcal_jax.run import simulate as run
+    from xcal_jax.compute.cluster import spreading
+    from xcal_jax.simulation.events import event_file
+    from xcal_jax.simulation.results import save
+    from xcal_jax.simulation.simulate import simulate as run
+    from xcal_jax.simulation.trapping import Trapping, trapped
 
     tail = Trapping.build(trapping) if trapping else None
     lines, weights = _lines(energy) if energy else (None, None)
@@ -124,7 +124,7 @@ def show(result, as_json, plot):
     """Print what RESULT, a file of simulate, holds."""
     if plot:
         check_writable(plot, PLOTS)
-    from xcal_jax.response.results import load, summary
+    from xcal_jax.simulation.results import load, summary
 
     loaded = load(result)
     facts = summary(loaded)
@@ -187,7 +187,7 @@ def _report_array(facts: dict) -> list[str]:
 
 
 def _plot(result, path: str) -> None:
-    from xcal_jax.plot import result_figure, save_figure
+    from xcal_jax.plot.results import result_figure, save_figure
 
     save_figure(result_figure(result), path)
 

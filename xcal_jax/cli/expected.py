@@ -4,8 +4,8 @@ import json
 
 import click
 
-from xcal_jax.cli.programs import keep_compiled_programs
-from xcal_jax.files import PLOTS, check_writable
+from xcal_jax.cli.options import keep_compiled_programs
+from xcal_jax.io.files import PLOTS, check_writable
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
 
@@ -55,8 +55,8 @@ def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, elect
     shares = relative(figures, found.parameters, point)
     click.echo(json.dumps(facts, indent=2) if as_json else _report(facts, shares, found.parameters))
     if plot:
-        from xcal_jax.expected.plot import sensitivity_figure
-        from xcal_jax.plot import save_figure
+        from xcal_jax.plot.expected import sensitivity_figure
+        from xcal_jax.plot.results import save_figure
 
         impact = "uniform over the top" if place is None else f"at ({place[0]:g}, {place[1]:g}) µm"
         title = f"{target.name}, {photon:g} eV, {impact}"
@@ -93,7 +93,7 @@ def design(problem, starts, seed, output):
     """Choose thicknesses and materials as PROBLEM, a TOML file, asks."""
     from pathlib import Path
 
-    from xcal_jax.files import replacing
+    from xcal_jax.io.files import replacing
 
     path = Path(output)
     outputs = path, path.with_suffix(".toml"), path.with_suffix(".png")
@@ -108,10 +108,10 @@ def design(problem, starts, seed, output):
     if seed < 0:
         raise ValueError(f"`--seed` must be at least 0, but is {seed}")
     keep_compiled_programs()
-    from xcal_jax.expected.design import design as run
-    from xcal_jax.expected.plot import front_figure
-    from xcal_jax.expected.problem import load
-    from xcal_jax.plot import save_figure
+    from xcal_jax.design.optimise import design as run
+    from xcal_jax.design.specification import load
+    from xcal_jax.plot.expected import front_figure
+    from xcal_jax.plot.results import save_figure
 
     asked = load(problem)
     try:

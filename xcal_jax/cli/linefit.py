@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import click
 
-from xcal_jax.cli.programs import keep_compiled_programs
-from xcal_jax.files import PLOTS, check_writable
+from xcal_jax.cli.options import keep_compiled_programs
+from xcal_jax.io.files import PLOTS, check_writable
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
 ROUNDS = 2  # of linearising where the last fit ended
@@ -48,11 +48,11 @@ def linefit(
     import numpy as np
 
     from xcal_jax.absorber.absorber import Absorber
-    from xcal_jax.expected.line import Detector
-    from xcal_jax.expected.linefit import DETECTOR, check_line, expected_counts, fit_line, linearise
-    from xcal_jax.expected.measured import read_line
     from xcal_jax.expected.parameters import UNITS
-    from xcal_jax.response.trapping import Trapping
+    from xcal_jax.response.line_shape import Detector
+    from xcal_jax.response.linefit import DETECTOR, check_line, expected_counts, fit_line, linearise
+    from xcal_jax.response.measured import read_line
+    from xcal_jax.simulation.trapping import Trapping
 
     start = Trapping(0.01, 50.0)  # where the fit of a tail starts, if nothing is said
     target = Absorber.load(absorber, electrons)
@@ -105,8 +105,8 @@ def linefit(
     }
     click.echo(json.dumps(facts, indent=2) if as_json else _report(facts))
     if plot:
-        from xcal_jax.expected.plot import line_figure
-        from xcal_jax.plot import save_figure
+        from xcal_jax.plot.expected import line_figure
+        from xcal_jax.plot.results import save_figure
 
         model = expected_counts(linear, found, edges, detector, also, sent)
         save_figure(line_figure(counts, model, edges, f"{target.name}, {photon:g} eV"), plot)

@@ -8,7 +8,7 @@ from threading import Timer
 
 import click
 
-import xcal_jax
+from xcal_jax.constants import VERSION
 
 COMMANDS = {
     "simulate": "xcal_jax.cli.absorber",
@@ -41,7 +41,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(xcal_jax.__version__)
+@click.version_option(VERSION)
 def commands() -> None:
     """X-ray microcalorimeter absorbers, simulated; SiPM ageing in orbit, measured and predicted."""
 

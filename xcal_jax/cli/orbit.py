@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from xcal_jax.files import check_writable, replacing
+from xcal_jax.io.files import check_writable, replacing
 
 
 @click.command()

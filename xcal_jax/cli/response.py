@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from xcal_jax.cli.programs import keep_compiled_programs, on_a_cluster
-from xcal_jax.files import PLOTS, check_outputs, check_writable
+from xcal_jax.cli.options import keep_compiled_programs, on_a_cluster
+from xcal_jax.io.files import PLOTS, check_outputs, check_writable
 from xcal_jax.units import parse_quantity, parse_whole
 
 
@@ -57,13 +57,13 @@ def rmf(
     check_outputs(output, arf, nc, uncertainty, plot=plot)
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
-    from xcal_jax.cluster import spreading
+    from xcal_jax.compute.cluster import spreading
     from xcal_jax.response.components import rows_of, save_response, simulate_response
-    from xcal_jax.response.grid import parse_grid
+    from xcal_jax.response.energy_grid import parse_grid
     from xcal_jax.response.matrix import NO_TRAPPING, Resolution, check_covers, fold, row_ends
     from xcal_jax.response.nodes import Settings
     from xcal_jax.response.ogip import check_fits_memory, matrix_bytes, write_arf, write_rmf
-    from xcal_jax.response.trapping import Trapping
+    from xcal_jax.simulation.trapping import Trapping
 
     if not 0.0 <= threshold < 1e-2:
         raise ValueError(f"`--threshold` must be at least 0 and below 0.01, but is {threshold:g}")
@@ -142,8 +142,8 @@ def plot(file, what, output):
 
 
 def _draw(path: str, output: str, what: str | None) -> None:
-    from xcal_jax.plot import save_figure
-    from xcal_jax.plot_response import figure_of
+    from xcal_jax.plot.response import figure_of
+    from xcal_jax.plot.results import save_figure
 
     save_figure(figure_of(path, what), output)
 
@@ -161,7 +161,7 @@ def impacts(source, target, absorber, forced, yields, electrons, seed):
     check_writable(target)
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
-    from xcal_jax.response.impacts import filter_impacts
+    from xcal_jax.simulation.impacts import filter_impacts
 
     done = filter_impacts(source, target, Absorber.load(absorber, electrons), seed, forced, yields, progress=True)
     click.echo(
@@ -183,15 +183,15 @@ def tail(result, lowest, highest, tails, as_json, plot):
     """Loss continuum of RESULT, a file of simulate, as (fraction, exponential scale) pairs for line fits."""
     if plot:
         check_writable(plot, PLOTS)
-    from xcal_jax.response.results import load
     from xcal_jax.response.tail import SURE, fit_tails
+    from xcal_jax.simulation.results import load
 
     bottom = parse_quantity(lowest, "eV", "--from") if lowest else None
     top = parse_quantity(highest, "eV", "--to") if highest else None
     loaded = load(result)
     found = fit_tails(loaded, bottom, top, tails)
     if plot:
-        from xcal_jax.plot import save_figure, tail_figure
+        from xcal_jax.plot.results import save_figure, tail_figure
 
         save_figure(tail_figure(loaded, found), plot)
     if as_json:

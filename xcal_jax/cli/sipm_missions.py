@@ -61,7 +61,7 @@ def report(
     """Analyse SOURCE, a folder as `synthesize` writes or a file of spectra, into one self-contained page."""
     from dataclasses import replace
 
-    from xcal_jax.files import check_writable
+    from xcal_jax.io.files import check_writable
     from xcal_jax.sipm.chain import Files, analyse, read_folder
     from xcal_jax.sipm.damage import read_fluence
     from xcal_jax.sipm.mission import mission_of

@@ -35,7 +35,7 @@ def threshold(
     """Threshold (step 3) and dark count rate (Eq. 5) of every spectrum in SPECTRA."""
     import numpy as np
 
-    from xcal_jax.files import check_writable
+    from xcal_jax.io.files import check_writable
     from xcal_jax.sipm import build_template, dark_count_rate, with_days
     from xcal_jax.sipm import threshold as measure
     from xcal_jax.sipm.mission import mission_of

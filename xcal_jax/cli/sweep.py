@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from xcal_jax.cli.programs import keep_compiled_programs, on_a_cluster
-from xcal_jax.files import check_writable
+from xcal_jax.cli.options import keep_compiled_programs, on_a_cluster
+from xcal_jax.io.files import check_writable
 
 
 @click.command()
@@ -18,10 +18,10 @@ def sweep(grid, resume, scheduler, workers, output):
     """Simulate every point of GRID, a TOML file, with the same random numbers, to one file."""
     check_writable(output)
     keep_compiled_programs()
-    from xcal_jax.cluster import spreading
-    from xcal_jax.grid import Grid
-    from xcal_jax.sweep import remove_kept, save_sweep
-    from xcal_jax.sweep import sweep as run
+    from xcal_jax.compute.cluster import spreading
+    from xcal_jax.simulation.sweep import remove_kept, save_sweep
+    from xcal_jax.simulation.sweep import sweep as run
+    from xcal_jax.simulation.sweep_grid import Grid
 
     part = Path(f"{output}.part")
     plan = Grid.load(grid)

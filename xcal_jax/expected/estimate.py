@@ -19,14 +19,14 @@ from scipy.stats import qmc
 from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.random import words
 from xcal_jax.absorber.source import Source
-from xcal_jax.absorber.tally import LOSS_THRESHOLDS
-from xcal_jax.expected import ties
-from xcal_jax.expected.figures import Figures, nearby, with_derivatives, without_derivatives
+from xcal_jax.compute.random import words
+from xcal_jax.expected import site_mapping
 from xcal_jax.expected.history import DIMENSIONS
+from xcal_jax.expected.observables import Figures, nearby, with_derivatives, without_derivatives
 from xcal_jax.expected.parameters import UNITS, Parameters, names
 from xcal_jax.expected.tables import Tables
+from xcal_jax.montecarlo.tally import LOSS_THRESHOLDS
 
 THRESHOLDS = (0.0, *LOSS_THRESHOLDS)
 REPLICATES = 16
@@ -75,7 +75,7 @@ def estimate(
 
     wrt: of ``thickness density width length energy x y yield range``, a name each or with its layer, ``thickness[1]``.
     at: (x, y) um of the impact, or uniform over the top. Raises ValueError where a name is unknown, a number makes no
-    sense, or a derivative would be wrong (`ties.check`).
+    sense, or a derivative would be wrong (`site_mapping.check`).
     """
     Source.build(energy, at=at).check_fits(absorber)
     thresholds = checked_thresholds(thresholds)
@@ -102,7 +102,7 @@ def run(
         raise ValueError(f"`n` must be from 1 to 2^30, but is {n:g}")
     with jax.enable_x64(True):
         parameters = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), parameters)
-        ties.check(tables, parameters, tuple(chosen))
+        site_mapping.check(tables, parameters, tuple(chosen))
         flat, unravel = ravel_pytree(parameters)
         basis = jax.vmap(unravel)(jnp.eye(flat.size)[np.array(list(chosen.values()), dtype=int)]) if chosen else None
     if basis is None:
@@ -129,11 +129,11 @@ def differences(
     """Central differences of the figures, leaves (R, K, ...), on the points of `run`: its derivatives without calculus.
 
     steps: of the K parameters, by name. Chance takes the same turns at both ends as at ``parameters``. Raises
-    ValueError where derivatives would be wrong (`ties.check`).
+    ValueError where derivatives would be wrong (`site_mapping.check`).
     """
     chosen = resolve(tuple(steps), parameters)
     with jax.enable_x64(True):
-        ties.check(tables, parameters, tuple(chosen))
+        site_mapping.check(tables, parameters, tuple(chosen))
         flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), parameters))
         basis = np.eye(flat.size)[list(chosen.values())] * np.array(list(steps.values()))[:, None]
         ends = [unravel(flat + sign * end) for sign in (1.0, -1.0) for end in basis]

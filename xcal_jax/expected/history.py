@@ -16,16 +16,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from xcal_jax.absorber.geometry import Direction, deflect, isotropic
-from xcal_jax.absorber.random import Key, uniforms
-from xcal_jax.absorber.relaxation import NONE, Vacancies, add_vacancy, no_vacancies, take_innermost
-from xcal_jax.absorber.scattering import compton_energy
-from xcal_jax.expected import electrons, tallies, ties, turning, zones
+from xcal_jax.compute.random import Key, uniforms
+from xcal_jax.expected import first_collision, scattering, score, site_mapping, straight
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import fly
+from xcal_jax.expected.score import Sums
 from xcal_jax.expected.state import PENDING, History, Photon, Varied, either, push
 from xcal_jax.expected.tables import Tables
-from xcal_jax.expected.tallies import Sums
+from xcal_jax.physics.geometry import Direction, deflect, isotropic
+from xcal_jax.physics.photon_scattering import compton_energy
+from xcal_jax.physics.relaxation import NONE, Vacancies, add_vacancy, no_vacancies, take_innermost
 
 PAIRS = 8  # of random numbers a step
 SITE_NUMBERS = 4
@@ -36,7 +36,7 @@ LEAST_CHOICE = 0.1  # of either end of a flight, where one is drawn
 
 def begin(tables: Tables, parameters: Parameters, thresholds: Array, u: Array, raised: Array | None = None) -> History:
     """The photon about to be absorbed at its first interaction, for u (4,); raised: () of `Varied`, or None."""
-    site, weight = (ties if tables.turning else zones).first_site(tables, parameters, u)
+    site, weight = (site_mapping if tables.turning else first_collision).first_site(tables, parameters, u)
     zero = jnp.zeros_like(weight)
     none = jnp.full((), NONE, jnp.int32)
     no = jnp.zeros((), bool)
@@ -50,12 +50,12 @@ def begin(tables: Tables, parameters: Parameters, thresholds: Array, u: Array, r
         waiting=jax.tree.map(lambda field: jnp.broadcast_to(field, (PENDING,)), first),
         count=jnp.ones_like(none),
         weight=weight,
-        outside=tallies.Photons(jnp.zeros_like(none), zero, none, no),
-        inside=tallies.Electrons(jnp.zeros_like(thresholds), zero, zero),
+        outside=score.Photons(jnp.zeros_like(none), zero, none, no),
+        inside=score.Electrons(jnp.zeros_like(thresholds), zero, zero),
         drawn=zero,
-        electron=turning.nobody(site) if tables.turning else None,
+        electron=scattering.nobody(site) if tables.turning else None,
         varied=None if raised is None else Varied(raised, zero, zero),
-        sums=tallies.nothing(thresholds),
+        sums=score.nothing(thresholds),
         overflow=no,
     )
 
@@ -75,7 +75,7 @@ def step(
     history = either(relaxes, relaxed, absorbed)
     electron = either(relaxes, auger, photoelectron)
     if tables.turning:
-        history = turning.emit(tables, parameters, electron, history, u[13:15])
+        history = scattering.emit(tables, parameters, electron, history, u[13:15])
     else:
         history = book_electron(tables, parameters, thresholds, electron, history, u[9:15])
     history = push(history, *either(relaxes, fluorescence, scattered))
@@ -89,7 +89,7 @@ def step(
 def finish(thresholds: Array, history: History) -> Sums:
     """The sums of all ends, the last one included; NaN where a counter overflowed."""
     weight = jnp.where(history.overflow, jnp.nan, history.weight)
-    return tallies.book(history.sums, weight, history.outside, history.inside, thresholds)
+    return score.book(history.sums, weight, history.outside, history.inside, thresholds)
 
 
 def numbers(key: Key, points: Array, history: History) -> Array:
@@ -116,16 +116,16 @@ def land(tables: Tables, parameters: Parameters, thresholds: Array, history: His
     flight = fly(tables, parameters, photon.site, direction, photon.energy, u[2:4])
     leaks, stays, site, towards = flight.leaks, flight.stays, flight.site, direction
     if tables.turning:
-        site, towards, stays = ties.absorbed(tables, parameters, photon, direction, flight)
+        site, towards, stays = site_mapping.absorbed(tables, parameters, photon, direction, flight)
     flies = takes & (history.flights > 0)
-    both = flies & (history.count == 1) & (history.sums.singles < tallies.SINGLES - 1)
+    both = flies & (history.count == 1) & (history.sums.singles < score.SINGLES - 1)
     choice = jnp.clip(parameters.fixed(leaks), LEAST_CHOICE, 1.0 - LEAST_CHOICE)
     leaves = flies & ~both & (u[4] < choice)
 
-    out = tallies.Photons(
+    out = score.Photons(
         history.outside.number + 1, history.outside.energy + photon.energy, photon.line, history.outside.scattered
     )
-    ended = tallies.book(history.sums, history.weight * leaks, out, history.inside, thresholds)
+    ended = score.book(history.sums, history.weight * leaks, out, history.inside, thresholds)
     factor = jnp.where(leaves, leaks / choice, jnp.where(both, stays, stays / (1.0 - choice)))
     history = replace(
         history,
@@ -162,7 +162,7 @@ def absorb(tables: Tables, parameters: Parameters, history: History, photon: Pho
         overflow=history.overflow | full,
     )
     varies = ejects & (photon.line == NONE)
-    electron = electrons.Emission(photon.site, kinetic, ejects, ejects, photon.direction, varies)
+    electron = straight.Emission(photon.site, kinetic, ejects, ejects, photon.direction, varies)
     return history, electron, (scattered, scatters)
 
 
@@ -185,7 +185,7 @@ def relax(tables: Tables, parameters: Parameters, history: History, u: Array):
         overflow=history.overflow | full_1 | full_2,
     )
     no = jnp.zeros((), bool)
-    electron = electrons.Emission(history.site, energy, ~shines & (second != NONE), no, nowhere, no)
+    electron = straight.Emission(history.site, energy, ~shines & (second != NONE), no, nowhere, no)
     return relaxed, electron, (Photon(history.site, nowhere, energy, line), shines)
 
 
@@ -196,14 +196,14 @@ def open_vacancy(tables: Tables, vacancies: Vacancies, subshell: Array) -> tuple
     return add_vacancy(vacancies, atoms.place_in_ion(index), (subshell >= 0) & atoms.decays[index])
 
 
-def book_electron(tables, parameters: Parameters, thresholds, emission: electrons.Emission, history: History, u):
+def book_electron(tables, parameters: Parameters, thresholds, emission: straight.Emission, history: History, u):
     """Multiply in the chances of an electron, for u (6,)."""
     cost = tables.electron_cost(parameters)
-    around = electrons.surroundings(parameters, cost, emission.site)
-    room = electrons.budget(around, emission.energy, jnp.maximum(thresholds - history.drawn, 0.0))
-    chance, mean, square = electrons.escape(around, emission, room, u[:4])
+    around = straight.surroundings(parameters, cost, emission.site)
+    room = straight.budget(around, emission.energy, jnp.maximum(thresholds - history.drawn, 0.0))
+    chance, mean, square = straight.escape(around, emission, room, u[:4])
     cosine = tables.matter.angles.sample_cosine(jnp.zeros_like(history.count), emission.energy, u[4])
     way = either(emission.sauter, deflect(emission.photon, cosine, u[5]), isotropic(u[4], u[5]))
-    lost = electrons.energy_left(around, emission.site, way, emission.energy)
+    lost = straight.energy_left(around, emission.site, way, emission.energy)
     chance, mean, square, lost = (jnp.where(emission.present, a, 0.0) for a in (chance, mean, square, lost))
     return history.with_electron(chance, mean, square, lost)

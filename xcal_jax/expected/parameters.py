@@ -9,7 +9,7 @@ from jax import Array
 from jax.lax import stop_gradient
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.geometry import Stack
+from xcal_jax.physics.geometry import Stack
 
 UNITS = {
     "thickness": "um",

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from xcal_jax.absorber.geometry import Direction, Site
 from xcal_jax.expected.parameters import Parameters
+from xcal_jax.expected.path_lengths import segments
 from xcal_jax.expected.tables import Tables
-from xcal_jax.expected.tracks import segments
+from xcal_jax.physics.geometry import Direction, Site
 
 
 class Flight(NamedTuple):

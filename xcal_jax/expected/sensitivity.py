@@ -15,8 +15,8 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.expected.estimate import Estimate, mean_and_error
 from xcal_jax.expected.parameters import UNITS, Parameters, names
-from xcal_jax.files import read_toml
-from xcal_jax.response.results import line_names
+from xcal_jax.io.files import read_toml
+from xcal_jax.simulation.results import line_names
 from xcal_jax.units import parse_quantity
 
 FIELDS = {

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from xcal_jax.absorber.electrons.tracks import Electron
-from xcal_jax.absorber.geometry import Direction, Site
-from xcal_jax.absorber.relaxation import Vacancies, any_vacancy
-from xcal_jax.expected import tallies
+from xcal_jax.expected import score
+from xcal_jax.montecarlo.electron_tracks import Electron
+from xcal_jax.physics.geometry import Direction, Site
+from xcal_jax.physics.relaxation import Vacancies, any_vacancy
 
 PENDING = 4  # photons that may wait in one history
 
@@ -53,12 +53,12 @@ class History:
     waiting: Photon
     count: Array
     weight: Array
-    outside: tallies.Photons
-    inside: tallies.Electrons
+    outside: score.Photons
+    inside: score.Electrons
     drawn: Array
     electron: Electron | None
     varied: Varied | None
-    sums: tallies.Sums
+    sums: score.Sums
     overflow: Array
 
     @property
@@ -82,7 +82,7 @@ class History:
         mean, square: () eV, eV2 of what it takes out; lost: () eV, in one drawn case.
         """
         before = self.inside
-        after = tallies.Electrons(
+        after = score.Electrons(
             before.above * (1.0 - chance[0]) + chance,
             before.mean + mean,
             before.square + square + 2.0 * before.mean * mean,

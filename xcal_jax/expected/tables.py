@@ -13,10 +13,10 @@ import numpy as np
 from jax import Array
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.alias import AliasTable
-from xcal_jax.absorber.electrons.scattering import Scattering
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.expected.parameters import Parameters
+from xcal_jax.physics.discrete import AliasTable
+from xcal_jax.physics.electrons.scattering import Scattering
 
 RICHER, MOST = 8.0, 0.5
 SCATTERED = 0.05

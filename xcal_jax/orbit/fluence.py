@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-import xcal_jax
+from xcal_jax.constants import VERSION
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.segments import SWITCH, Segment, monthly_segments
 from xcal_jax.orbit.trapped import (
@@ -155,6 +155,6 @@ def _dataset(segments: list[Segment], altitude, flux: dict[str, np.ndarray], ste
         "title": "Trapped particles on an orbit",
         "models": "AP-8 and AE-8 (aep8), in their own magnetic fields of 1960 and 1970",
         "step_s": step,
-        "version": xcal_jax.__version__,
+        "version": VERSION,
     }
     return xr.Dataset(variables, coordinates, attributes)

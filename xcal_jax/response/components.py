@@ -11,15 +11,15 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from xcal_jax import __version__
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of, quantum_efficiency
 from xcal_jax.atomic import table_hash
-from xcal_jax.files import replacing
-from xcal_jax.parallel import in_parallel
-from xcal_jax.response.grid import adapt, edges_between, leverage, nodes_between, share_of_nodes
+from xcal_jax.compute.devices import in_parallel
+from xcal_jax.constants import VERSION
+from xcal_jax.io.files import replacing
+from xcal_jax.response.energy_grid import adapt, edges_between, leverage, nodes_between, share_of_nodes
 from xcal_jax.response.nodes import CELL_SHARES, Node, Settings, simulate_nodes
-from xcal_jax.response.results import line_names
+from xcal_jax.simulation.results import line_names
 
 KIND = "xcal_jax absorber response"
 SMOOTHED = (0.003, 0.02)  # width of the continuum's smoothing: share of the energy, and of the way to the nearer end
@@ -134,7 +134,7 @@ def to_components(absorber, boundaries, edges, node_energy, nodes: list[Node], w
     return result.assign_attrs(
         kind=KIND,
         title=f"Response of absorber {absorber.name!r}, per interacting photon, before the detector's resolution",
-        version=__version__,
+        version=VERSION,
         absorber=absorber.to_toml(),
         electrons=absorber.electrons,
         yields=settings.yields,

@@ -17,7 +17,7 @@ import xarray as xr
 from scipy.ndimage import gaussian_filter1d
 
 from xcal_jax.absorber.source import read_spectrum
-from xcal_jax.response.trapping import REACH, Trapping
+from xcal_jax.simulation.trapping import REACH, Trapping
 from xcal_jax.units import parse_quantity
 
 SIGMAS = 6.0  # to which a peak's Gaussian is followed: 2e-9 lie beyond

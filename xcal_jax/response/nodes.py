@@ -21,17 +21,17 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from xcal_jax import __version__
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.batch import counted, lanes_for
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.source import Source
-from xcal_jax.absorber.state import Medium
 from xcal_jax.atomic import YIELDS, table_hash
-from xcal_jax.checkpoint import SAVED_EVERY, load_checkpoint, save_checkpoint
-from xcal_jax.parallel import in_parallel
-from xcal_jax.process import check_like, shared_facts
-from xcal_jax.response.results import line_names
+from xcal_jax.compute.devices import in_parallel
+from xcal_jax.compute.process import check_like, shared_facts
+from xcal_jax.constants import VERSION
+from xcal_jax.io.checkpoint import SAVED_EVERY, load_checkpoint, save_checkpoint
+from xcal_jax.montecarlo.batch import counted, lanes_for
+from xcal_jax.montecarlo.state import Medium
+from xcal_jax.simulation.results import line_names
 
 BLOCK = 2**17  # photons, on all devices
 BINS = 2**14  # of a node's spectrum
@@ -202,7 +202,7 @@ def count_node(tally, line_energy: np.ndarray, energy: float) -> Node:
 
 def run_name(absorber: Absorber, energy: np.ndarray, settings: Settings) -> str:
     """A hash of all that the counts depend on."""
-    facts = [absorber.to_toml(), energy.tolist(), asdict(settings), __version__, table_hash(), BLOCK, CELLS.tolist()]
+    facts = [absorber.to_toml(), energy.tolist(), asdict(settings), VERSION, table_hash(), BLOCK, CELLS.tolist()]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

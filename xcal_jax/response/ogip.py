@@ -13,7 +13,7 @@ import xarray as xr
 from astropy.io import fits
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.files import replacing
+from xcal_jax.io.files import replacing
 from xcal_jax.response.matrix import Row
 
 MOST_BYTES = 2**31 - 1  # that the 32-bit descriptors of a variable-length column reach

@@ -15,7 +15,7 @@ import xarray as xr
 
 from xcal_jax.absorber.absorber import ELECTRONS, Absorber
 from xcal_jax.atomic import YIELDS
-from xcal_jax.parallel import in_parallel
+from xcal_jax.compute.devices import in_parallel
 from xcal_jax.response.components import simulate_response
 from xcal_jax.response.nodes import Settings
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-import xcal_jax
-from xcal_jax.files import replacing
+from xcal_jax.constants import VERSION
+from xcal_jax.io.files import replacing
 from xcal_jax.sipm import figures
 from xcal_jax.sipm.chain import Ageing
 from xcal_jax.sipm.tables import TABLES
@@ -104,7 +104,7 @@ def render(ageing: Ageing) -> str:
     spectra = sum(channel.values.sizes["spectrum"] for channel in ageing.channels.values())
     parts.append(
         f"<p>{spectra} spectra of {len(ageing.channels)} readout channels; launch "
-        f"{str(ageing.mission.launch)[:10]}; xcal_jax {xcal_jax.__version__}. "
+        f"{str(ageing.mission.launch)[:10]}; xcal_jax {VERSION}. "
         "The analysis of Řípa et al. 2025, arXiv 2411.00607; the figures are ordered by its steps, "
         "not by the paper's numbers.</p>"
     )

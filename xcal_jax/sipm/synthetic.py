@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-import xcal_jax
+from xcal_jax.constants import VERSION
 from xcal_jax.sipm.labels import labelled
 from xcal_jax.sipm.mission import Mission
 from xcal_jax.sipm.rates import background, calibration, line_rate, mean_decay, noise_rates
@@ -65,7 +65,7 @@ def draw(rng, mission, rates, exposure, days, readout, boards, bias, since_exit=
         satellite=mission.name,
         synthetic=1,
         seed=seed,
-        version=xcal_jax.__version__,
+        version=VERSION,
         source=f"synthetic {mission.name}-like mission, not data of the satellite",
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xcal_jax.files import replacing
+from xcal_jax.io.files import replacing
 from xcal_jax.sipm.readers import BOARDS
 
 

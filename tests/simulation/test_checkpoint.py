@@ -1,0 +1,128 @@
+"""Long runs: killed at any moment and resumed, they count the same, bit by bit; nothing foreign is taken up."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from xcal_jax import Absorber, Source, load, simulate
+from xcal_jax.io.checkpoint import load_checkpoint, save_checkpoint
+from xcal_jax.simulation import simulate as running
+
+XIFU = Absorber.preset("xifu")
+FACTS = {"seed": "1", "absorber": "xifu"}
+N = 4 * 10**7  # more than is done before the latest signal
+# the command line, saving after every block instead of every 10 s
+COMMAND = (
+    "from xcal_jax.simulation import simulate; from xcal_jax.cli.main import main; simulate.SAVED_EVERY = 0.0; main()"
+)
+
+
+def test_arrays_come_back(tmp_path):
+    arrays = {"a": np.arange(5), "b": np.array(2**60)}
+    save_checkpoint(tmp_path / "c.part", FACTS, arrays)
+    kept = load_checkpoint(tmp_path / "c.part", FACTS)
+    assert kept.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(kept[name], array)
+        assert kept[name].dtype == array.dtype
+    assert os.listdir(tmp_path) == ["c.part"]
+    assert load_checkpoint(tmp_path / "none.part", FACTS) == {}
+
+
+def test_a_foreign_checkpoint_is_refused_by_name(tmp_path):
+    save_checkpoint(tmp_path / "c.part", FACTS, {})
+    with pytest.raises(ValueError, match=r"another run \(another seed\): remove it"):
+        load_checkpoint(tmp_path / "c.part", {**FACTS, "seed": "2"})
+    with pytest.raises(ValueError, match="another backend"):
+        load_checkpoint(tmp_path / "c.part", {**FACTS, "backend": "gpu"})
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_refused(tmp_path, share):
+    path = tmp_path / "c.part"
+    save_checkpoint(path, FACTS, {"a": np.arange(1000)})
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(ValueError, match="cannot be read: remove it"):
+        load_checkpoint(path, FACTS)
+
+
+def test_a_run_goes_on_from_where_it_was(tmp_path, monkeypatch):
+    """More photons are still the same run, with blocks elsewhere; a finished one alone is the result."""
+    monkeypatch.setattr(running, "SAVED_EVERY", 0.0)
+    path = tmp_path / "c.part"
+    half = simulate(XIFU, 7000.0, n=200_000, checkpoint=path)
+    whole = simulate(XIFU, 7000.0, n=300_001)
+    xr.testing.assert_identical(simulate(XIFU, 7000.0, n=300_001, checkpoint=path), whole)
+    xr.testing.assert_identical(simulate(XIFU, 7000.0, n=300_001, checkpoint=path), whole)
+    with pytest.raises(ValueError, match="holds 300001 photons, more than `n`, which is 200000"):
+        simulate(XIFU, 7000.0, n=200_000, checkpoint=path)
+    xr.testing.assert_identical(simulate(XIFU, 7000.0, n=200_000, checkpoint=path, resume=False), half)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 2}, "seed"),
+        ({"source": 6000.0}, "source"),
+        ({"source": Source.build(7000.0, forced=False)}, "source"),
+        ({"bin_width": 2.0}, "bin width"),
+        ({"yields": "krause"}, "yields"),
+        ({"absorber": Absorber.preset("xifu-thick")}, "absorber"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_run_refuses_the_checkpoint_of_another(tmp_path, monkeypatch, change, named):
+    monkeypatch.setattr(running, "SAVED_EVERY", 0.0)
+    arguments = {"absorber": XIFU, "source": 7000.0, "n": 1000, "checkpoint": tmp_path / "c.part"}
+    simulate(**arguments)
+    with pytest.raises(ValueError, match=rf"another run \(another {named}\)"):
+        simulate(**{**arguments, **change})
+
+
+def test_events_are_not_resumed(tmp_path):
+    with pytest.raises(ValueError, match="exclude each other"):
+        simulate(XIFU, 7000.0, n=1000, checkpoint=tmp_path / "c.part", on_events=print)
+
+
+def start(folder, *more):
+    words = ["simulate", "xifu", "--energy", "7keV", "-n", f"{N:g}", "-o", "out.nc", *more]
+    command = [sys.executable, "-c", COMMAND, *words]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def stop_underway(run, part, stop, after, delay):
+    """Send the signal ``stop`` to the run, ``delay`` s after its checkpoint is newer than ``after``; its time."""
+    until = time.monotonic() + 120
+    while not part.exists() or part.stat().st_mtime_ns <= after:
+        assert run.poll() is None and time.monotonic() < until, run.stderr.read()
+        time.sleep(0.005)
+    time.sleep(delay)
+    run.send_signal(stop)
+    _, err = run.communicate(timeout=60)
+    assert "Traceback" not in err
+    return part.stat().st_mtime_ns
+
+
+def test_killed_interrupted_and_resumed(tmp_path):
+    """SIGKILL at a random moment, Ctrl-C at another, then to the end: the Dataset of a run that nobody stopped."""
+    delays = np.random.default_rng().uniform(0.0, 0.3, 2)
+    part = tmp_path / "out.nc.part"
+    run = start(tmp_path)
+    killed = stop_underway(run, part, signal.SIGKILL, 0, delays[0])
+    assert run.returncode == -signal.SIGKILL and not (tmp_path / "out.nc").exists()
+    run = start(tmp_path, "--resume")
+    stop_underway(run, part, signal.SIGINT, killed, delays[1])
+    assert run.returncode == 130
+    interrupted = load(tmp_path / "out.nc")
+    assert interrupted.attrs["complete"] == 0 and 0 < int(interrupted.photons) < N
+    run = start(tmp_path, "--resume")
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    assert not part.exists()
+    xr.testing.assert_identical(load(tmp_path / "out.nc"), simulate(XIFU, 7000.0, n=N))

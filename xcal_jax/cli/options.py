@@ -1,0 +1,30 @@
+"""What long runs of the command line share: programs kept compiled, and others that do the work."""
+
+from contextlib import suppress
+
+import click
+from platformdirs import user_cache_path
+
+
+def keep_compiled_programs() -> None:
+    """Let JAX keep what it compiles in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR names another.
+
+    Where that folder cannot be made, nothing is kept.
+    """
+    import jax
+
+    folder = user_cache_path("xcal_jax") / "programs"
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+def on_a_cluster(command):
+    """Options ``--scheduler`` and ``--workers`` for `xcal_jax.compute.cluster.spreading`."""
+    for option in (
+        click.option("--workers", type=int, help="Count in so many processes of this machine."),
+        click.option("--scheduler", help="Count on the workers of the Dask scheduler at this address."),
+    ):
+        command = option(command)
+    return command

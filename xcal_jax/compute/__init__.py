@@ -1,0 +1,1 @@
+"""Devices, processes, random numbers by identity, and masked lanes."""

@@ -1,0 +1,1 @@
+"""Absorbers designed on true gradients."""

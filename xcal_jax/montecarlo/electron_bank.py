@@ -1,0 +1,116 @@
+"""Electrons that turn round wait in a pool until those of many generations can be followed at once."""
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from xcal_jax.compute.lanes import sweep, take
+from xcal_jax.compute.random import Key
+from xcal_jax.montecarlo.electron_tracks import Electron, follow, leave
+from xcal_jax.montecarlo.ledger import Ledger, Shares
+from xcal_jax.montecarlo.state import History, Medium
+from xcal_jax.physics.electrons.scattering import Scattering
+from xcal_jax.physics.geometry import Direction, Site
+
+MANY = 16  # one in so many lanes puts an electron in line at a time
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Pool:
+    """Electrons of n histories that wait to be followed: the first ``count`` () int32 of P.
+
+    keys: of their random numbers; photon: (P,) int32, the lane of the history to which each belongs.
+    """
+
+    electrons: Electron
+    keys: Key
+    photon: Array
+    count: Array
+
+    @classmethod
+    def empty(cls, histories: History) -> "Pool":
+        """Room for those that wait at all ions of one generation of n ``histories``, beside n that wait already."""
+        n = histories.draw.shape[0]
+        size = (len(histories.electrons) + 2) * n
+        real, whole, word = (jnp.zeros(size, dtype) for dtype in (jnp.result_type(float), jnp.int32, jnp.uint32))
+        site = Site(real, real, real, whole, None if histories.ledger.shares is None else whole)
+        electrons = Electron(site, Direction(real, real, real), real)
+        return cls(electrons, Key(word, word, word, word), whole, jnp.int32(0))
+
+    def join(self, histories: History, keys: Key) -> tuple["Pool", History]:
+        """Every electron that waits at an ion joins the pool, and leaves its history; keys: (n,) of the photons."""
+        n = histories.draw.shape[0]
+        waiting = jnp.concatenate(histories.electrons)
+
+        def visit(chosen, pool):
+            photon, slot = chosen % n, (chosen // n).astype(jnp.uint32)
+            ion = take((keys, histories.draw, histories.ion.site, histories.direction), photon)
+            electrons, own = jax.vmap(_electron)(ion, slot, take(waiting, chosen))
+            there = chosen < waiting.size
+            electrons = electrons._replace(energy=jnp.where(there, electrons.energy, 0.0))
+            return pool.with_more(electrons, own, photon, jnp.sum(there, dtype=jnp.int32))
+
+        return sweep(visit, self, waiting > 0, n // MANY), replace(
+            histories,
+            draw=histories.draw + jnp.uint32(len(histories.electrons)),
+            electrons=jax.tree.map(jnp.zeros_like, histories.electrons),
+        )
+
+    def with_more(self, electrons: Electron, keys: Key, photon: Array, count: Array) -> "Pool":
+        """With ``count`` () int32 more: the first of (W,)."""
+
+        def insert(old, new):
+            return jax.lax.dynamic_update_slice(old, new, (self.count,))
+
+        return Pool(
+            jax.tree.map(insert, self.electrons, electrons),
+            jax.tree.map(insert, self.keys, keys),
+            insert(self.photon, photon),
+            self.count + count,
+        )
+
+    def followed(self, model: Scattering, medium: Medium, histories: History) -> History:
+        """All are followed to their ends; what they take out of their pixels is booked with their photons."""
+        escaped, shares = follow(model, medium.stack, medium.density, self.keys, self.electrons)
+        if shares is None:
+            ledger = self._book(histories.ledger, escaped)
+        else:
+            ledger = self._book_shares(histories.ledger, escaped, shares)
+        return replace(histories, ledger=ledger)
+
+    def _book(self, ledger: Ledger, escaped: Array) -> Ledger:
+        n = ledger.deposited.shape[0]
+
+        def add(chosen, summed):
+            photon = jnp.where(chosen < escaped.size, take(self.photon, chosen), n)
+            return summed.at[photon].add(take(escaped, chosen), mode="drop")
+
+        summed = sweep(add, jnp.zeros_like(ledger.deposited), escaped > 0, n // MANY)
+        return jax.vmap(lambda one, out: one.settle(out, None))(ledger, summed)
+
+    def _book_shares(self, ledger: Ledger, escaped: Array, shares: Shares) -> Ledger:
+        n, size = ledger.deposited.shape[0], escaped.size
+
+        def settle(state):
+            """One electron of each photon."""
+            left, ledger = state
+            photon = jnp.where(left, self.photon, n)
+            chosen = jnp.full(n, size, jnp.int32).at[photon].min(jnp.arange(size, dtype=jnp.int32), mode="drop")
+            some = chosen < size
+            out, theirs = take((escaped, shares), chosen)
+            theirs = replace(theirs, energy=jnp.where(some[:, None], theirs.energy, 0.0), full=theirs.full & some)
+            ledger = jax.vmap(Ledger.settle)(ledger, jnp.where(some, out, 0.0), theirs)
+            return left.at[chosen].set(False, mode="drop"), ledger
+
+        out = (escaped > 0) | jnp.any(shares.energy != 0.0, axis=1) | shares.full
+        return jax.lax.while_loop(lambda state: jnp.any(state[0]), settle, (out, ledger))[1]
+
+
+def _electron(ion: tuple, slot: Array, energy: Array) -> tuple[Electron, Key]:
+    """The electron in a ``slot`` () uint32 of an ion, and its key; the first is the photoelectron."""
+    photon, draw, site, direction = ion
+    key = photon.child(draw + slot)
+    return leave(site, direction, energy, slot == 0, key), key

@@ -1,0 +1,192 @@
+"""Electrons that turn round, followed to their ends: see `scattering`.
+
+On a CPU lookups, not arithmetic, are what a step costs: so a row of the tables is drawn rather than interpolated, an
+energy is placed in them by its bits, and what has a value a layer is chosen.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from xcal_jax.compute.lanes import WORD, apart, choose, relay, take
+from xcal_jax.compute.random import Key, dice, uniforms
+from xcal_jax.constants import ELECTRON_REST_ENERGY as REST
+from xcal_jax.montecarlo.ledger import Shares
+from xcal_jax.physics.array import next_pixel
+from xcal_jax.physics.electrons.inelastic import LOSSES
+from xcal_jax.physics.electrons.scattering import COLLISIONS, CUTOFF, ELASTIC, LATER, PER_UM, SOFT, Scattering
+from xcal_jax.physics.geometry import (
+    Direction,
+    Site,
+    Stack,
+    deflect,
+    distance_to_side,
+    isotropic,
+    least_cost_to_surface,
+    of_layer,
+    ratio,
+)
+
+LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tables
+SHARE, LEAST = 128, 1024  # one in so many of the electrons moves at a time, or so many
+STEPS = 3  # before others take the lanes of those that have stopped
+
+
+class Electron(NamedTuple):
+    """Where an electron is, () each, which way it goes, and its energy in eV; 0 for none."""
+
+    site: Site
+    direction: Direction
+    energy: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Track:
+    """An electron on its way, and the last that it has set free, which waits until it has stopped.
+
+    moving, waiting: energy 0 for none; escaped: () eV so far; key: of its random numbers; step: () uint32. shares: what
+    pixels have beside the one where it began; None without an array.
+    """
+
+    moving: Electron
+    waiting: Electron
+    escaped: Array
+    key: Key
+    step: Array
+    shares: Shares | None
+
+
+def leave(site: Site, direction: Direction, energy: Array, directed: Array, key: Key) -> Electron:
+    """An electron of ``energy`` () eV at its start: along ``direction`` if ``directed`` () bool, else anywhere."""
+    return Electron(site, choose(directed, direction, isotropic(*uniforms(key, jnp.uint32(0)))), energy)
+
+
+def follow(
+    model: Scattering, stack: Stack, density: Array, keys: Key, electrons: Electron
+) -> tuple[Array, Shares | None]:
+    """What n ``electrons``, and those they knock on, take away: (n,) eV out of the absorber, and in an array
+    out of all pixels; then their shares (n,) too, of what other pixels have got of them.
+    """
+    n = electrons.energy.shape[0]
+    number = jnp.arange(n, dtype=jnp.int32)
+    jobs = jnp.max(jnp.where(electrons.energy > 0, number + 1, 0))
+
+    def load(job):
+        electron, key = take((electrons, keys), job)
+        electron = electron._replace(energy=jnp.where(job < jobs, electron.energy, 0.0))
+        return jax.vmap(partial(start, stack))(electron, key)
+
+    def steps(track):
+        return succeed(jax.lax.fori_loop(0, STEPS, lambda _, t: step(model, stack, density, t), track))
+
+    working, outcome = lambda tracks: tracks.moving.energy > 0, lambda tracks: (tracks.escaped, tracks.shares)
+    width = -(-max(n // SHARE, min(n, LEAST)) // WORD) * WORD
+    return relay(load, jax.vmap(steps), working, outcome, jobs, width, n)
+
+
+def start(stack: Stack, electron: Electron, key: Key) -> Track:
+    """The track of one electron."""
+    zero = jnp.zeros_like(electron.energy)
+    nobody = electron._replace(energy=zero)
+    shares = Shares.of(stack.pixels, electron.site.pixel, zero)
+    return Track(electron, nobody, zero, key, jnp.uint32(1), shares)
+
+
+def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track:
+    """One flight of the electron that moves, to a face, the next layer or a collision; nothing if none moves."""
+
+    def flight(start, direction, before, u_path, u_row):
+        matter = PER_UM * of_layer(density, start.layer)
+        row = model.row(before, u_row)
+        stopping = matter * model.at(SOFT, start.layer, row)
+        free = -jnp.log(u_path) / (matter * model.at(COLLISIONS, start.layer, row))
+        longest = LARGEST_STEP * before / stopping
+        site, path, leaves, crosses = fly(stack, start, direction, jnp.minimum(free, longest))
+        middle = model.row(before - 0.5 * path * stopping, u_row)
+        energy = before - path * matter * model.at(SOFT, start.layer, middle)
+        return site, energy, leaves, (path == free) & ~leaves & ~crosses & (energy > CUTOFF)
+
+    def collision(site, direction, energy, leaves, collides, u_kind, u_which, u_azimuth):
+        row = model.row(energy, later_digits(u_kind))
+        turns = collides & (u_kind < model.at(ELASTIC, site.layer, row))
+        lost, free = model.hard_loss(site.layer, row, u_which)
+        loses = collides & ~turns & (lost < energy)
+        margin = least_cost_to_surface(stack, site, model.cost(density))
+        # a uniform cosine about whatever axis is any direction
+        freely = jnp.where(free < 0, 2.0 * later_digits(u_which) - 1.0, knock_on_cosine(energy, lost))
+        aside = deflect(direction, jnp.where(turns, model.cosine(site.layer, row, u_which), freely), u_azimuth)
+        after = jnp.where(loses, energy - lost, energy)
+        goes_on = ~leaves & (after > CUTOFF) & (model.reach(after, LATER) > margin)
+        onwards = choose(turns, aside, direction), jnp.where(goes_on, after, 0.0)
+        return *onwards, aside, jnp.where(loses & (model.reach(jnp.abs(free)) > margin), jnp.abs(free), 0.0)
+
+    start, direction, before = track.moving
+    moves = before > 0
+    u_path, u_kind, u_which, u_azimuth = apart(stack.width, dice, track.key, track.step, 2)
+    site, energy, leaves, collides = apart(
+        stack.width, flight, start, direction, before, u_path, later_digits(u_azimuth)
+    )
+    flown = jnp.where(moves & leaves & (energy > CUTOFF), energy, 0.0)
+    shares, caught = track.shares, jnp.zeros_like(leaves)
+    if shares is not None:
+        caught, entry = next_pixel(stack, start, direction, flown > 0)
+        shares = shares.add(cast(Array, start.pixel), -flown)
+        shares = shares.add(cast(Array, entry.pixel), jnp.where(caught, flown, 0.0))
+        site, leaves = choose(caught, entry, site), leaves & ~caught
+    direction, after, aside, freed = apart(
+        stack.width, collision, site, direction, energy, leaves, collides, u_kind, u_which, u_azimuth
+    )
+    track = replace(
+        track,
+        moving=Electron(site, direction, jnp.where(moves, after, 0.0)),
+        escaped=track.escaped + jnp.where(caught, 0.0, flown),
+        step=track.step + 2,
+        shares=shares,
+    )
+    freed = jnp.where(moves, freed, 0.0)
+    return replace(track, waiting=choose(freed > 0, Electron(site, aside, freed), track.waiting))
+
+
+def succeed(track: Track) -> Track:
+    """Where the electron has stopped, the one that waits goes on."""
+    rests = track.moving.energy <= 0
+    nobody = track.waiting._replace(energy=jnp.zeros_like(track.waiting.energy))
+    return replace(
+        track,
+        moving=choose(rests, track.waiting, track.moving),
+        waiting=choose(rests, nobody, track.waiting),
+    )
+
+
+def later_digits(u: Array) -> Array:
+    """A number () from the binary digits of ``u`` () after those that say in which of `LOSSES` parts it lies."""
+    scaled = LOSSES * u
+    return scaled - jnp.floor(scaled)
+
+
+def fly(stack: Stack, site: Site, direction: Direction, flight: Array) -> tuple[Site, Array, Array, Array]:
+    """``flight`` () um straight on within the layer: (site, path () um, whether out of a face, into a new layer)."""
+    down = direction.z < 0.0
+    thickness = of_layer(stack.thickness, site.layer)
+    to_layer = ratio(jnp.where(down, thickness - site.depth, site.depth), direction.z)
+    to_side = distance_to_side(stack, site, direction)
+    path = jnp.minimum(flight, jnp.minimum(to_layer, to_side))
+    ends = (path == to_layer) & (to_layer < to_side)
+    layer = site.layer + jnp.where(ends, jnp.where(down, 1, -1), 0)
+    inside = (layer >= 0) & (layer < stack.thickness.shape[0])
+    layer = jnp.where(inside, layer, site.layer)
+    entry = jnp.where(down, 0.0, of_layer(stack.thickness, layer))
+    depth = jnp.where(ends & inside, entry, jnp.clip(site.depth - direction.z * path, 0.0, thickness))
+    place = replace(site, x=site.x + direction.x * path, y=site.y + direction.y * path, depth=depth, layer=layer)
+    return place, path, (path == to_side) | ~inside, ends & inside
+
+
+def knock_on_cosine(energy: Array, lost: Array) -> Array:
+    """Of the angle () at which a free electron at rest is knocked on that takes ``lost`` of ``energy`` () eV."""
+    share = lost / jnp.maximum(energy, CUTOFF)
+    return jnp.sqrt(jnp.minimum(share * (energy + 2.0 * REST) / (lost + 2.0 * REST), 1.0))

@@ -1,0 +1,120 @@
+"""What a photon's history is made of while it lasts: where it flies, what it meets, the ion, the photons that wait."""
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from xcal_jax.absorber.matter import Matter
+from xcal_jax.montecarlo.ledger import Ledger
+from xcal_jax.physics.geometry import Direction, Site, Stack
+from xcal_jax.physics.relaxation import NONE, Vacancies, any_vacancy
+
+PENDING = 8  # photons that may wait in one history
+EMITTED = 4  # photons that may wait at one ion
+EJECTED = 4  # electrons that may wait at one ion to be followed, apart from the photoelectron
+
+
+class Medium(NamedTuple):
+    """What a photon flies in: the stack, its densities (L,) g/cm3, the tables of its materials."""
+
+    stack: Stack
+    density: Array
+    matter: Matter
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Vertex:
+    """A photon meets an atom, or leaves (`met` False).
+
+    energy: () eV, of the photon along direction; code: () int32, the channel of `Attenuation`;
+    margin: () scaled range to the nearest face; emits: whether a photon comes out of the vacancy;
+    electron_near, ion_near: whether the photoelectron, or an electron of the ion, may reach a face.
+    """
+
+    site: Site
+    direction: Direction
+    energy: Array
+    code: Array
+    margin: Array
+    met: Array
+    emits: Array
+    electron_near: Array
+    ion_near: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Ion:
+    """An atom with vacancies, and the photons that it has sent out and that have not left it yet.
+
+    margin: () scaled range to the nearest face; element: () int32; vacancies: its counts; chosen: () int32, the
+    subshell of a further vacancy, one that must lead to a photon, or -1; emitted: up to four transitions
+    (subshell x T + t), the newest first, -1 for none.
+    """
+
+    site: Site
+    margin: Array
+    element: Array
+    vacancies: Vacancies
+    chosen: Array
+    emitted: tuple[Array, ...]
+
+    @property
+    def excited(self) -> Array:
+        """Whether vacancies are left, () bool."""
+        return any_vacancy(self.vacancies) | (self.chosen >= 0)
+
+    @property
+    def relaxing(self) -> Array:
+        """Whether it can go on relaxing before a photon has to fly, () bool."""
+        return self.excited & (self.emitted[-1] == NONE)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Pending:
+    """A stack of photons waiting where they were born: site (P,), line (P,) int32; count () int32."""
+
+    site: Site
+    line: Array
+    count: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class History:
+    """One photon's history so far. draw: () uint32, random numbers taken.
+
+    electrons: () eV each, of those at the ion that have to be followed, 0 for none: the photoelectron, along direction,
+    and up to four that left in any direction; empty where electrons go straight.
+    scattered_energy: () eV of a photon just scattered at the ion, along direction; 0 for none.
+    """
+
+    draw: Array
+    ion: Ion
+    electrons: tuple[Array, ...]
+    scattered_energy: Array
+    direction: Direction
+    pending: Pending
+    ledger: Ledger
+
+    @property
+    def following(self) -> Array:
+        """Whether electrons have to be followed, () bool."""
+        return reduce(jnp.logical_or, (energy > 0 for energy in self.electrons), jnp.zeros_like(self.ion.excited))
+
+    @property
+    def relaxing(self) -> Array:
+        """Whether the ion can go on relaxing, () bool."""
+        return self.ion.relaxing & (self.electrons[-1] <= 0 if self.electrons else True)
+
+    @property
+    def flying(self) -> Array:
+        """Whether the next thing to do is to fly, () bool."""
+        waits = (self.pending.count > 0) | (self.scattered_energy > 0) | (self.ion.emitted[0] != NONE)
+        return waits & ~self.ion.relaxing & ~self.following

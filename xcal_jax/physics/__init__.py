@@ -1,0 +1,1 @@
+"""The laws of one photon and one electron: no batch, no file."""

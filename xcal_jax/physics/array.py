@@ -1,0 +1,123 @@
+"""Absorbers side by side: what leaves one through a side goes straight on through vacuum, and may enter another.
+
+All pixels are equal, and a place is given in the coordinates of its own pixel. A straight track goes from cell to
+cell of the array, a cell being a pixel and the vacuum around it, one pitch wide: rows + columns of them at most.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from xcal_jax.compute.lanes import choose
+from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, ratio, walk
+
+
+class Cell(NamedTuple):
+    """Where a track is above the array: x, y () um from the centre of the cell in row, column () int32.
+
+    track: () um of it so far; seeking: whether it may still meet a pixel; found: whether it has.
+    """
+
+    x: Array
+    y: Array
+    row: Array
+    column: Array
+    track: Array
+    seeking: Array
+    found: Array
+
+
+def travel(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array] | Array, budget: Array):
+    """`walk`, which in an array goes on in the pixels ahead: escaped is who has left all of them."""
+    escaped, left, end = walk(stack, site, direction, cost, budget)
+    if stack.pixels is None:
+        return escaped, left, end
+
+    def enter(state):
+        goes, escaped, left, start, end = state
+        found, entry = next_pixel(stack, start, direction, goes)
+        leaves, after, stop = walk(stack, entry, direction, cost, left)
+        stops = found & ~leaves
+        return found & leaves, escaped & ~stops, jnp.where(found, after, left), entry, choose(stops, stop, end)
+
+    _, escaped, left, _, end = jax.lax.while_loop(lambda state: state[0], enter, (escaped, escaped, left, site, end))
+    return escaped, left, end
+
+
+def next_pixel(stack: Stack, site: Site, direction: Direction, goes: Array) -> tuple[Array, Site]:
+    """The next pixel straight ahead of ``site``: whether there is one, () bool, and where the track enters it.
+
+    goes: () bool, whether anybody wants to know; there is none else.
+    """
+    pixels, pixel = cast(Pixels, stack.pixels), cast(Array, site.pixel)
+    sign_x, sign_y = (jnp.where(slope < 0.0, -1.0, 1.0) for slope in (direction.x, direction.y))
+    next_x, next_y = (jnp.where(slope < 0.0, -1, 1) for slope in (direction.x, direction.y))
+    half_x, half_y = 0.5 * stack.width, 0.5 * stack.length
+    seeking = goes & ((direction.x != 0.0) | (direction.y != 0.0))
+
+    def cross(cell: Cell) -> Cell:
+        to_x = ratio(0.5 * pixels.pitch_x - sign_x * cell.x, direction.x)
+        to_y = ratio(0.5 * pixels.pitch_y - sign_y * cell.y, direction.y)
+        step = jnp.maximum(jnp.minimum(to_x, to_y), 0.0)
+        sideways = to_x <= to_y
+        x = jnp.where(sideways, -0.5 * sign_x * pixels.pitch_x, cell.x + direction.x * step)
+        y = jnp.where(sideways, cell.y + direction.y * step, -0.5 * sign_y * pixels.pitch_y)
+        column = cell.column + jnp.where(sideways, next_x, 0)
+        row = cell.row + jnp.where(sideways, 0, next_y)
+        inside = (row >= 0) & (row < pixels.rows) & (column >= 0) & (column < pixels.columns)
+        (in_x, out_x), (in_y, out_y) = crossing(x, half_x, direction.x), crossing(y, half_y, direction.y)
+        entry = jnp.maximum(jnp.maximum(in_x, in_y), 0.0)
+        found = inside & (entry < jnp.minimum(out_x, out_y))
+        ahead = jnp.where(found, entry, 0.0)
+        return Cell(
+            x + direction.x * ahead,
+            y + direction.y * ahead,
+            row,
+            column,
+            cell.track + step + ahead,
+            inside & ~found,
+            found,
+        )
+
+    start = Cell(
+        site.x,
+        site.y,
+        pixel // pixels.columns,
+        pixel % pixels.columns,
+        jnp.zeros_like(site.x),
+        seeking,
+        jnp.zeros_like(seeking),
+    )
+    cell = jax.lax.while_loop(lambda cell: cell.seeking, cross, start)
+    within, depth, layer = sink(stack, site, direction.z, cell.track)
+    return cell.found & within, Site(
+        jnp.clip(cell.x, -half_x, half_x),
+        jnp.clip(cell.y, -half_y, half_y),
+        depth,
+        layer,
+        cell.row * pixels.columns + cell.column,
+    )
+
+
+def crossing(place: Array, half: Array, slope: Array) -> tuple[Array, Array]:
+    """Track lengths () um at which a coordinate enters and leaves the interval from -half to half."""
+    forward = jnp.where(slope < 0.0, -place, place)
+    beside = jnp.abs(place) > half
+    still = jnp.where(beside, jnp.inf, -jnp.inf)
+    return jnp.where(slope == 0.0, still, -ratio(half + forward, slope)), ratio(half - forward, slope)
+
+
+def sink(stack: Stack, site: Site, slope: Array, track: Array) -> tuple[Array, Array, Array]:
+    """Height after ``track`` () um in vacuum: whether still beside the layers, () bool, depth () um, layer () int32."""
+    last = stack.thickness.shape[0] - 1
+    depth, layer = site.depth - slope * track, site.layer
+    for _ in range(last):
+        over, under = (depth < 0.0) & (layer > 0), (depth > stack.thickness[layer]) & (layer < last)
+        depth = jnp.where(under, depth - stack.thickness[layer], depth)
+        layer = jnp.where(over, layer - 1, jnp.where(under, layer + 1, layer))
+        depth = jnp.where(over, depth + stack.thickness[layer], depth)
+    within = (depth >= 0.0) & (depth <= stack.thickness[layer])
+    return within, jnp.clip(depth, 0.0, stack.thickness[layer]), layer

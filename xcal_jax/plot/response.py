@@ -1,0 +1,187 @@
+"""Figures of responses and event lists: the matrix as an image, escape and efficiency over energy, the rim's map."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from astropy.io import fits
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.montecarlo.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED
+from xcal_jax.plot.results import result_figure
+from xcal_jax.response.components import KIND as RESPONSE
+from xcal_jax.response.components import load_response
+from xcal_jax.response.ogip import read_rmf
+from xcal_jax.simulation.events import EVENTS, load_events
+from xcal_jax.simulation.results import KIND as RESULT
+from xcal_jax.simulation.results import load
+
+PIXELS = 700  # of an image's side, at most
+DECADES = 8  # of an image's colours
+DRAWN = 8  # escape peaks, the most intense
+LEAST_DISTANCE = 1e-3  # um from an edge: nearer photons are drawn there
+CELLS = 24  # of a map's side
+LEAST_EVENTS = 100  # of a cell that is drawn
+LEAST_SHARE = 0.1  # %, the lowest colour
+
+
+def figure_of(path: str | os.PathLike, what: str | None = None) -> Figure:
+    """The figure of a file of this program; ``what`` chooses where there are two, "escape" or "efficiency".
+
+    Raises ValueError when ``path`` is none, or has no such figure.
+    """
+    drawings = {
+        RESULT: {"spectrum": lambda: result_figure(load(path))},
+        RESPONSE: {
+            "escape": lambda: escape_figure(load_response(path)),
+            "efficiency": lambda: efficiency_figure(load_response(path)),
+        },
+        EVENTS: {"map": lambda: map_figure(load_events(path))},
+        "matrix": {"matrix": lambda: matrix_figure(path)},
+    }[_kind(path)]
+    what = what or next(iter(drawings))
+    if what not in drawings:
+        raise ValueError(f"the figure of {str(path)!r} must be {' or '.join(drawings)}, but {what!r} was asked for")
+    return drawings[what]()
+
+
+def _kind(path: str | os.PathLike) -> str:
+    wrong = f"{str(path)!r} must be a result, an event list, a response or a matrix of this program, but is not"
+    if not Path(path).is_file():
+        raise ValueError(f"{str(path)!r} must be a file, but does not exist")
+    try:
+        with Path(path).open("rb") as file:
+            if file.read(6) == b"SIMPLE":
+                return EVENTS if "EVENTS" in fits.info(path, output=False)[1] else "matrix"
+        with xr.open_dataset(path, engine="netcdf4") as data:
+            kind = data.attrs.get("kind")
+    except (OSError, RuntimeError, ValueError, KeyError, AttributeError, IndexError) as problem:
+        raise ValueError(wrong) from problem
+    if kind not in (RESULT, RESPONSE, EVENTS):
+        raise ValueError(wrong)
+    return kind
+
+
+def matrix_figure(path: str | os.PathLike) -> Figure:
+    """The matrix in file ``path``: probability per keV against photon and measured energy, the largest in a pixel."""
+    energy, channels, rows, electrons = read_rmf(path)
+    across = _pixels(energy.size - 1)
+    up = _pixels(channels.size - 1)
+    width = np.diff(channels)
+    image = np.zeros((up[-1] + 1, across[-1] + 1))
+    for r, row in enumerate(rows):
+        seen = slice(row.first, row.first + row.values.size)
+        np.maximum.at(image[:, across[r]], up[seen], row.values / width[seen])
+    figure = Figure(figsize=(8, 6.5), layout="constrained")
+    axes = figure.subplots()
+    edges = (
+        np.append(values[:-1][np.flatnonzero(np.diff(pixel, prepend=-1))], values[-1])
+        for values, pixel in ((energy, across), (channels, up))
+    )
+    top = image.max()
+    mesh = axes.pcolormesh(
+        *edges, np.ma.masked_less_equal(image, 0.0), norm=LogNorm(top * 10.0**-DECADES, top), cmap="magma_r"
+    )
+    axes.set(xlabel="photon energy (keV)", ylabel="measured energy (keV)")
+    axes.set_title(
+        f"Redistribution matrix: {energy.size - 1} rows, {channels.size - 1} channels, electrons: {electrons}"
+    )
+    figure.colorbar(mesh, label="probability per keV")
+    return figure
+
+
+def escape_figure(response: xr.Dataset) -> Figure:
+    """Share of interacting photons that lose energy, by what leaves, and the strongest escape peaks."""
+    figure = Figure(figsize=(8, 8), layout="constrained")
+    above, below = figure.subplots(2, sharex=True)
+    energy = response.energy.values / 1000.0
+    shown = (
+        ("partial", "any", "black"),
+        ("electron", "electrons", "tab:orange"),
+        ("photon", "photons", "tab:blue"),
+        ("both", "photons and electrons", "tab:green"),
+    )
+    for name, label, colour in shown:
+        share, error = 100.0 * response[name].values, 100.0 * response[f"{name}_err"].values
+        above.plot(energy, np.where(share > 0, share, np.nan), color=colour, lw=1.2, label=label)
+        above.fill_between(energy, np.maximum(share - error, 0.0), share + error, color=colour, alpha=0.25, lw=0)
+    floor = 100.0 * float(response.partial.max())
+    above.set(yscale="log", ylim=(1e-4 * floor, 3.0 * floor), ylabel="photons that lose energy (%)")
+    above.legend(title="what leaves", fontsize=8, ncol=2)
+    for name in response.line.values[np.argsort(-response.peaks.max("energy").values)][:DRAWN]:
+        intensity = response.peaks.sel(line=name).values
+        below.plot(energy, np.where(intensity > 0, intensity, np.nan), lw=1.2, label=str(name))
+    below.set(yscale="log", xscale="log", xlabel="photon energy (keV)", ylabel="escape peak per interacting photon")
+    most = float(response.peaks.max()) if response.sizes["line"] else 1.0
+    below.set_ylim(1e-4 * most, 3.0 * most)
+    below.legend(fontsize=8, ncol=2)
+    _plain_energies(below)
+    above.set_title(_title(response), fontsize=10)
+    return figure
+
+
+def efficiency_figure(response: xr.Dataset) -> Figure:
+    """Quantum efficiency, and the layers' shares of it."""
+    absorber = Absorber.from_toml(response.attrs["absorber"])
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    energy = response.energy.values / 1000.0
+    labels = [
+        f"{n}: {t:g} µm {f}" for n, (t, f) in enumerate(zip(absorber.thickness, absorber.formulas, strict=True), 1)
+    ]
+    axes.stackplot(energy, 100.0 * response.by_layer.values.T, labels=labels, alpha=0.6)
+    axes.plot(energy, 100.0 * response.quantum_efficiency.values, "k", lw=1.2, label="all layers")
+    axes.set(xlabel="photon energy (keV)", ylabel="first interaction (% of photons)", xscale="log", ylim=(0, 105))
+    axes.margins(x=0)
+    _plain_energies(axes)
+    axes.legend(title="layer, from the top", fontsize=8, loc="lower left")
+    axes.set_title(_title(response), fontsize=10)
+    return figure
+
+
+def map_figure(events: xr.Dataset) -> Figure:
+    """Share of events that lost energy against the distances of the impact to the nearest edges, corners folded."""
+    absorber = Absorber.from_toml(events.attrs["absorber"])
+    kind = events.loss_type.values
+    met = ((kind & PASSED) == 0) & (kind != CAUGHT)
+    lost = (kind & (PHOTON_ESCAPED | ELECTRON_ESCAPED)) > 0
+    halves = 0.5 * float(absorber.width), 0.5 * float(absorber.length)
+    distance = [
+        np.maximum(half - np.abs(events[name].values), LEAST_DISTANCE)
+        for name, half in zip(("x", "y"), halves, strict=True)
+    ]
+    cells = [np.geomspace(LEAST_DISTANCE, half, CELLS + 1) for half in halves]
+    all_, part = (np.histogram2d(distance[0][use], distance[1][use], bins=cells)[0] for use in (met, met & lost))
+    share = np.ma.masked_where(all_ < LEAST_EVENTS, 100.0 * part / np.maximum(all_, 1.0))
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    axes = figure.subplots()
+    mesh = axes.pcolormesh(*cells, np.maximum(share.T, LEAST_SHARE), norm=LogNorm(LEAST_SHARE, 100.0), cmap="viridis")
+    axes.set(xscale="log", yscale="log", aspect="equal")
+    axes.set(xlabel="distance to the nearest edge along x (µm)", ylabel="distance to the nearest edge along y (µm)")
+    facts = f"{absorber.name}: {int(met.sum()):.3g} events, electrons: {absorber.electrons}"
+    axes.set_title(f"{facts}\nwhite: fewer than {LEAST_EVENTS} events", fontsize=10)
+    figure.colorbar(mesh, label="events that lost energy (%)", format="%g")
+    return figure
+
+
+def _plain_energies(axes: Axes) -> None:
+    """0.2, 0.5, 1, 2 keV ... in place of powers of ten."""
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _pixels(count: int) -> np.ndarray:
+    """The pixel (count,) that each of ``count`` rows or channels is drawn in."""
+    return np.arange(count) * min(count, PIXELS) // count
+
+
+def _title(response: xr.Dataset) -> str:
+    absorber = Absorber.from_toml(response.attrs["absorber"])
+    layers = " / ".join(f"{t:g} µm {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True))
+    return f"{absorber.name}: {layers}\nelectrons: {absorber.electrons}, yields: {response.attrs['yields']}"

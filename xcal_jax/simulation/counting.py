@@ -1,0 +1,196 @@
+"""One run described in full, and any range of its photons counted: what is counted never depends on who counts it."""
+
+import hashlib
+import pickle
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial, reduce
+from math import isfinite
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from xcal_jax.absorber.absorber import Absorber, double
+from xcal_jax.absorber.matter import Matter
+from xcal_jax.absorber.source import Source, given_interaction
+from xcal_jax.atomic import YIELDS
+from xcal_jax.compute.devices import local_devices
+from xcal_jax.compute.process import check_like, process_facts
+from xcal_jax.montecarlo.batch import LEAST_LANES, Event, counted, listed
+from xcal_jax.montecarlo.ledger import SHARING
+from xcal_jax.montecarlo.state import Medium
+from xcal_jax.montecarlo.tally import Tally
+from xcal_jax.simulation.results import bins_up_to
+
+LANES = {"cpu": 2**18, "gpu": 2**22}
+MOST_BINS = 2**24
+BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that the counts of a photon depend on. bin_width: eV; bins: of the spectrum; lanes: photons to a block.
+
+    It is small and can be sent to another process; `count` makes its tables there.
+    """
+
+    absorber: Absorber
+    source: Source
+    seed: int
+    bin_width: float
+    yields: str
+    bins: int
+    lanes: int | None
+
+    @classmethod
+    def build(
+        cls, absorber, source, seed=1, bin_width=1.0, yields="eadl", lanes=None, highest_energy: float | None = None
+    ) -> "Run":
+        """Checked. highest_energy: eV, that the spectrum is to reach, if not the source's.
+
+        Raises ValueError where a number makes no sense.
+        """
+        if not isinstance(source, Source):
+            source = Source.build(source)
+        source.check_fits(absorber)
+        seed = whole(seed, "seed", 0, 2**64 - 1)
+        if yields not in YIELDS:
+            raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {yields!r}")
+        bins = _bins(bin_width, highest_energy or source.highest_energy)
+        if lanes is not None and whole(lanes, "lanes", 1, 2**26) % LEAST_LANES:
+            raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
+        return cls(absorber, source, seed, float(bin_width), yields, bins, lanes)
+
+    @property
+    def block(self) -> int:
+        """Photons to a block, on each device."""
+        return self.lanes or LANES.get(jax.default_backend(), LANES["gpu"])
+
+    def facts(self) -> dict[str, str]:
+        """What makes two runs count the same, bit by bit: by name, for a checkpoint."""
+        leaves = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(self.source))
+        return {
+            "absorber": self.absorber.to_toml(),
+            "source": f"{self.source.describe()} {hashlib.sha256(leaves).hexdigest()}",
+            "seed": str(self.seed),
+            "bin width": repr(self.bin_width),
+            "yields": self.yields,
+            **process_facts(),
+        }
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run's tables on the device.
+
+    drawn: the source that photons are drawn from; probability: the mean chance that one of `run.source` is drawn.
+    """
+
+    run: Run
+    matter: Matter
+    medium: Medium
+    drawn: Source
+    probability: float
+
+    @classmethod
+    def build(cls, run: Run) -> "Prepared":
+        """The tables of ``run``."""
+        one = double(1.0)
+        thickness = one + 0.0 * run.absorber.thickness
+        bare = replace(run.absorber, name="", thickness=thickness, width=one, length=one, array=None)
+        matter = _matter(bare.to_toml(), run.yields, str(jnp.result_type(float)))
+        drawn, probability = run.source, 1.0
+        if drawn.forced:
+            depth = matter.optical_depth(run.absorber) / abs(float(drawn.direction.z))
+            drawn, probability = given_interaction(drawn, matter.attenuation.energy, depth)
+        medium = Medium(run.absorber.stack, run.absorber.density, matter)
+        medium, drawn = jax.tree.map(jnp.asarray, (medium, drawn))
+        return cls(run, matter, medium, drawn, probability)
+
+    def tally(self, first: int, stop: int) -> Tally:
+        """Photons ``first`` to ``stop`` counted, int64 on the host."""
+        run = self.run
+        step = run.block * local_devices().size
+        return sum_of(
+            counted(
+                self.medium, self.drawn, run.seed, n, min(n + step, stop), run.bin_width, lanes=run.block, bins=run.bins
+            )
+            for n in range(first, stop, step)
+        )
+
+    def events(self, first: int, stop: int) -> Event:
+        """The rows of at most a block a device of photons ``first`` to ``stop``, on the host."""
+        return listed(self.medium, self.drawn, self.run.seed, first, stop, lanes=self.run.block)
+
+
+def sum_of(tallies: Iterable[Tally]) -> Tally:
+    """Tallies added up.
+
+    Raises ValueError where pixels of an array are so small that too many share a photon, RuntimeError where histories
+    did not balance.
+    """
+    total = reduce(partial(jax.tree.map, np.add), tallies)
+    if total.pixels is not None and 0 < total.overflow >= total.unbalanced:
+        raise ValueError(
+            f"at most {SHARING} pixels beside the one hit may share a photon, but {int(total.overflow)} photons were "
+            "shared by more: take larger pixels, or lower energies"
+        )
+    if total.overflow or total.unbalanced:
+        raise RuntimeError(
+            f"{int(total.overflow)} histories ran out of their counters and {int(total.unbalanced)} did not balance: "
+            "this is a fault of the program, not of the input"
+        )
+    return total
+
+
+def whole(value, name: str, least: int, most: int) -> int:
+    """``value`` as an int. Raises ValueError unless it is a whole number from ``least`` to ``most``."""
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not number or not isfinite(value) or int(value) != value:
+        raise ValueError(f"`{name}` must be a whole number, but is {value!r}")
+    if not least <= value <= most:
+        raise ValueError(f"`{name}` must be at least {least} and at most {most:.6g}, but is {int(value)}")
+    return int(value)
+
+
+def _bins(bin_width: float, highest: float) -> int:
+    if not (isfinite(bin_width) and bin_width > 0):
+        raise ValueError(f"`bin_width` must be positive and finite, but is {bin_width} eV")
+    bins = bins_up_to(highest, bin_width)
+    if bins > MOST_BINS:
+        raise ValueError(
+            f"`bin_width` must leave at most {MOST_BINS} bins below {highest:g} eV, but is {bin_width:g} eV"
+        )
+    return -(-bins // BINS) * BINS
+
+
+class Task(NamedTuple):
+    """Photons ``first`` to ``stop`` of a pickled run, to be counted in any process. asked: `shared_facts`."""
+
+    run: bytes
+    asked: tuple[str, ...]
+    first: int
+    stop: int
+
+
+def count(task: Task) -> Tally:
+    """The photons of ``task``, int64 on the host.
+
+    Raises ValueError where this process would count them differently: another version, tables or JAX.
+    """
+    with jax.enable_x64("float64" in task.asked):
+        return _prepared(task.run, task.asked).tally(task.first, task.stop)
+
+
+@lru_cache(maxsize=4)
+def _prepared(packed: bytes, asked: tuple[str, ...]) -> Prepared:
+    check_like(asked)
+    return Prepared.build(pickle.loads(packed))
+
+
+@lru_cache(maxsize=4)
+def _matter(absorber: str, yields: str, precision: str) -> Matter:
+    """The tables of an absorber in TOML; its geometry does not matter."""
+    return Matter.build(Absorber.from_toml(absorber), yields)

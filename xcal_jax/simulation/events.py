@@ -1,0 +1,213 @@
+"""Event lists: one row a photon, written block by block, so that memory does not grow with the list.
+
+By its suffix a list is netCDF-4, every photon of the run in it, or a FITS EVENTS table of those that interacted. Both
+have the truth beside the deposit. In an array a photon has a row for the pixel hit, and after it one for each pixel
+that caught some of it. FITS energies are deposits without broadening: the detector's resolution is the
+matrix's. The simulation has no clock: photons come one a second.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import xarray as xr
+
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.constants import VERSION
+from xcal_jax.io.files import replacing
+from xcal_jax.montecarlo.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED, Event
+from xcal_jax.physics.geometry import Pixels
+from xcal_jax.simulation.pixels import caught
+
+EVENTS = "xcal_jax absorber events"
+COLUMNS = {
+    "energy": ("f4", "eV", "true photon energy"),
+    "deposited": ("f4", "eV", "deposited energy"),
+    "loss_type": ("i1", "1", "bits: how energy was lost"),
+    "x": ("f4", "um", "first interaction, from the centre, along the width"),
+    "y": ("f4", "um", "first interaction, from the centre, along the length"),
+    "z": ("f4", "um", "first interaction, from the top, negative inside"),
+}
+OF_PIXELS = {
+    "photon_id": ("i8", "1", "number of the photon"),
+    "pixel": ("i4", "1", "row x columns + column of the pixel"),
+}
+FIRST_PIXEL = 1  # in FITS files, as SIXTE counts
+CHUNK = 2**17
+FITS_SUFFIXES = (".fits", ".fit", ".evt")
+FITS_COLUMNS = (
+    ("TIME", "D", "s"),
+    ("PI", "J", None),
+    ("ENERGY", "E", "keV"),
+    ("PIXID", "J", None),
+    ("PH_ID", "K", None),
+    ("X", "E", "um"),
+    ("Y", "E", "um"),
+    ("Z", "E", "um"),
+    ("E_TRUE", "E", "keV"),
+    ("E_DEP", "E", "keV"),
+    ("LOSS_TYPE", "I", None),
+)
+
+
+@contextmanager
+def event_file(path: str | os.PathLike, attrs: dict[str, str], asked: int) -> Iterator[Callable[[Event], None]]:
+    """Yield a function that appends a block of events to the file ``path``; it appears when all is done.
+
+    attrs: what the run was, the absorber's TOML among it; asked: photons that make it complete. Raises ValueError
+    when the folder is missing.
+    """
+    attrs = {**attrs, "electrons": Absorber.from_toml(attrs["absorber"]).electrons, "version": VERSION}
+    write = _fits_events if Path(path).suffix.lower() in FITS_SUFFIXES else _netcdf_events
+    with replacing(path) as temporary, write(temporary, attrs, asked) as append:
+        yield append
+
+
+@contextmanager
+def _netcdf_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Callable[[Event], None]]:
+    with netCDF4.Dataset(path, "w") as file:
+        file.setncatts({"kind": EVENTS, **attrs})
+        file.createDimension("photon", None)
+        pixels = Absorber.from_toml(attrs["absorber"]).array
+        names = COLUMNS if pixels is None else COLUMNS | OF_PIXELS
+        for name, (kind, units, long_name) in names.items():
+            column = file.createVariable(name, kind, ("photon",), zlib=True, complevel=1, chunksizes=(CHUNK,))
+            column.setncatts({"units": units, "long_name": long_name})
+        bits = (PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED)
+        file["loss_type"].flag_masks = np.array(bits, dtype=np.int8)
+        file["loss_type"].flag_meanings = "photon_escaped electron_escaped scattered caught_by_neighbour passed_through"
+
+        photons = 0
+
+        def append(events: Event) -> None:
+            nonlocal photons
+            rows, columns = file.dimensions["photon"].size, rows_of(events, photons, pixels)
+            for name in names:
+                file[name][rows:] = columns[name]
+            photons += len(events.energy)
+
+        yield append
+        file.setncattr("complete", int(photons == asked))
+
+
+def rows_of(events: Event, first: int, pixels: Pixels | None) -> dict[str, np.ndarray]:
+    """Columns of COLUMNS and OF_PIXELS for a block of ``events`` that begins with photon ``first``.
+
+    A row of a pixel that caught energy has no bit in its loss type but CAUGHT, and places seen from its own centre.
+    """
+    columns = {name: np.asarray(getattr(events, name)) for name in COLUMNS}
+    hit = np.zeros(len(events.energy), int) if events.pixel is None else np.asarray(events.pixel)
+    columns |= {"photon_id": first + np.arange(hit.size), "pixel": hit}
+    more = caught(events, pixels)
+    if not more.event.size:
+        return columns
+    order = np.argsort(np.concatenate([np.arange(hit.size), more.event]), kind="stable")
+    beside = {name: columns[name][more.event] for name in ("energy", "z", "photon_id")}
+    beside |= {"deposited": more.energy, "pixel": more.pixel, "x": more.x, "y": more.y}
+    beside["loss_type"] = np.full(more.event.size, CAUGHT)
+    return {name: np.concatenate([column, beside[name]])[order] for name, column in columns.items()}
+
+
+@contextmanager
+def _fits_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Callable[[Event], None]]:
+    from astropy.io import fits
+
+    from xcal_jax.io.fits_rows import columns_dtype, table_rows
+
+    columns = [fits.Column(name, kind, unit) for name, kind, unit in FITS_COLUMNS]
+    header = fits.BinTableHDU.from_columns(columns, name="EVENTS").header
+    header.update(TELESCOP="NONE", INSTRUME="xcal_jax", HDUCLASS="OGIP", HDUCLAS1="EVENTS", CHANTYPE="PI")
+    header.update(TIMEUNIT="s", TIMESYS="TT", TSTART=0.0, TSTOP=0.0, EXPOSURE=0.0)
+    header["CREATOR"] = f"xcal_jax {attrs['version']}"
+    header["ELECTRON"] = (attrs["electrons"], "electron model")
+    header["SEED"] = attrs["seed"]
+    header["NPHOTONS"] = (0, "photons of the run")
+    header["NPASSED"] = (0, "of these not interacting, not in the list")
+    header["COMPLETE"] = (False, "whether the run came to its end")
+    for line in (
+        "LOSS_TYPE bits: 1 photon escaped, 2 electron escaped, 4 scattered,",
+        "8 caught by a neighbour: with others, some of what this pixel lost;",
+        "alone, all of this row, of a photon that hit the pixel of the row with",
+        "the same PH_ID before. PIXID is 1 + row x columns + column, each from 0,",
+        "rows along y, columns along x.",
+        "ENERGY is E_DEP: no broadening. PI channels are 1 eV wide, from 0.",
+        "X, Y from the pixel's centre, Z from the top: first interaction.",
+        "TIME: no clock in the simulation, one photon a second.",
+        *attrs["absorber"].splitlines(),
+        *(attrs["source"][at : at + 70] for at in range(0, len(attrs["source"]), 70)),
+    ):
+        header.add_comment(line.encode("ascii", "replace").decode())
+    kind = columns_dtype(header)
+    pixels = Absorber.from_toml(attrs["absorber"]).array
+    with path.open("wb") as file:
+        file.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
+        with table_rows(file, header) as add:
+
+            def append(events: Event) -> None:
+                passed = (np.asarray(events.loss_type) & PASSED) != 0
+                columns = rows_of(events, header["NPHOTONS"], pixels)
+                met = (columns["loss_type"] & PASSED) == 0
+                columns = {name: column[met] for name, column in columns.items()}
+                rows = np.zeros(int(met.sum()), kind)
+                rows["TIME"] = rows["PH_ID"] = columns["photon_id"]
+                rows["PIXID"] = FIRST_PIXEL + columns["pixel"]
+                rows["PI"] = columns["deposited"]
+                rows["ENERGY"] = rows["E_DEP"] = columns["deposited"] / 1000.0
+                rows["E_TRUE"] = columns["energy"] / 1000.0
+                rows["LOSS_TYPE"] = columns["loss_type"]
+                for name in ("x", "y", "z"):
+                    rows[name.upper()] = columns[name]
+                add(rows)
+                header["NPHOTONS"] += passed.size
+                header["NPASSED"] += int(passed.sum())
+
+            yield append
+            header["TSTOP"] = header["EXPOSURE"] = float(header["NPHOTONS"])
+            header["COMPLETE"] = header["NPHOTONS"] == asked
+        good = fits.BinTableHDU.from_columns([fits.Column(n, "D", "s") for n in ("START", "STOP")], name="GTI").header
+        good.update(HDUCLASS="OGIP", HDUCLAS1="GTI")
+        with table_rows(file, good) as add:
+            add(np.array([(0.0, header["TSTOP"])], columns_dtype(good)))
+
+
+def load_events(path: str | os.PathLike) -> xr.Dataset:
+    """An event list, netCDF-4 or FITS, as a Dataset: the columns of COLUMNS. Raises ValueError when it is none."""
+    wrong = ValueError(f"{str(path)!r} must be an event list of `xcal-jax simulate --events`, but is not")
+    if Path(path).suffix.lower() not in FITS_SUFFIXES:
+        try:
+            with xr.open_dataset(path, engine="netcdf4") as file:
+                events = file.load()
+        except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as problem:
+            raise wrong from problem
+        if events.attrs.get("kind") != EVENTS:
+            raise wrong
+        return events
+    from astropy.io import fits
+
+    try:
+        with fits.open(path, memmap=False) as file:
+            table, header = file["EVENTS"].data, file["EVENTS"].header
+            comments = [str(line) for line in header["COMMENT"]]
+    except (OSError, KeyError) as problem:
+        raise wrong from problem
+    first = next((n for n, line in enumerate(comments) if line.startswith("name = ")), None)
+    if first is None:
+        raise wrong
+    last = next(n for n, line in enumerate(comments) if line.startswith("{"))
+    native = {
+        name: np.asarray(table[column]).astype(np.float32) for name, column in (("x", "X"), ("y", "Y"), ("z", "Z"))
+    }
+    native["energy"], native["deposited"] = (1000.0 * table[name].astype(np.float32) for name in ("E_TRUE", "E_DEP"))
+    native["loss_type"] = table["LOSS_TYPE"].astype(np.int8)
+    native["photon_id"] = table["PH_ID"].astype(np.int64)
+    native["pixel"] = table["PIXID"].astype(np.int32) - FIRST_PIXEL
+    return xr.Dataset(
+        {
+            name: ("photon", native[name], {"units": units, "long_name": long_name})
+            for name, (_, units, long_name) in (COLUMNS | OF_PIXELS).items()
+        },
+        attrs={"kind": EVENTS, "absorber": "\n".join(comments[first:last]), "electrons": header["ELECTRON"]},
+    )
