@@ -1,0 +1,45 @@
+"""Datasets: one way to make a variable, to save and to load them."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from xcal_jax.io.files import replacing
+
+
+def variable(dims: str | tuple[str, ...], values: Any, units: str, long_name: str, **attrs: Any) -> xr.Variable:
+    """A variable over ``dims`` that says what it is: ``units`` ("1" for a pure number) and ``long_name``."""
+    return xr.Variable(dims, values, {"units": units, "long_name": long_name, **attrs})
+
+
+def save(dataset: xr.Dataset, path: str | os.PathLike) -> None:
+    """Write ``dataset`` as netCDF-4, its arrays compressed, whole or not at all.
+
+    Raises ValueError when the folder is missing.
+    """
+    packed = {name: {"zlib": True} for name, of in dataset.data_vars.items() if of.ndim and of.dtype.kind in "fiub"}
+    with replacing(path) as temporary:
+        dataset.to_netcdf(temporary, engine="netcdf4", encoding=packed)
+
+
+def load(path: str | os.PathLike, what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:
+    """Read a Dataset, all of it, and close the file.
+
+    what: the kind of file in words, for the errors ("a result of `xcal-jax simulate`"); kinds: what its attribute
+    `kind` may be, anything if empty; needed: variables that must be there. Raises ValueError when ``path`` is missing,
+    cannot be read, or is no such file.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{str(path)!r} must be {what}, but does not exist")
+    try:
+        with xr.open_dataset(path, engine="netcdf4") as file:
+            dataset = file.load()
+    except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as problem:
+        raise ValueError(f"{str(path)!r} must be {what}, but cannot be read (is it truncated?)") from problem
+    kinds = tuple(kinds)
+    if (kinds and dataset.attrs.get("kind") not in kinds) or not set(needed) <= set(map(str, dataset.variables)):
+        raise ValueError(f"{str(path)!r} must be {what}, but is not")
+    return dataset
