@@ -11,8 +11,8 @@ import xarray as xr
 
 from xcal_jax import sipm
 from xcal_jax.sipm.activation import at_bias, by_epoch
-from xcal_jax.sipm.changes import change_points
-from xcal_jax.sipm.rates import calibration
+from xcal_jax.sipm.change_points import change_points
+from xcal_jax.sipm.synthetic.rates import calibration
 from xcal_jax.sipm.synthetic import synthesize_ground, synthesize_readout
 
 MISSIONS = 200

@@ -13,7 +13,7 @@ from xcal_jax.orbit.elements import (
 )
 from xcal_jax.orbit.fluence import mission_fluence
 from xcal_jax.orbit.passes import list_passes
-from xcal_jax.orbit.segments import Segment, monthly_segments
+from xcal_jax.orbit.months import Segment, monthly_segments
 from xcal_jax.orbit.shielding import Shield, dose, parse_sectors
 
 __all__ = [

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from xcal_jax.constants import VERSION
 from xcal_jax.orbit.elements import Altitudes, Elements
-from xcal_jax.orbit.segments import SWITCH, Segment, monthly_segments
+from xcal_jax.orbit.months import SWITCH, Segment, monthly_segments
 from xcal_jax.orbit.trapped import (
     ENERGY_EDGES,
     FieldMap,

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from xcal_jax.constants import VERSION
 from xcal_jax.io.files import replacing
 from xcal_jax.sipm import figures
-from xcal_jax.sipm.chain import Ageing
-from xcal_jax.sipm.tables import TABLES
+from xcal_jax.sipm.pipeline import Ageing
+from xcal_jax.sipm.report_tables import TABLES
 
 STYLE = """body{font-family:system-ui,sans-serif;max-width:78rem;margin:2rem auto;padding:0 1rem;color:#222}
 h1{margin-bottom:.2rem}h2{border-bottom:1px solid #bbb;margin-top:2.5rem}img{max-width:100%}

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from xcal_jax.sipm.chain import Ageing
+from xcal_jax.sipm.pipeline import Ageing
 from xcal_jax.sipm.figures.frame import DAYS, single
 from xcal_jax.sipm.gain import gain_at
 

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from xcal_jax.sipm.chain import Ageing
+from xcal_jax.sipm.pipeline import Ageing
 from xcal_jax.sipm.figures.frame import panels
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from xcal_jax.sipm.chain import Ageing, Channel
+from xcal_jax.sipm.pipeline import Ageing, Channel
 from xcal_jax.sipm.figures.frame import DAYS, LABEL, panels
 from xcal_jax.sipm.trends import FORMS, best_form, evaluate, forecast
 

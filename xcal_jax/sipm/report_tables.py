@@ -4,7 +4,7 @@ import html
 
 import numpy as np
 
-from xcal_jax.sipm.chain import Ageing
+from xcal_jax.sipm.pipeline import Ageing
 from xcal_jax.sipm.threshold import FLAGS
 from xcal_jax.sipm.trends import FORMS
 

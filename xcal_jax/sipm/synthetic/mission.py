@@ -16,7 +16,7 @@ import xarray as xr
 from xcal_jax.constants import VERSION
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.mission import Mission
-from xcal_jax.sipm.rates import background, calibration, line_rate, mean_decay, noise_rates
+from xcal_jax.sipm.synthetic.rates import background, calibration, line_rate, mean_decay, noise_rates
 from xcal_jax.spectra import build_spectra
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
