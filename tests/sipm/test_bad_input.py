@@ -57,9 +57,9 @@ def test_unknown_satellite(grbalpha):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name = ", "must be TOML"),
-        ('name = "X"\nlaunch = 2021-01-01\nchannels = 256\nreadouts = []\nspeed = 3', "unknown key 'speed'"),
-        ('name = "X"\nchannels = 256\nreadouts = []', "lacks the key 'launch'"),
+        ("name = ", "must be valid TOML"),
+        ('name = "X"\nlaunch = 2021-01-01\nchannels = 256\nreadouts = []\nspeed = 3', "unknown key `speed` in mission m.toml; the nearest valid key is `"),
+        ('name = "X"\nchannels = 256\nreadouts = []', "`launch` is missing in mission m.toml"),
         ('name = "X"\nlaunch = "soon"\nchannels = 256\nreadouts = []', "must be a date"),
         ('name = "X"\nlaunch = 2021-01-01\nchannels = 0\nreadouts = []', "at least 2"),
     ],

@@ -173,15 +173,7 @@ def synthesize_ground(mission: Mission, seed: int, name: str) -> xr.Dataset:
     days = np.full(n, -100.0)
     boards = np.full((n, 3), 20.0)
     ground = draw(
-        rng,
-        mission,
-        noise + np.array(lines),
-        setting["exposure"],
-        days,
-        name,
-        boards,
-        setting["bias"],
-        seed=seed,
+        rng, mission, noise + np.array(lines), setting["exposure"], days, name, boards, setting["bias"], seed=seed
     )
     settings = list(setting["line"].values())
     return ground.assign(
