@@ -1,4 +1,4 @@
-"""For the whole suite: strict numerics, one compilation cache, one measure of statistical agreement.
+"""For the whole suite: strict numerics, checked types, one compilation cache, one measure of statistical agreement.
 
 False alarms. Every random test has a fixed seed, so it passes or fails for good on given versions. Its limits are
 two-sided and such that a correct program with another seed would miss one comparison in 1e5 (4.4 sigmas); the
@@ -20,9 +20,12 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from scipy import stats  # noqa: E402
 
+from tests import typecheck  # noqa: E402
+
 FALSE_ALARM = 1e-5
 SIGMAS = float(stats.norm.isf(FALSE_ALARM / 2))
 
+typecheck.install()
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
