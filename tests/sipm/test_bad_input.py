@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 
 from xcal_jax import sipm
-from xcal_jax.sipm.writers import write_csv, write_netcdf
+from xcal_jax.io.datasets import save
+from xcal_jax.spectra.writers import write_csv
 
 GOOD = np.round(1e5 * np.exp(-0.5 * ((np.arange(1.0, 257) - 30) / 3) ** 2) + 300)
 
@@ -151,7 +152,7 @@ def run(*arguments):
 def folder(tmp_path_factory, small):
     path = tmp_path_factory.mktemp("mission")
     for name, data in small._asdict().items():
-        write_netcdf(data, path / f"{name}.nc")
+        save(data, path / f"{name}.nc")
     return path
 
 

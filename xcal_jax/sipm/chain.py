@@ -17,11 +17,12 @@ from xcal_jax.sipm.gain import gain_drift, to_energy
 from xcal_jax.sipm.grouping import group
 from xcal_jax.sipm.lines import fit_lines
 from xcal_jax.sipm.mission import Mission, with_days
-from xcal_jax.sipm.readers import read_spectra
-from xcal_jax.sipm.spectra import build_template, select, stack
 from xcal_jax.sipm.temperature import joint_fit, temperature_residuals
+from xcal_jax.sipm.template import build_template
 from xcal_jax.sipm.threshold import threshold
 from xcal_jax.sipm.trends import BASIS, fit_trends
+from xcal_jax.spectra import select, stack
+from xcal_jax.spectra.readers import read_spectra
 
 QUANTITIES = ("threshold_adu", "dcr")
 LINE_WIDTH = 20.0

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xcal_jax.sipm.labels import labelled, reject
+from xcal_jax.io.datasets import variable
+from xcal_jax.spectra.dataset import reject
 
 INSTALLED = Path(__file__).parent / "missions"
 SOURCE = Path(__file__).parents[2] / "data" / "missions"
@@ -102,4 +103,4 @@ def with_days(spectra: xr.Dataset, mission: Mission) -> xr.Dataset:
     reject(np.isnat(time), "`time` must be given in UTC", time)
     days = (time - mission.launch) / np.timedelta64(1, "D")
     reject(days < 0, f"`time` must not precede the launch of {mission.name} on {str(mission.launch)[:10]}", time)
-    return spectra.assign(days=labelled("spectrum", days, "d", "time since launch"))
+    return spectra.assign(days=variable("spectrum", days, "d", "time since launch"))

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xcal_jax.sipm.spectra import build_spectra, check_spectra
+from xcal_jax.io import datasets
+from xcal_jax.spectra.dataset import build_spectra, check_spectra
 
 CSV_COLUMNS = ("utc", "exposure_s", "readout", "bias", "since_exit_s")
 BOARDS = tuple(f"temperature_{n}_degC" for n in (1, 2, 3))
@@ -46,9 +47,8 @@ def read_spectra(path: str | Path) -> xr.Dataset:
 
 
 def read_netcdf(path: Path) -> xr.Dataset:
-    """An archive as `write_spectra` leaves it."""
-    with xr.open_dataset(path, engine="netcdf4") as archive:
-        return check_spectra(archive.load())
+    """The archive in a netCDF file."""
+    return check_spectra(datasets.load(path, "an archive of spectra"))
 
 
 def read_csv(path: Path) -> xr.Dataset:

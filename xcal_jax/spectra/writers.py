@@ -1,4 +1,4 @@
-"""Datasets -> files, whole or not at all: netCDF for every result, CSV for archives of spectra."""
+"""Archives of spectra -> CSV, whole or not at all. `io.datasets.save` writes them as netCDF."""
 
 import csv
 from pathlib import Path
@@ -7,23 +7,7 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax.io.files import replacing
-from xcal_jax.sipm.readers import BOARDS
-
-
-def write_netcdf(data: xr.Dataset, path: str | Path) -> Path:
-    """Write ``data`` compressed to ``path``; raises ValueError when the folder cannot take it."""
-    packed = {
-        name: {"zlib": True, "complevel": 4}
-        for name, variable in data.variables.items()
-        if variable.dtype.kind in "fiub" and variable.ndim
-    }
-    clean = data.copy()
-    for name in clean.variables:
-        if clean[name].dtype == bool:
-            clean[name] = clean[name].astype("int8").assign_attrs(clean[name].attrs)
-    with replacing(path) as temporary:
-        clean.to_netcdf(temporary, encoding=packed, engine="netcdf4")
-    return Path(path)
+from xcal_jax.spectra.readers import BOARDS
 
 
 def write_csv(spectra: xr.Dataset, path: str | Path) -> Path:
