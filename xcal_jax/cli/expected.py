@@ -85,11 +85,12 @@ def _report(facts: dict, shares: dict, parameters: tuple[str, ...]) -> str:
 @click.command()
 @click.argument("problem")
 @click.option("--starts", default=3, show_default=True, help="Starts for every choice of materials.")
+@click.option("-n", "n", default="16384", show_default=True, help="Histories of every Monte Carlo run.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the starts and of the random numbers.")
 @click.option(
     "-o", "--output", required=True, help="Result, netCDF-4; beside it the absorber (.toml) and a plot (.png)."
 )
-def design(problem, starts, seed, output):
+def design(problem, starts, n, seed, output):
     """Choose thicknesses and materials as PROBLEM, a TOML file, asks."""
     from pathlib import Path
 
@@ -107,19 +108,20 @@ def design(problem, starts, seed, output):
         raise ValueError(f"`--starts` must be from 1 to 64, but is {starts}")
     if seed < 0:
         raise ValueError(f"`--seed` must be at least 0, but is {seed}")
+    histories = parse_whole(n, "-n")
     keep_compiled_programs()
     from xcal_jax.design.optimise import design as run
     from xcal_jax.design.specification import load
+    from xcal_jax.io.datasets import save
     from xcal_jax.plot.expected import front_figure
     from xcal_jax.plot.results import save_figure
 
     asked = load(problem)
     try:
-        result = run(asked, starts, seed, progress=True)
+        result = run(asked, starts, seed, histories, progress=True)
     except RuntimeError as problem_:
         raise ValueError(str(problem_)) from problem_
-    with replacing(outputs[0]) as temporary:
-        result.to_netcdf(temporary)
+    save(result, outputs[0])
     with replacing(outputs[1]) as temporary:
         temporary.write_text(result.attrs["absorber"], encoding="utf-8")
     save_figure(front_figure(result), outputs[2])
@@ -129,3 +131,6 @@ def design(problem, starts, seed, output):
     for name, value in zip(result.constraint.values, result.constraint_value.values[facts["best"]], strict=True):
         click.echo(f"{name}: {value:.6g}")
     click.echo(f"converged: {int(result.converged.sum())} of {result.sizes['start']} starts")
+    if not facts["converged"]:
+        slope = float(result.slope[facts["best"]])
+        click.echo(f"the best of them is no optimum of the sampled observables (gradient {slope:.2g}): try a larger -n")
