@@ -63,4 +63,4 @@ class Evaluation:
 @jax.jit
 @jax.value_and_grad
 def _probability(parameters: Parameters, tables: Tables):
-    return jnp.sum(share_by_layer(parameters, attenuation(tables, parameters.density, parameters.energy)))
+    return jnp.sum(share_by_layer(parameters, attenuation(tables.matter, parameters.density, parameters.energy)))

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
+from xcal_jax.absorber.matter import Matter
+from xcal_jax.compute.shapes import Real
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.path_lengths import segments
-from xcal_jax.expected.tables import Tables
 from xcal_jax.physics.geometry import Direction, Site
 
 
@@ -23,14 +25,16 @@ class Flight(NamedTuple):
     site: Site
 
 
-def attenuation(tables: Tables, density: Array, energy: Array) -> list[Array]:
-    """1/um by layer, () each, at ``energy`` () eV."""
-    return tables.matter.attenuation_at(density, *tables.matter.attenuation.place(energy))
+def attenuation(matter: Matter, density: Float[Array, " L"], energy: Real) -> list[Real]:
+    """Attenuation in each layer, 1/um, at ``energy`` eV; density: g/cm3."""
+    return matter.attenuation_at(density, *matter.attenuation.place(energy))
 
 
-def fly(tables: Tables, parameters: Parameters, site: Site, direction: Direction, energy: Array, u: Array) -> Flight:
-    """A photon from ``site``, for u (2,)."""
-    mu = attenuation(tables, parameters.density, energy)
+def fly(
+    matter: Matter, parameters: Parameters, site: Site, direction: Direction, energy: Real, u: Float[Array, "2"]
+) -> Flight:
+    """The flight of a photon of ``energy`` eV from ``site`` along ``direction``; u: its layer, its place there."""
+    mu = attenuation(matter, parameters.density, energy)
     start, length = segments(parameters.stack, site, direction)
     depth = [m * s for m, s in zip(mu, length, strict=True)]
     rises = direction.z > 0.0

@@ -14,9 +14,9 @@ from jax import Array
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
+from xcal_jax.expected.electrons import MODELS, ElectronModel
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.physics.discrete import AliasTable
-from xcal_jax.physics.electrons.scattering import Scattering
 
 RICHER, MOST = 8.0, 0.5
 SCATTERED = 0.05
@@ -31,7 +31,7 @@ class Tables:
     channel_share: (M R, C), probability of each channel at each energy row; scattered_share: (M R,) of those that
     scatter; scattering: rows M R, outcomes C: given that it scatters. cascade: rows S, outcomes T: the
     transitions as drawn. fluorescence, drawn: (S,) probability of a photon by EADL, and as drawn.
-    uniform: whether the impact is spread over the top.
+    electrons: the electron model, `straight` or `scattering`.
     """
 
     matter: Matter
@@ -41,11 +41,11 @@ class Tables:
     cascade: AliasTable
     fluorescence: Array
     drawn: Array
-    uniform: bool = field(metadata={"static": True})
+    electrons: ElectronModel = field(metadata={"static": True})
 
     @classmethod
-    def build(cls, absorber: Absorber, uniform: bool = True, yields: str = "eadl") -> "Tables":
-        """Of ``absorber``; yields: "eadl" or "krause". Raises ValueError for an array."""
+    def build(cls, absorber: Absorber, yields: str = "eadl") -> "Tables":
+        """The tables of ``absorber``; yields: "eadl" or "krause". Raises ValueError for an array."""
         absorber.check_alone("a derivative")
         matter = Matter.build(absorber, yields)
         free = probabilities(matter.relaxation.free)
@@ -67,7 +67,7 @@ class Tables:
             AliasTable.build(np.where(mixed[:, None], free * np.nan_to_num(scale), free)),
             jnp.asarray(fluorescence),
             jnp.asarray(drawn),
-            uniform,
+            MODELS[absorber.electrons],
         )
 
     def pick_channel(self, parameters: Parameters, material: Array, energy: Array, u_row: Array, u_channel: Array):
@@ -91,16 +91,6 @@ class Tables:
             alone = jnp.where(scattered, own / self.scattered_share[r], 0.0)
             mixed = mixed + part * ((1.0 - SCATTERED) * own + SCATTERED * alone)
         return code, chance / parameters.fixed(mixed)
-
-    @property
-    def turning(self) -> bool:
-        """Whether electrons turn round: `absorber.electrons.scattering`."""
-        return isinstance(self.matter.electrons, Scattering)
-
-    def electron_cost(self, parameters: Parameters) -> list[Array]:
-        """Range, in the electrons' measure, that a um of track uses up, () for each layer."""
-        cost = self.matter.electrons.cost(parameters.density)
-        return [cost[n] for n in range(cost.shape[0])]
 
     def check_scales(self, parameters: Parameters) -> None:
         """Raises ValueError for a scale that is not positive, or that makes the yield of an open subshell exceed 1."""
