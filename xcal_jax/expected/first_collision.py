@@ -37,7 +37,7 @@ def optical_depth(thickness: Array, mu: list[Array]) -> tuple[list[Array], Array
 def first_site(tables: Tables, parameters: Parameters, u: Array) -> tuple[Site, Array]:
     """(site, weight): a first interaction for u (4,), and its weight, () summing to the interaction probability."""
     mu, cost = attenuation(tables, parameters.density, parameters.energy), tables.electron_cost(parameters)
-    reach = parameters.fixed(parameters.range_scale * tables.matter.electrons.reach(parameters.energy))
+    reach = parameters.fixed(parameters.range_scale * tables.matter.electrons.maximum_range(parameters.energy))
     layer, depth, weight = _depth(parameters, mu, cost, reach, u[0], u[1])
     if not tables.uniform:
         return Site(parameters.x, parameters.y, depth, layer), weight

@@ -25,7 +25,7 @@ from xcal_jax.expected.state import PENDING, History, Photon, Varied, either, pu
 from xcal_jax.expected.tables import Tables
 from xcal_jax.physics.geometry import Direction, deflect, isotropic
 from xcal_jax.physics.photon_scattering import compton_energy
-from xcal_jax.physics.relaxation import NONE, Vacancies, add_vacancy, no_vacancies, take_innermost
+from xcal_jax.physics.relaxation import NONE, no_vacancies
 
 PAIRS = 8  # of random numbers a step
 SITE_NUMBERS = 4
@@ -141,15 +141,13 @@ def land(tables: Tables, parameters: Parameters, thresholds: Array, history: His
 def absorb(tables: Tables, parameters: Parameters, history: History, photon: Photon, here: Array, u: Array):
     """Scattering, or a photoelectron and a vacancy: (history, electron, (photon, whether there is one)), for u (4,)."""
     atoms = tables.matter.relaxation
-    material = jnp.array(tables.matter.layer_material, dtype=jnp.int32)[photon.site.layer]
+    material = tables.matter.material_of(photon.site.layer)
     code, share = tables.pick_channel(parameters, material, photon.energy, u[0], u[1])
-    subshells, elements = atoms.binding.shape[0], atoms.offset.shape[0]
-    ejects, scatters = here & (code < subshells), here & (code >= subshells)
-    subshell = jnp.minimum(code, subshells - 1)
-    vacancies, full = open_vacancy(tables, history.vacancies, jnp.where(ejects, subshell, NONE))
-    law = jnp.where(scatters, 1 + code - subshells, 0)
-    cosine = tables.matter.angles.sample_cosine(law, photon.energy, u[2])
-    energy = jnp.where(code >= subshells + elements, photon.energy, compton_energy(photon.energy, cosine))
+    hit = tables.matter.hit(code)
+    ejects, scatters, subshell = here & hit.ejects, here & ~hit.ejects, hit.subshell
+    vacancies, _, full = atoms.open(history.vacancies, subshell, ejects)
+    cosine = tables.matter.angles.sample_cosine(hit.law, photon.energy, u[2])
+    energy = jnp.where(hit.coherent, photon.energy, compton_energy(photon.energy, cosine))
     scattered = Photon(photon.site, deflect(photon.direction, cosine, u[3]), energy, jnp.full_like(code, NONE))
     kinetic = jnp.maximum(photon.energy - atoms.binding[subshell], 0.0)
     history = replace(
@@ -169,14 +167,11 @@ def absorb(tables: Tables, parameters: Parameters, history: History, photon: Pho
 def relax(tables: Tables, parameters: Parameters, history: History, u: Array):
     """The innermost vacancy relaxes, for u (): (history, electron, (photon, whether there is one))."""
     atoms = tables.matter.relaxation
-    place, others = take_innermost(history.vacancies)
-    vacancy = atoms.offset[history.element] + place
-    line = vacancy * atoms.energy.shape[1] + tables.cascade.pick(vacancy, u)
-    shines = atoms.radiative.reshape(-1)[line]
-    second = atoms.second.reshape(-1)[line]
-    vacancies, full_1 = open_vacancy(tables, others, atoms.first.reshape(-1)[line])
-    vacancies, full_2 = open_vacancy(tables, vacancies, second)
-    energy = atoms.energy.reshape(-1)[line].astype(history.weight.dtype)
+    vacancy, others = atoms.innermost(history.vacancies, history.element)
+    line, energy, shines, first, second = atoms.transition(vacancy, tables.cascade.pick(vacancy, u))
+    vacancies, _, full_1 = atoms.open(others, first)
+    vacancies, _, full_2 = atoms.open(vacancies, second)
+    energy = energy.astype(history.weight.dtype)
     nowhere = Direction(*(jnp.zeros_like(energy),) * 3)
     relaxed = replace(
         history,
@@ -187,13 +182,6 @@ def relax(tables: Tables, parameters: Parameters, history: History, u: Array):
     no = jnp.zeros((), bool)
     electron = straight.Emission(history.site, energy, ~shines & (second != NONE), no, nowhere, no)
     return relaxed, electron, (Photon(history.site, nowhere, energy, line), shines)
-
-
-def open_vacancy(tables: Tables, vacancies: Vacancies, subshell: Array) -> tuple[Vacancies, Array]:
-    """A vacancy more in ``subshell`` () int32, unless it is -1 or never decays; and whether its count overflowed."""
-    atoms = tables.matter.relaxation
-    index = jnp.maximum(subshell, 0)
-    return add_vacancy(vacancies, atoms.place_in_ion(index), (subshell >= 0) & atoms.decays[index])
 
 
 def book_electron(tables, parameters: Parameters, thresholds, emission: straight.Emission, history: History, u):

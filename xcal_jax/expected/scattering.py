@@ -63,7 +63,7 @@ def emit(tables: Tables, parameters: Parameters, emission: Emission, history: Hi
     directed = deflect(photon, tables.matter.angles.sample_cosine(law, energy, u[0]), u[1])
     way = either(emission.sauter, directed, isotropic(u[0], u[1]))
     margin = least_cost_to_surface(frozen.stack, site, model.cost(frozen.density))
-    near = emission.present & (frozen.range_scale * model.reach(energy) > margin)
+    near = emission.present & (frozen.range_scale * model.maximum_range(energy) > margin)
     now = emission.photon
     turned = sauter_density(energy, now.x * way.x + now.y * way.y + now.z * way.z)
     share = turned / parameters.fixed(turned)

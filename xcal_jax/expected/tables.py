@@ -1,4 +1,4 @@
-"""The tables of the Monte Carlo, with the probabilities that its alias tables hide, and a cascade richer in photons.
+"""The tables of the Monte Carlo, and a cascade richer in photons.
 
 Fluorescence is rare (Bi M5: 4 %), so cascades are drawn with up to `RICHER` times the yields, at most `MOST`, and
 weighted back. A scale on the yields is then one more factor of the weight. Scattering is rare too: `SCATTERED` of the
@@ -15,7 +15,7 @@ from jax import Array
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.expected.parameters import Parameters
-from xcal_jax.physics.discrete import AliasTable
+from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.electrons.scattering import Scattering
 
 RICHER, MOST = 8.0, 0.5
@@ -37,8 +37,8 @@ class Tables:
     matter: Matter
     channel_share: Array
     scattered_share: Array
-    scattering: AliasTable
-    cascade: AliasTable
+    scattering: Discrete
+    cascade: Discrete
     fluorescence: Array
     drawn: Array
     uniform: bool = field(metadata={"static": True})
@@ -48,13 +48,13 @@ class Tables:
         """Of ``absorber``; yields: "eadl" or "krause". Raises ValueError for an array."""
         absorber.check_alone("a derivative")
         matter = Matter.build(absorber, yields)
-        free = probabilities(matter.relaxation.free)
+        free = np.asarray(matter.relaxation.analog.probabilities)
         radiative = np.asarray(matter.relaxation.radiative)
         decays = np.asarray(matter.relaxation.decays)
         fluorescence = np.where(decays, np.sum(free * radiative, axis=1), 0.0)
         mixed = (fluorescence > 0.0) & (fluorescence < CERTAIN)
         drawn = np.where(mixed, np.maximum(fluorescence, np.minimum(RICHER * fluorescence, MOST)), fluorescence)
-        share = probabilities(matter.attenuation.channels)
+        share = np.asarray(matter.attenuation.channels.probabilities)
         rows = matter.attenuation.energy.shape[0]
         scattering = share * np.repeat(np.asarray(matter.attenuation.code) >= free.shape[0], rows, axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -63,8 +63,8 @@ class Tables:
             matter,
             jnp.asarray(share),
             jnp.asarray(scattering.sum(axis=1)),
-            AliasTable.build(scattering),
-            AliasTable.build(np.where(mixed[:, None], free * np.nan_to_num(scale), free)),
+            Discrete.build(scattering),
+            Discrete.build(np.where(mixed[:, None], free * np.nan_to_num(scale), free)),
             jnp.asarray(fluorescence),
             jnp.asarray(drawn),
             uniform,
@@ -124,12 +124,3 @@ class Tables:
         scaled = yield_scale * own
         ratio = jnp.where(photon, scaled, 1.0 - scaled) / jnp.where(mixed, jnp.where(photon, drawn, 1.0 - drawn), 1.0)
         return jnp.where(mixed, ratio, 1.0)
-
-
-def probabilities(table: AliasTable) -> np.ndarray:
-    """What an alias table draws, (rows, K)."""
-    threshold, alias = np.asarray(table.threshold, dtype=np.float64), np.asarray(table.alias)
-    rows, outcomes = threshold.shape
-    share = threshold.copy()
-    np.add.at(share, (np.arange(rows)[:, None], alias), 1.0 - threshold)
-    return share / outcomes
