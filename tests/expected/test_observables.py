@@ -12,12 +12,12 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.compute.random import words
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, run, scrambled
-from xcal_jax.expected.first_collision import share_by_layer
 from xcal_jax.expected.observables import Observables, expected_observables
 from xcal_jax.expected.parameters import Parameters, names, parameter_values
 from xcal_jax.expected.photons import attenuation
 from xcal_jax.expected.score import Losses
 from xcal_jax.expected.tables import Tables
+from xcal_jax.physics.layers import absorbed_by_layer
 from xcal_jax.simulation.results import line_names, summary
 from xcal_jax.simulation.simulate import simulate
 
@@ -66,9 +66,11 @@ def test_derivative_of_the_interaction_probability(energy, preset, stack):
     absorber = stack if preset == "compound" else Absorber.preset(preset)
     with jax.enable_x64(True):
         tables = Tables.build(absorber)
-        slope = jax.jacfwd(lambda p: jnp.sum(share_by_layer(p, attenuation(tables.matter, p.density, p.energy))))(
-            Parameters.of(absorber, energy)
-        )
+
+        def probability(p):
+            return jnp.sum(absorbed_by_layer(attenuation(tables.matter, p.density, p.energy), p.thickness))
+
+        slope = jax.jacfwd(probability)(Parameters.of(absorber, energy))
     layers = zip(absorber.formulas, absorber.density, strict=True)
     one = [Absorber.build([(f, 1.0, float(d))], 1.0, 1.0) for f, d in layers]
     mu = np.array([-np.log1p(-quantum_efficiency(a, [energy])[0]) for a in one])

@@ -22,7 +22,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jaxtyping import Float
 
@@ -32,16 +31,15 @@ from xcal_jax.expected.path_lengths import Axial, axial, radius, segments
 from xcal_jax.expected.state import Emission
 from xcal_jax.physics.electrons import straight as electron
 from xcal_jax.physics.geometry import Direction, Site
+from xcal_jax.physics.layers import cumulative
 from xcal_jax.physics.photoelectric import sauter_density
-
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 class Surroundings(NamedTuple):
-    """The layers around a site; cost: () scaled range that a um uses up, for each of the L layers."""
+    """The layers around a site; cost: (L,) scaled range that a um uses up."""
 
     parameters: Parameters
-    cost: list[Array]
+    cost: Array
     place: Axial
 
 
@@ -57,7 +55,7 @@ class Way(NamedTuple):
     direction: Direction
 
 
-def surroundings(parameters: Parameters, cost: list[Real], site: Site) -> Surroundings:
+def surroundings(parameters: Parameters, cost: Float[Array, " L"], site: Site) -> Surroundings:
     """The layers around ``site``; cost: scaled range that a um uses up in each."""
     return Surroundings(parameters, cost, axial(parameters.stack, site, cost))
 
@@ -90,7 +88,7 @@ def escape(
 def energy_left(around: Surroundings, site: Site, direction: Direction, energy: Real) -> Real:
     """The energy, eV, with which an electron of ``energy`` eV leaves along ``direction``; 0 if it stops."""
     _, length = segments(around.parameters.stack, site, direction)
-    spent = sum(price * track for price, track in zip(around.cost, length, strict=True))
+    _, spent = cumulative(around.cost, length)
     return electron.energy_of_range(electron.scaled_range(energy) - spent / around.parameters.range_scale)
 
 
@@ -127,9 +125,7 @@ def sauter(emission: Emission, direction: Direction) -> Real:
     photon = emission.photon
     cosine = photon.x * direction.x + photon.y * direction.y + photon.z * direction.z
     energy = jnp.where(emission.sauter, emission.energy, 1.0)
-    nodes = jnp.array(NODES, dtype=energy.dtype)
-    mean = 0.5 * jnp.dot(jnp.array(WEIGHTS, dtype=energy.dtype), sauter_density(energy, nodes))
-    return jnp.where(emission.sauter, sauter_density(energy, cosine) / mean, 1.0)
+    return jnp.where(emission.sauter, 2.0 * sauter_density(energy, cosine), 1.0)
 
 
 def arcs(parameters: Parameters, site: Site, reach: Real, u: Real) -> tuple[Real, Real, Real, Real]:

@@ -25,8 +25,6 @@ is the probability density of a first interaction over that with which the site 
 The mean of w is the interaction probability. A uniform impact is drawn alike in x and in y: see `_across`.
 """
 
-from collections.abc import Sequence
-
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -36,6 +34,7 @@ from xcal_jax.compute.shapes import Real
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import attenuation
 from xcal_jax.physics.geometry import Site
+from xcal_jax.physics.layers import cumulative, cumulative_upwards
 
 ESCAPE, DEEP = 0.2, 0.02  # worth of an interaction at a face, to an electron that escapes, and anywhere
 SHADED = 0.3  # of the points go where layers above take photons away: what derivatives depend on
@@ -48,21 +47,12 @@ SIDE = (0.12, 0.12)  # of the points are added within electrons' reach of a side
 PHOTONS = 20.0  # photons' reach over electrons'
 
 
-def optical_depth(thickness: Float[Array, " L"], mu: Sequence[Real]) -> tuple[list[Real], Real]:
-    """Optical depth above each layer, and of all layers; mu: 1/um by layer."""
-    above, total = [], jnp.zeros_like(mu[0])
-    for n, price in enumerate(mu):
-        above.append(total)
-        total = total + price * thickness[n]
-    return above, total
-
-
 def first_site(matter: Matter, parameters: Parameters, u: Float[Array, "4"]) -> tuple[Site, Real]:
     """(site, weight) of a first interaction; u: zone, place in the zone, x, y. The mean weight is P(interaction)."""
     mu = attenuation(matter, parameters.density, parameters.energy)
     cost = matter.electrons.cost(parameters.density)
-    reach = parameters.fixed(parameters.range_scale * matter.electrons.reach(parameters.energy))
-    layer, depth, weight = _depth(parameters, mu, list(cost), reach, u[0], u[1])
+    reach = parameters.fixed(parameters.range_scale * matter.electrons.maximum_range(parameters.energy))
+    layer, depth, weight = _depth(parameters, mu, cost, reach, u[0], u[1])
     if not parameters.uniform:
         return Site(parameters.x, parameters.y, depth, layer), weight
     farthest = reach / parameters.fixed(jnp.min(cost))
@@ -74,10 +64,9 @@ def first_site(matter: Matter, parameters: Parameters, u: Float[Array, "4"]) -> 
 def _depth(parameters: Parameters, attenuations, cost, reach, u_zone, u):
     """(layer, depth, weight) of a first interaction, for two uniform numbers ()."""
     thickness, fixed = parameters.thickness, parameters.fixed
-    above, _ = optical_depth(thickness, attenuations)
-    layers = len(cost)
-    passed = [sum((cost[m] * thickness[m] for m in range(n)), jnp.zeros_like(reach)) for n in range(layers)]
-    left = [sum((cost[m] * thickness[m] for m in range(n + 1, layers)), jnp.zeros_like(reach)) for n in range(layers)]
+    above, _ = cumulative(attenuations, thickness)
+    passed, _ = cumulative(cost, thickness)
+    left, _ = cumulative_upwards(cost, thickness)
     offsets, extents, worth, natural = [], [], [], []
     for n, (mu, price) in enumerate(zip(attenuations, cost, strict=True)):
         t = fixed(thickness[n])
@@ -159,10 +148,3 @@ def _across(parameters: Parameters, side: Array, reach: Array, u: Array) -> tupl
 def _within(parameters: Parameters, reach: Array, half: Array) -> Array:
     """``reach``, which is fixed, or all of ``half``, which moves."""
     return jnp.where(reach < parameters.fixed(half), reach, half)
-
-
-def share_by_layer(parameters: Parameters, mu: Sequence[Real]) -> Float[Array, " L"]:
-    """Probability of a first interaction in each layer, in closed form; mu: 1/um by layer."""
-    above, _ = optical_depth(parameters.thickness, mu)
-    depths = [price * parameters.thickness[n] for n, price in enumerate(mu)]
-    return jnp.stack([jnp.exp(-a) * -jnp.expm1(-d) for a, d in zip(above, depths, strict=True)])

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from xcal_jax.compute.lanes import choose
 from xcal_jax.compute.random import Key
-from xcal_jax.compute.shapes import Flag, Real, Whole
+from xcal_jax.compute.shapes import Flag, Real
 from xcal_jax.expected import score
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import fly
@@ -28,7 +28,7 @@ from xcal_jax.expected.state import PENDING, Emission, History, Photon, Varied, 
 from xcal_jax.expected.tables import Tables
 from xcal_jax.physics.geometry import Direction, deflect, isotropic
 from xcal_jax.physics.photon_scattering import compton_energy
-from xcal_jax.physics.relaxation import NONE, Vacancies, add_vacancy, no_vacancies, take_innermost
+from xcal_jax.physics.relaxation import NONE, no_vacancies
 
 LEAST_CHOICE = 0.1  # probability of either end of a flight, where one is drawn
 
@@ -132,17 +132,14 @@ def absorb(
 
     The photon is scattered, or leaves a photoelectron and a vacancy.
     """
-    atoms = tables.matter.relaxation
-    material = jnp.array(tables.matter.layer_material, dtype=jnp.int32)[photon.site.layer]
-    code, weight = tables.pick_channel(parameters, material, photon.energy, *numbers.hit)
-    subshells, elements = atoms.binding.shape[0], atoms.offset.shape[0]
-    ejects, scatters = here & (code < subshells), here & (code >= subshells)
-    subshell = jnp.minimum(code, subshells - 1)
-    vacancies, full = open_vacancy(tables, history.vacancies, jnp.where(ejects, subshell, NONE))
+    matter, atoms = tables.matter, tables.matter.relaxation
+    code, weight = tables.pick_channel(parameters, matter.material_of(photon.site.layer), photon.energy, *numbers.hit)
+    hit = matter.hit(code)
+    ejects, scatters, subshell = here & hit.ejects, here & ~hit.ejects, hit.subshell
+    vacancies, _, full = atoms.open(history.vacancies, subshell, ejects)
     u_polar, u_azimuth = numbers.deflection
-    law = jnp.where(scatters, 1 + code - subshells, 0)
-    cosine = tables.matter.angles.sample_cosine(law, photon.energy, u_polar)
-    energy = jnp.where(code >= subshells + elements, photon.energy, compton_energy(photon.energy, cosine))
+    cosine = matter.angles.sample_cosine(hit.law, photon.energy, u_polar)
+    energy = jnp.where(hit.coherent, photon.energy, compton_energy(photon.energy, cosine))
     scattered = Photon(photon.site, deflect(photon.direction, cosine, u_azimuth), energy, jnp.full_like(code, NONE))
     kinetic = jnp.maximum(photon.energy - atoms.binding[subshell], 0.0)
     history = replace(
@@ -164,14 +161,11 @@ def relax(
 ) -> tuple[History, Emission, tuple[Photon, Flag]]:
     """(history, electron, (photon, whether there is one)) after the ion's innermost vacancy has relaxed."""
     atoms = tables.matter.relaxation
-    place, others = take_innermost(history.vacancies)
-    vacancy = atoms.offset[history.element] + place
-    line = vacancy * atoms.energy.shape[1] + tables.cascade.pick(vacancy, numbers.transition)
-    shines = atoms.radiative.reshape(-1)[line]
-    second = atoms.second.reshape(-1)[line]
-    vacancies, full_1 = open_vacancy(tables, others, atoms.first.reshape(-1)[line])
-    vacancies, full_2 = open_vacancy(tables, vacancies, second)
-    energy = atoms.energy.reshape(-1)[line].astype(history.weight.dtype)
+    vacancy, others = atoms.innermost(history.vacancies, history.element)
+    line, energy, shines, first, second = atoms.transition(vacancy, tables.cascade.pick(vacancy, numbers.transition))
+    vacancies, _, full_1 = atoms.open(others, first)
+    vacancies, _, full_2 = atoms.open(vacancies, second)
+    energy = energy.astype(history.weight.dtype)
     nowhere = Direction(*(jnp.zeros_like(energy),) * 3)
     relaxed = replace(
         history,
@@ -182,10 +176,3 @@ def relax(
     no = jnp.zeros((), bool)
     electron = Emission(history.site, energy, ~shines & (second != NONE), no, nowhere, no)
     return relaxed, electron, (Photon(history.site, nowhere, energy, line), shines)
-
-
-def open_vacancy(tables: Tables, vacancies: Vacancies, subshell: Whole) -> tuple[Vacancies, Flag]:
-    """``vacancies`` and one in ``subshell``, unless it is -1 or never decays; and whether its count overflowed."""
-    atoms = tables.matter.relaxation
-    index = jnp.maximum(subshell, 0)
-    return add_vacancy(vacancies, atoms.place_in_ion(index), (subshell >= 0) & atoms.decays[index])

@@ -10,7 +10,6 @@ from jax import Array
 from xcal_jax.compute.lanes import drain
 from xcal_jax.compute.random import photon_key
 from xcal_jax.compute.shapes import Seed
-from xcal_jax.expected.first_collision import share_by_layer
 from xcal_jax.expected.history import begin, finish, step
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import attenuation
@@ -18,6 +17,7 @@ from xcal_jax.expected.random_numbers import Points
 from xcal_jax.expected.score import Levels
 from xcal_jax.expected.tables import Tables
 from xcal_jax.montecarlo.batch import COMPILER
+from xcal_jax.physics.layers import absorbed_by_layer
 
 WIDTH = 256  # lanes that step together
 AXIS = "parameters"
@@ -88,7 +88,8 @@ def expected_observables(
     state = jax.lax.while_loop(lambda state: jnp.any(state[2].unfinished | state[2].waits), round_, state)
     histories = state[2]
     sums = model.with_slope(jax.vmap(partial(finish, thresholds))(histories), histories)
-    by_layer = share_by_layer(parameters, attenuation(tables.matter, parameters.density, parameters.energy))
+    mu = attenuation(tables.matter, parameters.density, parameters.energy)
+    by_layer = absorbed_by_layer(mu, parameters.thickness)
     probability = jnp.sum(by_layer)
     norm = n * probability
     cells = tables.matter.relaxation.energy.size

@@ -15,6 +15,7 @@ from xcal_jax.compute.shapes import Real
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.path_lengths import segments
 from xcal_jax.physics.geometry import Direction, Site
+from xcal_jax.physics.layers import absorbed_by_layer
 
 
 class Flight(NamedTuple):
@@ -36,21 +37,16 @@ def fly(
     """The flight of a photon of ``energy`` eV from ``site`` along ``direction``; u: its layer, its place there."""
     mu = attenuation(matter, parameters.density, energy)
     start, length = segments(parameters.stack, site, direction)
-    depth = [m * s for m, s in zip(mu, length, strict=True)]
+    depth = jnp.stack([m * s for m, s in zip(mu, length, strict=True)])
     rises = direction.z > 0.0
-    absorbed = []
-    for n in range(len(mu)):
-        others = range(n + 1, len(mu)), range(n)
-        below, above = (sum((depth[m] for m in those), jnp.zeros_like(energy)) for those in others)
-        absorbed.append(jnp.exp(-jnp.where(rises, below, above)) * -jnp.expm1(-depth[n]))
-    total = sum(depth, jnp.zeros_like(energy))
-    chance = jnp.stack(absorbed)
+    upwards = absorbed_by_layer(mu[::-1], length[::-1])[::-1]
+    chance = jnp.where(rises, upwards, absorbed_by_layer(mu, length))
     chosen = parameters.fixed(chance)
     ends = jnp.cumsum(chosen)
     layer = jnp.minimum(jnp.sum((u[0] * ends[-1] >= ends).astype(jnp.int32)), len(mu) - 1)
     stays = chance[layer] / jnp.where(chosen[layer] > 0.0, chosen[layer], 1.0) * ends[-1]
 
-    there, price = jnp.stack(depth)[layer], jnp.stack(mu)[layer]
+    there, price = depth[layer], jnp.stack(mu)[layer]
     inside = -jnp.log1p(u[1] * jnp.expm1(-there)) / price
     thickness = parameters.thickness[layer]
     entry = jnp.where(layer == site.layer, site.depth, jnp.where(rises, thickness, 0.0))
@@ -61,4 +57,4 @@ def fly(
         jnp.clip(entry - direction.z * inside, 0.0, thickness),
         layer,
     )
-    return Flight(jnp.exp(-total), stays, end)
+    return Flight(jnp.exp(-jnp.sum(depth)), stays, end)

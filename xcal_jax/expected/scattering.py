@@ -131,7 +131,7 @@ def emit(
     directed = deflect(photon, matter.angles.sample_cosine(law, energy, u_polar), u_azimuth)
     way = choose(emission.sauter, directed, isotropic(u_polar, u_azimuth))
     margin = least_cost_to_surface(frozen.stack, site, model.cost(frozen.density))
-    near = emission.present & (frozen.range_scale * model.reach(energy) > margin)
+    near = emission.present & (frozen.range_scale * model.maximum_range(energy) > margin)
     now = emission.photon
     density = sauter_density(energy, now.x * way.x + now.y * way.y + now.z * way.z)
     ratio = density / parameters.fixed(density)

@@ -56,12 +56,13 @@ from jaxtyping import Float
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.compute.lanes import choose
 from xcal_jax.compute.shapes import Real
-from xcal_jax.expected.first_collision import first_site, optical_depth
+from xcal_jax.expected.first_collision import first_site
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.path_lengths import SHALLOW
 from xcal_jax.expected.photons import Flight, attenuation
 from xcal_jax.expected.state import Photon
 from xcal_jax.physics.geometry import Direction, Site
+from xcal_jax.physics.layers import between, cumulative, depth_in_stack
 from xcal_jax.physics.relaxation import NONE
 
 
@@ -76,7 +77,7 @@ class Moved(NamedTuple):
 def reach(matter: Matter, parameters: Parameters) -> Float[Array, " L"]:
     """The range of the fastest electron in each layer, um."""
     electrons = matter.electrons
-    return parameters.range_scale * electrons.reach(parameters.energy) / electrons.cost(parameters.density)
+    return parameters.range_scale * electrons.maximum_range(parameters.energy) / electrons.cost(parameters.density)
 
 
 def move(matter: Matter, parameters: Parameters, site: Site) -> Moved:
@@ -126,7 +127,7 @@ def moved_first_site(matter: Matter, parameters: Parameters, u: Float[Array, "4"
     drawn, weight = first_site(matter, frozen, u)
     site, deeper, wider = move(matter, parameters, drawn)
     mu = attenuation(matter, parameters.density, parameters.energy)
-    above, _ = optical_depth(parameters.thickness, mu)
+    above, _ = cumulative(mu, parameters.thickness)
     here = jnp.stack(mu)[site.layer]
     density = here * jnp.exp(-jnp.stack(above)[site.layer] - here * site.depth) * deeper
     if parameters.uniform:
@@ -148,8 +149,9 @@ def moved_absorption(
     origin, end = photon.site, jax.tree.map(fixed, flight.site)
     there, deeper, wider = move(matter, parameters, end)
     mu = attenuation(matter, parameters.density, photon.energy)
-    top = jnp.append(jnp.zeros(1, origin.depth.dtype), jnp.cumsum(parameters.thickness))
-    low, high = top[origin.layer] + origin.depth, top[end.layer] + there.depth
+    thickness = parameters.thickness
+    low = depth_in_stack(thickness, origin.layer, origin.depth)
+    high = depth_in_stack(thickness, end.layer, there.depth)
     down = high - low
     slope = jnp.where(way.z == 0.0, SHALLOW, way.z)
     straight = Site(origin.x - way.x * down / slope, origin.y - way.y * down / slope, there.depth, end.layer)
@@ -158,11 +160,11 @@ def moved_absorption(
     square = x * x + y * y + down * down
     length = jnp.sqrt(jnp.where(square > 0.0, square, 1.0))
     inclined = down != 0.0
-    depth = jnp.zeros_like(length)
-    for n, price in enumerate(mu):
-        inside = jnp.minimum(jnp.maximum(low, high), top[n + 1]) - jnp.maximum(jnp.minimum(low, high), top[n])
-        part = jnp.maximum(inside, 0.0) / jnp.where(inclined, jnp.abs(down), 1.0)
-        depth = depth + price * length * jnp.where(inclined, part, jnp.where(end.layer == n, 1.0, 0.0))
+    parts = [
+        jnp.where(inclined, inside / jnp.where(inclined, jnp.abs(down), 1.0), jnp.where(end.layer == n, 1.0, 0.0))
+        for n, inside in enumerate(between(thickness, low, high))
+    ]
+    depth = length * cumulative(mu, parts)[1]
     spread = jnp.where(free, wider / jnp.where(square > 0.0, square, 1.0), 1.0 / jnp.abs(slope))
     density = jnp.stack(mu)[end.layer] * jnp.exp(-depth) * deeper * spread
     some = fixed(density) > 0.0
