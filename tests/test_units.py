@@ -21,12 +21,23 @@ from xcal_jax.units import parse_quantity
         (" 1e7 ", "", 1e7),
         ("9.78 g/cm^3", "g/cm^3", 9.78),
         ("9780 kg/m**3", "g/cm^3", 9.78),
+        ("9.78 g/cm3", "g/cm^3", 9.78),
+        ("0.729 mJ/mol/K^2", "J/mol/K^2", 7.29e-4),
+        ("100 mm^2", "cm^2", 1.0),
+        ("600 fJ/K", "pJ/K", 0.6),
+        ("90 mK", "K", 0.09),
+        ("0.1 percent", "", 1e-3),
         ("45deg", "deg", 45.0),
         ("0.5rad", "deg", 28.64788975654116),
     ],
 )
 def test_read(text, unit, value):
     assert parse_quantity(text, unit, "x") == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1.3 mm", 1300.0), ("40 nm", 0.04), ("134.7 um", 134.7), ("1 m", 1e6)])
+def test_powers_of_ten_are_exact(text, value):
+    assert parse_quantity(text, "um", "x") == value
 
 
 @pytest.mark.parametrize(
@@ -51,6 +62,11 @@ def test_read(text, unit, value):
         "7 7",
         "7 eV + 1 eV",
         "7 degC",
+        "7 eV/",
+        "7 eV//s*s",
+        "7 keV/mol",
+        "7 KeV",
+        "7 mag",
         "'7'",
         "7\x00",
         "7%",
