@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from xcal_jax.compute.random import DRAWS, Key
+from xcal_jax.compute.random import COUNTERS, Key
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.score import Sums
 from xcal_jax.expected.state import History, either
@@ -26,7 +26,7 @@ from xcal_jax.expected.straight import Emission
 from xcal_jax.expected.tables import Tables
 from xcal_jax.montecarlo.electron_tracks import Electron, follow
 from xcal_jax.physics.electrons.scattering import Scattering
-from xcal_jax.physics.geometry import Direction, Site, deflect, isotropic, least_cost_to_surface
+from xcal_jax.physics.geometry import Direction, Site, deflect, isotropic, margin_to_surface
 from xcal_jax.physics.photoelectric import sauter_density
 
 RAISED = (0.0, 0.3, -0.3)  # shares of its energy, for the three times that a history is followed
@@ -62,7 +62,7 @@ def emit(tables: Tables, parameters: Parameters, emission: Emission, history: Hi
     law = jnp.zeros_like(history.count)
     directed = deflect(photon, tables.matter.angles.sample_cosine(law, energy, u[0]), u[1])
     way = either(emission.sauter, directed, isotropic(u[0], u[1]))
-    margin = least_cost_to_surface(frozen.stack, site, model.cost(frozen.density))
+    margin = margin_to_surface(frozen.stack, site, model.per_um(frozen.density))
     near = emission.present & (frozen.range_scale * model.maximum_range(energy) > margin)
     now = emission.photon
     turned = sauter_density(energy, now.x * way.x + now.y * way.y + now.z * way.z)
@@ -79,7 +79,7 @@ def follow_all(tables: Tables, parameters: Parameters, thresholds: Array, keys: 
     """The electrons of n ``histories`` that wait are followed to their ends; thresholds: (A,) eV."""
     frozen, model, waiting = parameters.frozen, tables.matter.electrons, histories.electron
     assert isinstance(model, Scattering) and waiting is not None
-    keys = jax.vmap(lambda key, steps: key.child(DRAWS - 1 - steps))(keys, histories.steps)
+    keys = jax.vmap(lambda key, steps: key.child(COUNTERS - 1 - steps))(keys, histories.steps)
     electrons = jax.tree.map(parameters.fixed, waiting)
     density = frozen.density / frozen.range_scale
     escaped, _ = follow(model, frozen.stack, density, keys, electrons)

@@ -49,7 +49,7 @@ class Carried(NamedTuple):
 def reach(tables: Tables, parameters: Parameters) -> Array:
     """How far (L,) um the fastest electron gets in each layer."""
     electrons = tables.matter.electrons
-    return parameters.range_scale * electrons.maximum_range(parameters.energy) / electrons.cost(parameters.density)
+    return parameters.range_scale * electrons.maximum_range(parameters.energy) / electrons.per_um(parameters.density)
 
 
 def carry(tables: Tables, parameters: Parameters, site: Site) -> Carried:

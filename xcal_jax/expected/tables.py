@@ -99,7 +99,7 @@ class Tables:
 
     def electron_cost(self, parameters: Parameters) -> list[Array]:
         """Range, in the electrons' measure, that a um of track uses up, () for each layer."""
-        cost = self.matter.electrons.cost(parameters.density)
+        cost = self.matter.electrons.per_um(parameters.density)
         return [cost[n] for n in range(cost.shape[0])]
 
     def check_scales(self, parameters: Parameters) -> None:

@@ -171,7 +171,7 @@ def run_node(medium: Medium, line_energy: np.ndarray, energy: float, leverage: f
     needed = settings.photons or BLOCK
     total = run(0, min(BLOCK, needed))
     if settings.photons is None:
-        share = (int(total.photon + total.electron + total.both) + 1) / (BLOCK + 2)
+        share = (int(total.partial) + 1) / (BLOCK + 2)
         needed = min(MOST_PHOTONS, max(BLOCK, round(leverage * share * (1.0 - share) / settings.tolerance**2)))
     for start in range(BLOCK, needed, BLOCK):
         total = jax.tree.map(np.add, total, run(start, min(BLOCK, needed - start)))
@@ -194,10 +194,12 @@ def count_node(tally, line_energy: np.ndarray, energy: float) -> Node:
             raise RuntimeError(
                 f"an escape peak at {energy:g} eV is not in the spectrum: this is a fault of the program"
             )
-    partial = int(tally.photon + tally.electron + tally.both)
+    partial = int(tally.partial)
     cells = np.add.reduceat(spectrum[: BINS - 1], CELLS[:-1])
     cells[-1] += partial - int(count.sum()) - int(cells.sum())  # losses below half a bin
-    return Node(int(tally.interacting), partial, int(tally.photon), int(tally.electron), line, count, cells)
+    return Node(
+        int(tally.interacting), partial, int(tally.photon_escape), int(tally.electron_escape), line, count, cells
+    )
 
 
 def run_name(absorber: Absorber, energy: np.ndarray, settings: Settings) -> str:
