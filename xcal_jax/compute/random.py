@@ -58,7 +58,7 @@ def uniform_block(key: Key, counter: Word, counters: int) -> list[Real]:
 
 
 def threefry(key0: Word, key1: Word, counter0: Word, counter1: Word, rounds: int = 13) -> tuple[Word, Word]:
-    """Threefry-2x32: two words of random bits for a key and a counter of two words (Salmon et al. 2011, section 4.2)."""
+    """Threefry-2x32: two random words for a key and a counter of two words each (Salmon et al. 2011, section 4.2)."""
     keys = (key0, key1, key0 ^ key1 ^ jnp.uint32(0x1BD11BDA))
     x0, x1 = counter0 + key0, counter1 + key1
     for i in range(rounds):

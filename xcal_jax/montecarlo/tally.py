@@ -1,4 +1,4 @@
-"""Counts of histories. They are integers, so that sums do not depend on batches, devices or their order. Tallies add."""
+"""Counts of histories. They are integers: sums do not depend on batches, devices or their order. Tallies add."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +18,8 @@ PARTIAL = 1e-3  # eV; a smaller loss is rounding
 ENERGY_UNIT = 1.0 / 64.0  # eV, in which energies are summed
 PREFIX = "pixels_"
 ROUNDING = 64  # units of the float's resolution within which a history must balance
-Energies, Mask = Float[Array, " n"], Bool[Array, " n"]
+Energies = Float[Array, " n"]
+Mask = Bool[Array, " n"]
 
 
 @jax.tree_util.register_dataclass
@@ -227,7 +228,7 @@ def _histogram(spectrum: Array, energy: Array, where: Array, bin_width: Array) -
     return spectrum.at[jnp.where(where, bin_, spectrum.shape[0])].add(1, mode="drop")
 
 
-def summed_energy(parts: Int[np.ndarray, "B ..."]) -> Float[np.ndarray, "..."]:
-    """Summed energies in eV from their B bytes in ENERGY_UNIT, the lowest first."""
-    units = sum(np.asarray(part).astype(object) << (8 * byte) for byte, part in enumerate(parts))
-    return ENERGY_UNIT * np.asarray(units).astype(np.float64)
+def summed_energy(parts: Array) -> Float[np.ndarray, "..."]:
+    """Summed energies in eV from their bytes (B, ...) in ENERGY_UNIT, the lowest first."""
+    units = sum(part.astype(object) << (8 * byte) for byte, part in enumerate(np.asarray(parts)))
+    return np.asarray(ENERGY_UNIT * np.asarray(units).astype(np.float64))
