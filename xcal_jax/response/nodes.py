@@ -81,10 +81,12 @@ class Node:
                 raise RuntimeError(
                     f"an escape peak at {energy:g} eV is not in the spectrum: this is a fault of the program"
                 )
-        partial = int(tally.photon + tally.electron + tally.both)
+        partial = int(tally.partial)
         cells = np.add.reduceat(spectrum[: BINS - 1], CELLS[:-1])
         cells[-1] += partial - int(count.sum()) - int(cells.sum())  # losses below half a bin
-        return cls(int(tally.interacting), partial, int(tally.photon), int(tally.electron), line, count, cells)
+        return cls(
+            int(tally.interacting), partial, int(tally.photon_escape), int(tally.electron_escape), line, count, cells
+        )
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Node":
@@ -142,7 +144,7 @@ def count_node(node: tuple[Run, int, float], settings: Settings) -> Tally:
     needed = settings.photons or BLOCK
     total = count(Task(run, first, first + min(BLOCK, needed)))
     if settings.photons is None:
-        share = (int(total.photon + total.electron + total.both) + 1) / (BLOCK + 2)
+        share = (int(total.partial) + 1) / (BLOCK + 2)
         needed = min(MOST_PHOTONS, max(BLOCK, round(leverage * share * (1.0 - share) / settings.tolerance**2)))
     if needed > BLOCK:
         total = sum_of([total, count(Task(run, first + BLOCK, first + needed))])

@@ -69,10 +69,10 @@ def to_dataset(
                 tally.spectrum[:bins],
                 {**count, "long_name": "photons by deposited energy"},
             ),
-            "photon": ((), tally.photon, {**count, "long_name": "photons that lost energy by photons alone"}),
+            "photon": ((), tally.photon_escape, {**count, "long_name": "photons that lost energy by photons alone"}),
             "electron": (
                 (),
-                tally.electron,
+                tally.electron_escape,
                 {**count, "long_name": "photons that lost energy by electrons alone"},
             ),
             "both": (
@@ -107,7 +107,7 @@ def to_dataset(
             ),
             "lost": (
                 (),
-                summed_energy(tally.lost),
+                summed_energy(tally.summed_loss),
                 {"units": "eV", "long_name": "summed energy that left the absorber"},
             ),
         },
