@@ -61,9 +61,8 @@ class Checkpoint:
         kept, arrays = _read(file)
         differing = [name for name in facts if kept.get(name) != facts[name]]
         if differing:
-            raise ValueError(
-                f"checkpoint {str(self.path)!r} is of another run (another {', '.join(differing)}): remove it to start anew"
-            )
+            problem = f"is of another run (another {', '.join(differing)}): remove it to start anew"
+            raise ValueError(f"checkpoint {str(self.path)!r} {problem}")
         return arrays
 
     def save(self, facts: dict[str, str], arrays: dict[str, np.ndarray], part: int | None = None) -> None:
@@ -99,8 +98,8 @@ def remove_checkpoint(path: str | os.PathLike) -> None:
 def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     """The facts and the arrays of a file. Raises ValueError where it is no checkpoint."""
     try:
-        with np.load(path) as file:
-            arrays = dict(file)
+        with path.open("rb") as file, np.load(file) as content:
+            arrays = dict(content)
         return json.loads(str(arrays.pop("facts"))), arrays
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as problem:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as problem:
         raise ValueError(f"checkpoint {str(path)!r} cannot be read: remove it to start anew") from problem
