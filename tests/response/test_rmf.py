@@ -10,7 +10,7 @@ from astropy.io import fits
 from scipy.special import ndtr
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.matter import Matter, quantum_efficiency
+from xcal_jax.absorber.matter import Matter, interaction_by_layer, quantum_efficiency
 from xcal_jax.cli.main import main
 from xcal_jax.compute import cluster
 from xcal_jax.compute.devices import in_parallel
@@ -18,7 +18,6 @@ from xcal_jax.montecarlo.batch import Event
 from xcal_jax.plot.response import figure_of
 from xcal_jax.response.components import (
     SMOOTHED,
-    absorbed_by_layer,
     rows_of,
     simulate_response,
     smoothing,
@@ -189,7 +188,7 @@ def test_smoothing_keeps_what_there_is():
 
 def test_layers_add_up():
     energy = np.array([500.0, 3000.0, 7000.0])
-    by_layer = absorbed_by_layer(XIFU, energy)
+    by_layer = interaction_by_layer(XIFU, energy)
     np.testing.assert_allclose(by_layer.sum(axis=1), quantum_efficiency(XIFU, energy), rtol=1e-12)
     assert np.all(by_layer >= 0) and by_layer[2].argmax() == 1
 

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.matter import Matter, elements_of, quantum_efficiency
+from xcal_jax.absorber.matter import Matter, elements_of, interaction_by_layer
 from xcal_jax.atomic import table_hash
 from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.constants import VERSION
@@ -121,7 +121,7 @@ def to_components(absorber, boundaries, edges, node_energy, nodes: list[Node], w
     result["cell_high"] = ("deposited_share", CELL_SHARES[1:], {"units": "1", "long_name": "upper end of the cell"})
     result["edge"] = ("edge", edges, {"units": "eV", "long_name": "absorption edge between the rows"})
     result["photons"] = ("node", photons, {"units": "1", "long_name": "photons simulated"})
-    by_layer = absorbed_by_layer(absorber, middle)
+    by_layer = interaction_by_layer(absorber, middle)
     result["by_layer"] = (
         ("energy", "layer"),
         by_layer,
@@ -171,23 +171,6 @@ def smoothing() -> np.ndarray:
     sigma = SMOOTHED[0] + SMOOTHED[1] * np.minimum(middle, 1.0 - middle)
     kernel = width * np.exp(-0.5 * ((middle - middle[:, None]) / sigma[:, None]) ** 2)
     return kernel / kernel.sum(axis=1, keepdims=True)
-
-
-def absorbed_by_layer(absorber: Absorber, energy: np.ndarray) -> np.ndarray:
-    """Probability (R, L) that a photon of ``energy`` (R,) eV first interacts in each layer, at normal incidence."""
-    through = np.ones_like(energy)
-    shares = []
-    for n in range(len(absorber.formulas)):
-        above = Absorber.build(
-            list(zip(absorber.formulas[: n + 1], absorber.thickness, absorber.density, strict=False)),
-            float(absorber.width),
-            float(absorber.length),
-            rayleigh=absorber.rayleigh,
-        )
-        left = 1.0 - quantum_efficiency(above, energy)
-        shares.append(through - left)
-        through = left
-    return np.stack(shares, axis=1)
 
 
 def _ratio(total: np.ndarray, parts: np.ndarray) -> np.ndarray:
