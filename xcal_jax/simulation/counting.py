@@ -117,9 +117,7 @@ class Prepared:
         if drawn.forced:
             depth = matter.optical_depth(run.absorber) / abs(float(drawn.direction.z))
             drawn, probability = given_interaction(drawn, matter.attenuation.energy, depth)
-        medium = Medium(run.absorber.stack, run.absorber.density, matter)
-        medium, drawn = jax.tree.map(jnp.asarray, (medium, drawn))
-        return cls(run, matter, medium, drawn, probability)
+        return cls(run, matter, medium_of(run.absorber, matter), jax.tree.map(jnp.asarray, drawn), probability)
 
     def tally(self, first: int, stop: int) -> Tally:
         """Photons ``first`` to ``stop`` counted, int64 on the host."""
@@ -214,6 +212,11 @@ def matter_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 
     precision = str(jnp.result_type(float))
     with _building:
         return _matter(absorber.formulas, absorber.electrons, absorber.rayleigh, yields, electron_range, precision)
+
+
+def medium_of(absorber: Absorber, matter: Matter) -> Medium:
+    """The absorber and its tables, ``matter``, on the device."""
+    return jax.tree.map(jnp.asarray, Medium(absorber.stack, absorber.density, matter))
 
 
 _building = Lock()  # threads that ask for the same tables wait for the first
