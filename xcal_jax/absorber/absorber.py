@@ -122,7 +122,7 @@ class Absorber:
             raise ValueError(f"{where}: {problem}") from problem
 
     @classmethod
-    def load(cls, name: str | os.PathLike, electrons: str | None = None) -> "Absorber":
+    def load(cls, name: str | os.PathLike[str], electrons: str | None = None) -> "Absorber":
         """The preset of that name, or else the TOML file at that path, with another electron model if one is given.
 
         Raises ValueError when it is neither, or the model is unknown.

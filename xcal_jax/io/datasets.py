@@ -18,7 +18,7 @@ def variable(dims: Hashable, values: Any, units: str | None, long_name: str, **a
     return xr.Variable(dims, values, attrs | {"long_name": long_name} | ({} if units is None else {"units": units}))
 
 
-def save(dataset: xr.Dataset, path: str | os.PathLike) -> None:
+def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """Write ``dataset`` as netCDF-4, its arrays compressed, whole or not at all.
 
     Raises ValueError when the folder is missing.
@@ -28,7 +28,7 @@ def save(dataset: xr.Dataset, path: str | os.PathLike) -> None:
         dataset.to_netcdf(temporary, engine="netcdf4", encoding=packed)
 
 
-def load(path: str | os.PathLike, what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:
+def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:
     """Read a Dataset, all of it, and close the file.
 
     what: the kind of file in words, for the errors ("a result of `xcal-jax simulate`"); kinds: what its attribute

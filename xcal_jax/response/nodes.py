@@ -97,7 +97,7 @@ def simulate_nodes(
     energy: Float[np.ndarray, " N"],
     leverage: Float[np.ndarray, " N"],
     settings: Settings,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
     progress: bool = False,
     executor: Executor = in_parallel,

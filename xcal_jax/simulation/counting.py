@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial, reduce
 from math import isfinite
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -155,7 +155,7 @@ def sum_of(tallies: Iterable[Tally]) -> Tally:
     return total
 
 
-def whole(value, name: str, least: int, most: int) -> int:
+def whole(value: Any, name: str, least: int, most: int) -> int:
     """``value`` as an int. Raises ValueError unless it is a whole number from ``least`` to ``most``."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not isfinite(value) or int(value) != value:
@@ -216,7 +216,8 @@ def matter_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 
 
 def medium_of(absorber: Absorber, matter: Matter) -> Medium:
     """The absorber and its tables, ``matter``, on the device."""
-    return jax.tree.map(jnp.asarray, Medium(absorber.stack, absorber.density, matter))
+    medium: Medium = jax.tree.map(jnp.asarray, Medium(absorber.stack, absorber.density, matter))
+    return medium
 
 
 _building = Lock()  # threads that ask for the same tables wait for the first

@@ -58,7 +58,7 @@ FITS_COLUMNS = (
 
 
 @contextmanager
-def event_file(path: str | os.PathLike, attrs: dict[str, str], asked: int) -> Iterator[Callable[[Event], None]]:
+def event_file(path: str | os.PathLike[str], attrs: dict[str, str], asked: int) -> Iterator[Callable[[Event], None]]:
     """Yield a function that appends a block of events to the file ``path``; it appears when all is done.
 
     attrs: what the run was, the absorber's TOML among it; asked: photons that make it complete. Raises ValueError
@@ -178,7 +178,7 @@ def _fits_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Call
             add(np.array([(0.0, header["TSTOP"])], columns_dtype(good)))
 
 
-def load_events(path: str | os.PathLike) -> xr.Dataset:
+def load_events(path: str | os.PathLike[str]) -> xr.Dataset:
     """An event list, netCDF-4 or FITS, as a Dataset with the columns of COLUMNS over `photon`.
 
     Raises ValueError when ``path`` is none.

@@ -81,8 +81,8 @@ class Filtered:
 
 
 def filter_impacts(
-    source: str | os.PathLike,
-    target: str | os.PathLike,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
     absorber: Absorber,
     seed: int = 1,
     forced: bool = False,
@@ -132,7 +132,7 @@ def filter_impacts(
     return Filtered(*(int(n) for n in counts))
 
 
-def find_table(path: str | os.PathLike) -> tuple[fits.Header, int, int]:
+def find_table(path: str | os.PathLike[str]) -> tuple[fits.Header, int, int]:
     """The header of the impacts' table in ``path``, and where it and its rows begin, in bytes.
 
     Raises ValueError where there is no such table.
@@ -170,7 +170,9 @@ def copy_bytes(source: BinaryIO, target: BinaryIO, count: int | None = None, pie
         left = None if left is None else left - len(part)
 
 
-def _deposit(block, medium: Medium, absorber: Absorber, seed: int, first: int, forced: bool, where: str):
+def _deposit(
+    block: np.ndarray, medium: Medium, absorber: Absorber, seed: int, first: int, forced: bool, where: str
+) -> tuple[np.ndarray, np.ndarray]:
     """The rows of ``block`` that are left, with deposits; and (read, kept, missed, passed, partial, caught) (6,)."""
     energy, u, v = (block[name].astype(np.float64) for name in UNITS)
     energy, x, y = 1e3 * energy, 1e6 * u, 1e6 * v

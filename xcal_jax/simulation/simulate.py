@@ -36,7 +36,7 @@ def simulate(
     lanes: int | None = None,
     progress: bool = False,
     on_events: Callable[[Event], None] | None = None,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
     executor: Executor = in_parallel,
 ) -> xr.Dataset:

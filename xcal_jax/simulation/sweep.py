@@ -31,7 +31,7 @@ BATCHES = 16  # of every point's photons, whose scatter gives the errors of diff
 
 def sweep(
     grid: Grid,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
     progress: bool = False,
     executor: Executor = in_parallel,

@@ -52,7 +52,7 @@ class Grid:
     text: str
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Grid":
+    def load(cls, path: str | os.PathLike[str]) -> "Grid":
         """The sweep described in the TOML file ``path``. Raises ValueError, naming the key, where it makes no sense."""
         text, where = toml.read_text(path, "sweep"), f"sweep {str(path)!r}"
         table = toml.parse(text, where)
@@ -96,7 +96,7 @@ class Grid:
     @property
     def highest_energy(self) -> float:
         """The highest photon energy of all points, eV."""
-        return max(self.axes.get("energy", [self.fixed.get("energy")]))
+        return float(max(self.axes.get("energy", [self.fixed.get("energy")])))
 
     def point(self, k: int) -> tuple[Absorber, Source]:
         """Absorber and source of the point ``k``, the last dimension fastest.
