@@ -7,7 +7,8 @@ import xarray as xr
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import table_hash
-from xcal_jax.simulation.results import ADDED, load, merge, save, summary
+from xcal_jax.io.datasets import save
+from xcal_jax.simulation.results import ADDED, load, merge, partial_count, summary
 from xcal_jax.simulation.simulate import simulate
 
 XIFU = Absorber.preset("xifu")
@@ -36,16 +37,16 @@ def test_every_variable_says_what_it_is(results):
 
 def test_summary_is_the_asked_for_object(results):
     s = summary(results[0])
-    asked = "energy_ev n interaction_probability partial partial_err photon_escape electron_escape both "
-    asked += "mean_deposited_ev peaks loss_gt seed version"
+    asked = "energy n interaction_probability partial partial_err photon_escape electron_escape both "
+    asked += "mean_deposit peaks loss_above seed version"
     assert set(asked.split()) <= set(s)
-    assert list(s["loss_gt"]) == ["50", "100", "200", "500", "1000", "2000", "3000", "5000"]
-    assert {"line", "energy_ev", "intensity", "err"} <= set(s["peaks"][0])
-    assert s["energy_ev"] == 7000.0 and s["n"] == N and s["seed"] == 1
-    assert s["partial"] == float(results[0].photon + results[0].electron + results[0].both) / N
+    assert list(s["loss_above"]) == ["50", "100", "200", "500", "1000", "2000", "3000", "5000"]
+    assert {"line", "energy", "line_energy", "intensity", "intensity_err"} <= set(s["peaks"][0])
+    assert s["energy"] == 7000.0 and s["n"] == N and s["seed"] == 1
+    assert s["partial"] == float(partial_count(results[0])) / N
     assert s["partial_err"] == pytest.approx(np.sqrt(s["partial"] * (1 - s["partial"]) / N))
-    assert s["mean_deposited_ev"] == pytest.approx(7000 - float(results[0].lost) / N)
-    assert s["loss_gt"]["500"] == int(results[0].loss_above[3]) / N
+    assert s["mean_deposit"] == pytest.approx(7000 - float(results[0].lost) / N)
+    assert s["loss_above"]["500"] == int(results[0].loss_above[3]) / N
 
 
 def test_sums(results):

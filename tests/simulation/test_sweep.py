@@ -12,8 +12,10 @@ import xarray as xr
 
 from xcal_jax import Absorber, Source, simulate
 from xcal_jax.compute.devices import in_parallel
+from xcal_jax.io.datasets import save
 from xcal_jax.montecarlo.batch import run_block
-from xcal_jax.simulation.sweep import BATCHES, paired_difference, remove_kept, save_sweep, sweep
+from xcal_jax.simulation.results import ESCAPES, partial_count
+from xcal_jax.simulation.sweep import BATCHES, paired_difference, remove_kept, sweep
 from xcal_jax.simulation.sweep_grid import Grid
 
 N = BATCHES * 4096
@@ -65,7 +67,7 @@ def test_a_point_is_a_run_of_simulate(swept, point):
     source = Source.build(energy, at=(place, place))
     alone = simulate(absorber, source, n=N, seed=3, lanes=4096).isel(source_energy=0)
     here = swept[0].isel(dict(zip(("photon_energy", "position", "thickness_1"), point, strict=True)))
-    for name in ("interacting", "photon", "electron", "both", "scattered", "loss_above", "incident", "lost"):
+    for name in ("interacting", *ESCAPES, "scattered", "loss_above", "incident", "lost"):
         np.testing.assert_array_equal(here[name], alone[name], name)
     np.testing.assert_array_equal(here.spectrum[: alone.energy.size], alone.spectrum)
     assert int(here.spectrum[alone.energy.size :].sum()) == 0
@@ -77,7 +79,7 @@ def test_a_point_is_a_run_of_simulate(swept, point):
 def test_batches_add_up(swept):
     result = swept[0]
     assert result.sizes["batch"] == BATCHES
-    lost = result.photon + result.electron + result.both
+    lost = partial_count(result)
     np.testing.assert_array_equal(result.partial_in_batch.sum("batch"), lost)
     np.testing.assert_array_equal(result.interacting_in_batch.sum("batch"), result.interacting)
     np.testing.assert_allclose(result.partial, lost / result.interacting)
@@ -121,7 +123,7 @@ def test_killed_and_resumed(swept, tmp_path):
     with pytest.raises(ValueError, match=r"another run \(another seed\)"):
         sweep(other, part)
     remove_kept(part)
-    save_sweep(resumed, tmp_path / "out.nc")
+    save(resumed, tmp_path / "out.nc")
     assert sorted(os.listdir(tmp_path)) == ["out.nc", "sweep.toml"]
     with xr.open_dataset(tmp_path / "out.nc") as again:
         xr.testing.assert_equal(again.load(), resumed)

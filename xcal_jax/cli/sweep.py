@@ -19,7 +19,8 @@ def sweep(grid, resume, scheduler, workers, output):
     check_writable(output)
     keep_compiled_programs()
     from xcal_jax.compute.cluster import spreading
-    from xcal_jax.simulation.sweep import remove_kept, save_sweep
+    from xcal_jax.io.datasets import save
+    from xcal_jax.simulation.sweep import remove_kept
     from xcal_jax.simulation.sweep import sweep as run
     from xcal_jax.simulation.sweep_grid import Grid
 
@@ -31,5 +32,5 @@ def sweep(grid, resume, scheduler, workers, output):
     except KeyboardInterrupt:
         click.echo(f"interrupted: --resume goes on from {part}", err=True)
         sys.exit(130)
-    save_sweep(result, output)
+    save(result, output)
     remove_kept(part)

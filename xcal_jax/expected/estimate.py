@@ -26,9 +26,9 @@ from xcal_jax.expected.history import DIMENSIONS
 from xcal_jax.expected.observables import Figures, nearby, with_derivatives, without_derivatives
 from xcal_jax.expected.parameters import UNITS, Parameters, names
 from xcal_jax.expected.tables import Tables
-from xcal_jax.montecarlo.tally import LOSS_THRESHOLDS
+from xcal_jax.simulation.loss_thresholds import LOW
 
-THRESHOLDS = (0.0, *LOSS_THRESHOLDS)
+THRESHOLDS = (0.0, *LOW)
 REPLICATES = 16
 LEAST_POINTS, MOST_POINTS = 256, 2**30
 

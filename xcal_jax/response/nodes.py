@@ -31,7 +31,7 @@ from xcal_jax.constants import VERSION
 from xcal_jax.io.checkpoint import SAVED_EVERY, load_checkpoint, save_checkpoint
 from xcal_jax.montecarlo.batch import counted, lanes_for
 from xcal_jax.montecarlo.state import Medium
-from xcal_jax.simulation.results import line_names
+from xcal_jax.simulation.results import line_names, partial_count
 
 BLOCK = 2**17  # photons, on all devices
 BINS = 2**14  # of a node's spectrum
@@ -79,8 +79,8 @@ class Node:
 
     photons: int
     partial: int
-    by_photons: int
-    by_electrons: int
+    photon_escape: int
+    electron_escape: int
     line: np.ndarray
     count: np.ndarray
     cells: np.ndarray
@@ -171,7 +171,7 @@ def run_node(medium: Medium, line_energy: np.ndarray, energy: float, leverage: f
     needed = settings.photons or BLOCK
     total = run(0, min(BLOCK, needed))
     if settings.photons is None:
-        share = (int(total.photon + total.electron + total.both) + 1) / (BLOCK + 2)
+        share = (int(partial_count(total)) + 1) / (BLOCK + 2)
         needed = min(MOST_PHOTONS, max(BLOCK, round(leverage * share * (1.0 - share) / settings.tolerance**2)))
     for start in range(BLOCK, needed, BLOCK):
         total = jax.tree.map(np.add, total, run(start, min(BLOCK, needed - start)))
@@ -194,10 +194,10 @@ def count_node(tally, line_energy: np.ndarray, energy: float) -> Node:
             raise RuntimeError(
                 f"an escape peak at {energy:g} eV is not in the spectrum: this is a fault of the program"
             )
-    partial = int(tally.photon + tally.electron + tally.both)
+    lost = int(partial_count(tally))
     cells = np.add.reduceat(spectrum[: BINS - 1], CELLS[:-1])
-    cells[-1] += partial - int(count.sum()) - int(cells.sum())  # losses below half a bin
-    return Node(int(tally.interacting), partial, int(tally.photon), int(tally.electron), line, count, cells)
+    cells[-1] += lost - int(count.sum()) - int(cells.sum())  # losses below half a bin
+    return Node(int(tally.interacting), lost, int(tally.photon_escape), int(tally.electron_escape), line, count, cells)
 
 
 def run_name(absorber: Absorber, energy: np.ndarray, settings: Settings) -> str:
@@ -216,7 +216,7 @@ def _columns(done: dict[int, Node]) -> dict[str, np.ndarray]:
     nodes = list(done.values())
     return {
         "index": np.array(list(done), dtype=np.int64),
-        "sums": np.array([(n.photons, n.partial, n.by_photons, n.by_electrons) for n in nodes], dtype=np.int64),
+        "sums": np.array([(n.photons, n.partial, n.photon_escape, n.electron_escape) for n in nodes], dtype=np.int64),
         "lines": np.array([n.line.size for n in nodes], dtype=np.int64),
         "line": np.concatenate([np.empty(0, np.int64), *(n.line for n in nodes)]),
         "count": np.concatenate([np.empty(0, np.int64), *(n.count for n in nodes)]),
@@ -228,6 +228,6 @@ def _nodes(columns: dict[str, np.ndarray]) -> Iterator[tuple[int, Node]]:
     ends = np.cumsum(columns["lines"])
     for n, index in enumerate(columns["index"]):
         seen = slice(ends[n] - columns["lines"][n], ends[n])
-        photons, partial, by_photons, by_electrons = (int(value) for value in columns["sums"][n])
+        photons, lost, photon, electron = (int(value) for value in columns["sums"][n])
         line, count, cells = columns["line"][seen], columns["count"][seen], columns["cells"][n]
-        yield int(index), Node(photons, partial, by_photons, by_electrons, line, count, cells)
+        yield int(index), Node(photons, lost, photon, electron, line, count, cells)

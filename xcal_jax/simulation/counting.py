@@ -2,7 +2,7 @@
 
 import hashlib
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial, reduce
 from math import isfinite
@@ -22,7 +22,7 @@ from xcal_jax.montecarlo.batch import LEAST_LANES, Event, counted, listed
 from xcal_jax.montecarlo.ledger import SHARING
 from xcal_jax.montecarlo.state import Medium
 from xcal_jax.montecarlo.tally import Tally
-from xcal_jax.simulation.results import bins_up_to
+from xcal_jax.simulation.loss_thresholds import loss_thresholds
 
 LANES = {"cpu": 2**18, "gpu": 2**22}
 MOST_BINS = 2**24
@@ -31,7 +31,9 @@ BINS = 2**14  # spectra are padded to a multiple, so that one compiled program s
 
 @dataclass(frozen=True)
 class Run:
-    """All that the counts of a photon depend on. bin_width: eV; bins: of the spectrum; lanes: photons to a block.
+    """All that the counts of a photon depend on.
+
+    bin_width: eV; bins: of the spectrum; lanes: photons to a block; loss_above: (A,) eV, thresholds of the loss.
 
     It is small and can be sent to another process; `count` makes its tables there.
     """
@@ -43,12 +45,21 @@ class Run:
     yields: str
     bins: int
     lanes: int | None
+    loss_above: tuple[float, ...]
 
     @classmethod
     def build(
-        cls, absorber, source, seed=1, bin_width=1.0, yields="eadl", lanes=None, highest_energy: float | None = None
+        cls,
+        absorber: Absorber,
+        source: Source | float,
+        seed: int = 1,
+        bin_width: float = 1.0,
+        yields: str = "eadl",
+        lanes: int | None = None,
+        highest_energy: float | None = None,
+        loss_above: Sequence[float] | None = None,
     ) -> "Run":
-        """Checked. highest_energy: eV, that the spectrum is to reach, if not the source's.
+        """A run, checked. highest_energy: eV, that the spectrum is to reach, if not the source's.
 
         Raises ValueError where a number makes no sense.
         """
@@ -58,10 +69,12 @@ class Run:
         seed = whole(seed, "seed", 0, 2**64 - 1)
         if yields not in YIELDS:
             raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {yields!r}")
-        bins = _bins(bin_width, highest_energy or source.highest_energy)
+        highest = highest_energy or source.highest_energy
+        bins = _bins(bin_width, highest)
         if lanes is not None and whole(lanes, "lanes", 1, 2**26) % LEAST_LANES:
             raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
-        return cls(absorber, source, seed, float(bin_width), yields, bins, lanes)
+        thresholds = loss_thresholds(loss_above, highest)
+        return cls(absorber, source, seed, float(bin_width), yields, bins, lanes, thresholds)
 
     @property
     def block(self) -> int:
@@ -77,6 +90,7 @@ class Run:
             "seed": str(self.seed),
             "bin width": repr(self.bin_width),
             "yields": self.yields,
+            "loss thresholds": repr(self.loss_above),
             **process_facts(),
         }
 
@@ -115,7 +129,15 @@ class Prepared:
         step = run.block * local_devices().size
         return sum_of(
             counted(
-                self.medium, self.drawn, run.seed, n, min(n + step, stop), run.bin_width, lanes=run.block, bins=run.bins
+                self.medium,
+                self.drawn,
+                run.seed,
+                n,
+                min(n + step, stop),
+                run.bin_width,
+                lanes=run.block,
+                bins=run.bins,
+                loss_above=run.loss_above,
             )
             for n in range(first, stop, step)
         )
@@ -153,6 +175,11 @@ def whole(value, name: str, least: int, most: int) -> int:
     if not least <= value <= most:
         raise ValueError(f"`{name}` must be at least {least} and at most {most:.6g}, but is {int(value)}")
     return int(value)
+
+
+def bins_up_to(energy: float, bin_width: float) -> int:
+    """How many bins hold deposits up to ``energy``, which float32 may round up: 6999.9999 eV to 7000 eV."""
+    return int(energy * (1.0 + 1e-6) / bin_width) + 1
 
 
 def _bins(bin_width: float, highest: float) -> int:

@@ -21,11 +21,11 @@ from xcal_jax.compute.devices import in_parallel
 from xcal_jax.compute.process import shared_facts
 from xcal_jax.constants import VERSION
 from xcal_jax.io.checkpoint import load_checkpoint, save_checkpoint
-from xcal_jax.io.files import replacing
 from xcal_jax.montecarlo.batch import LEAST_LANES
 from xcal_jax.montecarlo.tally import Tally
+from xcal_jax.simulation import vocabulary
 from xcal_jax.simulation.counting import Prepared, Run, Task, count, sum_of
-from xcal_jax.simulation.results import to_dataset
+from xcal_jax.simulation.results import partial_count, to_dataset
 from xcal_jax.simulation.sweep_grid import Grid
 
 KIND = "xcal_jax absorber sweep"
@@ -89,22 +89,11 @@ def paired_difference(result: xr.Dataset, dimension: str) -> xr.Dataset:
     by_batch = result.partial_in_batch / result.interacting_in_batch
     scatter = (by_batch - by_batch.isel({dimension: 0}, drop=True)).std("batch", ddof=1)
     difference = result.partial - result.partial.isel({dimension: 0}, drop=True)
-    return xr.Dataset(
-        {
-            "difference": difference.assign_attrs(
-                units="1", long_name=f"partial fraction less the first {dimension}'s"
-            ),
-            "error": (scatter / np.sqrt(result.sizes["batch"])).assign_attrs(
-                units="1", long_name="standard error of the difference"
-            ),
-        }
-    )
-
-
-def save_sweep(result: xr.Dataset, path: str | os.PathLike) -> None:
-    """Write ``result`` as netCDF-4, whole or not at all."""
-    with replacing(path) as temporary:
-        result.to_netcdf(temporary, encoding={"spectrum": {"zlib": True}, "peaks": {"zlib": True}})
+    error = scatter / np.sqrt(result.sizes["batch"])
+    found = xr.Dataset({"difference": difference, "error": error})
+    found.difference.attrs = {"units": "1", "long_name": f"partial fraction less that of the first {dimension}"}
+    found.error.attrs = {"units": "1", "long_name": "standard error of the difference"}
+    return found
 
 
 def remove_kept(folder: str | os.PathLike) -> None:
@@ -139,7 +128,7 @@ def _point(batches: list[Tally]) -> dict[str, Any]:
     """A point's sums, and its partial ones batch by batch."""
     return {
         **sum_of(batches).arrays(),
-        "partial_in_batch": np.array([b.photon + b.electron + b.both for b in batches]),
+        "partial_in_batch": np.array([partial_count(batch) for batch in batches]),
         "interacting_in_batch": np.array([b.interacting for b in batches]),
     }
 
@@ -148,21 +137,9 @@ def _dataset(run: Run, arrays: dict[str, Any], n: int) -> xr.Dataset:
     fields = dict(arrays)
     in_batch = {name: fields.pop(name) for name in ("partial_in_batch", "interacting_in_batch")}
     prepared = Prepared.build(run)
-    point = to_dataset(
-        run.absorber,
-        run.source,
-        prepared.matter,
-        Tally.from_arrays(fields),
-        prepared.probability,
-        photons=n,
-        asked=n,
-        seed=run.seed,
-        bin_width=run.bin_width,
-        yields=run.yields,
-    ).isel(source_energy=0, drop=True)
+    point = to_dataset(prepared, Tally.from_arrays(fields), photons=n, asked=n).isel(source_energy=0, drop=True)
     for name, counts in in_batch.items():
-        words = name.replace("_", " ").replace("partial", "photons that lost energy,").replace("interacting", "photons")
-        point[name] = ("batch", counts, {"units": "1", "long_name": words})
+        point[name] = vocabulary.count(name.removesuffix("_in_batch"), "batch", counts)
     return point
 
 
@@ -178,10 +155,10 @@ def _joined(points: list[xr.Dataset], grid: Grid) -> xr.Dataset:
             continue
         values = np.stack([point[name].values for point in aligned])
         joined[name] = ((*grid.shape, *first.dims), values.reshape(*shape, *values.shape[1:]), first.attrs)
-    share = (joined.photon + joined.electron + joined.both) / joined.interacting
-    error = np.sqrt(share * (1.0 - share) / joined.interacting)
-    joined["partial"] = share.assign_attrs(units="1", long_name="share of interacting photons that lost energy")
-    joined["partial_err"] = error.assign_attrs(units="1", long_name="standard error of partial")
+    fraction = partial_count(joined) / joined.interacting
+    error = np.sqrt(fraction * (1.0 - fraction) / joined.interacting)
+    joined["partial"] = vocabulary.variable("partial", fraction.dims, fraction.values)
+    joined["partial_err"] = vocabulary.error("partial", error.dims, error.values)
     return joined.assign_attrs(
         kind=KIND,
         title=f"Sweep over {', '.join(grid.shape)}",
