@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from xcal_jax.sipm import blend_shift, energy_at, energy_calibration, fit_lines, stack
 from xcal_jax.sipm.figures import draw_line
-from xcal_jax.sipm.readers import read_spectra
+from xcal_jax.spectra.readers import read_spectra
 
 RADIACODE = (
     (59.54, "241Am", "data_am241.xml", (18, 38), 7.0),

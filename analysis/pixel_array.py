@@ -42,7 +42,8 @@ def table(result: xr.Dataset) -> list[str]:
         f"  {'line':10s}{'deposit':>12s}{'leave a pixel':>16s}{'caught by another':>24s}{'caught':>12s}",
     ]
     for line in facts["array"]["caught_lines"]:
-        left, caught, error = (1e6 * value for value in (escaping[line["line"]], line["intensity"], line["intensity_err"]))
+        found = escaping[line["line"]], line["intensity"], line["intensity_err"]
+        left, caught, error = (1e6 * value for value in found)
         lines.append(
             f"  {line['line']:10s}{line['energy']:9.1f} eV{left:16.1f}{caught:15.2f} +- {error:4.2f}"
             f"{100 * caught / left:10.2f} %"

@@ -14,6 +14,7 @@ FLOORS = [  # from the ground up: a room knows those below it, and none beside i
     {"physics"},
     {"absorber"},
     {"montecarlo"},
+    {"spectra"},
     {"simulation", "sipm", "orbit"},
     {"expected"},
     {"design", "response"},

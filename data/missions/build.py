@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from xcal_jax.io.datasets import save
 from xcal_jax.sipm import load_mission, synthesize
 from xcal_jax.sipm.mission import mission_files
-from xcal_jax.sipm.writers import write_netcdf
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "out/missions")
 for name in mission_files():
     drawn = synthesize(load_mission(name))
     (folder / name).mkdir(parents=True, exist_ok=True)
     for part, data in drawn._asdict().items():
-        write_netcdf(data, folder / name / f"{part}.nc")
+        save(data, folder / name / f"{part}.nc")
     counts = np.ascontiguousarray(drawn.spectra["counts"].values, "<f8")
     digest = hashlib.sha256(counts.tobytes()).hexdigest()[:16]
     print(f"{name}: synthetic, {counts.shape[0]} spectra, counts {digest}")

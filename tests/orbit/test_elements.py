@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xcal_jax.orbit.elements import read_altitudes, read_tle, shipped_altitudes
-from xcal_jax.orbit.segments import monthly_segments
+from xcal_jax.orbit.months import monthly_segments
 
 GOOD = [
     "1 47959U 21022AD  21136.80882950  .00001202  00000-0  87027-4 0  9997",

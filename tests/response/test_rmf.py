@@ -110,7 +110,13 @@ def test_counts_become_shares():
     weights = share_of_nodes(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
     rows = to_components(XIFU, boundaries, edges, energy, made, weights, Settings())
     expected = 0.02 - 0.1 * np.log(rows.energy.values / 7000.0)
-    for name, share in (("partial", 1), ("photon_escape", 0.5), ("electron_escape", 0.25), ("both", 0.25), ("peak_total", 0.25)):
+    for name, share in (
+        ("partial", 1),
+        ("photon_escape", 0.5),
+        ("electron_escape", 0.25),
+        ("both", 0.25),
+        ("peak_total", 0.25),
+    ):
         np.testing.assert_allclose(rows[name], share * expected, rtol=1e-3, err_msg=name)
     np.testing.assert_allclose(rows.peaks.sel(line="Bi M5-N7"), 0.25 * expected, rtol=1e-3)
     np.testing.assert_allclose(rows.continuum.sum("deposited_fraction"), 0.75 * expected, rtol=1e-3)

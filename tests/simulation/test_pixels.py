@@ -93,7 +93,8 @@ def test_neighbours_have_the_lines_that_escape(agrees):
     )
     share = [lines[name]["intensity"] / peaks[name]["intensity"] for name in (one, two)]
     errors = [
-        s * np.hypot(lines[n]["intensity_err"] / lines[n]["intensity"], peaks[n]["intensity_err"] / peaks[n]["intensity"])
+        s
+        * np.hypot(lines[n]["intensity_err"] / lines[n]["intensity"], peaks[n]["intensity_err"] / peaks[n]["intensity"])
         for s, n in zip(share, (one, two), strict=True)
     ]
     agrees(share[0], share[1], np.hypot(*errors), relative=0.05)

@@ -93,6 +93,8 @@ def test_other_runs_do_not_add(results):
         merge(results[0], simulate(XIFU, Source.build(7000.0, at=(134.6, 134.7)), n=100, seed=9))
     with pytest.raises(ValueError, match="the same bins"):
         merge(results[0], corner(9, 100, bin_width=0.9))
+    with pytest.raises(ValueError, match="the same thresholds of the loss, but differ"):
+        merge(results[0], corner(9, 100, loss_above=(50.0, 1000.0)))
     with pytest.raises(ValueError, match="the same version"):
         merge(results[0], results[1].assign_attrs(version="0.0.0"))
 
@@ -130,7 +132,7 @@ def test_truncated_files(tmp_path, results, share):
     save(results[0], path)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match="must be a netCDF-4 file, but cannot be read"):
+    with pytest.raises(ValueError, match="must be a result of `xcal-jax simulate`, but cannot be read"):
         load(path)
 
 
@@ -148,8 +150,16 @@ def test_other_files(tmp_path, results):
     with pytest.raises(ValueError, match="must be a result of `xcal-jax simulate`, but is not"):
         load(other)
     results[0].drop_vars(["both"]).to_netcdf(other)
-    with pytest.raises(ValueError, match="must be a result of `xcal-jax simulate`"):
+    with pytest.raises(ValueError, match="must be a result of `xcal-jax simulate`, but has no both"):
         load(other)
+
+
+def test_a_result_of_an_older_version_is_refused_in_one_sentence(tmp_path, results):
+    old = results[0].rename(photon_escape="photon", electron_escape="electron").assign_attrs(version="0.1.0")
+    old.to_netcdf(tmp_path / "old.nc")
+    sentence = r"but has no electron_escape, photon_escape \(it is of version 0.1.0\): make it anew$"
+    with pytest.raises(ValueError, match=sentence):
+        load(tmp_path / "old.nc")
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, results, monkeypatch):

@@ -17,6 +17,7 @@ from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import load_element
 from xcal_jax.montecarlo.batch import ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED
+from xcal_jax.simulation.loss_thresholds import LOW, loss_thresholds
 from xcal_jax.simulation.results import ESCAPES, partial_count, summary
 from xcal_jax.simulation.simulate import MOST_PHOTONS, simulate
 
@@ -146,6 +147,38 @@ def test_seeds_matter(agrees):
     assert not simulate(XIFU, 7000.0, n=10**6, seed=1 + 2**32).spectrum.equals(one.spectrum)
     a, b = summary(one), summary(two)
     agrees(a["partial"], b["partial"], np.hypot(a["partial_err"], b["partial_err"]))
+
+
+def test_loss_thresholds_are_the_users():
+    """The same counts at the same thresholds, whatever others there are; in no order, as many as wanted."""
+    source = Source.build(7000.0, at=(134.7, 0.0))
+    usual, own, none = (simulate(XIFU, source, n=20_000, loss_above=of) for of in (None, (1000.0, 75.0, 50.0), ()))
+    assert usual.threshold.values.tolist() == list(LOW) and own.threshold.values.tolist() == [50.0, 75.0, 1000.0]
+    for threshold in (50.0, 1000.0):
+        assert int(own.loss_above.sel(threshold=threshold)) == int(usual.loss_above.sel(threshold=threshold)) > 0
+    assert list(summary(own)["loss_above"]) == ["50", "75", "1000"] and summary(none)["loss_above"] == {}
+    xr.testing.assert_equal(own.spectrum, usual.spectrum)
+
+
+@pytest.mark.parametrize(
+    ("energy", "more"),
+    [
+        (100.0, []),
+        (12_000.0, []),
+        (14_000.0, []),
+        (15_000.0, [10]),
+        (30_000.0, [10, 20]),
+        (1e6, [10, 20, 50, 100, 200, 500]),
+    ],
+)
+def test_default_loss_thresholds_reach_as_far_as_the_energy(energy, more):
+    assert loss_thresholds(None, energy) == (*LOW, *(1000.0 * kev for kev in more))
+
+
+@pytest.mark.parametrize("given", [(0.0,), (-1.0,), (50.0, np.nan), (np.inf,), (50.0, 100.0, 50.0)])
+def test_bad_loss_thresholds(given):
+    with pytest.raises(ValueError, match="`loss_above` must"):
+        simulate(XIFU, 7000.0, n=10, loss_above=given)
 
 
 def test_events_are_the_tally():

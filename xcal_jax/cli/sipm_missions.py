@@ -18,9 +18,10 @@ INTERPOLATION = click.Choice(["log", "linear"])
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def synthesize(mission: str, folder: Path, seed: int | None, as_csv: bool, as_json: bool) -> None:
     """Draw a synthetic MISSION (grbalpha, vzlusat2, or a TOML file) with known truth."""
+    from xcal_jax.io.datasets import save
     from xcal_jax.sipm import load_mission
     from xcal_jax.sipm.synthetic import synthesize as draw
-    from xcal_jax.sipm.writers import write_csv, write_netcdf
+    from xcal_jax.spectra.writers import write_csv
 
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"output must be a folder, but {str(folder)!r} is a file")
@@ -34,7 +35,7 @@ def synthesize(mission: str, folder: Path, seed: int | None, as_csv: bool, as_js
         if archive:
             write_csv(data, folder / f"{name}.csv")
         else:
-            write_netcdf(data, folder / f"{name}.nc")
+            save(data, folder / f"{name}.nc")
         counts[name] = data.sizes["spectrum"]
     show({"folder": str(folder), "synthetic": True, "seed": drawn.spectra.attrs["seed"], **counts}, as_json)
 
@@ -62,12 +63,12 @@ def report(
     from dataclasses import replace
 
     from xcal_jax.io.files import check_writable
-    from xcal_jax.sipm.chain import Files, analyse, read_folder
     from xcal_jax.sipm.damage import read_fluence
     from xcal_jax.sipm.mission import mission_of
-    from xcal_jax.sipm.readers import read_spectra
+    from xcal_jax.sipm.pipeline import Files, analyse, read_folder
     from xcal_jax.sipm.report import write_report
-    from xcal_jax.sipm.series import read_series
+    from xcal_jax.sipm.time_series import read_series
+    from xcal_jax.spectra.readers import read_spectra
 
     check_writable(output)
     if source.is_dir():

@@ -35,12 +35,12 @@ def threshold(
     """Threshold (step 3) and dark count rate (Eq. 5) of every spectrum in SPECTRA."""
     import numpy as np
 
+    from xcal_jax.io.datasets import save
     from xcal_jax.io.files import check_writable
     from xcal_jax.sipm import build_template, dark_count_rate, with_days
     from xcal_jax.sipm import threshold as measure
     from xcal_jax.sipm.mission import mission_of
-    from xcal_jax.sipm.readers import read_spectra
-    from xcal_jax.sipm.writers import write_netcdf
+    from xcal_jax.spectra.readers import read_spectra
 
     check_writable(output)
     archive = read_spectra(spectra)
@@ -58,7 +58,7 @@ def threshold(
         .pipe(dark_count_rate)
     )
     values = values.assign_attrs(template_checksum=list(map(str, template["checksum"].values)))
-    write_netcdf(values, output)
+    save(values, output)
     flagged = int((values["threshold_flag"].values != 0).sum())
     summary: dict = {"file": str(output), "spectra": values.sizes["spectrum"], "flagged": flagged}
     for name in sorted(set(map(str, values["readout"].values))):
@@ -102,7 +102,7 @@ def lines(
     from xcal_jax.sipm import energy_calibration, fit_lines, stack
     from xcal_jax.sipm.calibration import FORMULAS, SHAPES
     from xcal_jax.sipm.lines import VETOES
-    from xcal_jax.sipm.readers import read_spectra
+    from xcal_jax.spectra.readers import read_spectra
 
     pairs = parse_windows(windows)
     try:

@@ -31,6 +31,7 @@ from xcal_jax.montecarlo.state import EJECTED, EMITTED, PENDING, History, Ion, M
 from xcal_jax.physics.array import next_pixel, travel
 from xcal_jax.physics.electrons.scattering import Scattering
 from xcal_jax.physics.geometry import Direction, Site, deflect, isotropic, least_cost_to_surface
+from xcal_jax.physics.layers import cumulative
 from xcal_jax.physics.photon_scattering import compton_energy
 from xcal_jax.physics.relaxation import NONE, Vacancies, add_vacancy, no_vacancies, take_innermost
 
@@ -40,7 +41,7 @@ def first_interaction(medium: Medium, source: Source, key: Key) -> tuple[Vertex,
     energy, line, top, direction = source.photon(medium.stack, key)
     row, share = medium.matter.attenuation.place(energy)
     attenuation = medium.matter.attenuation_at(medium.density, row, share)
-    through = sum(a * t for a, t in zip(attenuation, medium.stack.thickness, strict=True)) / jnp.abs(direction.z)
+    through = cumulative(attenuation, medium.stack.thickness)[1] / jnp.abs(direction.z)
     u_depth, u_channel = uniforms(key, jnp.uint32(SOURCE_DRAWS))
     reach = -jnp.expm1(-through) * (1.0 - 2.0**-22) if source.forced else 1.0
     escaped, _, site = travel(medium.stack, top, direction, attenuation, -jnp.log1p(-u_depth * reach))

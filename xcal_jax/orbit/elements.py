@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xcal_jax.orbit.positions import EQUATOR, MU, circular_position, julian_date, sidereal_angle, turned
-from xcal_jax.orbit.segments import DAY, Segment, parse_date
+from xcal_jax.orbit.ephemeris import EQUATOR, MU, circular_position, julian_date, sidereal_angle, turned
+from xcal_jax.orbit.months import DAY, Segment, parse_date
 from xcal_jax.orbit.trapped import HIGHEST_ALTITUDE, LOWEST_ALTITUDE
 
 SATELLITES = {"GRBAlpha": "grbalpha_altitude.csv", "VZLUSAT-2": "vzlusat2_altitude.csv"}

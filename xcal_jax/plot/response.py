@@ -149,7 +149,9 @@ def map_figure(events: xr.Dataset) -> Figure:
     fraction = np.ma.masked_where(all_ < LEAST_EVENTS, 100.0 * part / np.maximum(all_, 1.0))
     figure = Figure(figsize=(7, 6), layout="constrained")
     axes = figure.subplots()
-    mesh = axes.pcolormesh(*cells, np.maximum(fraction.T, LEAST_FRACTION), norm=LogNorm(LEAST_FRACTION, 100.0), cmap="viridis")
+    mesh = axes.pcolormesh(
+        *cells, np.maximum(fraction.T, LEAST_FRACTION), norm=LogNorm(LEAST_FRACTION, 100.0), cmap="viridis"
+    )
     axes.set(xscale="log", yscale="log", aspect="equal")
     axes.set(xlabel="distance to the nearest edge along x (µm)", ylabel="distance to the nearest edge along y (µm)")
     facts = f"{absorber.name}: {int(met.sum()):.3g} events, electrons: {absorber.electrons}"

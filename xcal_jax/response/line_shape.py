@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import log_ndtr, ndtr
 
-FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))
+from xcal_jax.constants import FWHM_PER_SIGMA
 
 
 @jax.tree_util.register_dataclass
@@ -43,7 +43,7 @@ def fold(parts: Components, lines: Array, thresholds: Array, detector: Detector,
     lines: (K,) eV that each peak lost; thresholds: (A,) eV, ascending from 0 to the photon's energy at least;
     edges: (C + 1,) eV of the channels.
     """
-    sigma = detector.fwhm / FWHM
+    sigma = detector.fwhm / FWHM_PER_SIGMA
     full = 1.0 - parts.loss_above[0]
     places = parts.energy - jnp.append(jnp.zeros_like(lines[:1]), lines)
     narrow = jnp.append(full[None], parts.peaks)

@@ -17,12 +17,12 @@ from jaxtyping import Float, Int
 from scipy.ndimage import gaussian_filter1d
 
 from xcal_jax.absorber.source import read_spectrum
+from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.simulation.trapping import REACH, Trapping
 from xcal_jax.units import parse_quantity
 
 SIGMAS = 6.0  # to which a peak's Gaussian is followed: 2e-9 lie beyond
 NO_TRAPPING = Trapping(0.0, 1.0)
-PER_FWHM = 1.0 / (2.0 * np.sqrt(2.0 * np.log(2.0)))
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Resolution:
 
     def sigma(self, energy: np.ndarray | float) -> np.ndarray:
         """Standard deviation in eV at ``energy`` in eV."""
-        return PER_FWHM * np.interp(energy, self.energy, self.fwhm)
+        return np.interp(energy, self.energy, self.fwhm) / FWHM_PER_SIGMA
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ class Row:
     left_out: float
 
 
-def check_covers(channels: Float[np.ndarray, " C"], boundaries: Float[np.ndarray, " B"], resolution: Resolution) -> None:
+def check_covers(
+    channels: Float[np.ndarray, " C"], boundaries: Float[np.ndarray, " B"], resolution: Resolution
+) -> None:
     """Raise ValueError unless ``channels`` eV hold all rows, between ``boundaries`` eV, and the ``resolution``."""
     widest = float(np.max(resolution.fwhm))
     if widest > channels[-1] - channels[0]:

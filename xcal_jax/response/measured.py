@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from xcal_jax.simulation import results
-from xcal_jax.sipm.readers import READERS, read_spectra
+from xcal_jax.spectra.readers import READERS, read_spectra
 
 COLUMNS = ("low_ev", "high_ev", "counts")
 BY_CHANNEL = tuple(suffix for suffix in READERS if suffix not in (".csv", ".nc"))

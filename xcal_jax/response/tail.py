@@ -29,7 +29,8 @@ def loss_spectrum(
 ) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
     """Boundaries of bins of the loss from ``lowest`` to ``highest`` eV, counts, and the part of each bin that is used.
 
-    Bins at escape peaks are not used. Raises ValueError where ``result`` is not of one line or has too few counts there.
+    Bins at escape peaks are not used. Raises ValueError where ``result`` is not of one line, or has too few counts
+    there.
     """
     energies = result.source_energy.values
     if energies.size != 1 or not np.isfinite(energies[0]):

@@ -4,6 +4,7 @@ Datasets, `summary` and its JSON, sensitivities, designs, plots and the command 
 kind of photon has two long names, that of its count and that of its fraction of the interacting photons.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,18 +77,18 @@ def title(name: str) -> str:
     return VOCABULARY[name].title
 
 
-def variable(name: str, dims: str | tuple[str, ...], values: Any) -> xr.Variable:
+def variable(name: str, dims: Hashable, values: Any) -> xr.Variable:
     """The quantity ``name`` over ``dims``, with its unit and long name; a fraction where it is a kind of photon."""
     return datasets.variable(dims, values, VOCABULARY[name].unit, VOCABULARY[name].long_name)
 
 
-def count(name: str, dims: str | tuple[str, ...], values: Any) -> xr.Variable:
+def count(name: str, dims: Hashable, values: Any) -> xr.Variable:
     """The quantity ``name`` over ``dims``; how many photons where it is a kind of photon."""
     about = VOCABULARY[name]
     return datasets.variable(dims, values, about.unit, about.counted or about.long_name)
 
 
-def error(name: str, dims: str | tuple[str, ...], values: Any) -> xr.Variable:
+def error(name: str, dims: Hashable, values: Any) -> xr.Variable:
     """The standard error of the quantity ``name``, over ``dims``, with its unit."""
     return datasets.variable(dims, values, VOCABULARY[name].unit, f"standard error of {name}")
 

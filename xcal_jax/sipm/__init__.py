@@ -7,11 +7,12 @@ from xcal_jax.sipm.gain import gain_at, gain_drift, to_energy
 from xcal_jax.sipm.grouping import group
 from xcal_jax.sipm.lines import fit_lines
 from xcal_jax.sipm.mission import Mission, load_mission, with_days
-from xcal_jax.sipm.spectra import build_spectra, build_template, check_spectra, select, stack
 from xcal_jax.sipm.synthetic import synthesize
 from xcal_jax.sipm.temperature import joint_fit, temperature_residuals
+from xcal_jax.sipm.template import build_template
 from xcal_jax.sipm.threshold import threshold
 from xcal_jax.sipm.trends import evaluate, fit_trends, forecast
+from xcal_jax.spectra import build_spectra, check_spectra, select, stack
 
 __all__ = [
     "Mission",

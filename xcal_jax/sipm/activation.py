@@ -11,10 +11,10 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax import fit
+from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import group_index
-from xcal_jax.sipm.labels import labelled
 from xcal_jax.sipm.lines import fit_lines
-from xcal_jax.sipm.spectra import stack
+from xcal_jax.spectra import stack
 
 
 def at_bias(spectra: xr.Dataset, bias: float) -> xr.Dataset:
@@ -32,7 +32,7 @@ def stacks_by(spectra: xr.Dataset, index: np.ndarray, dim: str, quiet: xr.Datase
     """
     each = [stack(spectra.isel(spectrum=index == value)) for value in np.unique(index)]
     out = xr.concat([s.drop_attrs(deep=False) for s in each], dim)
-    out = out.assign(exposure=labelled(dim, [s.attrs["exposure_s"] for s in each], "s", "exposure of the stack"))
+    out = out.assign(exposure=variable(dim, [s.attrs["exposure_s"] for s in each], "s", "exposure of the stack"))
     if quiet is not None:
         out["rate"] = out["rate"].copy(data=out["rate"].values - quiet["rate"].values)
         error = np.hypot(out["rate_error"].values, quiet["rate_error"].values)
@@ -46,7 +46,7 @@ def by_epoch(spectra: xr.Dataset, quiet: xr.Dataset | None = None, width: float 
     index = group_index(days, width)
     mean = np.bincount(index, days) / np.bincount(index)
     stacks = stacks_by(spectra, index, "epoch", quiet)
-    return stacks.assign(days=labelled("epoch", mean, "d", "time since launch"))
+    return stacks.assign(days=variable("epoch", mean, "d", "time since launch"))
 
 
 @jax.jit
@@ -89,14 +89,14 @@ def line_decay(spectra: xr.Dataset, quiet: xr.Dataset, window, fwhm=None) -> xr.
         errors = decay.errors * np.exp(decay.parameters)
     return xr.Dataset(
         {
-            "since_exit": labelled("delay", values[seen], "s", "time since the exit of the SAA"),
-            "exposure": labelled("delay", exposure[seen], "s", "exposure"),
-            "rate": labelled("delay", area[seen], "count/s", "rate in the line"),
-            "rate_error": labelled("delay", (area * relative)[seen], "count/s", "its error"),
-            "rate_at_exit": labelled((), start, "count/s", "rate at the exit"),
-            "rate_at_exit_error": labelled((), errors[0], "count/s", "its error"),
-            "half_life": labelled((), half_life, "s", "half-life of the line"),
-            "half_life_error": labelled((), errors[1], "s", "its error"),
+            "since_exit": variable("delay", values[seen], "s", "time since the exit of the SAA"),
+            "exposure": variable("delay", exposure[seen], "s", "exposure"),
+            "rate": variable("delay", area[seen], "count/s", "rate in the line"),
+            "rate_error": variable("delay", (area * relative)[seen], "count/s", "its error"),
+            "rate_at_exit": variable((), start, "count/s", "rate at the exit"),
+            "rate_at_exit_error": variable((), errors[0], "count/s", "its error"),
+            "half_life": variable((), half_life, "s", "half-life of the line"),
+            "half_life_error": variable((), errors[1], "s", "its error"),
         },
         attrs=spectra.attrs,
     )

@@ -14,13 +14,9 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax import fit
-from xcal_jax.sipm.labels import labelled
+from xcal_jax.io.datasets import variable
 
-SHAPES = {
-    "linear": ("k", "b"),
-    "quadratic": ("k", "b", "q"),
-    "saturation": ("k", "b", "c"),
-}
+SHAPES = {"linear": ("k", "b"), "quadratic": ("k", "b", "q"), "saturation": ("k", "b", "c")}
 FORMULAS = {"linear": "k x + b", "quadratic": "k x + b + q x^2", "saturation": "-ln(1 - c (k x + b)) / c"}
 UNITS = "k (keV per channel), b (keV), q (keV per channel^2), c (1/keV)"
 SMALL = 1e-6
@@ -104,16 +100,16 @@ def energy_calibration(position, position_error, energy, shape: str = "linear") 
         raise ValueError(f"a {shape} calibration does not converge on these lines")
     return xr.Dataset(
         {
-            "parameters": labelled("parameter", line.parameters, "keV", UNITS),
-            "errors": labelled("parameter", line.errors, "keV", "their errors"),
-            "covariance": labelled(("parameter", "parameter_"), line.covariance, "keV^2", "covariance"),
-            "chi_square": labelled((), line.chi_square, "1", "chi-square"),
-            "degrees": labelled((), x.size - len(names), "1", "degrees of freedom"),
-            "position": labelled("line", x, "1", "line position, channel"),
-            "energy": labelled("line", e, "keV", "line energy"),
-            "residual": labelled("line", residual, "keV", "fit minus energy"),
+            "parameters": variable("parameter", line.parameters, "keV", UNITS),
+            "errors": variable("parameter", line.errors, "keV", "their errors"),
+            "covariance": variable(("parameter", "parameter_"), line.covariance, "keV^2", "covariance"),
+            "chi_square": variable((), line.chi_square, "1", "chi-square"),
+            "degrees": variable((), x.size - len(names), "1", "degrees of freedom"),
+            "position": variable("line", x, "1", "line position, channel"),
+            "energy": variable("line", e, "keV", "line energy"),
+            "residual": variable("line", residual, "keV", "fit minus energy"),
         },
-        {"parameter": labelled("parameter", list(names), "1", "parameter")},
+        {"parameter": variable("parameter", list(names), "1", "parameter")},
         {"shape": shape},
     )
 

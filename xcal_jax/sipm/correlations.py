@@ -11,7 +11,7 @@ import xarray as xr
 from scipy.stats import false_discovery_control, rankdata, spearmanr
 from scipy.stats import t as student
 
-from xcal_jax.sipm.labels import labelled
+from xcal_jax.io.datasets import variable
 
 
 def effective_size(x: np.ndarray, y: np.ndarray) -> float:
@@ -76,16 +76,16 @@ def correlate(
     dims = ("quantity", "lag")
     return xr.Dataset(
         {
-            "correlation": labelled(dims, table[0], "1", "Spearman rank correlation"),
-            "p_value": labelled(dims, table[1], "1", "two-sided p-value at the effective size"),
-            "q_value": labelled(dims, q, "1", "false-discovery rate, Benjamini-Hochberg"),
-            "points": labelled(dims, table[2].astype(int), "1", "common points"),
-            "effective_points": labelled(dims, table[3], "1", "independent points"),
-            "significant": labelled(dims, q <= rate, "1", f"q-value at most {rate:g}"),
+            "correlation": variable(dims, table[0], "1", "Spearman rank correlation"),
+            "p_value": variable(dims, table[1], "1", "two-sided p-value at the effective size"),
+            "q_value": variable(dims, q, "1", "false-discovery rate, Benjamini-Hochberg"),
+            "points": variable(dims, table[2].astype(int), "1", "common points"),
+            "effective_points": variable(dims, table[3], "1", "independent points"),
+            "significant": variable(dims, q <= rate, "1", f"q-value at most {rate:g}"),
         },
         {
-            "quantity": labelled("quantity", np.array(quantities, object), "1", "series"),
-            "lag": labelled("lag", lags, "d", "days by which the series leads"),
+            "quantity": variable("quantity", np.array(quantities, object), "1", "series"),
+            "lag": variable("lag", lags, "d", "days by which the series leads"),
         },
         {**values.attrs, "value": name, "false_discovery_rate": rate},
     )

@@ -14,10 +14,10 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax import fit
+from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
-from xcal_jax.sipm.labels import labelled
-from xcal_jax.sipm.series import read_series
 from xcal_jax.sipm.temperature import REFERENCE
+from xcal_jax.sipm.time_series import read_series
 from xcal_jax.sipm.trends import check_points
 
 AXIS, AMOUNT = "days", "fluence"
@@ -61,8 +61,8 @@ def read_fluence(path: str | Path) -> xr.Dataset:
     days, fluence = check_fluence(series[AXIS].values, series[AMOUNT].values)
     return xr.Dataset(
         {
-            "days": labelled("sample", days, "d", "time since launch"),
-            "fluence": labelled("sample", fluence, "1/cm^2", "cumulative 1 MeV neutron equivalent fluence"),
+            "days": variable("sample", days, "d", "time since launch"),
+            "fluence": variable("sample", fluence, "1/cm^2", "cumulative 1 MeV neutron equivalent fluence"),
         },
         attrs={"source": path.name},
     )
@@ -137,14 +137,14 @@ def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset
     units = values[name].attrs["units"]
     return xr.Dataset(
         {
-            "parameters": labelled("parameter", p, units, "parameters of the kernel"),
-            "errors": labelled("parameter", best.errors, units, "their errors"),
-            "covariance": labelled(("parameter", "parameter_"), best.covariance, f"({units})^2", "covariance"),
-            "aicc": labelled((), criterion, "1", "Akaike criterion, small sample"),
-            "days": labelled("point", days, "d", "time since launch"),
-            "fitted": labelled("point", fitted, units, f"{name}, fitted"),
-            "residual": labelled("point", y - fitted, units, f"{name} minus fit"),
+            "parameters": variable("parameter", p, units, "parameters of the kernel"),
+            "errors": variable("parameter", best.errors, units, "their errors"),
+            "covariance": variable(("parameter", "parameter_"), best.covariance, f"({units})^2", "covariance"),
+            "aicc": variable((), criterion, "1", "Akaike criterion, small sample"),
+            "days": variable("point", days, "d", "time since launch"),
+            "fitted": variable("point", fitted, units, f"{name}, fitted"),
+            "residual": variable("point", y - fitted, units, f"{name} minus fit"),
         },
-        {"parameter": labelled("parameter", names, "1", "amplitudes per n_eq/cm2, tau in days, slope per degC")},
+        {"parameter": variable("parameter", names, "1", "amplitudes per n_eq/cm2, tau in days, slope per degC")},
         {**values.attrs, "value": name, "units": units},
     )

@@ -12,7 +12,8 @@ import xarray as xr
 from scipy.special import lambertw
 
 from xcal_jax.fit import double_precision
-from xcal_jax.sipm.labels import labelled, reject
+from xcal_jax.io.datasets import variable
+from xcal_jax.spectra.dataset import reject
 
 
 @jax.jit
@@ -42,8 +43,8 @@ def dark_count_rate(spectra: xr.Dataset) -> xr.Dataset:
     error = np.hypot(poisson, slope * edge_error)
     missing = np.isnan(edge)
     return spectra.assign(
-        dcr=labelled("spectrum", np.where(missing, np.nan, rate), "count/s", "dark count rate"),
-        dcr_error=labelled("spectrum", error, "count/s", "error of the dark count rate"),
+        dcr=variable("spectrum", np.where(missing, np.nan, rate), "count/s", "dark count rate"),
+        dcr_error=variable("spectrum", error, "count/s", "error of the dark count rate"),
     )
 
 
@@ -72,6 +73,6 @@ def correct_pile_up(values: xr.Dataset, dead_time: float, model: str = "paralysa
     dims = values["dcr"].dims
     error = slope * values["dcr_error"].values
     return values.assign(
-        dcr_true=labelled(dims, true, "count/s", f"dark count rate without pile-up ({model})"),
-        dcr_true_error=labelled(dims, error, "count/s", "error of the rate without pile-up"),
+        dcr_true=variable(dims, true, "count/s", f"dark count rate without pile-up ({model})"),
+        dcr_true_error=variable(dims, error, "count/s", "error of the rate without pile-up"),
     ).assign_attrs(pile_up=f"{model}, dead time {dead_time} s")

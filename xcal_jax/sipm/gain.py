@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax import fit
+from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.calibration import usable
-from xcal_jax.sipm.labels import labelled
 
 KILODAY = 1000.0
 SCALE = KILODAY ** np.arange(4.0)
@@ -36,18 +36,18 @@ def gain_drift(days, position, position_error, b: float, energy: float = 260.0) 
     unit = 1 / SCALE
     return xr.Dataset(
         {
-            "parameters": labelled("parameter", line.parameters * unit, "keV", "c_n, keV per channel per day^n"),
-            "errors": labelled("parameter", line.errors * unit, "keV", "errors of c_n"),
-            "covariance": labelled(
+            "parameters": variable("parameter", line.parameters * unit, "keV", "c_n, keV per channel per day^n"),
+            "errors": variable("parameter", line.errors * unit, "keV", "errors of c_n"),
+            "covariance": variable(
                 ("parameter", "parameter_"), line.covariance * np.outer(unit, unit), "keV^2", "covariance"
             ),
-            "chi_square": labelled((), line.chi_square, "1", "chi-square"),
-            "degrees": labelled((), x.size - 4, "1", "degrees of freedom"),
-            "days": labelled("epoch", t, "d", "time since launch"),
-            "gain": labelled("epoch", gain, "keV", "gain, keV per channel"),
-            "gain_error": labelled("epoch", gain_error, "keV", "error of the gain"),
+            "chi_square": variable((), line.chi_square, "1", "chi-square"),
+            "degrees": variable((), x.size - 4, "1", "degrees of freedom"),
+            "days": variable("epoch", t, "d", "time since launch"),
+            "gain": variable("epoch", gain, "keV", "gain, keV per channel"),
+            "gain_error": variable("epoch", gain_error, "keV", "error of the gain"),
         },
-        {"parameter": labelled("parameter", [f"c{n}" for n in range(4)], "1", "power of t in days")},
+        {"parameter": variable("parameter", [f"c{n}" for n in range(4)], "1", "power of t in days")},
         {"b_keV": b, "line_keV": energy, "days_first": t.min(), "days_last": t.max()},
     )
 
@@ -78,7 +78,7 @@ def to_energy(values: xr.Dataset, drift: xr.Dataset) -> xr.Dataset:
     if "threshold_adu_shared" in values:
         shared = np.concatenate([gain[:, None] * values["threshold_adu_shared"].values, shared], 1)
     return values.assign(
-        threshold_kev=labelled(dims, gain * adu + drift.attrs["b_keV"], "keV", "threshold"),
-        threshold_kev_error=labelled(dims, np.hypot(gain * adu_error, gain_error * adu), "keV", "its error"),
-        threshold_kev_shared=labelled((*dims, "kev_mode"), shared, "keV", "shift by one sigma of what all share"),
+        threshold_kev=variable(dims, gain * adu + drift.attrs["b_keV"], "keV", "threshold"),
+        threshold_kev_error=variable(dims, np.hypot(gain * adu_error, gain_error * adu), "keV", "its error"),
+        threshold_kev_shared=variable((*dims, "kev_mode"), shared, "keV", "shift by one sigma of what all share"),
     )

@@ -8,7 +8,7 @@ and what all values share, such as the template's noise (`*_shared`), which no d
 import numpy as np
 import xarray as xr
 
-from xcal_jax.sipm.labels import labelled
+from xcal_jax.io.datasets import variable
 
 VALUES = {
     "threshold_adu": ("1", "threshold, ADC channel"),
@@ -61,10 +61,10 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
     index = group_index(days, width)
     size = np.bincount(index)
     out = {
-        "days": labelled("group", np.bincount(index, days) / size, "d", "time since launch"),
-        "size": labelled("group", size, "1", "values in the group"),
-        "single": labelled("group", size == 1, "1", "a group of one: no deviation"),
-        "readout": labelled("group", np.full(size.size, readouts[0], object), "1", "readout channel"),
+        "days": variable("group", np.bincount(index, days) / size, "d", "time since launch"),
+        "size": variable("group", size, "1", "values in the group"),
+        "single": variable("group", size == 1, "1", "a group of one: no deviation"),
+        "readout": variable("group", np.full(size.size, readouts[0], object), "1", "readout channel"),
     }
     for name in names:
         units, long_name = VALUES[name]
@@ -74,14 +74,14 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
         deviation = np.where(size > 1, np.sqrt(square / np.maximum(size - 1, 1)), np.nan)
         freedom = int((size - 1).sum())
         pooled = np.sqrt(square.sum() / freedom) if freedom else np.nan
-        out[name] = labelled("group", mean, units, f"{long_name}, mean of the group")
-        out[f"{name}_deviation"] = labelled("group", deviation, units, f"{long_name}, corrected deviation")
+        out[name] = variable("group", mean, units, f"{long_name}, mean of the group")
+        out[f"{name}_deviation"] = variable("group", deviation, units, f"{long_name}, corrected deviation")
         if f"{name}_shared" in values:
             each = values[f"{name}_shared"]
             total = np.zeros((size.size, each.shape[1]))
             np.add.at(total, index, each.values[good])
             dims, shared = ("group", each.dims[1]), total / size[:, None]
-            out[f"{name}_shared"] = labelled(dims, shared, units, f"{long_name}, shift by one sigma of what all share")
-        out[f"{name}_error"] = labelled("group", pooled / np.sqrt(size), units, f"{long_name}, error of the mean")
+            out[f"{name}_shared"] = variable(dims, shared, units, f"{long_name}, shift by one sigma of what all share")
+        out[f"{name}_error"] = variable("group", pooled / np.sqrt(size), units, f"{long_name}, error of the mean")
     attrs = {**values.attrs, "group_days": width, "left_out": int((~good).sum())}
     return xr.Dataset(out, attrs=attrs)

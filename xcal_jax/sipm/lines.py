@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax import fit
-from xcal_jax.sipm.labels import labelled
+from xcal_jax.io.datasets import variable
 
 BACKGROUNDS = ("none", "constant", "linear", "parabola")
 VETOES = {
@@ -207,7 +207,7 @@ def fit_lines(
     dims = (*lead, "line")
 
     def chosen(values, units, long_name):
-        return labelled(dims, np.where(passed, values, np.nan).reshape(shape), units, long_name)
+        return variable(dims, np.where(passed, values, np.nan).reshape(shape), units, long_name)
 
     meaning = ", ".join(f"{bit}: {text}" for bit, text in VETOES.items())
     out = {}
@@ -216,16 +216,16 @@ def fit_lines(
         out[name] = chosen(parameters[row, best, k] / unit_scale, units, f"{name} of the line")
         out[f"{name}_error"] = chosen(errors[row, best, k] / unit_scale, units, f"error of the {name}")
     names = np.where(passed, np.array(BACKGROUNDS)[best], "").astype(object)
-    out["background"] = labelled(dims, names.reshape(shape), "1", "background kept")
-    out["terms"] = labelled(
+    out["background"] = variable(dims, names.reshape(shape), "1", "background kept")
+    out["terms"] = variable(
         (*dims, "term"), (parameters[row, best, 3:] / scale).reshape(*shape, 3), "count/s", "background terms"
     )
     out["reduced_chi_square"] = chosen(reduced[row, best], "1", "chi-square over degrees of freedom")
-    out["veto"] = labelled(dims, np.where(passed, 0, veto[row, best]).reshape(shape), "1", f"bits {meaning}")
-    out["positions"] = labelled(
+    out["veto"] = variable(dims, np.where(passed, 0, veto[row, best]).reshape(shape), "1", f"bits {meaning}")
+    out["positions"] = variable(
         (*dims, "model"), parameters[:, :, 1].reshape(*shape, 4), "1", "position under every background"
     )
-    out["vetoes_of"] = labelled((*dims, "model"), veto.reshape(*shape, 4), "1", "vetoes of every background")
-    out["window"] = labelled(("line", "edge"), windows, "1", "first and last channel")
-    coords = {"model": labelled("model", list(BACKGROUNDS), "1", "background model")}
+    out["vetoes_of"] = variable((*dims, "model"), veto.reshape(*shape, 4), "1", "vetoes of every background")
+    out["window"] = variable(("line", "edge"), windows, "1", "first and last channel")
+    coords = {"model": variable("model", list(BACKGROUNDS), "1", "background model")}
     return xr.Dataset(out, coords, {**stacks.attrs, "statistic": statistic, "selection": selection})

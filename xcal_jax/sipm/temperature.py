@@ -9,8 +9,8 @@ import xarray as xr
 from scipy.stats import t as student
 
 from xcal_jax import fit
+from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
-from xcal_jax.sipm.labels import labelled
 from xcal_jax.sipm.trends import FORMS, check_points, curve, evaluate, fit_forms
 
 REFERENCE = 10.0
@@ -61,14 +61,14 @@ def temperature_residuals(
     line = regression(temperature[good], residual)
     of = {"slope": f"{units}/degC", "intercept": units}
     scalars = {
-        key: labelled((), number, of.get(key.removesuffix("_error"), "1"), key.replace("_", " "))
+        key: variable((), number, of.get(key.removesuffix("_error"), "1"), key.replace("_", " "))
         for key, number in line.items()
     }
     return xr.Dataset(
         {
-            "days": labelled("point", days[good], "d", "time since launch"),
-            "temperature": labelled("point", temperature[good], "degC", "mean board temperature"),
-            "residual": labelled("point", residual, units, f"{name} minus trend"),
+            "days": variable("point", days[good], "d", "time since launch"),
+            "temperature": variable("point", temperature[good], "degC", "mean board temperature"),
+            "residual": variable("point", residual, units, f"{name} minus trend"),
             **scalars,
         },
         attrs={**trends.attrs, "since_days": since_days},
@@ -112,19 +112,19 @@ def joint_fit(
     units = values[name].attrs["units"]
     return xr.Dataset(
         {
-            "parameters": labelled("parameter", best.parameters, units, "a, b and slopes"),
-            "errors": labelled("parameter", best.errors, units, "errors of the parameters"),
-            "covariance": labelled(("parameter", "parameter_"), best.covariance, f"({units})^2", "covariance"),
-            "chi_square": labelled((), best.chi_square, "1", "chi-square"),
-            "degrees": labelled((), y.size - len(names), "1", "degrees of freedom"),
-            "aicc": labelled("form", criterion, "1", "Akaike criterion, small sample"),
-            "days": labelled("point", days, "d", "time since launch"),
-            "fitted": labelled("point", fitted, units, f"{name}, fitted"),
-            "residual": labelled("point", y - fitted, units, f"{name} minus fit"),
+            "parameters": variable("parameter", best.parameters, units, "a, b and slopes"),
+            "errors": variable("parameter", best.errors, units, "errors of the parameters"),
+            "covariance": variable(("parameter", "parameter_"), best.covariance, f"({units})^2", "covariance"),
+            "chi_square": variable((), best.chi_square, "1", "chi-square"),
+            "degrees": variable((), y.size - len(names), "1", "degrees of freedom"),
+            "aicc": variable("form", criterion, "1", "Akaike criterion, small sample"),
+            "days": variable("point", days, "d", "time since launch"),
+            "fitted": variable("point", fitted, units, f"{name}, fitted"),
+            "residual": variable("point", y - fitted, units, f"{name} minus fit"),
         },
         {
-            "parameter": labelled("parameter", names, "1", "a, b of the trend; slope per degC, per keV/ADU"),
-            "form": labelled("form", forms, "1", "form of the trend"),
+            "parameter": variable("parameter", names, "1", "a, b of the trend; slope per degC, per keV/ADU"),
+            "form": variable("form", forms, "1", "form of the trend"),
         },
         {**values.attrs, "value": name, "units": units, "chosen_form": form, "reference_degC": REFERENCE},
     )

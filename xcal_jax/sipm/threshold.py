@@ -14,8 +14,9 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax.fit import double_precision
-from xcal_jax.sipm.labels import labelled
-from xcal_jax.sipm.spectra import check_spectra, template_rows
+from xcal_jax.io.datasets import variable
+from xcal_jax.sipm.template import template_rows
+from xcal_jax.spectra import check_spectra
 
 NO_CROSSING, SATURATED, SHORT, NOT_POSITIVE = 1, 2, 4, 8
 FLAGS = {
@@ -133,10 +134,10 @@ def threshold(
     shifts = template_shifts(first, slopes, template["rate_error"].values[rows], end)
     meaning = ", ".join(f"{bit}: {text}" for bit, text in FLAGS.items())
     return spectra.assign(
-        threshold_adu=labelled("spectrum", np.where(measured, value, np.nan), "1", "threshold, ADC channel"),
-        threshold_adu_error=labelled("spectrum", np.where(measured, error, np.nan), "1", "error of the threshold"),
-        threshold_adu_shared=labelled(
+        threshold_adu=variable("spectrum", np.where(measured, value, np.nan), "1", "threshold, ADC channel"),
+        threshold_adu_error=variable("spectrum", np.where(measured, error, np.nan), "1", "error of the threshold"),
+        threshold_adu_shared=variable(
             ("spectrum", "adu_mode"), shifts, "1", "shift by one sigma of each template channel"
         ),
-        threshold_flag=labelled("spectrum", flag, "1", f"0: measured; bits {meaning}"),
+        threshold_flag=variable("spectrum", flag, "1", f"0: measured; bits {meaning}"),
     ).assign_attrs(threshold_rule=f"{interpolation} crossing of {level} cnt/s above the template")

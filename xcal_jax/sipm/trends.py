@@ -16,14 +16,9 @@ import xarray as xr
 from scipy.stats import norm
 
 from xcal_jax import fit
-from xcal_jax.sipm.labels import labelled
+from xcal_jax.io.datasets import variable
 
-FORMS = {
-    "power": "a t^b",
-    "log": "a + b ln t",
-    "sqrt": "a + b sqrt t",
-    "linear": "a + b t",
-}
+FORMS = {"power": "a t^b", "log": "a + b ln t", "sqrt": "a + b sqrt t", "linear": "a + b t"}
 BASIS = {"log": jnp.log, "sqrt": jnp.sqrt, "linear": lambda t: t}
 
 
@@ -120,25 +115,22 @@ def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
     scatter = [np.sqrt(np.sum((values - c) ** 2) / max(degrees, 1)) for c in curves]
     return xr.Dataset(
         {
-            "parameters": labelled(("form", "parameter"), [f.parameters for f in fits], units, "a and b"),
-            "errors": labelled(("form", "parameter"), [f.errors for f in fits], units, "errors of a and b"),
-            "covariance": labelled(
-                ("form", "parameter", "parameter_"),
-                [f.covariance for f in fits],
-                f"({units})^2",
-                "covariance",
+            "parameters": variable(("form", "parameter"), [f.parameters for f in fits], units, "a and b"),
+            "errors": variable(("form", "parameter"), [f.errors for f in fits], units, "errors of a and b"),
+            "covariance": variable(
+                ("form", "parameter", "parameter_"), [f.covariance for f in fits], f"({units})^2", "covariance"
             ),
-            "chi_square": labelled("form", [f.chi_square for f in fits], "1", "chi-square"),
-            "degrees": labelled("form", [degrees] * len(fits), "1", "degrees of freedom"),
-            "converged": labelled("form", [f.converged for f in fits], "1", "the fit converged"),
-            "aicc": labelled("form", criterion, "1", "Akaike criterion, small sample"),
-            "delta_aicc": labelled("form", delta, "1", "difference to the best form"),
-            "weight": labelled("form", weight / weight.sum(), "1", "Akaike weight"),
-            "scatter": labelled("form", scatter, units, "rms of the residuals"),
+            "chi_square": variable("form", [f.chi_square for f in fits], "1", "chi-square"),
+            "degrees": variable("form", [degrees] * len(fits), "1", "degrees of freedom"),
+            "converged": variable("form", [f.converged for f in fits], "1", "the fit converged"),
+            "aicc": variable("form", criterion, "1", "Akaike criterion, small sample"),
+            "delta_aicc": variable("form", delta, "1", "difference to the best form"),
+            "weight": variable("form", weight / weight.sum(), "1", "Akaike weight"),
+            "scatter": variable("form", scatter, units, "rms of the residuals"),
         },
         {
-            "form": labelled("form", list(FORMS), "1", "form of the trend"),
-            "parameter": labelled("parameter", ["a", "b"], "1", "parameter"),
+            "form": variable("form", list(FORMS), "1", "form of the trend"),
+            "parameter": variable("parameter", ["a", "b"], "1", "parameter"),
         },
         {**groups.attrs, "value": name, "units": units, "days_first": days.min(), "days_last": days.max()},
     )
@@ -169,9 +161,9 @@ def evaluate(trends: xr.Dataset, days, form: str | None = None) -> xr.Dataset:
     units = trends.attrs["units"]
     return xr.Dataset(
         {
-            "days": labelled("time", days, "d", "time since launch"),
-            "value": labelled("time", value, units, f"{trends.attrs['value']}, {FORMS[form]}"),
-            "value_error": labelled("time", error, units, "error from the parameters"),
+            "days": variable("time", days, "d", "time since launch"),
+            "value": variable("time", value, units, f"{trends.attrs['value']}, {FORMS[form]}"),
+            "value_error": variable("time", error, units, "error from the parameters"),
         },
         attrs={**trends.attrs, "form": form},
     )
@@ -200,9 +192,9 @@ def forecast(trends: xr.Dataset, days, probability: float = 0.68) -> xr.Dataset:
     return xr.Dataset(
         {
             "days": each[0]["days"],
-            "value": labelled("time", mean, units, f"{trends.attrs['value']}, forecast"),
-            "lower": labelled("time", mean - half, units, "lower edge of the band"),
-            "upper": labelled("time", mean + half, units, "upper edge of the band"),
+            "value": variable("time", mean, units, f"{trends.attrs['value']}, forecast"),
+            "lower": variable("time", mean - half, units, "lower edge of the band"),
+            "upper": variable("time", mean + half, units, "upper edge of the band"),
         },
         attrs={**trends.attrs, "probability": probability},
     )

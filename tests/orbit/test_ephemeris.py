@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xcal_jax.orbit.elements import read_tle
-from xcal_jax.orbit.positions import EQUATOR, circular_position, geodetic, julian_date, sidereal_angle
+from xcal_jax.orbit.ephemeris import EQUATOR, circular_position, geodetic, julian_date, sidereal_angle
 
 
 def test_sidereal_angle_is_meeus_example():

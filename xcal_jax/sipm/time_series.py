@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xcal_jax.sipm.labels import labelled
+from xcal_jax.io.datasets import variable
 
 
 def read_event(path: str | Path) -> xr.Dataset:
@@ -36,13 +36,13 @@ def read_event(path: str | Path) -> xr.Dataset:
     attrs = {key.removeprefix("("): value.strip() for key, _, value in (line.partition("):") for line in text) if value}
     return xr.Dataset(
         {
-            "rate": labelled(("time", "band"), values[:, 2:-1], "count/s", "count rate in the band"),
-            "rate_sum": labelled("time", values[:, -1], "count/s", "count rate in all bands"),
-            "exposure": labelled("time", values[:, 1], "s", "exposure"),
+            "rate": variable(("time", "band"), values[:, 2:-1], "count/s", "count rate in the band"),
+            "rate_sum": variable("time", values[:, -1], "count/s", "count rate in all bands"),
+            "exposure": variable("time", values[:, 1], "s", "exposure"),
             "start": xr.Variable("time", start, {"long_name": "start of the bin, UTC"}),
             "end": xr.Variable("time", end, {"long_name": "end of the bin, UTC"}),
-            "low": labelled("band", bands[:, 0], "keV", "lower edge of the band"),
-            "high": labelled("band", bands[:, 1], "keV", "upper edge of the band"),
+            "low": variable("band", bands[:, 0], "keV", "lower edge of the band"),
+            "high": variable("band", bands[:, 1], "keV", "upper edge of the band"),
         },
         attrs={"satellite": "GRBAlpha", "source": path.parent.name, **attrs},
     )
@@ -66,11 +66,11 @@ def read_series(path: str | Path) -> xr.Dataset:
     try:
         values = np.array([[float(cell or "nan") for cell in row[1:]] for row in rows[1:]])
         if names[0] == "days":
-            axis = labelled("sample", [float(row[0]) for row in rows[1:]], "d", "time since launch")
+            axis = variable("sample", [float(row[0]) for row in rows[1:]], "d", "time since launch")
         else:
             times = np.array([row[0].strip().rstrip("Z") for row in rows[1:]], "datetime64[ns]")
             axis = xr.Variable("sample", times, {"long_name": "time, UTC"})
     except ValueError as problem:
         raise ValueError(f"{path.name} must hold numbers and times, but: {problem}") from problem
-    series = {name: labelled("sample", values[:, k], "1", name) for k, name in enumerate(names[1:])}
+    series = {name: variable("sample", values[:, k], "1", name) for k, name in enumerate(names[1:])}
     return xr.Dataset({"time" if names[0] == "utc" else "days": axis, **series}, attrs={"source": path.name})

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from xcal_jax.sipm import build_spectra, build_template, select, stack
-from xcal_jax.sipm.spectra import peak_end
+from xcal_jax.sipm import build_spectra, build_template
+from xcal_jax.sipm.template import peak_end
 
 
 def peaked(scale=1.0, background=1000.0):
@@ -16,20 +16,6 @@ def test_every_variable_has_units_and_a_name(small):
             if name != "time":
                 assert "units" in variable.attrs, name
             assert "long_name" in variable.attrs, name
-
-
-def test_stacks_weight_as_they_say():
-    counts, exposure = np.array([[100.0] * 8, [300.0] * 8]), np.array([10.0, 20.0])
-    both = build_spectra(counts, exposure)
-    np.testing.assert_allclose(stack(both)["rate"], 400 / 30)
-    np.testing.assert_allclose(stack(both)["rate_error"], 20 / 30)
-    inverse = np.array([100 / 100, 400 / 300])
-    mean = np.array([10, 15]) @ inverse / inverse.sum()
-    weighted = stack(both, "variance")
-    np.testing.assert_allclose(weighted["rate"], mean)
-    np.testing.assert_allclose(weighted["rate_error"], inverse.sum() ** -0.5)
-    with pytest.raises(ValueError, match="weights"):
-        stack(both, "equal")
 
 
 def test_template_replaces_the_noise_peak():
@@ -53,9 +39,3 @@ def test_templates_sum_the_spectra_of_a_readout():
     two = build_spectra([peaked(), peaked()], 100.0, readout="ch0")
     one = build_spectra(peaked() * 2, 200.0, readout="ch0")
     np.testing.assert_allclose(build_template(two)["rate"], build_template(one)["rate"])
-
-
-def test_select(small):
-    assert select(small.spectra, "ch0").sizes == small.spectra.sizes
-    with pytest.raises(ValueError, match="one of ch0, but is 'ch7'"):
-        select(small.spectra, "ch7")

@@ -9,7 +9,7 @@ import xarray as xr
 
 from xcal_jax.sipm.activation import at_bias, by_epoch, line_decay
 from xcal_jax.sipm.calibration import energy_calibration
-from xcal_jax.sipm.changes import change_points
+from xcal_jax.sipm.change_points import change_points
 from xcal_jax.sipm.correlations import correlate
 from xcal_jax.sipm.damage import fit_damage
 from xcal_jax.sipm.darkcounts import dark_count_rate
@@ -17,11 +17,12 @@ from xcal_jax.sipm.gain import gain_drift, to_energy
 from xcal_jax.sipm.grouping import group
 from xcal_jax.sipm.lines import fit_lines
 from xcal_jax.sipm.mission import Mission, with_days
-from xcal_jax.sipm.readers import read_spectra
-from xcal_jax.sipm.spectra import build_template, select, stack
 from xcal_jax.sipm.temperature import joint_fit, temperature_residuals
+from xcal_jax.sipm.template import build_template
 from xcal_jax.sipm.threshold import threshold
 from xcal_jax.sipm.trends import BASIS, fit_trends
+from xcal_jax.spectra import select, stack
+from xcal_jax.spectra.readers import read_spectra
 
 QUANTITIES = ("threshold_adu", "dcr")
 LINE_WIDTH = 20.0
@@ -34,7 +35,7 @@ class Files:
 
     spectra: routine archive. template: early spectra, or rates as `build_template` gives. activation: after
     SAA exits. ground: with sources, `line_energy` and `window`. fluence: as `damage.read_fluence`. series: as
-    `series.read_series`.
+    `time_series.read_series`.
     """
 
     spectra: xr.Dataset

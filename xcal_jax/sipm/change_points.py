@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax import fit
+from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
-from xcal_jax.sipm.labels import labelled
 from xcal_jax.sipm.temperature import REFERENCE
 from xcal_jax.sipm.trends import BASIS, check_points
 
@@ -118,10 +118,10 @@ def change_points(
     units = values[name].attrs["units"]
     return xr.Dataset(
         {
-            "day": labelled("step", [day for day, _ in found], "d", "time since launch"),
-            "size": labelled("step", sizes, units, f"step of {name}"),
-            "size_error": labelled("step", errors, units, "its error"),
-            "p_value": labelled("step", [p for _, p in found], "1", "p-value against shuffled residuals"),
+            "day": variable("step", [day for day, _ in found], "d", "time since launch"),
+            "size": variable("step", sizes, units, f"step of {name}"),
+            "size_error": variable("step", errors, units, "its error"),
+            "p_value": variable("step", [p for _, p in found], "1", "p-value against shuffled residuals"),
         },
         attrs={**values.attrs, "value": name, "form": form, "significance": significance, "trials": trials},
     )

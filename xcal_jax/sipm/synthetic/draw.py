@@ -14,10 +14,10 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax.constants import VERSION
-from xcal_jax.sipm.labels import labelled
+from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.mission import Mission
-from xcal_jax.sipm.rates import background, calibration, line_rate, mean_decay, noise_rates
-from xcal_jax.sipm.spectra import build_spectra
+from xcal_jax.sipm.synthetic.rates import background, calibration, line_rate, mean_decay, noise_rates
+from xcal_jax.spectra import build_spectra
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 REFERENCE = 10.0
@@ -140,12 +140,12 @@ def synthesize_readout(mission: Mission, seed: int, name: str):
     after = observed(when, after_rates, setting["exposure"], after_boards, of["bias"], delays)
     truth = xr.Dataset(
         {
-            "days": labelled("spectrum", days, "d", "time since launch"),
-            "readout": labelled("spectrum", np.full(days.size, name, object), "1", "readout channel"),
-            "temperature": labelled("spectrum", temperature, "degC", "sensor temperature"),
-            "threshold_adu": labelled("spectrum", threshold, "1", "true threshold, ADC channel"),
-            "dcr": labelled("spectrum", dcr, "count/s", "true dark count rate, Eq. 5"),
-            "gain": labelled(
+            "days": variable("spectrum", days, "d", "time since launch"),
+            "readout": variable("spectrum", np.full(days.size, name, object), "1", "readout channel"),
+            "temperature": variable("spectrum", temperature, "degC", "sensor temperature"),
+            "threshold_adu": variable("spectrum", threshold, "1", "true threshold, ADC channel"),
+            "dcr": variable("spectrum", dcr, "count/s", "true dark count rate, Eq. 5"),
+            "gain": variable(
                 "spectrum",
                 np.polynomial.polynomial.polyval(days, table["gain"]["coefficients"]),
                 "keV",
@@ -173,19 +173,11 @@ def synthesize_ground(mission: Mission, seed: int, name: str) -> xr.Dataset:
     days = np.full(n, -100.0)
     boards = np.full((n, 3), 20.0)
     ground = draw(
-        rng,
-        mission,
-        noise + np.array(lines),
-        setting["exposure"],
-        days,
-        name,
-        boards,
-        setting["bias"],
-        seed=seed,
+        rng, mission, noise + np.array(lines), setting["exposure"], days, name, boards, setting["bias"], seed=seed
     )
     settings = list(setting["line"].values())
     return ground.assign(
-        source=labelled("spectrum", np.array(sources, object), "1", "calibration source"),
-        line_energy=labelled("spectrum", [line["energy"] for line in settings], "keV", "energy of its line"),
-        window=labelled(("spectrum", "edge"), [line["window"] for line in settings], "1", "channels to fit in"),
+        source=variable("spectrum", np.array(sources, object), "1", "calibration source"),
+        line_energy=variable("spectrum", [line["energy"] for line in settings], "keV", "energy of its line"),
+        window=variable(("spectrum", "edge"), [line["window"] for line in settings], "1", "channels to fit in"),
     )
