@@ -6,7 +6,6 @@ the detector's resolution. Errors are those of the counts alone; `uncertainty` h
 """
 
 import os
-from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
@@ -14,15 +13,16 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.matter import Matter, elements_of, quantum_efficiency
+from xcal_jax.absorber.matter import elements_of, interaction_by_layer
 from xcal_jax.atomic import table_hash
-from xcal_jax.compute.devices import in_parallel
+from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.constants import VERSION
 from xcal_jax.io import datasets
 from xcal_jax.io.datasets import variable
 from xcal_jax.response.energy_grid import adapt, edges_between, leverage, nodes_between, share_of_nodes
 from xcal_jax.response.nodes import CELL_SHARES, Node, Settings, simulate_nodes
 from xcal_jax.simulation import vocabulary
+from xcal_jax.simulation.counting import matter_of
 from xcal_jax.simulation.results import line_names
 
 KIND = "xcal_jax absorber response"
@@ -44,17 +44,19 @@ def simulate_response(
     boundaries: Float[np.ndarray, " B"],
     settings: Settings | None = None,
     checkpoint: str | os.PathLike | None = None,
+    resume: bool = True,
     progress: bool = False,
-    spread: Callable = in_parallel,
+    executor: Executor = in_parallel,
 ) -> xr.Dataset:
     """The components of the response of ``absorber`` in rows between ``boundaries`` eV, as from `rows_of`.
 
-    checkpoint, progress, spread: see `simulate_nodes`.
+    checkpoint, resume, progress, executor: see `simulate_nodes`.
     """
     settings = settings or Settings()
     edges = edges_between(elements_of(absorber), boundaries[0], boundaries[-1])
     energy, stretch = nodes_between(boundaries[0], boundaries[-1], edges)
-    nodes = simulate_nodes(absorber, energy, leverage(energy, stretch, edges), settings, checkpoint, progress, spread)
+    weight = leverage(energy, stretch, edges)
+    nodes = simulate_nodes(absorber, energy, weight, settings, checkpoint, resume, progress, executor)
     weights = share_of_nodes(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
     return to_components(absorber, boundaries, edges, energy, nodes, weights, settings)
 
@@ -71,7 +73,7 @@ def to_components(
     """Fractions in rows and their standard errors, from counts at the nodes and the rows' ``weights`` (R, N)."""
     middle = 0.5 * (boundaries[1:] + boundaries[:-1])
     photons = np.array([node.photons for node in nodes])
-    names, line_energy = line_names(absorber, Matter.build(absorber, settings.yields))
+    names, line_energy = line_names(absorber, matter_of(absorber, settings.yields))
     seen = np.unique(np.concatenate([node.line for node in nodes]))
     peaks = np.zeros((len(nodes), seen.size))
     for n, node in enumerate(nodes):
@@ -89,7 +91,7 @@ def to_components(
     rows["peaks"] *= _ratio(rows["peak_total"], rows["peaks"].sum(axis=1))[:, None]
     rows["continuum"] *= _ratio(rows["continuum_total"], rows["continuum"].sum(axis=1))[:, None]
     rows["partial"] = rows["peak_total"] + rows["continuum_total"]
-    rows["interaction_by_layer"] = absorbed_by_layer(absorber, middle)
+    rows["interaction_by_layer"] = interaction_by_layer(absorber, middle)
     rows["interaction_probability"] = rows["interaction_by_layer"].sum(axis=1)
 
     across = {"peaks": "line", "continuum": "deposited_fraction", "interaction_by_layer": "layer"}
@@ -142,23 +144,6 @@ def smoothing() -> Float[np.ndarray, "K K"]:
     sigma = SMOOTHED[0] + SMOOTHED[1] * np.minimum(middle, 1.0 - middle)
     kernel = width * np.exp(-0.5 * ((middle - middle[:, None]) / sigma[:, None]) ** 2)
     return kernel / kernel.sum(axis=1, keepdims=True)
-
-
-def absorbed_by_layer(absorber: Absorber, energy: Float[np.ndarray, " R"]) -> Float[np.ndarray, "R L"]:
-    """Probability that a photon of ``energy`` eV first interacts in each layer, at normal incidence."""
-    through = np.ones_like(energy)
-    by_layer = []
-    for n in range(len(absorber.formulas)):
-        above = Absorber.build(
-            list(zip(absorber.formulas[: n + 1], absorber.thickness, absorber.density, strict=False)),
-            float(absorber.width),
-            float(absorber.length),
-            rayleigh=absorber.rayleigh,
-        )
-        left = 1.0 - quantum_efficiency(above, energy)
-        by_layer.append(through - left)
-        through = left
-    return np.stack(by_layer, axis=1)
 
 
 def _ratio(total: np.ndarray, parts: np.ndarray) -> np.ndarray:

@@ -1,23 +1,23 @@
 """One run described in full, and any range of its photons counted: what is counted never depends on who counts it."""
 
 import hashlib
-import pickle
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial, reduce
 from math import isfinite
+from threading import Lock
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from xcal_jax.absorber.absorber import Absorber, double
+from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.atomic import YIELDS
 from xcal_jax.compute.devices import local_devices
-from xcal_jax.compute.process import check_like, process_facts
+from xcal_jax.compute.process import check_compatible, environment
 from xcal_jax.montecarlo.batch import LEAST_LANES, Event, counted, listed
 from xcal_jax.montecarlo.ledger import SHARING
 from xcal_jax.montecarlo.state import Medium
@@ -29,13 +29,13 @@ MOST_BINS = 2**24
 BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """All that the counts of a photon depend on.
 
-    bin_width: eV; bins: of the spectrum; lanes: photons to a block; loss_above: (A,) eV, thresholds of the loss.
-
-    It is small and can be sent to another process; `count` makes its tables there.
+    bin_width: eV; bins: of the spectrum; lanes: photons to a block; loss_above: (A,) eV, thresholds of the loss;
+    electron_range: factor on all electron ranges; environment: that of the process which asks. A run is small and can
+    be sent to another process; `count` makes its tables there.
     """
 
     absorber: Absorber
@@ -46,6 +46,8 @@ class Run:
     bins: int
     lanes: int | None
     loss_above: tuple[float, ...]
+    electron_range: float
+    environment: dict[str, str]
 
     @classmethod
     def build(
@@ -58,10 +60,11 @@ class Run:
         lanes: int | None = None,
         highest_energy: float | None = None,
         loss_above: Sequence[float] | None = None,
+        electron_range: float = 1.0,
     ) -> "Run":
         """A run, checked. highest_energy: eV, that the spectrum is to reach, if not the source's.
 
-        Raises ValueError where a number makes no sense.
+        Raises ValueError where a number makes no sense, or the source does not fit the absorber.
         """
         if not isinstance(source, Source):
             source = Source.build(source)
@@ -73,8 +76,11 @@ class Run:
         bins = _bins(bin_width, highest)
         if lanes is not None and whole(lanes, "lanes", 1, 2**26) % LEAST_LANES:
             raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
+        if not (isfinite(electron_range) and electron_range > 0):
+            raise ValueError(f"`electron_range` must be positive and finite, but is {electron_range}")
         thresholds = loss_thresholds(loss_above, highest)
-        return cls(absorber, source, seed, float(bin_width), yields, bins, lanes, thresholds)
+        width, facts = float(bin_width), environment()
+        return cls(absorber, source, seed, width, yields, bins, lanes, thresholds, electron_range, facts)
 
     @property
     def block(self) -> int:
@@ -82,7 +88,7 @@ class Run:
         return self.lanes or LANES.get(jax.default_backend(), LANES["gpu"])
 
     def facts(self) -> dict[str, str]:
-        """What makes two runs count the same, bit by bit: by name, for a checkpoint."""
+        """By name, what two runs must have in common to count the same, bit by bit: for a checkpoint."""
         leaves = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(self.source))
         return {
             "absorber": self.absorber.to_toml(),
@@ -91,15 +97,17 @@ class Run:
             "bin width": repr(self.bin_width),
             "yields": self.yields,
             "loss thresholds": repr(self.loss_above),
-            **process_facts(),
+            "electron ranges": repr(self.electron_range),
+            **self.environment,
         }
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run's tables on the device.
+    """A run's tables.
 
-    drawn: the source that photons are drawn from; probability: the mean chance that one of `run.source` is drawn.
+    matter: on the host; medium: on the device; drawn: the source that photons are drawn from, on the device;
+    probability: the mean probability that a photon of `run.source` is drawn.
     """
 
     run: Run
@@ -111,10 +119,7 @@ class Prepared:
     @classmethod
     def build(cls, run: Run) -> "Prepared":
         """The tables of ``run``."""
-        one = double(1.0)
-        thickness = one + 0.0 * run.absorber.thickness
-        bare = replace(run.absorber, name="", thickness=thickness, width=one, length=one, array=None)
-        matter = _matter(bare.to_toml(), run.yields, str(jnp.result_type(float)))
+        matter = matter_of(run.absorber, run.yields, run.electron_range)
         drawn, probability = run.source, 1.0
         if drawn.forced:
             depth = matter.optical_depth(run.absorber) / abs(float(drawn.direction.z))
@@ -194,10 +199,9 @@ def _bins(bin_width: float, highest: float) -> int:
 
 
 class Task(NamedTuple):
-    """Photons ``first`` to ``stop`` of a pickled run, to be counted in any process. asked: `shared_facts`."""
+    """Photons ``first`` to ``stop`` of a run, to be counted in any process."""
 
-    run: bytes
-    asked: tuple[str, ...]
+    run: Run
     first: int
     stop: int
 
@@ -205,19 +209,35 @@ class Task(NamedTuple):
 def count(task: Task) -> Tally:
     """The photons of ``task``, int64 on the host.
 
-    Raises ValueError where this process would count them differently: another version, tables or JAX.
+    Raises ValueError where this process would count them differently: with other physics, tables or JAX.
     """
-    with jax.enable_x64("float64" in task.asked):
-        return _prepared(task.run, task.asked).tally(task.first, task.stop)
+    with jax.enable_x64(task.run.environment["precision"] == "float64"):
+        check_compatible(task.run.environment)
+        return _prepared(task.run).tally(task.first, task.stop)
+
+
+@lru_cache(maxsize=16)
+def _prepared(run: Run) -> Prepared:
+    return Prepared.build(run)
+
+
+def matter_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 1.0) -> Matter:
+    """The tables of an absorber, kept by what they depend on: geometry and densities do not matter.
+
+    yields: fluorescence yields; electron_range: factor on all electron ranges.
+    """
+    precision = str(jnp.result_type(float))
+    with _building:
+        return _matter(absorber.formulas, absorber.electrons, absorber.rayleigh, yields, electron_range, precision)
+
+
+_building = Lock()  # threads that ask for the same tables wait for the first
 
 
 @lru_cache(maxsize=4)
-def _prepared(packed: bytes, asked: tuple[str, ...]) -> Prepared:
-    check_like(asked)
-    return Prepared.build(pickle.loads(packed))
-
-
-@lru_cache(maxsize=4)
-def _matter(absorber: str, yields: str, precision: str) -> Matter:
-    """The tables of an absorber in TOML; its geometry does not matter."""
-    return Matter.build(Absorber.from_toml(absorber), yields)
+def _matter(
+    formulas: tuple[str, ...], electrons: str, rayleigh: bool, yields: str, electron_range: float, precision: str
+) -> Matter:
+    layers = [(formula, 1.0, 1.0) for formula in formulas]
+    matter = Matter.build(Absorber.build(layers, 1.0, 1.0, electrons=electrons, rayleigh=rayleigh), yields)
+    return replace(matter, electrons=matter.electrons.stretched(electron_range))

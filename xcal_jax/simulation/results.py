@@ -13,6 +13,7 @@ import xarray as xr
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of
 from xcal_jax.atomic import table_hash
+from xcal_jax.compute.process import physics_hash
 from xcal_jax.constants import VERSION
 from xcal_jax.io import datasets
 from xcal_jax.io.datasets import variable
@@ -24,7 +25,7 @@ from xcal_jax.simulation.vocabulary import count, fraction, fraction_error
 KIND = "xcal_jax absorber result"
 ESCAPES = ("photon_escape", "electron_escape", "both")  # the kinds of partial deposition
 ADDED = ("photons", "interacting", "spectrum", *ESCAPES, "scattered", "loss_above", "peaks", "incident", "lost")
-SAME = ("kind", "absorber", "atomic_tables", "source", "version", "electrons", "yields", "trapping")
+SAME = ("kind", "absorber", "atomic_tables", "source", "physics", "electrons", "yields", "trapping")
 
 
 def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr.Dataset:
@@ -61,6 +62,7 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
             "kind": KIND,
             "title": f"Deposited energy in absorber {absorber.name!r}",
             "version": VERSION,
+            "physics": physics_hash(),
             "absorber": absorber.to_toml(),
             "electrons": absorber.electrons,
             "yields": run.yields,
