@@ -68,5 +68,7 @@ def test_prose_types_and_other_rooms_do_not(package, name, old, new):
 def test_a_process_that_counts_differently_refuses(name):
     check_compatible(environment())
     check_compatible({**environment(), "backend": "another"})
-    with pytest.raises(ValueError, match=f"must count like the one that asks, but one has {name} {environment()[name]}"):
+    with pytest.raises(
+        ValueError, match=f"must count like the one that asks, but one has {name} {environment()[name]}"
+    ):
         check_compatible({**environment(), name: "another"})

@@ -10,6 +10,7 @@ from xcal_jax.physics.geometry import Pixels
 
 E = 7000.0
 BIN = jnp.asarray(1.0)
+THRESHOLDS = jnp.array([50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 3000.0, 5000.0])
 
 
 def ledger(**columns):
@@ -28,12 +29,13 @@ def booked(where=None, source_line=None, lines=2, **columns) -> Tally:
     columns.setdefault("deposited", list(np.atleast_1d(np.float32(E) - photons)))
     n = len(columns["deposited"])
     return book(
-        empty(8192, lines, 5),
+        empty(8192, lines, 5, thresholds=THRESHOLDS.size),
         ledger(**columns),
         jnp.full((n,), E),
         jnp.asarray(source_line or [0] * n, dtype=jnp.int32),
         jnp.asarray(where or [True] * n),
         BIN,
+        THRESHOLDS,
     )
 
 
@@ -44,8 +46,9 @@ def test_kinds_of_loss():
         escapes=[0, 1, 0, 1, 1],
         line=[-1, 3, -1, 2, 1],
     )
-    counts = {name: int(getattr(tally, name)) for name in ("interacting", "photon", "electron", "both", "scattered")}
-    assert counts == {"interacting": 5, "photon": 1, "electron": 1, "both": 1, "scattered": 0}
+    counts = {name: int(getattr(tally, name)) for name in ("interacting", "photon_escape", "electron_escape", "both")}
+    assert counts == {"interacting": 5, "photon_escape": 1, "electron_escape": 1, "both": 1}
+    assert int(tally.scattered) == 0
     assert np.flatnonzero(tally.peaks).tolist() == [3]
     assert {int(i): int(tally.spectrum[i]) for i in np.flatnonzero(tally.spectrum)} == {
         4577: 1,
@@ -73,7 +76,7 @@ def test_peaks_are_of_one_photon_and_nothing_else():
 
 def test_only_where():
     tally = booked(where=[False, True, False], by_photons=[1000.0, 0.0, 10.0], escapes=[1, 0, 1], overflow=[1, 0, 0])
-    assert int(tally.interacting) == 1 == int(tally.spectrum.sum()) and int(tally.photon) == 0
+    assert int(tally.interacting) == 1 == int(tally.spectrum.sum()) and int(tally.photon_escape) == 0
     assert int(tally.overflow) == 0 and not np.any(tally.loss_above)
 
 

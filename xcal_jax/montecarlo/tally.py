@@ -11,7 +11,6 @@ from jax import Array
 from xcal_jax.montecarlo.ledger import NOBODY, Ledger
 from xcal_jax.physics.geometry import Pixels
 
-LOSS_THRESHOLDS = (50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 3000.0, 5000.0)  # eV
 PARTIAL = 1e-3  # eV; a smaller loss is rounding
 ENERGY_UNIT = 1.0 / 64.0  # eV, in which energies are summed
 PREFIX = "pixels_"
@@ -46,9 +45,9 @@ class PixelTally:
 class Tally:
     """Counts, int32 on the device (one block), int64 on the host (any number of blocks).
 
-    interacting: (); spectrum: (B,) by deposited energy; photon, electron, both: () histories that lost energy by
-    photons alone, electrons alone, both; scattered: () partial ones with a scattering; loss_above: (8,), more than
-    LOSS_THRESHOLDS; peaks: (K, S T), one fluorescence photon escaped and nothing else, by source line and
+    interacting: (); spectrum: (B,) by deposited energy; photon_escape, electron_escape, both: () histories that lost
+    energy by photons alone, electrons alone, both; scattered: () partial ones with a scattering; loss_above: (A,), more
+    than each threshold; peaks: (K, S T), one fluorescence photon escaped and nothing else, by source line and
     transition; incident, lost: (4,) sums of energies in ENERGY_UNIT, byte by byte, lowest first;
     overflow, unbalanced: () histories that ran out of their bits, or whose energies do not add up. In an array all of
     these are of the pixel hit; pixels: the others, None without an array.
@@ -56,8 +55,8 @@ class Tally:
 
     interacting: Array
     spectrum: Array
-    photon: Array
-    electron: Array
+    photon_escape: Array
+    electron_escape: Array
     both: Array
     scattered: Array
     loss_above: Array
@@ -82,17 +81,17 @@ class Tally:
         return cls(**others, pixels=PixelTally(**of_pixels) if of_pixels else None)
 
 
-def empty(bins: int, source_lines: int, transitions: int, pixels: Pixels | None = None) -> Tally:
-    """A tally of nothing."""
+def empty(bins: int, source_lines: int, transitions: int, pixels: Pixels | None = None, thresholds: int = 0) -> Tally:
+    """A tally of nothing, with so many bins of the spectrum, source lines, transitions and loss thresholds."""
     zeros = lambda *shape: jnp.zeros(shape, jnp.int32)  # noqa: E731
     return Tally(
         interacting=zeros(),
         spectrum=zeros(bins),
-        photon=zeros(),
-        electron=zeros(),
+        photon_escape=zeros(),
+        electron_escape=zeros(),
         both=zeros(),
         scattered=zeros(),
-        loss_above=zeros(len(LOSS_THRESHOLDS)),
+        loss_above=zeros(thresholds),
         peaks=zeros(source_lines, transitions),
         incident=zeros(4),
         lost=zeros(4),
@@ -124,8 +123,13 @@ def book_absorbed(tally: Tally, energy: Array, where: Array, bin_width: Array) -
     )
 
 
-def book(tally: Tally, ledger: Ledger, energy: Array, source_line: Array, where: Array, bin_width: Array) -> Tally:
-    """Add the histories ``where`` (n,), of photons of ``energy`` (n,) eV, by their ledgers."""
+def book(
+    tally: Tally, ledger: Ledger, energy: Array, source_line: Array, where: Array, bin_width: Array, thresholds: Array
+) -> Tally:
+    """Add the histories ``where`` (n,), of photons of ``energy`` (n,) eV, by their ledgers.
+
+    bin_width: () eV; thresholds: (A,) eV, of `Tally.loss_above`.
+    """
     lost = ledger.by_photons + ledger.by_electrons
     partial = where & (lost > PARTIAL)
     photon, electron = partial & (ledger.by_photons > 0), partial & (ledger.by_electrons > 0)
@@ -137,11 +141,12 @@ def book(tally: Tally, ledger: Ledger, energy: Array, source_line: Array, where:
     tally = book_absorbed(tally, energy - lost, where, bin_width)
     return replace(
         tally,
-        photon=tally.photon + _count(photon & ~electron),
-        electron=tally.electron + _count(electron & ~photon),
+        photon_escape=tally.photon_escape + _count(photon & ~electron),
+        electron_escape=tally.electron_escape + _count(electron & ~photon),
         both=tally.both + _count(photon & electron),
         scattered=tally.scattered + _count(partial & ledger.scattered),
-        loss_above=tally.loss_above + jnp.stack([_count(where & (lost > least)) for least in LOSS_THRESHOLDS]),
+        loss_above=tally.loss_above
+        + jnp.sum(where[:, None] & (lost[:, None] > thresholds[None, :]), axis=0, dtype=jnp.int32),
         peaks=tally.peaks.reshape(-1).at[at].add(1, mode="drop").reshape(lines, transitions),
         incident=tally.incident + _sum(lost, where),
         lost=tally.lost + _sum(lost, where),
