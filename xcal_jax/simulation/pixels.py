@@ -3,7 +3,7 @@
 A pixel has a deposit if it has more than `tally.PARTIAL` of a photon. The pixel hit is that of the first interaction.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -36,7 +36,7 @@ def add_pixels(result: xr.Dataset, pixels: Pixels, tally: PixelTally) -> xr.Data
     rows, columns = pixels.shape
     bins = result.sizes["energy"]
     by_pixel, offsets = ("row", "column"), (2 * rows - 1, 2 * columns - 1)
-    found: dict[str, tuple] = {
+    found: dict[str, tuple[Any, ...]] = {
         "pixel_hits": (by_pixel, np.reshape(tally.hits, pixels.shape)),
         "pixel_counts": (by_pixel, np.reshape(tally.counts, pixels.shape)),
         "pixel_energy": (by_pixel, summed_energy(tally.deposited).reshape(pixels.shape)),
@@ -87,7 +87,7 @@ def has_pixels(result: xr.Dataset) -> bool:
     return "pixel_hits" in result
 
 
-def pixel_summary(result: xr.Dataset) -> dict:
+def pixel_summary(result: xr.Dataset) -> dict[str, Any]:
     """What the pixels of an array share and catch, per interacting photon, and the lines that neighbours catch.
 
     Energies are in eV: `mean_escaped` left the array, of an interacting photon; `mean_deposit` is by pixel, of the
@@ -108,7 +108,7 @@ def pixel_summary(result: xr.Dataset) -> dict:
     }
 
 
-def caught_lines(result: xr.Dataset) -> list[dict]:
+def caught_lines(result: xr.Dataset) -> list[dict[str, Any]]:
     """Lines whole in a neighbour, the most frequent first: deposits within a bin of the line's energy (eV).
 
     A line that shares a bin with a stronger one is counted with it. The continuum of electrons, which is the median of
@@ -118,7 +118,7 @@ def caught_lines(result: xr.Dataset) -> list[dict]:
     spectrum = result.caught_spectrum.values
     n = max(1, int(result.interacting))
     at = (result.line_energy.values / width).astype(int)
-    found: list[dict] = []
+    found: list[dict[str, Any]] = []
     taken = np.zeros(spectrum.size + 2, bool)
     for line in np.argsort(-result.peaks.sum("source_energy").values, kind="stable"):
         near = slice(max(0, at[line] - 1), at[line] + 2)

@@ -35,7 +35,7 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
     bins = bins_up_to(source.highest_energy, run.bin_width)
     seen = np.flatnonzero(tally.peaks.sum(axis=0))
     label, energy = line_names(absorber, prepared.matter)
-    found: dict[str, tuple] = {
+    found: dict[str, tuple[Any, ...]] = {
         "photons": ((), photons),
         "source_probability": ((), prepared.probability),
         "spectrum": ("energy", tally.spectrum[:bins]),
@@ -119,7 +119,7 @@ def merge(*results: xr.Dataset) -> xr.Dataset:
     return merged.assign_attrs(first.attrs, seed=" ".join(seeds), complete=complete)
 
 
-def summary(result: xr.Dataset) -> dict:
+def summary(result: xr.Dataset) -> dict[str, Any]:
     """Fractions per interacting photon with their standard errors, peaks by intensity, and what the run was.
 
     Energies are in eV. `partial` photons deposit less than their energy; `photon_escape`, `electron_escape` and `both`
@@ -159,7 +159,7 @@ def partial_count(counts: xr.Dataset | Tally) -> Any:
     return counts.photon_escape + counts.electron_escape + counts.both
 
 
-def peaks(result: xr.Dataset) -> list[dict]:
+def peaks(result: xr.Dataset) -> list[dict[str, Any]]:
     """Escape peaks, the most intense first: line, deposited and line energy (eV), intensity per interacting photon."""
     n = int(result.interacting)
     counts = result.peaks.values
@@ -179,7 +179,7 @@ def peaks(result: xr.Dataset) -> list[dict]:
     ]
 
 
-def load(path: str | os.PathLike) -> xr.Dataset:
+def load(path: str | os.PathLike[str]) -> xr.Dataset:
     """The result in the file ``path``. Raises ValueError when it is no readable result of this program."""
     return datasets.load(
         path, "a result of `xcal-jax simulate`", (KIND,), (*ADDED, "source_probability", "line_energy")
