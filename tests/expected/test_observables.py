@@ -34,11 +34,11 @@ def test_values_are_those_of_the_monte_carlo(stack, tables, found, agrees):
         agrees(value, counted[name], np.hypot(error, np.sqrt(counted[name] / n)))
     value, error = found.value("loss_above")
     for k in (1, 2):
-        share = counted["loss_gt"][f"{THRESHOLDS[k]:g}"]
+        share = counted["loss_above"][f"{THRESHOLDS[k]:g}"]
         agrees(value[k], share, np.hypot(error[k], np.sqrt(share / n)))
     value, error = found.value("mean_deposit")
     spread = np.sqrt(found.value("mean_square_loss")[0] / n)
-    agrees(value, counted["mean_deposited_ev"], np.hypot(error, spread))
+    agrees(value, counted["mean_deposit"], np.hypot(error, spread))
     agrees(found.value("interaction_probability")[0], counted["interaction_probability"], 0.0, relative=1e-6)
     labels, _ = line_names(stack, tables.matter)
     peaks, errors = found.value("peaks")

@@ -11,10 +11,10 @@ from astropy.io import fits
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
+from xcal_jax.io.datasets import save as save_result
 from xcal_jax.response.line_shape import Detector, fold
 from xcal_jax.response.linefit import fit_line, linearise
 from xcal_jax.response.measured import read_line
-from xcal_jax.simulation.results import save as save_result
 from xcal_jax.simulation.simulate import simulate
 
 TRIALS, PHOTONS = 50, 50_000

@@ -69,8 +69,8 @@ def simulate(
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.source import Source
     from xcal_jax.compute.cluster import connect
+    from xcal_jax.io.datasets import save
     from xcal_jax.simulation.events import event_file
-    from xcal_jax.simulation.results import save
     from xcal_jax.simulation.simulate import simulate as run
     from xcal_jax.simulation.trapping import Trapping, trapped
 

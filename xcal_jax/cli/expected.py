@@ -110,6 +110,7 @@ def design(problem, starts, seed, output):
     keep_compiled_programs()
     from xcal_jax.design.optimise import design as run
     from xcal_jax.design.specification import load
+    from xcal_jax.io.datasets import save
     from xcal_jax.plot.expected import front_figure
     from xcal_jax.plot.results import save_figure
 
@@ -118,8 +119,7 @@ def design(problem, starts, seed, output):
         result = run(asked, starts, seed, progress=True)
     except RuntimeError as problem_:
         raise ValueError(str(problem_)) from problem_
-    with replacing(outputs[0]) as temporary:
-        result.to_netcdf(temporary)
+    save(result, outputs[0])
     with replacing(outputs[1]) as temporary:
         temporary.write_text(result.attrs["absorber"], encoding="utf-8")
     save_figure(front_figure(result), outputs[2])

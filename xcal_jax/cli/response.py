@@ -60,7 +60,8 @@ def rmf(
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.compute.cluster import connect
-    from xcal_jax.response.components import rows_of, save_response, simulate_response
+    from xcal_jax.io.datasets import save
+    from xcal_jax.response.components import rows_of, simulate_response
     from xcal_jax.response.energy_grid import parse_grid
     from xcal_jax.response.matrix import NO_TRAPPING, Resolution, check_covers, fold, row_ends
     from xcal_jax.response.nodes import Settings
@@ -104,7 +105,7 @@ def rmf(
         write_arf(arf, response, folded, square, about)
     for path, dataset in products.items():
         if path:
-            save_response(dataset, path)
+            save(dataset, path)
     if plot:
         _draw(output, plot, None)
     remove_checkpoint(part)
@@ -197,18 +198,18 @@ def tail(result, lowest, highest, tails, as_json, plot):
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    low, high = found["range_ev"]
-    click.echo(f"absorber   {found['absorber']} (electrons: {found['electrons']}), {found['energy_ev']:g} eV")
+    low, high = found["range"]
+    click.echo(f"absorber   {found['absorber']} (electrons: {found['electrons']}), {found['energy']:g} eV")
     click.echo(f"losses     {low:g} to {high:g} eV, escape peaks left out")
     for one in found["tails"]:
-        share = f"{one['share_in_range']:.3e} +- {one['share_in_range_err']:.1e} within the range"
-        if one["scale_ev"] is None:
+        share = f"{one['fraction_in_range']:.3e} +- {one['fraction_in_range_err']:.1e} within the range"
+        if one["scale"] is None:
             rises = one["range_over_scale"] < -SURE * one["range_over_scale_err"]
             kind = "rises with the loss" if rises else "flat"
-            click.echo(f"tail       {kind}: {share}; a scale would be above {one['scale_at_least_ev']:.4g} eV")
+            click.echo(f"tail       {kind}: {share}; a scale would be above {one['scale_at_least']:.4g} eV")
         else:
             click.echo(
                 f"tail       fraction {one['fraction']:.3e} +- {one['fraction_err']:.1e}, "
-                f"scale {one['scale_ev']:.4g} +- {one['scale_err_ev']:.2g} eV; {share}"
+                f"scale {one['scale']:.4g} +- {one['scale_err']:.2g} eV; {share}"
             )
     click.echo(f"deviance   {found['deviance']:.1f} for {found['degrees_of_freedom']} degrees of freedom")

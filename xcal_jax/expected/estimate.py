@@ -30,9 +30,9 @@ from xcal_jax.expected.observables import (
 from xcal_jax.expected.parameters import Parameters, resolve
 from xcal_jax.expected.random_numbers import DIMENSIONS
 from xcal_jax.expected.tables import Tables
-from xcal_jax.montecarlo.tally import LOSS_THRESHOLDS
+from xcal_jax.simulation.loss_thresholds import LOW
 
-THRESHOLDS = (0.0, *LOSS_THRESHOLDS)
+THRESHOLDS = (0.0, *LOW)
 REPLICATES = 16
 LEAST_POINTS, MOST_POINTS = 256, 2**30
 

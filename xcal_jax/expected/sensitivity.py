@@ -15,7 +15,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.expected.estimate import Estimate, mean_and_error
 from xcal_jax.expected.parameters import UNITS, Parameters, parameter_values
-from xcal_jax.io.files import read_toml
+from xcal_jax.io import toml
 from xcal_jax.simulation.results import line_names
 from xcal_jax.units import parse_quantity
 
@@ -117,7 +117,7 @@ def read_uncertainties(path: str | os.PathLike, at: Parameters) -> dict[str, flo
     is no length, density or percentage, or is negative.
     """
     where = f"uncertainties {str(path)!r}"
-    table = read_toml(path, where)
+    table = toml.read(path, "uncertainties")
     values = parameter_values(at)
     sigma: dict[str, float] = {}
     for name, given in table.items():

@@ -57,8 +57,8 @@ class Node:
 
     photons: int
     partial: int
-    by_photons: int
-    by_electrons: int
+    photon_escape: int
+    electron_escape: int
     line: np.ndarray
     count: np.ndarray
     cells: np.ndarray
@@ -99,7 +99,7 @@ def simulate_nodes(
     energy: Float[np.ndarray, " N"],
     leverage: Float[np.ndarray, " N"],
     settings: Settings,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
     progress: bool = False,
     executor: Executor = in_parallel,
@@ -160,5 +160,6 @@ def _run(absorber: Absorber, energy: float, settings: Settings) -> Run:
         energy / SCALE,
         settings.yields,
         lanes_for(BLOCK),
+        loss_above=(),
         electron_range=settings.electron_range,
     )
