@@ -11,18 +11,21 @@ import tempfile
 
 CACHE = tempfile.TemporaryDirectory(prefix="xcal-jax-tests-")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", CACHE.name)  # programs compiled here serve the subprocesses too
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # the small ones as well
 
 import csv  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
+import psutil  # noqa: E402
 import pytest  # noqa: E402
 from scipy import stats  # noqa: E402
 
 from tests import typecheck  # noqa: E402
 
 FALSE_ALARM = 1e-5
+MEMORY = 4e9  # bytes: of one process of the suite, before it forgets compiled programs
 SIGMAS = float(stats.norm.isf(FALSE_ALARM / 2))
 
 typecheck.install()
@@ -32,9 +35,10 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 @pytest.fixture(scope="module", autouse=True)
 def forget_programs():
-    """Compiled programs stay in memory until they are forgotten: the whole suite's would be gigabytes."""
+    """Compiled programs serve the next modules too, until they fill the memory."""
     yield
-    jax.clear_caches()
+    if psutil.Process().memory_info().rss > MEMORY:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

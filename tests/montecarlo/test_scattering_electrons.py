@@ -155,7 +155,7 @@ def test_far_sides_are_far_in_reach():
     """`reach` and `cost` bound every track: what they let go of would not have left."""
     tables, density = model("Au", "C")
     for energy in (100.0, 1000.0, 10000.0):
-        reach = float(tables.reach(jnp.asarray(energy)))
+        reach = float(tables.maximum_range(jnp.asarray(energy)))
         for layer, cost in enumerate(np.asarray(tables.cost(density))):
             far = reach / cost
             thickness = [200.0, 200.0]

@@ -24,7 +24,7 @@ from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.compute.random import DRAWS as LAST
 from xcal_jax.compute.random import Key, uniforms
-from xcal_jax.physics.discrete import AliasTable
+from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, isotropic
 
 WIDEST_SPOT = 100  # times the absorber's side: beyond, single precision resolves no difference across it
@@ -40,12 +40,12 @@ class EnergyBins:
     high: Array
     at_low: Array
     at_high: Array
-    share: AliasTable
+    share: Discrete
 
     @classmethod
     def build(cls, low, high, at_low, at_high, weight) -> "EnergyBins":
         """Bins drawn in proportion to ``weight`` (K,)."""
-        return cls(low, high, at_low, at_high, AliasTable.build(np.asarray(weight)[None, :]))
+        return cls(low, high, at_low, at_high, Discrete.build(np.asarray(weight)[None, :]))
 
     def sample(self, u_bin: Array, u_inside: Array) -> tuple[Array, Array]:
         """(energy () eV, bin () int32) for two uniform numbers."""

@@ -20,6 +20,7 @@ from xcal_jax.montecarlo.ledger import Shares
 from xcal_jax.montecarlo.state import Medium
 from xcal_jax.montecarlo.tally import Tally
 from xcal_jax.montecarlo.transport import at_risk, first_interaction
+from xcal_jax.physics.layers import depth_in_stack
 
 LEAST_LANES = 1024  # so that a share of them is still whole words of 32
 RISKY = 16  # one in so many of a block's lanes walks a history at a time
@@ -138,8 +139,8 @@ def list_photons(medium: Medium, source: Source, seed, first, count, lanes: int)
 
     def start(offset):
         vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
-        above = jnp.sum(jnp.where(jnp.arange(medium.density.size) < vertex.site.layer, medium.stack.thickness, 0.0))
-        place = (vertex.site.x, vertex.site.y, -(above + vertex.site.depth))
+        site = vertex.site
+        place = (site.x, site.y, -depth_in_stack(medium.stack.thickness, site.layer, site.depth))
         return vertex, at_risk(medium.matter, vertex), tuple(jnp.where(vertex.met, p, jnp.nan) for p in place)
 
     vertex, risky, (x, y, z) = jax.vmap(start)(offset)

@@ -15,10 +15,11 @@ from jax import Array
 from xcal_jax.compute.lanes import WORD, apart, choose, relay, take
 from xcal_jax.compute.random import Key, dice, uniforms
 from xcal_jax.constants import ELECTRON_REST_ENERGY as REST
+from xcal_jax.constants import PER_UM
 from xcal_jax.montecarlo.ledger import Shares
 from xcal_jax.physics.array import next_pixel
 from xcal_jax.physics.electrons.inelastic import LOSSES
-from xcal_jax.physics.electrons.scattering import COLLISIONS, CUTOFF, ELASTIC, LATER, PER_UM, SOFT, Scattering
+from xcal_jax.physics.electrons.scattering import COLLISIONS, CUTOFF, ELASTIC, LATER, SOFT, Scattering
 from xcal_jax.physics.geometry import (
     Direction,
     Site,
@@ -121,9 +122,9 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         freely = jnp.where(free < 0, 2.0 * later_digits(u_which) - 1.0, knock_on_cosine(energy, lost))
         aside = deflect(direction, jnp.where(turns, model.cosine(site.layer, row, u_which), freely), u_azimuth)
         after = jnp.where(loses, energy - lost, energy)
-        goes_on = ~leaves & (after > CUTOFF) & (model.reach(after, LATER) > margin)
+        goes_on = ~leaves & (after > CUTOFF) & (model.maximum_range(after, LATER) > margin)
         onwards = choose(turns, aside, direction), jnp.where(goes_on, after, 0.0)
-        return *onwards, aside, jnp.where(loses & (model.reach(jnp.abs(free)) > margin), jnp.abs(free), 0.0)
+        return *onwards, aside, jnp.where(loses & (model.maximum_range(jnp.abs(free)) > margin), jnp.abs(free), 0.0)
 
     start, direction, before = track.moving
     moves = before > 0

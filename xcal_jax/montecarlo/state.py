@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from xcal_jax.absorber.matter import Matter
+from xcal_jax.absorber.matter import Hit, Matter
 from xcal_jax.montecarlo.ledger import Ledger
 from xcal_jax.physics.geometry import Direction, Site, Stack
 from xcal_jax.physics.relaxation import NONE, Vacancies, any_vacancy
@@ -31,7 +31,7 @@ class Medium(NamedTuple):
 class Vertex:
     """A photon meets an atom, or leaves (`met` False).
 
-    energy: () eV, of the photon along direction; code: () int32, the channel of `Attenuation`;
+    energy: () eV, of the photon along direction; hit: what it hits;
     margin: () scaled range to the nearest face; emits: whether a photon comes out of the vacancy;
     electron_near, ion_near: whether the photoelectron, or an electron of the ion, may reach a face.
     """
@@ -39,7 +39,7 @@ class Vertex:
     site: Site
     direction: Direction
     energy: Array
-    code: Array
+    hit: Hit
     margin: Array
     met: Array
     emits: Array

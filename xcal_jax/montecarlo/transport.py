@@ -31,8 +31,9 @@ from xcal_jax.montecarlo.state import EJECTED, EMITTED, PENDING, History, Ion, M
 from xcal_jax.physics.array import next_pixel, travel
 from xcal_jax.physics.electrons.scattering import Scattering
 from xcal_jax.physics.geometry import Direction, Site, deflect, isotropic, least_cost_to_surface
+from xcal_jax.physics.layers import cumulative
 from xcal_jax.physics.photon_scattering import compton_energy
-from xcal_jax.physics.relaxation import NONE, Vacancies, add_vacancy, no_vacancies, take_innermost
+from xcal_jax.physics.relaxation import NONE, no_vacancies
 
 
 def first_interaction(medium: Medium, source: Source, key: Key) -> tuple[Vertex, Array]:
@@ -40,40 +41,39 @@ def first_interaction(medium: Medium, source: Source, key: Key) -> tuple[Vertex,
     energy, line, top, direction = source.photon(medium.stack, key)
     row, share = medium.matter.attenuation.place(energy)
     attenuation = medium.matter.attenuation_at(medium.density, row, share)
-    through = sum(a * t for a, t in zip(attenuation, medium.stack.thickness, strict=True)) / jnp.abs(direction.z)
+    through = cumulative(attenuation, medium.stack.thickness)[1] / jnp.abs(direction.z)
     u_depth, u_channel = uniforms(key, jnp.uint32(SOURCE_DRAWS))
     reach = -jnp.expm1(-through) * (1.0 - 2.0**-22) if source.forced else 1.0
     escaped, _, site = travel(medium.stack, top, direction, attenuation, -jnp.log1p(-u_depth * reach))
-    u_row, u_silent = uniforms(key, jnp.uint32(SOURCE_DRAWS + 1))
-    return meet(medium, energy, site, direction, ~escaped, row, share, u_row, u_channel, u_silent), line
+    u_row, u_photon = uniforms(key, jnp.uint32(SOURCE_DRAWS + 1))
+    return meet(medium, energy, site, direction, ~escaped, row, share, u_row, u_channel, u_photon), line
 
 
-def meet(medium, energy, site, direction, met, row, share, u_row, u_channel, u_silent) -> Vertex:
+def meet(medium, energy, site, direction, met, row, share, u_row, u_channel, u_photon) -> Vertex:
     """What the photon hits at ``site``, and what can come of it."""
     matter = medium.matter
-    material = jnp.array(matter.layer_material, dtype=jnp.int32)[site.layer]
-    code = matter.attenuation.pick_channel(material, row, share, u_row, u_channel)
-    subshell = jnp.minimum(code, matter.reach.shape[0] - 1)
+    material = matter.material_of(site.layer)
+    hit = matter.hit(matter.attenuation.pick_channel(material, row, share, u_row, u_channel))
     margin = least_cost_to_surface(medium.stack, site, matter.electrons.cost(medium.density))
-    kinetic = energy - matter.relaxation.binding[subshell]
-    ion_near = matter.reach[subshell] > margin
+    kinetic = energy - matter.relaxation.binding[hit.subshell]
+    ion_near = matter.maximum_range[hit.subshell] > margin
+    photon_comes = u_photon > matter.relaxation.no_photon_probability[hit.subshell]
     return Vertex(
         site=site,
         direction=direction,
         energy=energy,
-        code=code,
+        hit=hit,
         margin=margin,
         met=met,
-        emits=matter.relaxation.decays[subshell] & (ion_near | (u_silent > matter.relaxation.silent[subshell])),
-        electron_near=matter.electrons.reach(kinetic) > margin,
+        emits=matter.relaxation.decays[hit.subshell] & (ion_near | photon_comes),
+        electron_near=matter.electrons.maximum_range(kinetic) > margin,
         ion_near=ion_near,
     )
 
 
 def at_risk(matter: Matter, vertex: Vertex) -> Array:
     """Whether the photon may lose energy, () bool: if not, all of it is deposited."""
-    scatters = vertex.code >= matter.reach.shape[0]
-    return vertex.met & (scatters | vertex.electron_near | vertex.emits)
+    return vertex.met & (~vertex.hit.ejects | vertex.electron_near | vertex.emits)
 
 
 def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
@@ -112,26 +112,20 @@ def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
 def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> History:
     """Scattering, or a photoelectron (Eq. 2) and a vacancy, at ``vertex``; nothing if no atom was met."""
     matter, tables = medium.matter, medium.matter.relaxation
-    subshells, elements = tables.binding.shape[0], tables.offset.shape[0]
     u_polar, u_azimuth = apart(medium.stack.width, dice, key, history.draw, 1)
-    ejects = vertex.met & (vertex.code < subshells)
-    scatters = vertex.met & ~ejects
-    subshell = jnp.minimum(vertex.code, subshells - 1)
+    ejects, scatters, subshell = vertex.met & vertex.hit.ejects, vertex.met & ~vertex.hit.ejects, vertex.hit.subshell
     kinetic = jnp.maximum(vertex.energy - tables.binding[subshell], 0.0)
 
-    law = jnp.where(ejects, 0, 1 + vertex.code - subshells)
-    cosine = matter.angles.sample_cosine(law, jnp.where(ejects, kinetic, vertex.energy), u_polar)
+    cosine = matter.angles.sample_cosine(vertex.hit.law, jnp.where(ejects, kinetic, vertex.energy), u_polar)
     direction = deflect(vertex.direction, cosine, u_azimuth)
-    coherent = vertex.code >= subshells + elements
-    scattered_energy = jnp.where(coherent, vertex.energy, compton_energy(vertex.energy, cosine))
+    scattered_energy = jnp.where(vertex.hit.coherent, vertex.energy, compton_energy(vertex.energy, cosine))
     near = ejects & vertex.electron_near
     escaping = escaping_at_once(medium, vertex.site, direction, kinetic, near)
     ledger = pass_on(medium, history.ledger, vertex.site, direction, escaping)
     photoelectron = tuple(jnp.where(near, kinetic, waiting) for waiting in history.electrons[:1])
 
     decays = ejects & vertex.emits
-    place = tables.place_in_ion(subshell)
-    vacancies, overflow = add_vacancy(history.ion.vacancies, place, decays & vertex.ion_near)
+    vacancies, _, overflow = tables.open(history.ion.vacancies, subshell, decays & vertex.ion_near)
     stays = jnp.where(scatters, vertex.energy - scattered_energy, 0.0)
     stays = stays + jnp.where(ejects, kinetic - escaping + jnp.where(decays, 0.0, tables.binding[subshell]), 0.0)
     ledger = ledger.keep(vertex.site.pixel, stays)
@@ -172,32 +166,30 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
     """The innermost vacancy relaxes: by a photon, by an electron, or silently if neither could be noticed."""
     tables = medium.matter.relaxation
     ion, ledger = history.ion, history.ledger
-    u_silent, u_transition, u_first, u_second = apart(medium.stack.width, dice, key, history.draw, 2)
+    u_photon, u_transition, u_first, u_second = apart(medium.stack.width, dice, key, history.draw, 2)
     must = ion.chosen >= 0
-    place, others = take_innermost(ion.vacancies)
-    subshell = jnp.where(must, ion.chosen, tables.offset[ion.element] + place)
+    innermost, others = tables.innermost(ion.vacancies, ion.element)
+    subshell = jnp.where(must, ion.chosen, innermost)
     vacancies = choose(must, ion.vacancies, others)
 
-    near = medium.matter.reach[subshell] > ion.margin
-    goes = near | must | (u_silent > tables.silent[subshell])
-    t = jnp.where(near, tables.free.pick(subshell, u_transition), tables.emitting.pick(subshell, u_transition))
-    line = subshell * tables.energy.shape[1] + t
-    energy = tables.energy.reshape(-1)[line]
-    first, second = tables.first.reshape(-1)[line], tables.second.reshape(-1)[line]
-    photon = goes & tables.radiative.reshape(-1)[line]
+    near = medium.matter.maximum_range[subshell] > ion.margin
+    goes = near | must | (u_photon > tables.no_photon_probability[subshell])
+    t = jnp.where(near, tables.analog.pick(subshell, u_transition), tables.biased.pick(subshell, u_transition))
+    line, energy, radiative, first, second = tables.transition(subshell, t)
+    photon = goes & radiative
     electrons = goes & ~photon
 
-    may_escape = electrons & (second != NONE) & (medium.matter.electrons.reach(energy) > ion.margin)
+    may_escape = electrons & (second != NONE) & (medium.matter.electrons.maximum_range(energy) > ion.margin)
     direction = isotropic(u_first, u_second)
     escaping = escaping_at_once(medium, ion.site, direction, energy, may_escape)
     photoelectron, others = history.electrons[:1], (energy, *history.electrons[1:])
     ejected = tuple(jnp.where(may_escape, newer, older) for newer, older in pairwise(others))
     # out of reach, one of the two new vacancies leads to the photon: the first, or else the second, the first silent
-    p, q = tables.chance_of_photon(first), tables.chance_of_photon(second)
+    p, q = tables.photon_probability(first), tables.photon_probability(second)
     first_leads = electrons & ~near & (u_first * (p + q - p * q) < p)
     second_leads = electrons & ~near & ~first_leads
-    vacancies, at_first, full_1 = settle(tables, vacancies, first, goes & ~first_leads & ~second_leads)
-    vacancies, at_second, full_2 = settle(tables, vacancies, second, goes & ~second_leads)
+    vacancies, at_first, full_1 = tables.open(vacancies, first, goes & ~first_leads & ~second_leads)
+    vacancies, at_second, full_2 = tables.open(vacancies, second, goes & ~second_leads)
 
     stays = jnp.where(goes, at_first + at_second, tables.binding[subshell])
     stays = stays + jnp.where(second_leads, tables.binding[first], 0.0) + jnp.where(electrons, energy - escaping, 0.0)
@@ -216,18 +208,10 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
     return replace(history, draw=history.draw + 2, ion=ion, electrons=photoelectron + ejected, ledger=ledger)
 
 
-def settle(tables, vacancies: Vacancies, subshell: Array, when: Array):
-    """A new vacancy: kept if it decays, else its energy () eV stays. Returns (vacancies, energy, overflow)."""
-    index = jnp.maximum(subshell, 0)
-    new = when & (subshell >= 0)
-    vacancies, overflow = add_vacancy(vacancies, tables.place_in_ion(index), new & tables.decays[index])
-    return vacancies, jnp.where(new & ~tables.decays[index], tables.binding[index], 0.0), overflow
-
-
 def fly(medium: Medium, key: Key, history: History) -> History:
     """The scattered photon, or else the last that waits, flies to a face or to an atom, and is absorbed there."""
     matter = medium.matter
-    u_cosine, u_azimuth, u_depth, u_channel, u_row, u_silent = apart(medium.stack.width, dice, key, history.draw, 3)
+    u_cosine, u_azimuth, u_depth, u_channel, u_row, u_photon = apart(medium.stack.width, dice, key, history.draw, 3)
     ion, pending = history.ion, queue(history.pending, history.ion)
     overflow = history.ledger.overflow | (pending.count > PENDING) | (history.draw + 8 > DRAWS)
     scattered = ~ion.excited & (history.scattered_energy > 0)
@@ -236,7 +220,7 @@ def fly(medium: Medium, key: Key, history: History) -> History:
 
     top = jnp.clip(pending.count - 1, 0, PENDING - 1)
     line = pending.line[top]
-    fluorescence = matter.relaxation.energy.reshape(-1)[jnp.maximum(line, 0)]
+    fluorescence = matter.relaxation.line_energy(line)
     energy = jnp.where(
         waiting, fluorescence, jnp.where(scattered, history.scattered_energy, matter.relaxation.binding[0])
     )
@@ -245,7 +229,7 @@ def fly(medium: Medium, key: Key, history: History) -> History:
     row, share = matter.attenuation.place(energy)
     attenuation = matter.attenuation_at(medium.density, row, share)
     escaped, _, site = travel(medium.stack, start, direction, attenuation, -jnp.log(u_depth))
-    vertex = meet(medium, energy, site, direction, flies & ~escaped, row, share, u_row, u_channel, u_silent)
+    vertex = meet(medium, energy, site, direction, flies & ~escaped, row, share, u_row, u_channel, u_photon)
     line = jnp.where(waiting, line, NONE)
     ledger = history.ledger.fly(start.pixel, site.pixel, flies, escaped, energy, line)
     history = History(

@@ -29,6 +29,7 @@ from jax import Array
 
 from xcal_jax.atomic import Material
 from xcal_jax.atomic.electron import ELECTRON_LIMITS
+from xcal_jax.constants import PER_UM
 from xcal_jax.physics.electrons.collisions import Collisions
 from xcal_jax.physics.electrons.elastic import TURNS
 from xcal_jax.physics.electrons.inelastic import LOSSES
@@ -40,7 +41,6 @@ PLACE_BITS = 23 - 4  # of the 23 bits of a float32's mantissa, those within a ro
 FIRST_PLACE = 127 << 23  # the bits of 1.0
 COLLISIONS, ELASTIC, SOFT = range(3)  # rows of `Scattering.path`
 START, LATER = range(2)  # rows of `Scattering.range`
-PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
 
 
 @jax.tree_util.register_dataclass
@@ -59,7 +59,7 @@ class Scattering:
     outcome: Array
     range: Array
     price: Array
-    RARE: ClassVar = 0.01  # an ion is out of reach where all but so many of its electrons are
+    negligible_fraction: ClassVar = 0.01  # of an ion's electrons: the ion is out of reach if no more could reach a face
 
     @classmethod
     def build(cls, layers: tuple[Material, ...]) -> "Scattering":
@@ -103,7 +103,7 @@ class Scattering:
         place = jnp.minimum(jax.lax.bitcast_convert_type(ratio, jnp.int32) - FIRST_PLACE, last)
         return place >> PLACE_BITS, (place & ((1 << PLACE_BITS) - 1)).astype(energy.dtype) * 2.0**-PLACE_BITS
 
-    def reach(self, energy: Array, place: int = START) -> Array:
+    def maximum_range(self, energy: Array, place: int = START) -> Array:
         """How far in the reference, g/cm2, an electron of ``energy`` () eV gets at most: 0 below the cutoff."""
         row, _ = self.place(energy)
         return jnp.where(energy > CUTOFF, self.range[place][row + 1], 0.0)

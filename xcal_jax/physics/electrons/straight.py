@@ -35,7 +35,7 @@ class Straight:
     """Electrons that go straight. z_over_a: (L,) mol/g, of each layer."""
 
     z_over_a: Array
-    RARE: ClassVar = 0.0  # every electron of an ion may escape
+    negligible_fraction: ClassVar = 0.0  # of an ion's electrons: every one may escape
 
     @classmethod
     def build(cls, layers: tuple[Material, ...]) -> "Straight":
@@ -46,7 +46,7 @@ class Straight:
         """With all ranges ``factor`` times as long."""
         return Straight(self.z_over_a / factor)
 
-    def reach(self, energy: Array) -> Array:
+    def maximum_range(self, energy: Array) -> Array:
         """The farthest that an electron of ``energy`` () eV gets, in the measure of `cost`."""
         return scaled_range(energy)
 
@@ -56,7 +56,7 @@ class Straight:
 
     def escaping_energy(self, stack: Stack, density: Array, site: Site, direction: Direction, energy: Array) -> Array:
         """The energy () eV with which an electron of ``energy`` leaves the absorber; 0 if it stops inside."""
-        escaped, left, _ = walk(stack, site, direction, self.cost(density), self.reach(energy))
+        escaped, left, _ = walk(stack, site, direction, self.cost(density), self.maximum_range(energy))
         return jnp.where(escaped, energy_of_range(left), 0.0)
 
 
