@@ -161,6 +161,5 @@ def _run(absorber: Absorber, energy: float, settings: Settings) -> Run:
         settings.yields,
         lanes_for(BLOCK),
         loss_above=(),
-        loss_above=(),
         electron_range=settings.electron_range,
     )
