@@ -24,9 +24,9 @@ from xcal_jax.response.components import (
     smoothing,
     to_components,
 )
-from xcal_jax.response.energy_grid import nodes_between, parse_grid, share_of_nodes
+from xcal_jax.response.energy_grid import node_weights, nodes_between, parse_grid
 from xcal_jax.response.matrix import Resolution, fold, peaks_in_channels
-from xcal_jax.response.nodes import CELL_SHARES, Node, Settings, simulate_nodes
+from xcal_jax.response.nodes import CELL_EDGES, Node, Settings, simulate_nodes
 from xcal_jax.response.ogip import check_fits_memory
 from xcal_jax.response.uncertainty import relative_errors
 from xcal_jax.simulation.events import event_file
@@ -102,12 +102,12 @@ def test_counts_become_shares():
     bi, n = 200, 10**6
     parts = [round(n * (0.02 - 0.1 * np.log(e / 7000.0))) for e in energy]
     line = np.flatnonzero(line_names(XIFU, Matter.build(XIFU))[0] == "Bi M5-N7")
-    cells = [np.bincount([bi], weights=[part - part // 4], minlength=CELL_SHARES.size - 1) for part in parts]
+    cells = [np.bincount([bi], weights=[part - part // 4], minlength=CELL_EDGES.size - 1) for part in parts]
     made = [
         Node(n, part, part // 2, part // 4, line, np.array([part // 4]), cell)
         for part, cell in zip(parts, cells, strict=True)
     ]
-    weights = share_of_nodes(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
+    weights = node_weights(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
     rows = to_components(XIFU, boundaries, edges, energy, made, weights, Settings())
     expected = 0.02 - 0.1 * np.log(rows.energy.values / 7000.0)
     for name, share in (
@@ -120,7 +120,7 @@ def test_counts_become_shares():
         np.testing.assert_allclose(rows[name], share * expected, rtol=1e-3, err_msg=name)
     np.testing.assert_allclose(rows.peaks.sel(line="Bi M5-N7"), 0.25 * expected, rtol=1e-3)
     np.testing.assert_allclose(rows.continuum.sum("deposited_fraction"), 0.75 * expected, rtol=1e-3)
-    place = 0.5 * (CELL_SHARES[bi] + CELL_SHARES[bi + 1])
+    place = 0.5 * (CELL_EDGES[bi] + CELL_EDGES[bi + 1])
     np.testing.assert_allclose(rows.continuum @ rows.deposited_fraction / (0.75 * expected), place, rtol=2e-3)
     alone = np.sqrt(expected * (1.0 - expected) / n)
     assert np.all((rows.partial_err < 1.2 * alone) & (rows.partial_err > 0.4 * alone))
@@ -184,10 +184,10 @@ def test_peaks_outside_the_channels_do_not_count():
 def test_smoothing_keeps_what_there_is():
     kernel = smoothing()
     np.testing.assert_allclose(kernel.sum(axis=1), 1.0)
-    flat = np.diff(CELL_SHARES) @ kernel / np.diff(CELL_SHARES)
-    np.testing.assert_allclose(flat[np.abs(CELL_SHARES[1:] - 0.5) < 0.4], 1.0, atol=0.02)
-    middle = np.argmin(np.abs(CELL_SHARES - 0.5))
-    at = 0.5 * (CELL_SHARES[1:] + CELL_SHARES[:-1])
+    flat = np.diff(CELL_EDGES) @ kernel / np.diff(CELL_EDGES)
+    np.testing.assert_allclose(flat[np.abs(CELL_EDGES[1:] - 0.5) < 0.4], 1.0, atol=0.02)
+    middle = np.argmin(np.abs(CELL_EDGES - 0.5))
+    at = 0.5 * (CELL_EDGES[1:] + CELL_EDGES[:-1])
     assert kernel[middle] @ at == pytest.approx(at[middle], abs=2e-3)
     spread = np.sqrt(kernel[middle] @ (at - at[middle]) ** 2)
     assert spread == pytest.approx(SMOOTHED[0] + 0.5 * SMOOTHED[1], rel=0.1)

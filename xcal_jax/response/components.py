@@ -19,8 +19,8 @@ from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.constants import VERSION
 from xcal_jax.io import datasets
 from xcal_jax.io.datasets import variable
-from xcal_jax.response.energy_grid import adapt, edges_between, leverage, nodes_between, share_of_nodes
-from xcal_jax.response.nodes import CELL_SHARES, Node, Settings, simulate_nodes
+from xcal_jax.response.energy_grid import adapt, edges_between, leverage, node_weights, nodes_between
+from xcal_jax.response.nodes import CELL_EDGES, Node, Settings, simulate_nodes
 from xcal_jax.simulation import vocabulary
 from xcal_jax.simulation.counting import matter_of
 from xcal_jax.simulation.results import line_names
@@ -57,7 +57,7 @@ def simulate_response(
     energy, stretch = nodes_between(boundaries[0], boundaries[-1], edges)
     weight = leverage(energy, stretch, edges)
     nodes = simulate_nodes(absorber, energy, weight, settings, checkpoint, resume, progress, executor)
-    weights = share_of_nodes(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
+    weights = node_weights(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
     return to_components(absorber, boundaries, edges, energy, nodes, weights, settings)
 
 
@@ -96,7 +96,7 @@ def to_components(
 
     across = {"peaks": "line", "continuum": "deposited_fraction", "interaction_by_layer": "layer"}
     dims = {name: ("energy", across[name]) if name in across else ("energy",) for name in rows}
-    cell, layers = 0.5 * (CELL_SHARES[1:] + CELL_SHARES[:-1]), np.arange(len(absorber.formulas))
+    cell, layers = 0.5 * (CELL_EDGES[1:] + CELL_EDGES[:-1]), np.arange(len(absorber.formulas))
     return xr.Dataset(
         {
             **{name: vocabulary.variable(name, dims[name], values) for name, values in rows.items()},
@@ -105,8 +105,8 @@ def to_components(
             "photons": vocabulary.variable("photons", "node", photons),
             "low": variable("energy", boundaries[:-1], "eV", "lower end of the row"),
             "high": variable("energy", boundaries[1:], "eV", "upper end of the row"),
-            "cell_low": variable("deposited_fraction", CELL_SHARES[:-1], "1", "lower end of the cell"),
-            "cell_high": variable("deposited_fraction", CELL_SHARES[1:], "1", "upper end of the cell"),
+            "cell_low": variable("deposited_fraction", CELL_EDGES[:-1], "1", "lower end of the cell"),
+            "cell_high": variable("deposited_fraction", CELL_EDGES[1:], "1", "upper end of the cell"),
             "edge": variable("edge", edges, "eV", "absorption edge between the rows"),
         },
         coords={
@@ -140,7 +140,7 @@ def load_response(path: str | os.PathLike) -> xr.Dataset:
 
 def smoothing() -> Float[np.ndarray, "K K"]:
     """Matrix that spreads each cell of the loss continuum over its neighbours by a Gaussian and keeps the sum."""
-    middle, width = 0.5 * (CELL_SHARES[1:] + CELL_SHARES[:-1]), np.diff(CELL_SHARES)
+    middle, width = 0.5 * (CELL_EDGES[1:] + CELL_EDGES[:-1]), np.diff(CELL_EDGES)
     sigma = SMOOTHED[0] + SMOOTHED[1] * np.minimum(middle, 1.0 - middle)
     kernel = width * np.exp(-0.5 * ((middle - middle[:, None]) / sigma[:, None]) ** 2)
     return kernel / kernel.sum(axis=1, keepdims=True)
