@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from xcal_jax.atomic import Material
+from xcal_jax.io.toml import quoted
 from xcal_jax.physics.geometry import Pixels, Stack
 from xcal_jax.units import parse_quantity
 
@@ -137,7 +138,7 @@ class Absorber:
     def to_toml(self) -> str:
         """The absorber in full, as a TOML file that `load` reads back."""
         lines = [
-            f"name = {json.dumps(self.name)}",
+            f"name = {quoted(self.name)}",
             f'width = "{float(self.width)!r} um"',
             f'length = "{float(self.length)!r} um"',
             f"electrons = {json.dumps(self.electrons)}",
@@ -150,7 +151,7 @@ class Absorber:
         for formula, thickness, density in zip(self.formulas, self.thickness, self.density, strict=True):
             lines += [
                 "[[layers]]",
-                f"material = {json.dumps(formula)}",
+                f"material = {quoted(formula)}",
                 f'thickness = "{float(thickness)!r} um"',
                 f"density = {float(density)!r}",
             ]
