@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from xcal_jax import Absorber
-from xcal_jax.expected import site_mapping
+from xcal_jax.expected import scattering
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, reweighted, run
-from xcal_jax.expected.observables import SUMMED, Figures
-from xcal_jax.expected.parameters import UNITS, Parameters
-from xcal_jax.expected.sensitivity import parameter_values
+from xcal_jax.expected.observables import Observables
+from xcal_jax.expected.parameters import UNITS, Parameters, parameter_values
+from xcal_jax.expected.score import Losses
 from xcal_jax.expected.tables import Tables
 
 XIFU = Absorber.preset("xifu")
@@ -55,10 +55,11 @@ ZERO = 1e-9  # relative to the figure: no derivative
 def check(absorber: Absorber, energy: float, at) -> str:
     """A row of the first table."""
     with jax.enable_x64(True):
-        tables, parameters = Tables.build(absorber, at is None), Parameters.of(absorber, energy, at)
-        wrong = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(site_mapping.wrong(tables, parameters))])
+        tables, parameters = Tables.build(absorber), Parameters.of(absorber, energy, at)
+        refused = scattering.wrong(tables.matter, parameters)
+        wrong = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(refused)])
     known = parameter_values(parameters)
-    right = [name for name, bad in zip(known, wrong, strict=True) if not (tables.turning and bad)]
+    right = [name for name, bad in zip(known, wrong, strict=True) if not (absorber.electrons == "scattering" and bad)]
     steps = {name: STEP * (abs(known[name]) or 1.0) for name in right if at or name not in ("x", "y")}
     steps |= {name: CLOSE * known["width"] for name in ("x", "y") if at}
     steps |= {name: CLOSE * known[name] for name in ("width", "length")}
@@ -67,7 +68,7 @@ def check(absorber: Absorber, energy: float, at) -> str:
     other = differences(tables, parameters, steps, **settings)
     scale = np.array([abs(known[name]) for name in found.parameters])
     compared, relative, sigmas, worst = 0, 0.0, 0.0, ""
-    for field in fields(Figures):
+    for field in fields(Observables):
         slope, error = found.derivative(field.name)
         difference = getattr(other, field.name).mean(axis=0)
         value = found.value(field.name)[0]
@@ -102,7 +103,7 @@ def neighbours(absorber: Absorber, energy: float) -> str:
     own = run(tables, other, n=4 * N, seed=2, thresholds=THRESHOLDS)
     near = reweighted(tables, (parameters, other), n=4 * N, thresholds=THRESHOLDS)
     sigmas = []
-    for name in SUMMED:
+    for name in Losses._fields:
         mean, error = mean_and_error(getattr(near, name)[:, 1])
         value, own_error = own.value(name)
         sigmas += np.ravel((mean - value) / np.hypot(error, own_error)).tolist()
@@ -116,13 +117,13 @@ def energies(absorber: Absorber, energy: float, step: float, n: int = 16 * N) ->
         tables, point = Tables.build(absorber), Parameters.of(absorber, energy)
         around = [replace(point, energy=point.energy * (1.0 + k * step)) for k in (1, -1, 2, -2)]
     found = run(tables, point, ("energy",), n=n, thresholds=THRESHOLDS)
-    near, less, far, least = (run(tables, p, n=n, thresholds=THRESHOLDS).figures for p in around)
+    near, less, far, least = (run(tables, p, n=n, thresholds=THRESHOLDS).values for p in around)
     strong = np.argsort(-found.value("peaks")[0])[:LINES]
     sigmas, shown = {}, ""
-    for name in ("interaction_probability", *SUMMED, "peaks"):
+    for name in ("interaction_probability", *Losses._fields, "peaks"):
         value, slope, *ends = (
             getattr(f, name)[..., strong] if name == "peaks" else getattr(f, name)
-            for f in (found.figures, found.derivatives, near, less, far, least)
+            for f in (found.values, found.derivatives, near, less, far, least)
         )
         difference = (8.0 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / (12.0 * step)
         change = np.stack([slope[:, 0] * energy, slope[:, 0] * energy - difference]) / value.mean(axis=0)
@@ -139,7 +140,7 @@ def energies(absorber: Absorber, energy: float, step: float, n: int = 16 * N) ->
 
 def main() -> None:
     """Print the four tables."""
-    print(f"derivatives against differences, {len(fields(Figures))} figures, parameters {' '.join(UNITS)}\n")
+    print(f"derivatives against differences, {len(fields(Observables))} figures, parameters {' '.join(UNITS)}\n")
     print("absorber      energy             impact  compared  worst rel.  worst sd   where")
     for absorber, energy, at in CASES:
         print(check(absorber, energy, at), flush=True)

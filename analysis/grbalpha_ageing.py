@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from xcal_jax.sipm import forecast, load_mission
-from xcal_jax.sipm.chain import Ageing, Files, analyse, read_folder
 from xcal_jax.sipm.mission import Mission
-from xcal_jax.sipm.rates import calibration
+from xcal_jax.sipm.pipeline import Ageing, Files, analyse, read_folder
 from xcal_jax.sipm.report import write_report
 from xcal_jax.sipm.synthetic import synthesize
+from xcal_jax.sipm.synthetic.rates import calibration
 
 
 def compare(name: str, value: float, error: float, truth: float | None) -> None:

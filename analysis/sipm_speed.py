@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax import sipm
-from xcal_jax.sipm.rates import background, line_rate, noise_rates
+from xcal_jax.sipm.synthetic.rates import background, line_rate, noise_rates
 
 SPECTRA, LINES = 10_000, 1000
 

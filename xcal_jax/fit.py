@@ -126,11 +126,7 @@ def linear(design: Array, values: Array, sigma: Array) -> Fit:
 
 
 def least_squares(
-    residuals: Callable[[Any, Any], jax.Array],
-    start: Array,
-    data: Any,
-    points: Array | float,
-    max_steps: int = 200,
+    residuals: Callable[[Any, Any], jax.Array], start: Array, data: Any, points: Array | float, max_steps: int = 200
 ) -> Fit:
     """Nonlinear least squares by Levenberg-Marquardt.
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xcal_jax.orbit.bremsstrahlung import bremsstrahlung_dose
-from xcal_jax.orbit.matter import matter
+from xcal_jax.orbit.material_tables import material_table
 from xcal_jax.orbit.shielding import RAD, Shield
 
 
@@ -22,7 +22,7 @@ def test_thick_target_lies_between_no_absorption_and_all_of_it():
     fluence = np.full(41, 1 / (energy[-1] - energy[0]))
     shield = Shield.build("Be:11mm")
     dose = float(bremsstrahlung_dose(shield, energy, fluence, "sphere"))
-    beryllium, silicon = matter().sel(material="Be"), matter().sel(material="Si")
+    beryllium, silicon = material_table().sel(material="Be"), material_table().sel(material="Si")
     slowing = np.linspace(0.03, 3.0, 600)
     radiative, collision = (
         np.interp(slowing, beryllium.electron_energy, beryllium[f"electron_{part}"])

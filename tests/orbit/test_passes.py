@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xcal_jax.orbit import list_passes, read_tle
-from xcal_jax.orbit.positions import geodetic
+from xcal_jax.orbit.ephemeris import geodetic
 from xcal_jax.orbit.trapped import geomagnetic_coordinates, integral_flux
 
 

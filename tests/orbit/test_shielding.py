@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xcal_jax.orbit.matter import materials
+from xcal_jax.orbit.material_tables import materials
 from xcal_jax.orbit.shielding import RAD, Shield, dose, incident, parse_sectors
 
 DAY = 86400
@@ -73,9 +73,9 @@ def test_no_shield_folds_the_spectrum_itself():
     energy = np.geomspace(5.0, 600.0, 400)
     fluence = 1e6 * np.exp(-(np.log(energy / 60) ** 2) / 0.2)
     rad, _ = np.asarray(dose("proton", Shield.build(""), energy, fluence, "sphere"))
-    from xcal_jax.orbit.matter import matter
+    from xcal_jax.orbit.material_tables import material_table
 
-    silicon = matter().sel(material="Si")
+    silicon = material_table().sel(material="Si")
     stopping = np.exp(np.interp(np.log(energy), np.log(silicon.proton_energy), np.log(silicon.proton_stopping)))
     assert rad == pytest.approx(RAD * np.trapezoid(fluence * stopping, energy), rel=1e-3)
 

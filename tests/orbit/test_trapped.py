@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xcal_jax.orbit.positions import circular_position
+from xcal_jax.orbit.ephemeris import circular_position
 from xcal_jax.orbit.trapped import (
     ENERGY_EDGES,
     FieldMap,

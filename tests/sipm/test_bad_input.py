@@ -10,6 +10,7 @@ import xarray as xr
 
 from xcal_jax import sipm
 from xcal_jax.io.datasets import save
+from xcal_jax.sipm.mission import check_table, keys, mission_files
 from xcal_jax.spectra.writers import write_csv
 
 GOOD = np.round(1e5 * np.exp(-0.5 * ((np.arange(1.0, 257) - 30) / 3) ** 2) + 300)
@@ -54,20 +55,48 @@ def test_unknown_satellite(grbalpha):
         spectra(satellite="VZLUSAT-2").pipe(sipm.with_days, grbalpha)
 
 
+HEAD = 'name = "X"\nlaunch = 2021-01-01\nchannels = 256\nreadouts = []\n'
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name = ", "must be TOML"),
-        ('name = "X"\nlaunch = 2021-01-01\nchannels = 256\nreadouts = []\nspeed = 3', "unknown key 'speed'"),
-        ('name = "X"\nchannels = 256\nreadouts = []', "lacks the key 'launch'"),
-        ('name = "X"\nlaunch = "soon"\nchannels = 256\nreadouts = []', "must be a date"),
-        ('name = "X"\nlaunch = 2021-01-01\nchannels = 0\nreadouts = []', "at least 2"),
+        ("name = ", "must be valid TOML"),
+        (HEAD + "channel = 3", "unknown key `channel` in mission m.toml; the nearest valid key is `channels`"),
+        (HEAD.replace("launch = 2021-01-01\n", ""), "`launch` is missing in mission m.toml"),
+        (HEAD.replace("2021-01-01", '"soon"'), "must be a date"),
+        (HEAD.replace("256", "0"), "at least 2"),
+        (HEAD + "bias = {lower = [1]}", r"`nominal` is missing in \[bias\] of mission m.toml"),
+        (HEAD + "calibration = {K = 4.08}", r"unknown key `K` in \[calibration\] of mission m.toml; .* `k`"),
+        (HEAD + "bias = 178", r"\[bias\] of mission m.toml must be a table, but is 178"),
     ],
 )
 def test_bad_mission_files(tmp_path, text, words):
     (tmp_path / "m.toml").write_text(text)
     with pytest.raises(ValueError, match=words):
         sipm.load_mission(tmp_path / "m.toml")
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "words"),
+    [
+        ("pile_up_shift", "pileup", r"unknown key `pileup` in \[noise\] of \[synthetic\] of .*; .* `pile_up_shift`"),
+        ("half_life", "halflife", r"unknown key `halflife` in \[line\] of \[activation\] of .*; .* `half_life`"),
+        ("slope = 140.0, ", "", r"`slope` is missing in \[dcr\] of \[ch0\] of \[readout\] of \[synthetic\]"),
+        ("[template] ", "[recovered.template]", r"`template` is missing in mission m.toml with a \[synthetic\] table"),
+    ],
+)
+def test_every_table_of_a_mission_file_is_checked(tmp_path, good, bad, words):
+    text = mission_files()["grbalpha"].read_text()
+    assert good in text
+    (tmp_path / "m.toml").write_text(text.replace(good, bad, 1))
+    with pytest.raises(ValueError, match=words):
+        sipm.load_mission(tmp_path / "m.toml")
+
+
+def test_a_list_of_tables_is_one():
+    with pytest.raises(ValueError, match=r"`line` in here must be \[\[line\]\] tables"):
+        check_table({"line": {"energy": 260.0}}, keys(line=[keys("energy")]), "here")
 
 
 def test_spectra_before_launch(grbalpha):
@@ -141,10 +170,7 @@ def test_windows(window, words):
 
 def run(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "xcal_jax", "sipm", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-m", "xcal_jax", "sipm", *map(str, arguments)], capture_output=True, text=True, check=False
     )
 
 
@@ -204,10 +230,7 @@ def test_report_command(folder, tmp_path):
     ("arguments", "words"),
     [
         (("synthesize", "hubble", "-o", "{out}"), "must be one of grbalpha, vzlusat2"),
-        (
-            ("threshold", "{folder}/none.nc", "--template", "{folder}/template.nc", "-o", "{out}"),
-            "must exist",
-        ),
+        (("threshold", "{folder}/none.nc", "--template", "{folder}/template.nc", "-o", "{out}"), "must exist"),
         (
             (
                 "threshold",
@@ -222,16 +245,7 @@ def test_report_command(folder, tmp_path):
             "must be of VZLUSAT-2, but are of GRBAlpha",
         ),
         (
-            (
-                "threshold",
-                "{folder}/spectra.nc",
-                "--template",
-                "{folder}/template.nc",
-                "-o",
-                "{out}",
-                "--level",
-                "1e9",
-            ),
+            ("threshold", "{folder}/spectra.nc", "--template", "{folder}/template.nc", "-o", "{out}", "--level", "1e9"),
             "must sink through",
         ),
         (("lines", "{folder}/ground.nc", "--windows", "20:40"), "must look like 20-40"),

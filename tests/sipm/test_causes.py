@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xcal_jax.sipm.changes import change_points
+from xcal_jax.sipm.change_points import change_points
 from xcal_jax.sipm.correlations import correlate
 from xcal_jax.sipm.damage import annealed, check_fluence, fit_damage, read_fluence
 

@@ -11,9 +11,9 @@ import xarray as xr
 
 from xcal_jax import sipm
 from xcal_jax.sipm.activation import at_bias, by_epoch
-from xcal_jax.sipm.changes import change_points
-from xcal_jax.sipm.rates import calibration
-from xcal_jax.sipm.synthetic import synthesize_ground, synthesize_readout
+from xcal_jax.sipm.change_points import change_points
+from xcal_jax.sipm.synthetic.draw import synthesize_ground, synthesize_readout
+from xcal_jax.sipm.synthetic.rates import calibration
 
 MISSIONS = 200
 GROUND_WINDOWS = {59.5: (44, 64), 81.0: (46, 70), 88.0: (47, 72), 511.0: (130, 196)}

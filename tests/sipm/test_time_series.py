@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xcal_jax.sipm.series import read_event, read_series
+from xcal_jax.sipm.time_series import read_event, read_series
 
 EVENTS = Path(__file__).parents[3] / "shared" / "data" / "grbalpha_events"
 

@@ -43,14 +43,7 @@ def dose(
     as_json,
 ) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
-    from xcal_jax.orbit import (
-        mission_dose,
-        parse_sectors,
-        read_altitudes,
-        read_tle,
-        report,
-        shipped_altitudes,
-    )
+    from xcal_jax.orbit import mission_dose, parse_sectors, read_altitudes, read_tle, report, shipped_altitudes
 
     given = [name for name in (tle, altitudes, satellite) if name]
     if len(given) != 1:
@@ -63,16 +56,7 @@ def dose(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         result = mission_dose(
-            flown,
-            sectors,
-            geometry,
-            int(sides),
-            nuclear_factor,
-            start,
-            end,
-            activity,
-            step,
-            progress=True,
+            flown, sectors, geometry, int(sides), nuclear_factor, start, end, activity, step, progress=True
         )
     for one in caught:
         click.echo(f"warning: {one.message}", err=True)

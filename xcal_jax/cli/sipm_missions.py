@@ -63,11 +63,11 @@ def report(
     from dataclasses import replace
 
     from xcal_jax.io.files import check_writable
-    from xcal_jax.sipm.chain import Files, analyse, read_folder
     from xcal_jax.sipm.damage import read_fluence
     from xcal_jax.sipm.mission import mission_of
+    from xcal_jax.sipm.pipeline import Files, analyse, read_folder
     from xcal_jax.sipm.report import write_report
-    from xcal_jax.sipm.series import read_series
+    from xcal_jax.sipm.time_series import read_series
     from xcal_jax.spectra.readers import read_spectra
 
     check_writable(output)

@@ -9,10 +9,10 @@ import numpy as np
 from xcal_jax.design.heat import heat_per_um
 from xcal_jax.design.specification import Goal, Problem
 from xcal_jax.expected.estimate import run
-from xcal_jax.expected.first_collision import share_by_layer
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import attenuation
 from xcal_jax.expected.tables import Tables
+from xcal_jax.physics.layers import absorbed_by_layer
 
 POINTS, REPLICATES = 2048, 2
 FIELD = {"mean_loss_ev": "mean_loss"}
@@ -63,4 +63,5 @@ class Evaluation:
 @jax.jit
 @jax.value_and_grad
 def _probability(parameters: Parameters, tables: Tables):
-    return jnp.sum(share_by_layer(parameters, attenuation(tables, parameters.density, parameters.energy)))
+    mu = attenuation(tables.matter, parameters.density, parameters.energy)
+    return jnp.sum(absorbed_by_layer(mu, parameters.thickness))

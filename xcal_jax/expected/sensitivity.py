@@ -14,7 +14,7 @@ from jax import Array
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.expected.estimate import Estimate, mean_and_error
-from xcal_jax.expected.parameters import UNITS, Parameters, names
+from xcal_jax.expected.parameters import UNITS, Parameters, parameter_values
 from xcal_jax.io.files import read_toml
 from xcal_jax.simulation.results import line_names
 from xcal_jax.units import parse_quantity
@@ -27,7 +27,7 @@ FIELDS = {
     "both": ("both", "1"),
     "mean_loss_ev": ("mean_loss", "eV"),
     "mean_deposited_ev": ("mean_deposit", "eV"),
-    "mean_square_loss_ev2": ("mean_square", "eV^2"),
+    "mean_square_loss_ev2": ("mean_square_loss", "eV^2"),
 }
 PEAKS = 6
 
@@ -43,12 +43,14 @@ class Figure:
 
 def by_name(found: Estimate, absorber: Absorber, peaks: int = PEAKS) -> dict[str, Figure]:
     """All scalar figures, the layers' shares, losses above thresholds and the most intense escape ``peaks``."""
-    value, slope = found.figures, found.derivatives
+    value, slope = found.values, found.derivatives
     figures = {
         name: Figure(unit, getattr(value, field), getattr(slope, field)) for name, (field, unit) in FIELDS.items()
     }
-    for n in range(value.by_layer.shape[1]):
-        figures[f"interaction_probability[{n}]"] = Figure("1", value.by_layer[:, n], slope.by_layer[..., n])
+    for n in range(value.interaction_by_layer.shape[1]):
+        figures[f"interaction_probability[{n}]"] = Figure(
+            "1", value.interaction_by_layer[:, n], slope.interaction_by_layer[..., n]
+        )
     for n, threshold in enumerate(found.thresholds):
         if threshold > 0:
             figures[f"loss_gt_{threshold:g}ev"] = Figure("1", value.loss_above[:, n], slope.loss_above[..., n])
@@ -96,13 +98,6 @@ def relative(figures: dict[str, Figure], parameters: Sequence[str], at: Paramete
             slopes, errors = mean_and_error(figure.derivatives)
             found[name] = slopes * scale / value, errors * np.abs(scale / value)
     return found
-
-
-def parameter_values(at: Parameters) -> dict[str, float]:
-    """Every parameter's number by its name."""
-    leaves = (at.thickness, at.density, at.width, at.length, at.energy, at.x, at.y, at.yield_scale, at.range_scale)
-    numbers = np.concatenate([np.ravel(np.asarray(leaf, dtype=float)) for leaf in leaves])
-    return dict(zip(names(at), numbers.tolist(), strict=True))
 
 
 def propagate(figures: dict[str, Figure], parameters: Sequence[str], sigma: dict[str, float]) -> dict:

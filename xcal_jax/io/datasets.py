@@ -1,7 +1,7 @@
 """Datasets: one way to make a variable, to save and to load them."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,12 @@ import xarray as xr
 from xcal_jax.io.files import replacing
 
 
-def variable(dims: str | tuple[str, ...], values: Any, units: str, long_name: str, **attrs: Any) -> xr.Variable:
-    """A variable over ``dims`` that says what it is: ``units`` ("1" for a pure number) and ``long_name``."""
-    return xr.Variable(dims, values, {"units": units, "long_name": long_name, **attrs})
+def variable(dims: Hashable, values: Any, units: str | None, long_name: str, **attrs: Any) -> xr.Variable:
+    """A variable over ``dims`` that says what it is: `units` and `long_name`.
+
+    units: "1" for a pure number; None for times, whose unit is xarray's to write.
+    """
+    return xr.Variable(dims, values, attrs | {"long_name": long_name} | ({} if units is None else {"units": units}))
 
 
 def save(dataset: xr.Dataset, path: str | os.PathLike) -> None:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from xcal_jax.orbit.matter import matter
+from xcal_jax.orbit.material_tables import material_table
 from xcal_jax.orbit.shielding import RAD, Shield, incident, over_directions, slowing, spectrum_at
 
 DEPTHS, DEPTH_WEIGHTS = np.polynomial.legendre.leggauss(12)
@@ -21,7 +21,7 @@ PHOTONS = np.linspace(np.log(0.012), np.log(8.0), 50)
 
 
 def _log_absorption(name: str) -> np.ndarray:
-    row = matter().photon_absorption.sel(material=name)
+    row = material_table().photon_absorption.sel(material=name)
     return np.interp(PHOTONS, np.log(row.photon_energy.values), np.log(row.values))
 
 
@@ -29,7 +29,7 @@ def _radiated(name: str) -> np.ndarray:
     """Energy radiated a depth by an electron, whose path there is longer than the depth, MeV cm2/g
     (``ELECTRONS``,).
     """
-    row = matter().sel(material=name)
+    row = material_table().sel(material=name)
     energy, _, lost = slowing("electron", name)
     share = row.electron_radiative.values / (row.electron_radiative + row.electron_collision).values
     return np.exp(np.interp(ELECTRONS, energy, lost + np.log(share)))

@@ -17,7 +17,7 @@ import xarray as xr
 from xcal_jax.orbit.bremsstrahlung import bremsstrahlung_dose
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import NAMED, mission_fluence
-from xcal_jax.orbit.segments import SWITCH
+from xcal_jax.orbit.months import SWITCH
 from xcal_jax.orbit.shielding import Shield, dose, parse_sectors
 
 GEOMETRIES = ("slab", "sphere")

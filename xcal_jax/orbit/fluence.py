@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from xcal_jax.constants import VERSION
 from xcal_jax.orbit.elements import Altitudes, Elements
-from xcal_jax.orbit.segments import SWITCH, Segment, monthly_segments
+from xcal_jax.orbit.months import SWITCH, Segment, monthly_segments
 from xcal_jax.orbit.trapped import (
     ENERGY_EDGES,
     FieldMap,
@@ -111,16 +111,10 @@ def _dataset(segments: list[Segment], altitude, flux: dict[str, np.ndarray], ste
         "end": ("segment", np.array([s.end for s in segments]), {"long_name": "end (UTC)"}),
         "length": ("segment", days, {"units": "d", "long_name": "length"}),
         "days": ("segment", np.cumsum(days), {"units": "d", "long_name": "days from the start to the end"}),
-        "altitude": (
-            "segment",
-            altitude,
-            {"units": "km", "long_name": "altitude above the equatorial radius"},
-        ),
+        "altitude": ("segment", altitude, {"units": "km", "long_name": "altitude above the equatorial radius"}),
         "solar": ("segment", [s.solar for s in segments], {"long_name": "solar activity of AP-8 and AE-8"}),
     }
-    coordinates: dict = {
-        "start": ("segment", np.array([s.start for s in segments]), {"long_name": "start (UTC)"}),
-    }
+    coordinates: dict = {"start": ("segment", np.array([s.start for s in segments]), {"long_name": "start (UTC)"})}
     named = []
     for particle, rows in flux.items():
         edges = ENERGY_EDGES[particle]

@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax.orbit.elements import Elements
-from xcal_jax.orbit.positions import geodetic
-from xcal_jax.orbit.segments import DAY, Segment, parse_date
+from xcal_jax.orbit.ephemeris import geodetic
+from xcal_jax.orbit.months import DAY, Segment, parse_date
 from xcal_jax.orbit.trapped import drifted, geomagnetic_coordinates, integral_flux
 
 CAVEAT = (

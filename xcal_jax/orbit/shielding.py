@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from xcal_jax.orbit.matter import damage_function, materials, matter
+from xcal_jax.orbit.material_tables import damage_function, material_table, materials
 from xcal_jax.units import parse_quantity
 
 RAD = 1.602176634e-8  # rad in 1 MeV/g
@@ -55,7 +55,7 @@ class Shield:
                 )
             names.append(name)
             thickness.append(millimetres)
-        density = [float(matter().density.sel(material=name)) for name in names]
+        density = [float(material_table().density.sel(material=name)) for name in names]
         return cls(jnp.asarray(thickness, float), jnp.asarray(density, float), tuple(names))
 
     def with_thickness(self, thickness) -> "Shield":
@@ -77,7 +77,7 @@ def slowing(particle: str, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
     Protons: CSDA range and stopping power. Electrons: extrapolated range R and 1 / (dR/dE).
     """
-    row = matter().sel(material=name)
+    row = material_table().sel(material=name)
     energy = np.log(row[f"{particle}_energy"].values)
     if particle == "proton":
         return energy, np.log(row.proton_range.values), np.log(row.proton_stopping.values)
@@ -118,7 +118,7 @@ def _responses(particle: str) -> np.ndarray:
     energy = np.exp(grid)
     steps = energy * (grid[1] - grid[0])
     steps[[0, -1]] /= 2
-    silicon = matter().sel(material="Si")
+    silicon = material_table().sel(material="Si")
     stopping = silicon["proton_stopping" if particle == "proton" else "electron_collision"].values
     ionising = np.exp(np.interp(np.log(energy), np.log(silicon[f"{particle}_energy"].values), np.log(stopping)))
     energies, damage = damage_function(particle)

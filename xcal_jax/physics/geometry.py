@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from xcal_jax.physics.layers import cumulative, extents
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -172,15 +174,9 @@ def walk(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array] |
     return escaped | going, budget, end
 
 
-def least_cost_to_surface(stack: Stack, site: Site, cost: Array) -> Array:
+def margin_to_surface(stack: Stack, site: Site, cost: Array) -> Array:
     """A lower bound of what any track from ``site`` to any of the six faces costs, () in the measure of cost."""
-    per_layer = cost * stack.thickness
-    above = below = jnp.zeros_like(site.depth)
-    for n in range(stack.thickness.shape[0]):
-        partial = jnp.where(n == site.layer, site.depth / stack.thickness[n], 0.0)
-        above = above + per_layer[n] * jnp.where(n < site.layer, 1.0, partial)
-        rest = jnp.where(n == site.layer, 1.0 - partial, 0.0)
-        below = below + per_layer[n] * jnp.where(n > site.layer, 1.0, rest)
+    (_, above), (_, below) = (cumulative(cost, um) for um in extents(stack.thickness, site.layer, site.depth))
     side = jnp.minimum(0.5 * stack.width - jnp.abs(site.x), 0.5 * stack.length - jnp.abs(site.y))
     return jnp.minimum(jnp.minimum(above, below), side * jnp.min(cost))
 

@@ -6,15 +6,14 @@ Detector resolution comes later, in `matrix`. Errors are those of the counts alo
 """
 
 import os
-from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.matter import Matter, elements_of, quantum_efficiency
+from xcal_jax.absorber.matter import Matter, elements_of, interaction_by_layer
 from xcal_jax.atomic import table_hash
-from xcal_jax.compute.devices import in_parallel
+from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.constants import VERSION
 from xcal_jax.io.files import replacing
 from xcal_jax.response.energy_grid import adapt, edges_between, leverage, nodes_between, share_of_nodes
@@ -39,17 +38,19 @@ def simulate_response(
     boundaries: np.ndarray,
     settings: Settings | None = None,
     checkpoint: str | os.PathLike | None = None,
+    resume: bool = True,
     progress: bool = False,
-    spread: Callable = in_parallel,
+    executor: Executor = in_parallel,
 ) -> xr.Dataset:
     """The components of ``absorber``'s response in rows between ``boundaries`` (R + 1,) eV, as from `rows_of`.
 
-    checkpoint, progress, spread: see `simulate_nodes`.
+    checkpoint, resume, progress, executor: see `simulate_nodes`.
     """
     settings = settings or Settings()
     edges = edges_between(elements_of(absorber), boundaries[0], boundaries[-1])
     energy, stretch = nodes_between(boundaries[0], boundaries[-1], edges)
-    nodes = simulate_nodes(absorber, energy, leverage(energy, stretch, edges), settings, checkpoint, progress, spread)
+    weight = leverage(energy, stretch, edges)
+    nodes = simulate_nodes(absorber, energy, weight, settings, checkpoint, resume, progress, executor)
     weights = share_of_nodes(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
     return to_components(absorber, boundaries, edges, energy, nodes, weights, settings)
 
@@ -120,7 +121,7 @@ def to_components(absorber, boundaries, edges, node_energy, nodes: list[Node], w
     result["cell_high"] = ("deposited_share", CELL_SHARES[1:], {"units": "1", "long_name": "upper end of the cell"})
     result["edge"] = ("edge", edges, {"units": "eV", "long_name": "absorption edge between the rows"})
     result["photons"] = ("node", photons, {"units": "1", "long_name": "photons simulated"})
-    by_layer = absorbed_by_layer(absorber, middle)
+    by_layer = interaction_by_layer(absorber, middle)
     result["by_layer"] = (
         ("energy", "layer"),
         by_layer,
@@ -170,23 +171,6 @@ def smoothing() -> np.ndarray:
     sigma = SMOOTHED[0] + SMOOTHED[1] * np.minimum(middle, 1.0 - middle)
     kernel = width * np.exp(-0.5 * ((middle - middle[:, None]) / sigma[:, None]) ** 2)
     return kernel / kernel.sum(axis=1, keepdims=True)
-
-
-def absorbed_by_layer(absorber: Absorber, energy: np.ndarray) -> np.ndarray:
-    """Probability (R, L) that a photon of ``energy`` (R,) eV first interacts in each layer, at normal incidence."""
-    through = np.ones_like(energy)
-    shares = []
-    for n in range(len(absorber.formulas)):
-        above = Absorber.build(
-            list(zip(absorber.formulas[: n + 1], absorber.thickness, absorber.density, strict=False)),
-            float(absorber.width),
-            float(absorber.length),
-            rayleigh=absorber.rayleigh,
-        )
-        left = 1.0 - quantum_efficiency(above, energy)
-        shares.append(through - left)
-        through = left
-    return np.stack(shares, axis=1)
 
 
 def _ratio(total: np.ndarray, parts: np.ndarray) -> np.ndarray:

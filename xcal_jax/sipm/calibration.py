@@ -16,11 +16,7 @@ import xarray as xr
 from xcal_jax import fit
 from xcal_jax.io.datasets import variable
 
-SHAPES = {
-    "linear": ("k", "b"),
-    "quadratic": ("k", "b", "q"),
-    "saturation": ("k", "b", "c"),
-}
+SHAPES = {"linear": ("k", "b"), "quadratic": ("k", "b", "q"), "saturation": ("k", "b", "c")}
 FORMULAS = {"linear": "k x + b", "quadratic": "k x + b + q x^2", "saturation": "-ln(1 - c (k x + b)) / c"}
 UNITS = "k (keV per channel), b (keV), q (keV per channel^2), c (1/keV)"
 SMALL = 1e-6

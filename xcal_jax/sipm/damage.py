@@ -16,8 +16,8 @@ import xarray as xr
 from xcal_jax import fit
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
-from xcal_jax.sipm.series import read_series
 from xcal_jax.sipm.temperature import REFERENCE
+from xcal_jax.sipm.time_series import read_series
 from xcal_jax.sipm.trends import check_points
 
 AXIS, AMOUNT = "days", "fluence"

@@ -1,21 +1,52 @@
-"""A satellite as its TOML file tells it: launch, channels, templates, calibrations, the synthetic mission.
+"""A satellite as its TOML file describes it: launch, channels, templates, calibrations, the synthetic mission.
 
-The tables are `data/missions/*.toml`; a wheel carries them beside this file.
+The shipped files are `missions/*.toml` beside this one. `data/missions/README.md` states where their values come from.
 """
 
 import datetime
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from xcal_jax.io import toml
 from xcal_jax.io.datasets import variable
 from xcal_jax.spectra.dataset import reject
 
-INSTALLED = Path(__file__).parent / "missions"
-SOURCE = Path(__file__).parents[2] / "data" / "missions"
+SHIPPED = Path(__file__).parent / "missions"
+
+
+def keys(names: str = "", **tables: Any) -> dict[str, Any]:
+    """Keys of a TOML table and what each holds: None for a value, the keys of a table, [keys] for a list of tables.
+
+    A name that ends in "?" may be missing; "*" stands for every name the file chooses.
+    """
+    return dict.fromkeys(names.split()) | tables
+
+
+TREND = keys("start end slope scatter")
+SYNTHETIC = keys(
+    "seed first_day last_day campaigns spectra_per_campaign exposure template_exposure boards board_noise "
+    "resolution_260",
+    noise=keys("centre resolving_time pile_up_shift"),
+    background=keys("channel rate"),
+    readout={"*": keys(dcr=TREND, threshold=TREND)},
+    temperature=keys("mean orbital yearly drift"),
+    gain=keys("coefficients"),
+    activation=keys("epochs exits delays exposure", line=[keys("energy rate half_life bias gain_ratio")]),
+    ground=keys("bias exposure", line={"*": keys("energy rate window")}),
+) | {"calibration?": keys("k b"), "step?": keys("day dcr threshold")}
+MISSION = keys("name launch channels readouts crossing_level? group_days? cutoff_channel?") | {
+    "bias?": keys("nominal lower? ground?"),
+    "template?": keys("day date? rule?"),
+    "calibration?": keys("k? b? drift_energy? gain_april_2023?"),
+    "lines?": {"*": None},
+    "recovered?": {"*": None},
+    "not_legible?": keys("names"),
+    "synthetic?": SYNTHETIC,
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +55,7 @@ class Mission:
 
     launch: UTC midnight of the day. channels: ADC channels, counted from 1. readouts: names.
     crossing_level: cnt/s, of the threshold. group_days: days. The tables `bias`, `template`, `calibration` (keV/ADU,
-    keV), `lines` (keV), `recovered`, `lost` and `synthetic` are as in the file; absent means unknown.
+    keV), `lines` (keV), `recovered`, `not_legible` and `synthetic` are as in the file; absent means unknown.
     """
 
     name: str
@@ -39,37 +70,28 @@ class Mission:
     calibration: dict = field(default_factory=dict)
     lines: dict = field(default_factory=dict)
     recovered: dict = field(default_factory=dict)
-    lost: dict = field(default_factory=dict)
+    not_legible: dict = field(default_factory=dict)
     synthetic: dict = field(default_factory=dict)
 
 
 def mission_files() -> dict[str, Path]:
-    """The known satellites: file name without suffix -> its TOML file."""
-    folder = INSTALLED if INSTALLED.is_dir() else SOURCE
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    """TOML files of the shipped satellites by their short names."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
 
 
 def load_mission(name: str | Path) -> Mission:
-    """Read a mission by its short name ("grbalpha", "GRBAlpha", "VZLUSAT-2") or from a TOML file of one's
-    own.
+    """The mission of a short name ("grbalpha", "GRBAlpha", "VZLUSAT-2") or of a TOML file.
 
-    Raises ValueError for an unknown satellite, a key that is missing or unknown, or a value out of range.
+    Raises ValueError for an unknown satellite, a key that is missing or unknown in any table, or a value out of range.
     """
     known = mission_files()
-    short = str(name).lower().replace("-", "")
-    path = known.get(short, Path(name))
+    path = known.get(short(str(name)), Path(name))
     if not path.is_file():
         raise ValueError(f"`mission` must be one of {', '.join(known)} or a TOML file, but is {str(name)!r}")
-    try:
-        table = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ValueError(f"`mission` {path.name} must be TOML, but: {problem}") from problem
-    unknown = set(table) - set(Mission.__dataclass_fields__)
-    if unknown:
-        raise ValueError(f"`mission` {path.name} has an unknown key {sorted(unknown)[0]!r}")
-    missing = {"name", "launch", "channels", "readouts"} - set(table)
-    if missing:
-        raise ValueError(f"`mission` {path.name} lacks the key {sorted(missing)[0]!r}")
+    table = toml.read(path, "mission")
+    check_table(table, MISSION, f"mission {path.name}")
+    if "synthetic" in table:
+        toml.check_keys(table, list(table), ["bias", "template"], f"mission {path.name} with a [synthetic] table")
     if not isinstance(table["launch"], datetime.date):
         raise ValueError(f"`launch` in {path.name} must be a date like 2021-03-22, but is {table['launch']!r}")
     if not isinstance(table["channels"], int) or table["channels"] < 2:
@@ -79,8 +101,32 @@ def load_mission(name: str | Path) -> Mission:
     return Mission(**table)
 
 
+def check_table(table: Any, known: dict[str, Any], where: str) -> None:
+    """Raise ValueError unless ``table`` and the tables in it have the keys of ``known`` (see `keys`) and no others."""
+    if "*" in known:
+        toml.check_keys(table, list(table), (), where)
+        inner = {name: known["*"] for name in table}
+    else:
+        inner = {name.removesuffix("?"): of for name, of in known.items()}
+        toml.check_keys(table, list(inner), [name for name in known if not name.endswith("?")], where)
+    for name, of in inner.items():
+        if of is None or name not in table:
+            continue
+        many = toml.table_list(table[name], name, where) if isinstance(of, list) else [table[name]]
+        for one in many:
+            check_table(one, of[0] if isinstance(of, list) else of, f"[{name}] of {where}")
+
+
+def short(name: str) -> str:
+    """``name`` of a satellite in lower case and without hyphens."""
+    return name.lower().replace("-", "")
+
+
 def mission_of(spectra: xr.Dataset, name: str | None = None) -> Mission:
-    """The mission by ``name``, or that of the spectra's own `satellite`. Raises ValueError where neither is known."""
+    """The mission called ``name``, or else the one that the attribute `satellite` of the spectra names.
+
+    Raises ValueError where neither is known.
+    """
     satellite = name or spectra.attrs.get("satellite")
     if satellite is None:
         raise ValueError("`spectra` do not say their satellite: name it with --mission")
@@ -88,12 +134,12 @@ def mission_of(spectra: xr.Dataset, name: str | None = None) -> Mission:
 
 
 def with_days(spectra: xr.Dataset, mission: Mission) -> xr.Dataset:
-    """Add `days` since launch, d: (spectrum,), from the UTC `time`, after checking satellite and channels.
+    """The spectra with their `days` since launch, d: (spectrum,), from the UTC `time`.
 
     Raises ValueError for spectra of another satellite, another channel count, or before launch.
     """
     satellite = spectra.attrs.get("satellite", mission.name)
-    if satellite.lower().replace("-", "") != mission.name.lower().replace("-", ""):
+    if short(satellite) != short(mission.name):
         raise ValueError(f"`spectra` must be of {mission.name}, but are of {satellite}")
     if spectra.sizes["channel"] != mission.channels:
         raise ValueError(

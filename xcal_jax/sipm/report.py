@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from xcal_jax.constants import VERSION
 from xcal_jax.io.files import replacing
 from xcal_jax.sipm import figures
-from xcal_jax.sipm.chain import Ageing
-from xcal_jax.sipm.tables import TABLES
+from xcal_jax.sipm.pipeline import Ageing
+from xcal_jax.sipm.report_tables import TABLES
 
 STYLE = """body{font-family:system-ui,sans-serif;max-width:78rem;margin:2rem auto;padding:0 1rem;color:#222}
 h1{margin-bottom:.2rem}h2{border-bottom:1px solid #bbb;margin-top:2.5rem}img{max-width:100%}
@@ -47,12 +47,7 @@ def picture(figure: Figure | None, caption: str, missing: str) -> str:
 
 FIGURES = (
     ("Spectra", figures.spectra_with_time, "Spectra from early to late, and the template", "no spectra"),
-    (
-        "Threshold",
-        figures.threshold_construction,
-        "Spectrum, template, difference, threshold",
-        "no threshold",
-    ),
+    ("Threshold", figures.threshold_construction, "Spectrum, template, difference, threshold", "no threshold"),
     ("Lines on ground", figures.ground_spectra, "Calibration sources on ground", "no ground spectra"),
     ("Calibration, Eq. 2", figures.linear_calibration_plot, "Linear calibration", "no ground spectra"),
     (
@@ -62,18 +57,8 @@ FIGURES = (
         "no spectra after SAA exits",
     ),
     ("Gain, Eq. 3", figures.gain_with_time, "Gain with time", "no 260 keV line or no b"),
-    (
-        "Threshold with time",
-        figures.threshold_with_time,
-        "Threshold with time and its trends",
-        "no threshold",
-    ),
-    (
-        "Dark counts, Eq. 5",
-        figures.dark_counts_with_time,
-        "Dark count rate, trends, forecast",
-        "no dark counts",
-    ),
+    ("Threshold with time", figures.threshold_with_time, "Threshold with time and its trends", "no threshold"),
+    ("Dark counts, Eq. 5", figures.dark_counts_with_time, "Dark count rate, trends, forecast", "no dark counts"),
     ("Temperature", figures.temperature_with_time, "Board temperature with time", "no temperatures"),
     (
         "Threshold and temperature",
@@ -116,9 +101,10 @@ def render(ageing: Ageing) -> str:
     for caption, header, make in TABLES:
         rows = list(make(ageing))
         parts.append(table(caption, header, rows) if rows else f"<p>{html.escape(caption)}: none.</p>")
-    lost = ageing.mission.lost.get("names", [])
-    if lost:
-        parts.append(f"<h2>Not known</h2><p>The paper's values of these are lost: {html.escape(', '.join(lost))}.</p>")
+    unknown = ageing.mission.not_legible.get("names", [])
+    if unknown:
+        text = f"The paper's values of these are not legible in the copy at hand: {', '.join(unknown)}."
+        parts.append(f"<h2>Not known</h2><p>{html.escape(text, quote=False)}</p>")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"

@@ -60,10 +60,7 @@ def build_template(spectra: xr.Dataset, end: int | None = None) -> xr.Dataset:
             "readout": variable("readout", np.array(names, object), "1", "readout channel"),
             "channel": spectra["channel"],
         },
-        {
-            **spectra.attrs,
-            "rule": TEMPLATE_RULE if end is None else f"noise peak below channel {end} replaced",
-        },
+        {**spectra.attrs, "rule": TEMPLATE_RULE if end is None else f"noise peak below channel {end} replaced"},
     )
 
 

@@ -18,12 +18,7 @@ from scipy.stats import norm
 from xcal_jax import fit
 from xcal_jax.io.datasets import variable
 
-FORMS = {
-    "power": "a t^b",
-    "log": "a + b ln t",
-    "sqrt": "a + b sqrt t",
-    "linear": "a + b t",
-}
+FORMS = {"power": "a t^b", "log": "a + b ln t", "sqrt": "a + b sqrt t", "linear": "a + b t"}
 BASIS = {"log": jnp.log, "sqrt": jnp.sqrt, "linear": lambda t: t}
 
 
@@ -123,10 +118,7 @@ def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
             "parameters": variable(("form", "parameter"), [f.parameters for f in fits], units, "a and b"),
             "errors": variable(("form", "parameter"), [f.errors for f in fits], units, "errors of a and b"),
             "covariance": variable(
-                ("form", "parameter", "parameter_"),
-                [f.covariance for f in fits],
-                f"({units})^2",
-                "covariance",
+                ("form", "parameter", "parameter_"), [f.covariance for f in fits], f"({units})^2", "covariance"
             ),
             "chi_square": variable("form", [f.chi_square for f in fits], "1", "chi-square"),
             "degrees": variable("form", [degrees] * len(fits), "1", "degrees of freedom"),

@@ -5,47 +5,49 @@ Channels are counted from 1, exposures are in s, temperatures in degC.
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Bool
+from numpy.typing import ArrayLike
 
 from xcal_jax.io.datasets import variable
 
 
 def build_spectra(
-    counts,
-    exposure,
-    time=None,
-    readout="",
-    temperature=None,
-    bias=None,
-    since_exit=None,
+    counts: ArrayLike,
+    exposure: ArrayLike,
+    time: ArrayLike | None = None,
+    readout: ArrayLike = "",
+    temperature: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    since_exit: ArrayLike | None = None,
     **attrs,
 ) -> xr.Dataset:
-    """Return a checked archive of spectra.
+    """A checked archive of n spectra.
 
-    counts: (n, C) cnt. exposure: (n,) s. time: (n,) UTC, NaT where unknown. readout: (n,) or one name.
-    temperature: (n, 3) degC of the boards. bias: (n,) setting. since_exit: (n,) s since the last exit of the
-    South Atlantic Anomaly, NaN where it does not matter. attrs: satellite, synthetic, source, seed, ...
+    counts: (n, C) cnt, or (C,) of one spectrum. exposure: (n,) s. time: (n,) UTC, NaT where unknown. readout: (n,)
+    names. temperature: (n, 3) degC of the boards. bias: (n,) setting. since_exit: (n,) s since the last exit of the
+    South Atlantic Anomaly, NaN where it does not matter. One value may stand for all n. attrs: satellite, synthetic,
+    source, seed, ...
 
-    Raises ValueError for counts that are not a table, NaN or negative counts, exposures that are not
-    positive.
+    Raises ValueError for counts that are no table, are NaN or negative, and exposures that are not positive.
     """
     counts = np.atleast_2d(np.asarray(counts, float))
     n, channels = counts.shape
-    exposure = np.broadcast_to(np.asarray(exposure, float), (n,))
-    missing = np.full(n, np.datetime64("NaT", "ns"))
-    time = missing if time is None else np.broadcast_to(np.asarray(time, "datetime64[ns]"), (n,))
+
+    def column(values, missing, kind):
+        return np.broadcast_to(np.asarray(missing if values is None else values, kind), (n,))
+
     boards = np.full((n, 3), np.nan) if temperature is None else np.asarray(temperature, float)
-    setting = np.full(n, np.nan) if bias is None else np.broadcast_to(np.asarray(bias, float), (n,))
-    after = np.full(n, np.nan) if since_exit is None else np.broadcast_to(np.asarray(since_exit, float), (n,))
-    names = np.broadcast_to(np.asarray(readout, dtype=str), (n,)).astype(object)
+    names = column(readout, "", str).astype(object)
+    start = column(time, "NaT", "datetime64[ns]")
     spectra = xr.Dataset(
         {
             "counts": variable(("spectrum", "channel"), counts, "count", "counts per channel"),
-            "exposure": variable("spectrum", exposure, "s", "exposure"),
-            "time": xr.Variable("spectrum", time, {"long_name": "start of exposure, UTC"}),
+            "exposure": variable("spectrum", column(exposure, None, float), "s", "exposure"),
+            "time": variable("spectrum", start, None, "start of exposure, UTC"),
             "readout": variable("spectrum", names, "1", "readout channel"),
             "temperature": variable(("spectrum", "board"), boards, "degC", "temperature of the boards"),
-            "bias": variable("spectrum", setting, "1", "bias setting"),
-            "since_exit": variable("spectrum", after, "s", "time since the exit of the SAA"),
+            "bias": variable("spectrum", column(bias, np.nan, float), "1", "bias setting"),
+            "since_exit": variable("spectrum", column(since_exit, np.nan, float), "s", "time since the SAA exit"),
         },
         {"channel": variable("channel", np.arange(1, channels + 1), "1", "ADC channel")},
         attrs,
@@ -54,24 +56,17 @@ def build_spectra(
 
 
 def check_spectra(spectra: xr.Dataset) -> xr.Dataset:
-    """Return ``spectra`` unchanged; raise ValueError, naming the first bad one, if an analysis could not use
-    it.
-    """
+    """``spectra`` unchanged. Raises ValueError, naming the first bad spectrum, if an analysis could not use them."""
     for name in ("counts", "exposure", "channel"):
         if name not in spectra.variables:
             raise ValueError(f"`spectra` must have the variable `{name}`, but it is missing")
     if spectra.sizes.get("spectrum", 0) == 0:
         raise ValueError("`spectra` must hold at least one spectrum, but is empty")
     counts, exposure = spectra["counts"].values, spectra["exposure"].values
-    bad = ~np.isfinite(counts)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise ValueError(f"`counts` must be finite, but spectrum {row} channel {column + 1} has {counts[row, column]}")
-    if (counts < 0).any():
-        row, column = np.argwhere(counts < 0)[0]
-        raise ValueError(
-            f"`counts` must not be negative, but spectrum {row} channel {column + 1} has {counts[row, column]}"
-        )
+    for bad, rule in ((~np.isfinite(counts), "be finite"), (counts < 0, "not be negative")):
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise ValueError(f"`counts` must {rule}, but spectrum {row} channel {column + 1} has {counts[row, column]}")
     reject(~(np.isfinite(exposure) & (exposure > 0)), "`exposure` must be positive, in s", exposure)
     return spectra
 
@@ -112,9 +107,8 @@ def stack(spectra: xr.Dataset, weights: str = "exposure") -> xr.Dataset:
     )
 
 
-def reject(where: np.ndarray, rule: str, value) -> None:
-    """Raise ValueError where any of ``where`` (n,) is true: the rule, the first such spectrum and its value."""
-    where = np.asarray(where)
+def reject(where: Bool[np.ndarray, " n"], rule: str, value: np.ndarray) -> None:
+    """Raise ValueError where any of ``where`` is true: the rule, the first such spectrum and its ``value`` (n,)."""
     if where.any():
         first = int(np.argmax(where))
-        raise ValueError(f"{rule}, but spectrum {first} has {np.asarray(value)[first]}")
+        raise ValueError(f"{rule}, but spectrum {first} has {value[first]}")

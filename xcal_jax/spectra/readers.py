@@ -1,5 +1,5 @@
-"""Files of spectra and events -> Datasets. Formats: CSV and netCDF archives, SPE, N42, RadiaCode XML, FITS
-PHA, and the public GRBAlpha event text.
+"""Files of spectra -> the Dataset of `spectra.dataset`. Formats: CSV and netCDF archives, SPE, N42, RadiaCode XML, FITS
+PHA.
 
 SPE is read by becquerel (the extra `readers`) and FITS by astropy; N42 and RadiaCode XML, for which no kept
 library was found, by the standard library. The device's own energy calibration, where a file has one, is kept
@@ -11,7 +11,6 @@ and the counts must be there; an empty cell is an unknown. Lines that start with
 attributes.
 """
 
-import csv
 import xml.etree.ElementTree as ElementTree
 from contextlib import redirect_stdout
 from io import StringIO
@@ -20,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xcal_jax.io import datasets
+from xcal_jax.io.datasets import load
+from xcal_jax.io.tables import read_table
 from xcal_jax.spectra.dataset import build_spectra, check_spectra
 
 CSV_COLUMNS = ("utc", "exposure_s", "readout", "bias", "since_exit_s")
@@ -28,7 +28,7 @@ BOARDS = tuple(f"temperature_{n}_degC" for n in (1, 2, 3))
 
 
 def read_spectra(path: str | Path) -> xr.Dataset:
-    """Read spectra from a file by its suffix: .nc .csv .spe .n42 .xml .pha .pi .fits .fit.
+    """The spectra in a file of one of the formats, which its suffix tells: .nc .csv .spe .n42 .xml .pha .pi .fits .fit.
 
     Raises ValueError, naming the file, for another suffix or content that is not what the suffix says.
     """
@@ -43,59 +43,42 @@ def read_spectra(path: str | Path) -> xr.Dataset:
     except (KeyError, IndexError, ElementTree.ParseError, OSError, TypeError, UnicodeDecodeError) as problem:
         raise ValueError(f"{path.name} must be a {path.suffix} file of spectra, but: {problem!r}") from problem
     except ValueError as problem:
-        raise ValueError(f"{path.name}: {problem}") from problem
+        raise ValueError(str(problem) if path.name in str(problem) else f"{path.name}: {problem}") from problem
 
 
 def read_netcdf(path: Path) -> xr.Dataset:
     """The archive in a netCDF file."""
-    return check_spectra(datasets.load(path, "an archive of spectra"))
+    return check_spectra(load(path, "an archive of spectra"))
 
 
 def read_csv(path: Path) -> xr.Dataset:
-    """A CSV archive, as the module's docstring tells."""
-    attrs, lines = {}, []
-    with path.open(newline="") as file:
-        for line in file:
-            if line.startswith("#"):
-                key, _, value = line[1:].partition(":")
-                attrs[key.strip()] = value.strip()
-            elif line.strip():
-                lines.append(line)
-    if len(lines) < 2:
-        raise ValueError("a CSV archive needs a header line and at least one spectrum")
-    rows = list(csv.DictReader(lines))
-    header = [name.strip() for name in lines[0].split(",")]
-    known = set(CSV_COLUMNS) | set(BOARDS)
-    names = [name for name in header if name not in known]
-    if names != [f"c{n}" for n in range(1, len(names) + 1)] or not names:
-        wrong = next((n for k, n in enumerate(names) if n != f"c{k + 1}"), "none")
+    """The archive in a CSV file, whose columns the module's docstring describes.
+
+    Raises ValueError for columns of counts out of order, no exposures, no spectrum, or as `io.tables.read_table`.
+    """
+    table = read_table(path, path.name, words=("utc", "readout"))
+    names = [name for name in table.columns if name not in (*CSV_COLUMNS, *BOARDS)]
+    wrong = next((name for k, name in enumerate(names, 1) if name != f"c{k}"), None if names else "none")
+    if wrong:
         raise ValueError(f"columns of counts must be c1, c2, ... in order, but one is {wrong!r}")
-    for number, row in enumerate(rows):
-        if None in row or None in row.values():
-            raise ValueError(f"every line must have {len(header)} columns, but spectrum {number} has another number")
-
-    def column(name, default="nan"):
-        try:
-            return np.array([float(row.get(name) or default) for row in rows])
-        except ValueError as problem:
-            raise ValueError(f"column {name} must hold numbers, but: {problem}") from problem
-
-    if "exposure_s" not in header:
+    if "exposure_s" not in table:
         raise ValueError("the column exposure_s must be there, but is missing")
+    if table.empty:
+        raise ValueError("a CSV archive needs a header line and at least one spectrum")
     return build_spectra(
-        np.stack([column(name) for name in names], 1),
-        column("exposure_s"),
-        [np.datetime64((row.get("utc") or "NaT").rstrip("Z"), "ns") for row in rows],
-        [row.get("readout") or "" for row in rows],
-        np.stack([column(name) for name in BOARDS], 1),
-        column("bias"),
-        column("since_exit_s"),
-        **attrs,
+        table[names],
+        table["exposure_s"],
+        [np.datetime64(text.rstrip("Z") or "NaT", "ns") for text in table["utc"]] if "utc" in table else None,
+        table.get("readout", ""),
+        table.reindex(columns=BOARDS),
+        table.get("bias"),
+        table.get("since_exit_s"),
+        **table.attrs,
     )
 
 
 def read_spe(path: Path) -> xr.Dataset:
-    """One spectrum of an ASCII SPE file (IAEA / ORTEC), live time as exposure."""
+    """The spectrum of an ASCII SPE file (IAEA / ORTEC), live time as exposure. Raises ValueError without becquerel."""
     try:
         from becquerel import Spectrum
     except ImportError as problem:
@@ -143,7 +126,7 @@ def duration(text: str) -> float:
 
 
 def unzeroed(values: list[float]) -> list[float]:
-    """Expand N42's CountedZeroes: a zero is followed by how many zeros it stands for."""
+    """Counts from N42's CountedZeroes, where the number after a zero says how many zeros it stands for."""
     out, feed = [], iter(values)
     for value in feed:
         out.extend([0.0] * int(next(feed)) if value == 0 else [value])
@@ -151,7 +134,10 @@ def unzeroed(values: list[float]) -> list[float]:
 
 
 def read_n42(path: Path) -> xr.Dataset:
-    """All spectra of an ANSI N42.42-2011 file: counts, live time, start time, class code as `readout`."""
+    """All spectra of an ANSI N42.42-2011 file: counts, live time, start time, class code as `readout`.
+
+    Raises ValueError when it has none, an element is missing, or the spectra differ in their number of channels.
+    """
     root = ElementTree.parse(path).getroot()
     counts, exposure, time, names = [], [], [], []
     for measurement in within(root, "RadMeasurement"):
@@ -174,8 +160,9 @@ def read_n42(path: Path) -> xr.Dataset:
 
 
 def read_radiacode(path: Path) -> xr.Dataset:
-    """The spectrum of a RadiaCode XML file; a background spectrum in it becomes a second one, `readout`
-    background.
+    """The spectrum of a RadiaCode XML file; a background spectrum in it becomes a second one, `readout` background.
+
+    Raises ValueError when it has none, an element is missing, or the number of channels is not the stated one.
     """
     root = ElementTree.parse(path).getroot()
     rows, names = [], []
@@ -192,18 +179,15 @@ def read_radiacode(path: Path) -> xr.Dataset:
         raise ValueError("a RadiaCode file needs an EnergySpectrum, but has none")
     starts = within(root, "StartTime")
     start = np.datetime64((starts[0].text or "NaT").strip()[:19], "ns") if starts else None
-    return build_spectra(
-        [row[0] for row in rows],
-        [row[1] for row in rows],
-        start,
-        names,
-        source=path.name,
-        device_calibration=rows[0][2],
-    )
+    counts, exposure, calibrations = zip(*rows, strict=True)
+    return build_spectra(counts, exposure, start, names, source=path.name, device_calibration=calibrations[0])
 
 
 def read_pha(path: Path) -> xr.Dataset:
-    """An OGIP PHA file: the SPECTRUM extension's COUNTS and EXPOSURE, type I (one) or II (many)."""
+    """The spectra of an OGIP PHA file: COUNTS and EXPOSURE of its SPECTRUM extension, type I (one) or II (many).
+
+    Raises ValueError without that extension, or without COUNTS and RATE.
+    """
     from astropy.io import fits
 
     with fits.open(path) as units:

@@ -11,8 +11,10 @@ from xcal_jax.spectra.readers import BOARDS
 
 
 def write_csv(spectra: xr.Dataset, path: str | Path) -> Path:
-    """Write spectra as the CSV that `readers.read_csv` reads: counts in full, NaN as an empty cell."""
-    channels = spectra.sizes["channel"]
+    """Write spectra as the CSV that `readers.read_csv` reads, numbers to 12 digits and NaN as an empty cell; its path.
+
+    Raises ValueError when the folder is missing.
+    """
 
     def cell(value) -> str:
         return "" if np.isnan(value) else f"{value:.12g}"
@@ -23,11 +25,10 @@ def write_csv(spectra: xr.Dataset, path: str | Path) -> Path:
                 file.write(f"# {key}: {value}\n")
         out = csv.writer(file, lineterminator="\n")
         names = ["utc", "exposure_s", "readout", *BOARDS, "bias", "since_exit_s"]
-        out.writerow([*names, *(f"c{n}" for n in range(1, channels + 1))])
+        out.writerow([*names, *(f"c{n}" for n in range(1, spectra.sizes["channel"] + 1))])
         for k in range(spectra.sizes["spectrum"]):
-            one = spectra.isel(spectrum=k)
-            utc = "" if np.isnat(one["time"].values) else str(one["time"].values)
-            numbers = [*one["temperature"].values, one["bias"].values, one["since_exit"].values]
-            row = [utc, cell(one["exposure"].values), str(one["readout"].values), *map(cell, numbers)]
-            out.writerow([*row, *map(cell, one["counts"].values)])
+            one = {name: spectra[name].values[k] for name in ("time", "exposure", "readout", "temperature", "counts")}
+            utc = "" if np.isnat(one["time"]) else str(one["time"])
+            after = [spectra["bias"].values[k], spectra["since_exit"].values[k], *one["counts"]]
+            out.writerow([utc, cell(one["exposure"]), one["readout"], *map(cell, [*one["temperature"], *after])])
     return Path(path)

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from xcal_jax.sipm.chain import Ageing
+from xcal_jax.sipm.pipeline import Ageing
 
 LABEL = {
     "threshold_adu": "threshold (ADC channel)",

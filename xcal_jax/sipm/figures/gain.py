@@ -4,9 +4,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from xcal_jax.sipm.chain import Ageing
 from xcal_jax.sipm.figures.frame import DAYS, single
 from xcal_jax.sipm.gain import gain_at
+from xcal_jax.sipm.pipeline import Ageing
 
 
 def line_curve(line: xr.Dataset, x: np.ndarray) -> np.ndarray:
@@ -28,12 +28,7 @@ def draw_line(axis, stacked: xr.Dataset, line: xr.Dataset, name: str) -> None:
     if int(line["veto"]) == 0:
         fine = np.linspace(low, high, 200)
         value, error = float(line["position"]), float(line["position_error"])
-        axis.plot(
-            fine,
-            line_curve(line, fine),
-            "C3",
-            label=f"{value:.2f} ± {error:.2f}, {line['background'].item()}",
-        )
+        axis.plot(fine, line_curve(line, fine), "C3", label=f"{value:.2f} ± {error:.2f}, {line['background'].item()}")
         axis.legend(fontsize=8)
     axis.set(title=name, xlabel="ADC channel", ylabel="cnt/s per channel")
 
@@ -117,16 +112,10 @@ def gain_with_time(ageing: Ageing) -> Figure | None:
     axes[0].fill_between(fine, value - error, value + error, color="C3", alpha=0.25, label="cubic, 1 sigma")
     axes[0].plot(fine, value, "C3")
     axes[0].errorbar(
-        drift["days"],
-        drift["gain"],
-        drift["gain_error"],
-        fmt="o",
-        label=f"{drift.attrs['line_keV']:g} keV line",
+        drift["days"], drift["gain"], drift["gain_error"], fmt="o", label=f"{drift.attrs['line_keV']:g} keV line"
     )
     axes[0].set(
-        xlabel=DAYS,
-        ylabel="gain g(t) (keV/ADU)",
-        title=f"{ageing.mission.name}, b = {drift.attrs['b_keV']:.1f} keV",
+        xlabel=DAYS, ylabel="gain g(t) (keV/ADU)", title=f"{ageing.mission.name}, b = {drift.attrs['b_keV']:.1f} keV"
     )
     axes[0].legend(fontsize=8)
     return figure

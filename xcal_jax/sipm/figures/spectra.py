@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from xcal_jax.sipm.chain import Ageing
 from xcal_jax.sipm.figures.frame import panels
+from xcal_jax.sipm.pipeline import Ageing
 
 
 def spectra_with_time(ageing: Ageing) -> Figure:
@@ -18,21 +18,11 @@ def spectra_with_time(ageing: Ageing) -> Figure:
             rate = one["counts"].values / float(one["exposure"])
             label = f"day {float(one['days']):.0f}"
             axis.step(
-                values["channel"],
-                np.where(rate > 0, rate, np.nan),
-                where="mid",
-                lw=1,
-                color=f"C{k}",
-                label=label,
+                values["channel"], np.where(rate > 0, rate, np.nan), where="mid", lw=1, color=f"C{k}", label=label
             )
         template = ageing.template.sel(readout=name)["rate"]
         axis.step(
-            template["channel"],
-            np.where(template > 0, template, np.nan),
-            "k--",
-            where="mid",
-            lw=1,
-            label="template",
+            template["channel"], np.where(template > 0, template, np.nan), "k--", where="mid", lw=1, label="template"
         )
         axis.set(xlabel="ADC channel", ylabel="cnt/s per channel", yscale="log")
         axis.legend(fontsize=8)

@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from xcal_jax.sipm.chain import Ageing, Channel
 from xcal_jax.sipm.figures.frame import DAYS, LABEL, panels
+from xcal_jax.sipm.pipeline import Ageing, Channel
 from xcal_jax.sipm.trends import FORMS, best_form, evaluate, forecast
 
 
@@ -93,12 +93,7 @@ def residuals_with_temperature(ageing: Ageing, name: str) -> Figure | None:
         )
         slope, error = float(joint["parameters"][2]), float(joint["errors"][2])
         middle = float(data["residual"].mean())
-        axis.plot(
-            fine,
-            middle + slope * (fine - x.mean()),
-            "C3",
-            label=f"joint fit: {slope:.3g} ± {error:.2g} per °C",
-        )
+        axis.plot(fine, middle + slope * (fine - x.mean()), "C3", label=f"joint fit: {slope:.3g} ± {error:.2g} per °C")
         axis.set(xlabel="mean board temperature (°C)", ylabel=f"{LABEL[name]} minus trend")
         axis.legend(fontsize=8)
     return figure
@@ -114,10 +109,7 @@ def joint_fits(ageing: Ageing) -> Figure | None:
             joint = channel.joint[name]
             axis.axhline(0, color="grey", lw=0.8)
             axis.plot(
-                joint["days"],
-                joint["residual"],
-                ".",
-                label=f"{FORMS[joint.attrs['chosen_form']]} + temperature, steps",
+                joint["days"], joint["residual"], ".", label=f"{FORMS[joint.attrs['chosen_form']]} + temperature, steps"
             )
             steps = channel.steps[name]
             for day, size, error in zip(

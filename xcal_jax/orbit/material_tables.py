@@ -13,7 +13,7 @@ import xarray as xr
 
 
 @cache
-def matter() -> xr.Dataset:
+def material_table() -> xr.Dataset:
     """The table of materials: density (M,) g/cm3, ranges (M, E) g/cm2, stopping powers (M, E) MeV cm2/g."""
     path = files("xcal_jax.orbit") / "data/matter.nc"
     with xr.open_dataset(str(path)) as table:
@@ -22,7 +22,7 @@ def matter() -> xr.Dataset:
 
 def materials() -> list[str]:
     """Names of the materials a shield can be made of."""
-    return [str(name) for name in matter().material.values]
+    return [str(name) for name in material_table().material.values]
 
 
 @cache

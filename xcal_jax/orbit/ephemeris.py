@@ -60,8 +60,7 @@ def geodetic(position) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     polar = EQUATOR * (1 - FLATTENING)
     reduced = np.arctan2(z * EQUATOR, across * polar)
     latitude = np.arctan2(
-        z + squared / (1 - squared) * polar * np.sin(reduced) ** 3,
-        across - squared * EQUATOR * np.cos(reduced) ** 3,
+        z + squared / (1 - squared) * polar * np.sin(reduced) ** 3, across - squared * EQUATOR * np.cos(reduced) ** 3
     )
     normal = EQUATOR / np.sqrt(1 - squared * np.sin(latitude) ** 2)
     altitude = across * np.cos(latitude) + z * np.sin(latitude) - EQUATOR**2 / normal

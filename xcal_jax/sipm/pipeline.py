@@ -9,7 +9,7 @@ import xarray as xr
 
 from xcal_jax.sipm.activation import at_bias, by_epoch, line_decay
 from xcal_jax.sipm.calibration import energy_calibration
-from xcal_jax.sipm.changes import change_points
+from xcal_jax.sipm.change_points import change_points
 from xcal_jax.sipm.correlations import correlate
 from xcal_jax.sipm.damage import fit_damage
 from xcal_jax.sipm.darkcounts import dark_count_rate
@@ -35,7 +35,7 @@ class Files:
 
     spectra: routine archive. template: early spectra, or rates as `build_template` gives. activation: after
     SAA exits. ground: with sources, `line_energy` and `window`. fluence: as `damage.read_fluence`. series: as
-    `series.read_series`.
+    `time_series.read_series`.
     """
 
     spectra: xr.Dataset

@@ -16,7 +16,7 @@ import xarray as xr
 from xcal_jax.constants import VERSION
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.mission import Mission
-from xcal_jax.sipm.rates import background, calibration, line_rate, mean_decay, noise_rates
+from xcal_jax.sipm.synthetic.rates import background, calibration, line_rate, mean_decay, noise_rates
 from xcal_jax.spectra import build_spectra
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
@@ -173,15 +173,7 @@ def synthesize_ground(mission: Mission, seed: int, name: str) -> xr.Dataset:
     days = np.full(n, -100.0)
     boards = np.full((n, 3), 20.0)
     ground = draw(
-        rng,
-        mission,
-        noise + np.array(lines),
-        setting["exposure"],
-        days,
-        name,
-        boards,
-        setting["bias"],
-        seed=seed,
+        rng, mission, noise + np.array(lines), setting["exposure"], days, name, boards, setting["bias"], seed=seed
     )
     settings = list(setting["line"].values())
     return ground.assign(
