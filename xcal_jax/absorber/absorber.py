@@ -151,7 +151,7 @@ class Absorber:
     def to_toml(self) -> str:
         """The absorber in full, as a TOML file that `load` reads back."""
         lines = [
-            f"name = {json.dumps(self.name)}",
+            f"name = {toml.quoted(self.name)}",
             f'width = "{float(self.width)!r} um"',
             f'length = "{float(self.length)!r} um"',
             f"electrons = {json.dumps(self.electrons)}",
@@ -164,7 +164,7 @@ class Absorber:
         for formula, thickness, density in zip(self.formulas, self.thickness, self.density, strict=True):
             lines += [
                 "[[layers]]",
-                f"material = {json.dumps(formula)}",
+                f"material = {toml.quoted(formula)}",
                 f'thickness = "{float(thickness)!r} um"',
                 f"density = {float(density)!r}",
             ]
