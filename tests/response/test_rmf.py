@@ -12,9 +12,10 @@ from scipy.special import ndtr
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, interaction_by_layer, quantum_efficiency
 from xcal_jax.cli.main import main
+from xcal_jax.compute import cluster
+from xcal_jax.compute.devices import in_parallel
 from xcal_jax.montecarlo.batch import Event
 from xcal_jax.plot.response import figure_of
-from xcal_jax.response import nodes as node_module
 from xcal_jax.response.components import (
     SMOOTHED,
     rows_of,
@@ -192,36 +193,90 @@ def test_layers_add_up():
     assert np.all(by_layer >= 0) and by_layer[2].argmax() == 1
 
 
-def test_interrupted_nodes_go_on(tmp_path, monkeypatch):
-    """What was done is kept, and the end is the same as without the interruption; other settings start anew."""
+def stopping(after):
+    """An executor that is interrupted when it has done so many nodes."""
+
+    def executor(work, tasks):
+        for done, result in enumerate(in_parallel(work, tasks)):
+            if done == after:
+                raise KeyboardInterrupt
+            yield result
+
+    return executor
+
+
+def test_interrupted_nodes_go_on(tmp_path):
+    """What was done is kept, and the end is the same as without the interruption; another run is refused by name."""
     energy, weight = np.array([3000.0, 5000.0, 7000.0]), np.ones(3)
     settings = Settings(photons=3000)
     whole = simulate_nodes(XIFU, energy, weight, settings)
-    part = tmp_path / "part"
-    run_node, started = node_module.run_node, []
+    part, counted = tmp_path / "part", []
 
-    def stopping(*arguments):
-        started.append(arguments[2])
-        if len(started) == 3:
-            raise KeyboardInterrupt
-        return run_node(*arguments)
+    def watched(work, tasks):
+        return in_parallel(lambda task: counted.append(task) or work(task), tasks)
 
-    monkeypatch.setattr(node_module, "run_node", stopping)
     with pytest.raises(KeyboardInterrupt):
-        simulate_nodes(XIFU, energy, weight, settings, part)
-    started[:] = range(10)
-    again = simulate_nodes(XIFU, energy, weight, settings, part)
-    assert len(started) == 11  # one energy was left
+        simulate_nodes(XIFU, energy, weight, settings, part, executor=stopping(2))
+    again = simulate_nodes(XIFU, energy, weight, settings, part, executor=watched)
+    assert len(counted) == 1  # one energy was left
     for one, two in zip(whole, again, strict=True):
         assert (one.photons, one.partial, one.by_electrons) == (two.photons, two.partial, two.by_electrons)
         np.testing.assert_array_equal(one.cells, two.cells)
         np.testing.assert_array_equal(one.line, two.line)
         assert one.partial == one.count.sum() + one.cells.sum()
-    simulate_nodes(XIFU, energy, weight, Settings(photons=3000, seed=2), part)
-    assert len(started) == 14
-    part.write_bytes(part.read_bytes()[:100])
+    for other, named in (
+        (Settings(photons=3000, seed=2), "seed"),
+        (Settings(photons=3000, yields="krause"), "yields"),
+        (Settings(photons=3000, electron_range=1.1), "electron ranges"),
+        (Settings(photons=3001), "number of photons"),
+        (Settings(photons=3000, tolerance=1e-3), "tolerance"),
+    ):
+        with pytest.raises(ValueError, match=rf"another run \(another {named}\)"):
+            simulate_nodes(XIFU, energy, weight, other, part)
+    simulate_nodes(XIFU, energy, weight, Settings(photons=3000, seed=2), part, resume=False, executor=watched)
+    assert len(counted) == 4
+    file = part / "0.part"
+    file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(ValueError, match="cannot be read: remove it"):
-        simulate_nodes(XIFU, energy, weight, settings, part)
+        simulate_nodes(XIFU, energy, weight, Settings(photons=3000, seed=2), part)
+
+
+def test_an_interrupted_matrix_goes_on(tmp_path, monkeypatch, capsys):
+    """Ctrl-C says how; --resume takes up the matrix and each cause of its uncertainty; without it all begins anew."""
+    monkeypatch.chdir(tmp_path)
+    words = "rmf gold --grid 6.9:7:50eV --channels 6:8:10eV -n 2000 --uncertainty u.nc -o a.rmf".split()
+    counted = []
+
+    def run(executor, *more):
+        """How many nodes were counted, and the exit code."""
+        before = len(counted)
+        monkeypatch.setattr(cluster, "in_parallel", executor)
+        monkeypatch.setattr("sys.argv", ["xcal-jax", *words, *more])
+        try:
+            main()
+        except SystemExit as problem:
+            return len(counted) - before, problem.code
+        return len(counted) - before, 0
+
+    def watched(work, tasks):
+        return in_parallel(lambda task: counted.append(task) or work(task), tasks)
+
+    nodes, code = run(watched)
+    nodes //= 4  # the matrix, other yields, longer ranges, the other electron model
+    content = (tmp_path / "a.rmf").read_bytes()
+    assert code == 0 and nodes >= 3 and sorted(os.listdir()) == ["a.rmf", "u.nc"]
+    os.remove("a.rmf")
+    assert run(stopping(2)) == (0, 130)
+    assert "interrupted: the same command with --resume goes on from a.rmf.part" in capsys.readouterr().err
+    assert sorted(os.listdir("a.rmf.part")) == ["0.part", "1.part"] and not os.path.exists("a.rmf")
+    assert run(lambda work, tasks: stopping(nodes - 2)(work, tasks), "--resume") == (0, 130)
+    assert len(os.listdir("a.rmf.part")) == nodes + 1  # and the folder of a cause, in which so many are done
+    assert run(watched, "--resume", "--seed", "2")[1] == 2
+    assert "another run (another seed)" in capsys.readouterr().err
+    assert run(watched, "--resume") == (3 * nodes - (nodes - 2), 0)
+    assert (tmp_path / "a.rmf").read_bytes() == content and sorted(os.listdir()) == ["a.rmf", "u.nc"]
+    assert run(stopping(1)) == (0, 130)
+    assert run(watched) == (4 * nodes, 0)
 
 
 def test_uncertainty_by_cause(response):

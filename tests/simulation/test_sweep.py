@@ -11,9 +11,12 @@ import pytest
 import xarray as xr
 
 from xcal_jax import Absorber, Source, simulate
+from xcal_jax.absorber.matter import Matter
 from xcal_jax.compute.devices import in_parallel
+from xcal_jax.io.checkpoint import remove_checkpoint
+from xcal_jax.io.datasets import save
 from xcal_jax.montecarlo.batch import run_block
-from xcal_jax.simulation.sweep import BATCHES, paired_difference, remove_kept, save_sweep, sweep
+from xcal_jax.simulation.sweep import BATCHES, paired_difference, sweep
 from xcal_jax.simulation.sweep_grid import Grid
 
 N = BATCHES * 4096
@@ -103,28 +106,38 @@ def test_killed_and_resumed(swept, tmp_path):
     command = [sys.executable, "-m", "xcal_jax", "sweep", "sweep.toml", "-o", "out.nc"]
     run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     part, until = tmp_path / "out.nc.part", time.monotonic() + 120
-    while not list(part.glob("?.npz")):
+    while not list(part.glob("?.part")):
         assert run.poll() is None and time.monotonic() < until, run.stderr.read()
         time.sleep(0.005)
     run.send_signal(signal.SIGKILL)
     run.communicate(timeout=60)
     assert not (tmp_path / "out.nc").exists()
-    done, counted = len(list(part.glob("?.npz"))), []
+    done, counted = len(list(part.glob("?.part"))), []
 
     def watched(work, tasks):
         return in_parallel(lambda task: counted.append(task) or work(task), tasks)
 
-    resumed = sweep(grid, part, spread=watched)
+    resumed = sweep(grid, part, executor=watched)
     assert len(counted) == BATCHES * (grid.size - done) < BATCHES * grid.size
     xr.testing.assert_identical(resumed, swept[0])
     other = grid_of(tmp_path, TEXT.replace("seed = 3", "seed = 4"))
     with pytest.raises(ValueError, match=r"another run \(another seed\)"):
         sweep(other, part)
-    remove_kept(part)
-    save_sweep(resumed, tmp_path / "out.nc")
+    remove_checkpoint(part)
+    save(resumed, tmp_path / "out.nc")
     assert sorted(os.listdir(tmp_path)) == ["out.nc", "sweep.toml"]
     with xr.open_dataset(tmp_path / "out.nc") as again:
         xr.testing.assert_equal(again.load(), resumed)
+
+
+def test_densities_share_their_tables(tmp_path, monkeypatch):
+    """They do not depend on them: a sweep over density builds them once, as one over thickness does."""
+    build, built = Matter.build, []
+    monkeypatch.setattr(Matter, "build", lambda *arguments: built.append(arguments) or build(*arguments))
+    text = 'absorber = "resolve"\nn = 1000\nenergy = "7 keV"\nyields = "krause"\n[grid]\n'
+    result = sweep(grid_of(tmp_path, text + "layers.0.density = [7.1, 7.5, 8.1]\nlayers.0.thickness = [8, 9]"))
+    assert len(built) == 1
+    assert np.all(np.diff(result.source_probability) > 0) and np.all(np.diff(result.source_probability.T) > 0)
 
 
 def test_materials_take_their_own_density_and_models_their_name(tmp_path):
@@ -183,5 +196,5 @@ def test_the_documented_sweep_is_one(root):
 def test_refused_before_any_point_is_begun(tmp_path, change, sentence):
     assert change[0] in TEXT
     with pytest.raises(ValueError, match=sentence):
-        sweep(grid_of(tmp_path, TEXT.replace(*change)), tmp_path / "part", spread=None)
+        sweep(grid_of(tmp_path, TEXT.replace(*change)), tmp_path / "part", executor=None)
     assert not (tmp_path / "part").exists()

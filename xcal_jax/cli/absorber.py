@@ -2,11 +2,11 @@
 
 import json
 from contextlib import nullcontext
-from pathlib import Path
 
 import click
 
-from xcal_jax.cli.options import keep_compiled_programs, on_a_cluster
+from xcal_jax.cli.options import interrupted, keep_compiled_programs, on_a_cluster, resumable
+from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
 from xcal_jax.io.files import PLOTS, check_outputs, check_writable
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
@@ -30,7 +30,7 @@ from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 @click.option("--trapping", help="Tail of trapped heat in the spectrum, FRACTION:SCALE, such as 0.05:12eV.")
 @click.option("--events", help="Also write one row a photon to this netCDF-4 file.")
 @click.option("--plot", help="Also draw the spectrum into this PNG, PDF or SVG file.")
-@click.option("--resume", is_flag=True, help="Go on from OUTPUT.part, which an interrupted run has left.")
+@resumable
 @on_a_cluster
 @click.option("-o", "--output", required=True, help="Result, netCDF-4.")
 def simulate(
@@ -68,7 +68,7 @@ def simulate(
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.source import Source
-    from xcal_jax.compute.cluster import spreading
+    from xcal_jax.compute.cluster import connect
     from xcal_jax.simulation.events import event_file
     from xcal_jax.simulation.results import save
     from xcal_jax.simulation.simulate import simulate as run
@@ -97,23 +97,25 @@ def simulate(
         "progress": True,
     }
     attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(seed)}
-    part = None if events else Path(f"{output}.part")
+    part = None if events else checkpoint_of(output)
     with (
         event_file(events, attrs, arguments["n"]) if events else nullcontext() as append,
-        spreading(scheduler, workers) as spread,
+        connect(scheduler, workers) as executor,
     ):
-        result = run(target, source, on_events=append, checkpoint=part, resume=resume, spread=spread, **arguments)
+        result = run(target, source, on_events=append, checkpoint=part, resume=resume, executor=executor, **arguments)
     if tail:
         result = trapped(result, tail)
     save(result, output)
     if plot:
         _plot(result, plot)
     if not result.attrs["complete"]:
-        more = f"; --resume goes on from {part}" if part else ""
-        click.echo(f"interrupted: {output} holds the {int(result.photons)} photons done so far{more}", err=True)
+        done = f"{output} holds the {int(result.photons)} photons done so far"
+        if part:
+            interrupted(part, f"{done}; ")
+        click.echo(f"interrupted: {done}", err=True)
         raise SystemExit(130)
     if part:
-        part.unlink(missing_ok=True)
+        remove_checkpoint(part)
 
 
 @click.command()

@@ -1,12 +1,12 @@
 """``xcal-jax rmf``, ``impacts``, ``tail`` and ``plot``: what other programs and people open."""
 
 import json
-import sys
 from pathlib import Path
 
 import click
 
-from xcal_jax.cli.options import keep_compiled_programs, on_a_cluster
+from xcal_jax.cli.options import interrupted, keep_compiled_programs, on_a_cluster, resumable
+from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
 from xcal_jax.io.files import PLOTS, check_outputs, check_writable
 from xcal_jax.units import parse_quantity, parse_whole
 
@@ -29,6 +29,7 @@ from xcal_jax.units import parse_quantity, parse_whole
 @click.option("--nc", help="Also write the components with their errors, before the resolution, as netCDF-4.")
 @click.option("--uncertainty", help="Also write relative errors: counts, yields, electrons (three times as long).")
 @click.option("--plot", help="Also draw the matrix into this PNG, PDF or SVG file.")
+@resumable
 @on_a_cluster
 @click.option("-o", "--output", required=True, help="Redistribution matrix, FITS.")
 def rmf(
@@ -49,6 +50,7 @@ def rmf(
     nc,
     uncertainty,
     plot,
+    resume,
     scheduler,
     workers,
     output,
@@ -57,7 +59,7 @@ def rmf(
     check_outputs(output, arf, nc, uncertainty, plot=plot)
     keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
-    from xcal_jax.compute.cluster import spreading
+    from xcal_jax.compute.cluster import connect
     from xcal_jax.response.components import rows_of, save_response, simulate_response
     from xcal_jax.response.energy_grid import parse_grid
     from xcal_jax.response.matrix import NO_TRAPPING, Resolution, check_covers, fold, row_ends
@@ -71,7 +73,6 @@ def rmf(
     if square <= 0.0:
         raise ValueError(f"`--area` must be positive, but is {area}")
     settings = Settings(tolerance, None if n is None else parse_whole(n, "-n"), seed, yields)
-    settings.check()
     resolution = Resolution.build(fwhm or (None if fwhm_file else "2.5eV"), fwhm_file)
     tail = Trapping.build(trapping) if trapping else NO_TRAPPING
     target = Absorber.load(absorber, electrons)
@@ -83,20 +84,19 @@ def rmf(
     click.echo(f"matrix: {ends.size} rows, {measured.size - 1} channels, at most {size / 1e6:.3g} MB", err=True)
     check_fits_memory(size)
 
-    checkpoint = Path(output).with_name(f".{Path(output).name}.part")
+    part = checkpoint_of(output)
     try:
-        with spreading(scheduler, workers) as spread:
-            response = simulate_response(target, rows, settings, checkpoint, progress=True, spread=spread)
+        with connect(scheduler, workers) as executor:
+            response = simulate_response(target, rows, settings, part, resume, progress=True, executor=executor)
             products = {nc: response}
             if uncertainty:
                 from xcal_jax.response.uncertainty import relative_errors
 
                 products[uncertainty] = relative_errors(
-                    target, response, rows, settings, checkpoint, progress=True, spread=spread
+                    target, response, rows, settings, part, resume, progress=True, executor=executor
                 )
     except KeyboardInterrupt:
-        click.echo("interrupted: the same command goes on from here", err=True)
-        sys.exit(130)
+        interrupted(part)
     folded = list(fold(response, measured, resolution, threshold, tail))
     about = _about(response, resolution, tail, folded, threshold)
     write_rmf(output, response, folded, measured, threshold, about)
@@ -107,7 +107,7 @@ def rmf(
             save_response(dataset, path)
     if plot:
         _draw(output, plot, None)
-    checkpoint.unlink(missing_ok=True)
+    remove_checkpoint(part)
     for line in about:
         click.echo(line, err=True)
 

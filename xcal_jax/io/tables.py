@@ -35,7 +35,7 @@ def read_table(path: str | os.PathLike, where: str, words: Collection[str] = ())
     for number, row in rows.items():
         if len(row) != len(header):
             raise ValueError(
-                f"line {number} of {where} must have {len(header)} columns as its header, but has {len(row)}"
+                f"line {number} of {where} must have {len(header)} columns as the header, but has {len(row)}"
             )
         for name, cell in zip(header, row, strict=True):
             try:

@@ -6,7 +6,6 @@ Detector resolution comes later, in `matrix`. Errors are those of the counts alo
 """
 
 import os
-from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
@@ -14,7 +13,7 @@ import xarray as xr
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of, interaction_by_layer
 from xcal_jax.atomic import table_hash
-from xcal_jax.compute.devices import in_parallel
+from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.constants import VERSION
 from xcal_jax.io.files import replacing
 from xcal_jax.response.energy_grid import adapt, edges_between, leverage, nodes_between, share_of_nodes
@@ -39,17 +38,19 @@ def simulate_response(
     boundaries: np.ndarray,
     settings: Settings | None = None,
     checkpoint: str | os.PathLike | None = None,
+    resume: bool = True,
     progress: bool = False,
-    spread: Callable = in_parallel,
+    executor: Executor = in_parallel,
 ) -> xr.Dataset:
     """The components of ``absorber``'s response in rows between ``boundaries`` (R + 1,) eV, as from `rows_of`.
 
-    checkpoint, progress, spread: see `simulate_nodes`.
+    checkpoint, resume, progress, executor: see `simulate_nodes`.
     """
     settings = settings or Settings()
     edges = edges_between(elements_of(absorber), boundaries[0], boundaries[-1])
     energy, stretch = nodes_between(boundaries[0], boundaries[-1], edges)
-    nodes = simulate_nodes(absorber, energy, leverage(energy, stretch, edges), settings, checkpoint, progress, spread)
+    weight = leverage(energy, stretch, edges)
+    nodes = simulate_nodes(absorber, energy, weight, settings, checkpoint, resume, progress, executor)
     weights = share_of_nodes(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
     return to_components(absorber, boundaries, edges, energy, nodes, weights, settings)
 

@@ -6,7 +6,6 @@ model there is. The same random numbers are used, so that part of the noise canc
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import xarray as xr
 
 from xcal_jax.absorber.absorber import ELECTRONS, Absorber
 from xcal_jax.atomic import YIELDS
-from xcal_jax.compute.devices import in_parallel
+from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.response.components import simulate_response
 from xcal_jax.response.nodes import Settings
 
@@ -29,13 +28,14 @@ def relative_errors(
     boundaries: np.ndarray,
     settings: Settings,
     checkpoint: str | os.PathLike | None = None,
+    resume: bool = True,
     progress: bool = False,
-    spread: Callable = in_parallel,
+    executor: Executor = in_parallel,
 ) -> xr.Dataset:
     """Relative errors of the components of ``response``, by cause and energy; NaN where a component is zero.
 
-    Those by counts are standard errors; the others are changes, with their sign. boundaries, settings, checkpoint,
-    progress, spread: as for `simulate_response`; each cause has its own checkpoint, which is removed at the end.
+    Those by counts are standard errors; the others are changes, with their sign. boundaries, settings, resume,
+    progress, executor: as for `simulate_response`; checkpoint: a folder with a folder for each cause.
     """
     causes = {f"yields: {other}": (absorber, replace(settings, yields=other)) for other in YIELDS}
     del causes[f"yields: {settings.yields}"]
@@ -45,16 +45,11 @@ def relative_errors(
         if model != absorber.electrons:
             causes[f"electrons: {model}"] = (replace(absorber, electrons=model), settings)
     changes = [{name: response[f"{name}_err"] for name in COMPONENTS}]
-    parts = []
     for n, (other, changed) in enumerate(causes.values()):
-        part = Path(f"{checkpoint}{n}") if checkpoint else None
-        varied = simulate_response(other, boundaries, changed, part, progress, spread)
+        part = Path(checkpoint) / str(n) if checkpoint else None
+        varied = simulate_response(other, boundaries, changed, part, resume, progress, executor)
         varied = varied.reindex(line=response.line, fill_value=0.0)
         changes.append({name: varied[name] - response[name] for name in COMPONENTS})
-        parts.append(part)
-    for part in parts:
-        if part:
-            part.unlink(missing_ok=True)
     index = xr.Variable("cause", ["counts", *causes], {"units": "", "long_name": "cause of the error"})
     errors = {}
     for name in COMPONENTS:

@@ -14,10 +14,12 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import table_hash
+from xcal_jax.compute.process import physics_hash
 from xcal_jax.constants import VERSION
 from xcal_jax.io.files import replacing
 from xcal_jax.montecarlo.tally import LOSS_THRESHOLDS, Tally, summed_energy
 from xcal_jax.simulation import pixels
+from xcal_jax.simulation.counting import bins_up_to
 
 KIND = "xcal_jax absorber result"
 ADDED = (
@@ -33,7 +35,7 @@ ADDED = (
     "incident",
     "lost",
 )
-SAME = ("kind", "absorber", "atomic_tables", "source", "version", "electrons", "yields", "trapping")
+SAME = ("kind", "absorber", "atomic_tables", "source", "physics", "electrons", "yields", "trapping")
 
 
 def to_dataset(
@@ -67,10 +69,10 @@ def to_dataset(
                 tally.spectrum[:bins],
                 {**count, "long_name": "photons by deposited energy"},
             ),
-            "photon": ((), tally.photon, {**count, "long_name": "photons that lost energy by photons alone"}),
+            "photon": ((), tally.photon_escape, {**count, "long_name": "photons that lost energy by photons alone"}),
             "electron": (
                 (),
-                tally.electron,
+                tally.electron_escape,
                 {**count, "long_name": "photons that lost energy by electrons alone"},
             ),
             "both": (
@@ -105,7 +107,7 @@ def to_dataset(
             ),
             "lost": (
                 (),
-                summed_energy(tally.lost),
+                summed_energy(tally.summed_loss),
                 {"units": "eV", "long_name": "summed energy that left the absorber"},
             ),
         },
@@ -139,6 +141,7 @@ def to_dataset(
             "kind": KIND,
             "title": f"Deposited energy in absorber {absorber.name!r}",
             "version": VERSION,
+            "physics": physics_hash(),
             "absorber": absorber.to_toml(),
             "electrons": absorber.electrons,
             "yields": yields,
@@ -151,11 +154,6 @@ def to_dataset(
     if absorber.array is None or tally.pixels is None:
         return result
     return pixels.add_pixels(result, absorber.array, tally.pixels)
-
-
-def bins_up_to(energy: float, bin_width: float) -> int:
-    """How many bins hold deposits up to ``energy``, which float32 may round up: 6999.9999 eV to 7000 eV."""
-    return int(energy * (1.0 + 1e-6) / bin_width) + 1
 
 
 def line_names(absorber: Absorber, matter: Matter) -> tuple[np.ndarray, np.ndarray]:
