@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
 from scipy.stats import qmc
 from tqdm import tqdm
 
@@ -193,7 +194,7 @@ def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float
     return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
 
 
-def scrambled(n: int, seed: int, replicate: int) -> np.ndarray:
+def scrambled(n: int, seed: int, replicate: int) -> Float[np.ndarray, "n D"]:
     """The first n points (n, DIMENSIONS) of a scrambled Sobol sequence, inside (0, 1)."""
     points = qmc.Sobol(DIMENSIONS, rng=np.random.default_rng([seed, replicate])).random(n)
     return np.clip(points + 2.0**-31, 0.0, 1.0 - 2.0**-24)
