@@ -158,7 +158,7 @@ def main() -> None:
     print("\nd(partial)/d(thickness of Bi), X-IFU, 7 keV: relative standard error, time by the clock and of all cores")
     for when in ("compiled first", "again"):
         begun, worked = time.perf_counter(), time.process_time()
-        slope, error = estimate(XIFU, 7000.0, ("thickness[1]",), n=2**17, thresholds=(0.0,)).derivative("partial")
+        slope, error = estimate(XIFU, 7000.0, ("thickness[1]",), n=2**17, loss_above=()).derivative("partial")
         clock, cores = time.perf_counter() - begun, time.process_time() - worked
         share = 100.0 * abs(error[0] / slope[0])
         print(

@@ -138,12 +138,12 @@ def slab():
 @pytest.fixture(scope="module")
 def right(slab):
     """50 nm from the right side."""
-    return estimate(slab, ENERGY, SIDE, at=(29.95, 3.0), n=2**12, thresholds=THRESHOLDS)
+    return estimate(slab, ENERGY, SIDE, at=(29.95, 3.0), n=2**12, loss_above=THRESHOLDS[1:])
 
 
 def test_an_impact_moves_as_the_side_does(slab, right):
     """Near one side only the gap w/2 - x matters: d/dx = -2 d/dwidth; and mirrored impacts mirror."""
-    left = estimate(slab, ENERGY, SIDE, at=(-29.95, 3.0), n=2**12, thresholds=THRESHOLDS)
+    left = estimate(slab, ENERGY, SIDE, at=(-29.95, 3.0), n=2**12, loss_above=THRESHOLDS[1:])
     x, y, width, _ = (right.parameters.index(name) for name in SIDE)
     for figure in FRACTIONS:
         slope, error = right.derivative(figure)
@@ -186,8 +186,8 @@ def test_transformations_agree(slab, right):
         ({"yield_scale": 0.0}, "must be positive"),
         ({"range_scale": float("nan")}, "must be positive"),
         ({"at": (31.0, 0.0)}, "impact x must be within 30 um"),
-        ({"thresholds": (10.0, 20.0)}, "must ascend from 0"),
-        ({"thresholds": (0.0, 20.0, 20.0)}, "must ascend from 0"),
+        ({"loss_above": (0.0, 20.0)}, "must be positive"),
+        ({"loss_above": (20.0, 20.0)}, "each threshold once"),
     ],
 )
 def test_refused(stack, change, sentence):

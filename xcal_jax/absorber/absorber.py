@@ -17,11 +17,11 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from xcal_jax.atomic import Material
+from xcal_jax.constants import ELECTRONS
 from xcal_jax.io import toml
 from xcal_jax.physics.geometry import Pixels, Stack
 from xcal_jax.units import parse_quantity
 
-ELECTRONS = ("range", "scattering")
 KEYS = ("name", "width", "length", "electrons", "rayleigh", "array", "layers")
 ARRAY_KEYS = ("rows", "columns", "pitch")
 LAYER_KEYS = ("material", "thickness", "density")
