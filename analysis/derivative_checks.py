@@ -1,10 +1,11 @@
-"""Every derivative of every expected figure against differences: `python analysis/derivative_checks.py`.
+"""Every derivative of every expected observable against differences: `python analysis/derivative_checks.py`.
 
 Differences are central, 1e-6 of each parameter (less of the sides), of values on the same points whose histories take
-the same turns. That those values are right away from where the turns were chosen is the second table: they are compared
-with values at a neighbour's own turns and other points. The third is the derivative in energy with electrons that turn
-round, which hangs on their tracks: against values at four energies around, a central difference of fourth order on the
-same points, each with its own turns and tracks. Last, how soon d(partial)/d(thickness of Bi) is known to 1 %.
+the same decisions. The second table shows that those values are right away from where the decisions were made: they are
+compared with values at a neighbour's own decisions and other points. The third is the derivative in energy with
+scattering electrons, which depends on their tracks: against values at four energies around, a central difference of
+fourth order on the same points, each with its own decisions and tracks. The last line tells how soon
+d(partial)/d(thickness of Bi) is known to 1 %.
 
 Nearly all of the time is compilation: once for every stack, kind of impact and electron model, and kept for the next
 time where JAX_COMPILATION_CACHE_DIR names a folder.
@@ -18,16 +19,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from xcal_jax import Absorber
-from xcal_jax.expected import site_mapping
+from xcal_jax.expected import scattering
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, reweighted, run
-from xcal_jax.expected.observables import SUMMED, Figures
-from xcal_jax.expected.parameters import UNITS, Parameters
-from xcal_jax.expected.sensitivity import parameter_values
+from xcal_jax.expected.observables import Observables
+from xcal_jax.expected.parameters import UNITS, Parameters, parameter_values
+from xcal_jax.expected.score import Losses
 from xcal_jax.expected.tables import Tables
 
 XIFU = Absorber.preset("xifu")
 FOUR = Absorber.build([("Au", 0.3), ("Bi2Te3", 2.0), ("HgTe", 1.5), ("Bi", 1.0)], 60.0, 60.0, "four layers")
-TURNING = replace(FOUR, electrons="scattering", name="four, turning")
+SCATTERING = replace(FOUR, electrons="scattering", name="four, scatter")
 CASES = (
     (XIFU, 3000.0, None),
     (XIFU, 7000.0, None),
@@ -35,15 +36,15 @@ CASES = (
     (XIFU, 7000.0, (134.66, 134.70)),
     (FOUR, 7000.0, None),
     (FOUR, 7000.0, (29.93, -29.90)),
-    (TURNING, 7000.0, None),
+    (SCATTERING, 7000.0, None),
 )
-TURNING_XIFU = replace(XIFU, electrons="scattering", name="xifu, turning")
+SCATTERING_XIFU = replace(XIFU, electrons="scattering", name="xifu, scatter")
 ENERGIES = (  # relative steps that no absorption edge lies within two of
-    (TURNING_XIFU, 3000.0, 0.022),
-    (TURNING_XIFU, 7000.0, 0.1),
-    (TURNING_XIFU, 12000.0, 0.003),
-    (TURNING_XIFU, 12600.0, 0.022),
-    (TURNING, 7000.0, 0.1),
+    (SCATTERING_XIFU, 3000.0, 0.022),
+    (SCATTERING_XIFU, 7000.0, 0.1),
+    (SCATTERING_XIFU, 12000.0, 0.003),
+    (SCATTERING_XIFU, 12600.0, 0.022),
+    (SCATTERING, 7000.0, 0.1),
 )
 SHOWN, LINES = ("partial", "mean_loss"), 4  # figures in the third table; the strongest peaks, compared too
 N, THRESHOLDS = 2**13, (0.0, 1000.0, 2000.0)
@@ -55,10 +56,11 @@ ZERO = 1e-9  # relative to the figure: no derivative
 def check(absorber: Absorber, energy: float, at) -> str:
     """A row of the first table."""
     with jax.enable_x64(True):
-        tables, parameters = Tables.build(absorber, at is None), Parameters.of(absorber, energy, at)
-        wrong = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(site_mapping.wrong(tables, parameters))])
+        tables, parameters = Tables.build(absorber), Parameters.of(absorber, energy, at)
+        refused = scattering.wrong(tables.matter, parameters)
+        wrong = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(refused)])
     known = parameter_values(parameters)
-    right = [name for name, bad in zip(known, wrong, strict=True) if not (tables.turning and bad)]
+    right = [name for name, bad in zip(known, wrong, strict=True) if not (absorber.electrons == "scattering" and bad)]
     steps = {name: STEP * (abs(known[name]) or 1.0) for name in right if at or name not in ("x", "y")}
     steps |= {name: CLOSE * known["width"] for name in ("x", "y") if at}
     steps |= {name: CLOSE * known[name] for name in ("width", "length")}
@@ -67,7 +69,7 @@ def check(absorber: Absorber, energy: float, at) -> str:
     other = differences(tables, parameters, steps, **settings)
     scale = np.array([abs(known[name]) for name in found.parameters])
     compared, relative, sigmas, worst = 0, 0.0, 0.0, ""
-    for field in fields(Figures):
+    for field in fields(Observables):
         slope, error = found.derivative(field.name)
         difference = getattr(other, field.name).mean(axis=0)
         value = found.value(field.name)[0]
@@ -102,7 +104,7 @@ def neighbours(absorber: Absorber, energy: float) -> str:
     own = run(tables, other, n=4 * N, seed=2, thresholds=THRESHOLDS)
     near = reweighted(tables, (parameters, other), n=4 * N, thresholds=THRESHOLDS)
     sigmas = []
-    for name in SUMMED:
+    for name in Losses._fields:
         mean, error = mean_and_error(getattr(near, name)[:, 1])
         value, own_error = own.value(name)
         sigmas += np.ravel((mean - value) / np.hypot(error, own_error)).tolist()
@@ -116,13 +118,13 @@ def energies(absorber: Absorber, energy: float, step: float, n: int = 16 * N) ->
         tables, point = Tables.build(absorber), Parameters.of(absorber, energy)
         around = [replace(point, energy=point.energy * (1.0 + k * step)) for k in (1, -1, 2, -2)]
     found = run(tables, point, ("energy",), n=n, thresholds=THRESHOLDS)
-    near, less, far, least = (run(tables, p, n=n, thresholds=THRESHOLDS).figures for p in around)
+    near, less, far, least = (run(tables, p, n=n, thresholds=THRESHOLDS).values for p in around)
     strong = np.argsort(-found.value("peaks")[0])[:LINES]
     sigmas, shown = {}, ""
-    for name in ("interaction_probability", *SUMMED, "peaks"):
+    for name in ("interaction_probability", *Losses._fields, "peaks"):
         value, slope, *ends = (
             getattr(f, name)[..., strong] if name == "peaks" else getattr(f, name)
-            for f in (found.figures, found.derivatives, near, less, far, least)
+            for f in (found.values, found.derivatives, near, less, far, least)
         )
         difference = (8.0 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / (12.0 * step)
         change = np.stack([slope[:, 0] * energy, slope[:, 0] * energy - difference]) / value.mean(axis=0)
@@ -139,7 +141,7 @@ def energies(absorber: Absorber, energy: float, step: float, n: int = 16 * N) ->
 
 def main() -> None:
     """Print the four tables."""
-    print(f"derivatives against differences, {len(fields(Figures))} figures, parameters {' '.join(UNITS)}\n")
+    print(f"derivatives against differences, {len(fields(Observables))} figures, parameters {' '.join(UNITS)}\n")
     print("absorber      energy             impact  compared  worst rel.  worst sd   where")
     for absorber, energy, at in CASES:
         print(check(absorber, energy, at), flush=True)
@@ -148,7 +150,7 @@ def main() -> None:
     for absorber, energy, at in CASES:
         if at is None:
             print(neighbours(absorber, energy), flush=True)
-    print("\nd ln(figure) / d ln(energy), electrons turning round, and less differences of values")
+    print("\nd ln(figure) / d ln(energy), scattering electrons, and less differences of values")
     print("absorber      energy step,% interacts     off             partial              off" + " " * 13, end="")
     print("mean loss              off   figures worst sd")
     for absorber, energy, step in ENERGIES:
@@ -156,7 +158,7 @@ def main() -> None:
     print("\nd(partial)/d(thickness of Bi), X-IFU, 7 keV: relative standard error, time by the clock and of all cores")
     for when in ("compiled first", "again"):
         begun, worked = time.perf_counter(), time.process_time()
-        slope, error = estimate(XIFU, 7000.0, ("thickness[1]",), n=2**17, thresholds=(0.0,)).derivative("partial")
+        slope, error = estimate(XIFU, 7000.0, ("thickness[1]",), n=2**17, loss_above=()).derivative("partial")
         clock, cores = time.perf_counter() - begun, time.process_time() - worked
         share = 100.0 * abs(error[0] / slope[0])
         print(

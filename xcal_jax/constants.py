@@ -1,12 +1,15 @@
-"""Numbers that more than one file needs, with their units; the version of the program."""
+"""Numbers that more than one file needs, with their units; the names of models; the version of the program."""
 
 import math
 from importlib.metadata import version
 
 VERSION = version("xcal-jax")
+YIELDS = ("eadl", "krause")  # fluorescence yields
+ELECTRONS = ("range", "scattering")  # models of their paths
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))  # of a Gaussian
 ELECTRON_REST_ENERGY = 510998.95  # eV, CODATA 2018
 HC = 12398.41984  # eV Angstrom
 CLASSICAL_ELECTRON_RADIUS_SQUARED = 0.0794078  # barn
+PER_UM = 1e-4  # cm2/g x g/cm3 in 1/um
 ENERGY_RANGE = (10.0, 1e6)  # eV: where the interaction tables hold; pair production begins above

@@ -80,8 +80,8 @@ def tables_of(absorber: Absorber, rejecting: bool = False) -> Tables:
         np.asarray(relaxation.radiative),
         np.asarray(relaxation.first),
         np.asarray(relaxation.second),
-        double(relaxation.free.threshold),
-        np.asarray(relaxation.free.alias),
+        double(relaxation.analog.threshold),
+        np.asarray(relaxation.analog.alias),
         np.asarray(relaxation.offset).size,
         rejecting,
     )

@@ -1,8 +1,8 @@
 """Work on other processes: the same bits as in one, whoever dies on the way, and one sentence where it cannot be."""
 
 import os
-import pickle
 import signal
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,8 +12,7 @@ import xarray as xr
 from xcal_jax import Absorber, load, simulate
 from xcal_jax.cli.main import main
 from xcal_jax.compute import cluster
-from xcal_jax.compute.cluster import in_cluster, spreading
-from xcal_jax.compute.process import SHARED, shared_facts
+from xcal_jax.compute.cluster import connect, in_cluster
 from xcal_jax.response.nodes import Settings, simulate_nodes
 from xcal_jax.simulation.counting import Run, Task, count
 from xcal_jax.simulation.sweep import sweep
@@ -68,7 +67,7 @@ def test_a_killed_worker_loses_nothing(client, one_process):
                 os.kill(next(iter(workers.values())), signal.SIGKILL)
             yield result
 
-    xr.testing.assert_identical(simulate(XIFU, 7000.0, n=N, spread=killing), one_process)
+    xr.testing.assert_identical(simulate(XIFU, 7000.0, n=N, executor=killing), one_process)
     assert len(finished) == 13
     client.wait_for_workers(2, timeout=60)
     assert len(set(workers.values()) & set(client.run(os.getpid).values())) == 1
@@ -77,14 +76,14 @@ def test_a_killed_worker_loses_nothing(client, one_process):
 def test_a_sweep_on_workers(client, tmp_path):
     (tmp_path / "sweep.toml").write_text(SWEEP)
     grid = Grid.load(tmp_path / "sweep.toml")
-    there = sweep(grid, spread=partial(in_cluster, client))
+    there = sweep(grid, executor=partial(in_cluster, client))
     xr.testing.assert_identical(there, sweep(grid))
 
 
 def test_nodes_of_a_response_on_workers(client):
     energy, settings = np.array([2000.0, 7000.0]), Settings(photons=150_000)
     here = simulate_nodes(XIFU, energy, np.ones(2), settings)
-    there = simulate_nodes(XIFU, energy, np.ones(2), settings, spread=partial(in_cluster, client))
+    there = simulate_nodes(XIFU, energy, np.ones(2), settings, executor=partial(in_cluster, client))
     for one, other in zip(here, there, strict=True):
         for name, value in vars(one).items():
             np.testing.assert_array_equal(getattr(other, name), value, name)
@@ -93,18 +92,19 @@ def test_nodes_of_a_response_on_workers(client):
 
 def test_own_workers():
     """Processes of this machine that are gone afterwards."""
-    with spreading(workers=1) as spread:
-        (pid,) = spread(lambda _: os.getpid(), [None])
+    with connect(workers=1) as executor:
+        (pid,) = executor(lambda _: os.getpid(), [None])
         assert pid != os.getpid()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
 
-@pytest.mark.parametrize("fact", ["version", "atomic tables", "JAX version"])
+@pytest.mark.parametrize("fact", ["physics", "atomic tables", "JAX version"])
 def test_a_worker_that_would_count_differently_refuses(fact):
-    asked = tuple("another" if name == fact else value for name, value in zip(SHARED, shared_facts(), strict=True))
-    with pytest.raises(ValueError, match=f"every process must be like the one that asks, but one has {fact}"):
-        count(Task(pickle.dumps(Run.build(XIFU, 7000.0)), asked, 0, 10))
+    run = Run.build(XIFU, 7000.0)
+    run = replace(run, environment={**run.environment, fact: "another"})
+    with pytest.raises(ValueError, match=f"every process must count like the one that asks, but one has {fact}"):
+        count(Task(run, 0, 10))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""The expected figures: the Monte Carlo's values, exact derivatives, and differences of values."""
+"""The expected observables: the Monte Carlo's values, exact derivatives, and differences of values."""
 
+import inspect
 from dataclasses import fields, replace
 
 import jax
@@ -11,13 +12,15 @@ from tests.expected.conftest import ALL, ENERGY, THRESHOLDS, N
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.compute.random import words
+from xcal_jax.expected.electrons import MODELS, ElectronModel
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, run, scrambled
-from xcal_jax.expected.first_collision import share_by_layer
-from xcal_jax.expected.observables import SUMMED, Figures, expected
-from xcal_jax.expected.parameters import Parameters, names
+from xcal_jax.expected.observables import Observables, expected_observables
+from xcal_jax.expected.parameters import Parameters, names, parameter_values
 from xcal_jax.expected.photons import attenuation
-from xcal_jax.expected.sensitivity import parameter_values
+from xcal_jax.expected.random_numbers import PAIRS, StepNumbers
+from xcal_jax.expected.score import Losses
 from xcal_jax.expected.tables import Tables
+from xcal_jax.physics.layers import absorbed_by_layer
 from xcal_jax.simulation.results import line_names, summary
 from xcal_jax.simulation.simulate import simulate
 
@@ -34,11 +37,11 @@ def test_values_are_those_of_the_monte_carlo(stack, tables, found, agrees):
         agrees(value, counted[name], np.hypot(error, np.sqrt(counted[name] / n)))
     value, error = found.value("loss_above")
     for k in (1, 2):
-        share = counted["loss_gt"][f"{THRESHOLDS[k]:g}"]
+        share = counted["loss_above"][f"{THRESHOLDS[k]:g}"]
         agrees(value[k], share, np.hypot(error[k], np.sqrt(share / n)))
     value, error = found.value("mean_deposit")
-    spread = np.sqrt(found.value("mean_square")[0] / n)
-    agrees(value, counted["mean_deposited_ev"], np.hypot(error, spread))
+    spread = np.sqrt(found.value("mean_square_loss")[0] / n)
+    agrees(value, counted["mean_deposit"], np.hypot(error, spread))
     agrees(found.value("interaction_probability")[0], counted["interaction_probability"], 0.0, relative=1e-6)
     labels, _ = line_names(stack, tables.matter)
     peaks, errors = found.value("peaks")
@@ -49,12 +52,12 @@ def test_values_are_those_of_the_monte_carlo(stack, tables, found, agrees):
     assert int(result.interacting) == n
 
 
-def test_figures_are_consistent(found):
-    f = found.figures
+def test_observables_are_consistent(found):
+    f = found.values
     np.testing.assert_allclose(f.partial, f.photon_escape + f.electron_escape + f.both, rtol=1e-9)
     np.testing.assert_allclose(f.partial, f.loss_above[:, 0], rtol=1e-9)
-    np.testing.assert_allclose(f.electron_escape, f.continuum[:, 0], rtol=1e-9)
-    np.testing.assert_allclose(f.by_layer.sum(axis=1), f.interaction_probability, rtol=1e-12)
+    np.testing.assert_allclose(f.electron_escape, f.electron_loss_above[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(f.interaction_by_layer.sum(axis=1), f.interaction_probability, rtol=1e-12)
     assert np.all(f.peaks.sum(axis=1) < f.photon_escape)
     assert np.all(f.peaks.sum(axis=1) > 0.9 * f.photon_escape)
 
@@ -66,9 +69,11 @@ def test_derivative_of_the_interaction_probability(energy, preset, stack):
     absorber = stack if preset == "compound" else Absorber.preset(preset)
     with jax.enable_x64(True):
         tables = Tables.build(absorber)
-        slope = jax.jacfwd(lambda p: jnp.sum(share_by_layer(p, attenuation(tables, p.density, p.energy))))(
-            Parameters.of(absorber, energy)
-        )
+
+        def probability(p):
+            return jnp.sum(absorbed_by_layer(attenuation(tables.matter, p.density, p.energy), p.thickness))
+
+        slope = jax.jacfwd(probability)(Parameters.of(absorber, energy))
     layers = zip(absorber.formulas, absorber.density, strict=True)
     one = [Absorber.build([(f, 1.0, float(d))], 1.0, 1.0) for f, d in layers]
     mu = np.array([-np.log1p(-quantum_efficiency(a, [energy])[0]) for a in one])
@@ -83,7 +88,7 @@ def test_areal_density_alone_matters_in_a_wide_stack(stack, tables, point, agree
         wide = replace(point, width=jnp.asarray(WIDE), length=jnp.asarray(WIDE))
     found = run(tables, wide, ALL, n=N, thresholds=THRESHOLDS)
     layers = len(stack.formulas)
-    for name in SUMMED:
+    for name in Losses._fields:
         slopes = getattr(found.derivatives, name)
         slopes = slopes[..., 1] if slopes.ndim == 3 else slopes
         difference = slopes[:, :layers] * stack.thickness - slopes[:, layers : 2 * layers] * stack.density
@@ -106,7 +111,7 @@ def test_derivatives_are_differences_of_values(tables, point, found):
     steps = {name: 1e-6 * known[name] for name in found.parameters}
     other = differences(tables, point, steps, n=N, thresholds=THRESHOLDS)
     compared = 0
-    for field in fields(Figures):
+    for field in fields(Observables):
         slope, difference = found.derivative(field.name)[0], getattr(other, field.name).mean(axis=0)
         least = 1e-9 * np.max(np.abs(difference), initial=1e-12)
         np.testing.assert_allclose(slope, difference, rtol=1e-2, atol=least, err_msg=field.name)
@@ -117,7 +122,7 @@ def test_derivatives_are_differences_of_values(tables, point, found):
 def test_the_yield_scales_photons(found):
     """Lines are proportional to the yields to first order, and the relative errors are those of the values."""
     k = found.parameters.index("yield")
-    value = found.figures.photon_escape.mean()
+    value = found.values.photon_escape.mean()
     assert found.derivative("photon_escape")[0][k] / value == pytest.approx(1.0, abs=0.03)
     assert abs(found.derivative("electron_escape")[0][k]) < 0.03 * found.value("electron_escape")[0]
 
@@ -133,12 +138,12 @@ def slab():
 @pytest.fixture(scope="module")
 def right(slab):
     """50 nm from the right side."""
-    return estimate(slab, ENERGY, SIDE, at=(29.95, 3.0), n=2**12, thresholds=THRESHOLDS)
+    return estimate(slab, ENERGY, SIDE, at=(29.95, 3.0), n=2**12, loss_above=THRESHOLDS[1:])
 
 
 def test_an_impact_moves_as_the_side_does(slab, right):
     """Near one side only the gap w/2 - x matters: d/dx = -2 d/dwidth; and mirrored impacts mirror."""
-    left = estimate(slab, ENERGY, SIDE, at=(-29.95, 3.0), n=2**12, thresholds=THRESHOLDS)
+    left = estimate(slab, ENERGY, SIDE, at=(-29.95, 3.0), n=2**12, loss_above=THRESHOLDS[1:])
     x, y, width, _ = (right.parameters.index(name) for name in SIDE)
     for figure in FRACTIONS:
         slope, error = right.derivative(figure)
@@ -152,17 +157,20 @@ def test_an_impact_moves_as_the_side_does(slab, right):
 def test_transformations_agree(slab, right):
     """A jvp under vmap under jit, two energies at once, gives what one plain call does."""
     with jax.enable_x64(True):
-        tables, point = Tables.build(slab, uniform=False), Parameters.of(slab, ENERGY, (29.95, 3.0))
+        tables, point = Tables.build(slab), Parameters.of(slab, ENERGY, (29.95, 3.0))
         rest = jnp.asarray(THRESHOLDS), jnp.asarray(scrambled(2**12 // 16, 1, 0)), words(16)
+
+        def partial(parameters):
+            return expected_observables(tables, parameters, *rest).partial
 
         @jax.jit
         @jax.vmap
         def along(energy):
-            return jax.jvp(lambda e: expected(tables, replace(point, energy=e), *rest).partial, (energy,), (1.0,))
+            return jax.jvp(lambda e: partial(replace(point, energy=e)), (energy,), (1.0,))
 
         value, slope = along(jnp.array([5000.0, ENERGY]))
     k = right.parameters.index("energy")
-    np.testing.assert_allclose(value[1], right.figures.partial[0], rtol=1e-9)
+    np.testing.assert_allclose(value[1], right.values.partial[0], rtol=1e-9)
     np.testing.assert_allclose(slope[1], right.derivatives.partial[0, k], rtol=1e-7)
     assert value[0] != value[1]
 
@@ -178,8 +186,8 @@ def test_transformations_agree(slab, right):
         ({"yield_scale": 0.0}, "must be positive"),
         ({"range_scale": float("nan")}, "must be positive"),
         ({"at": (31.0, 0.0)}, "impact x must be within 30 um"),
-        ({"thresholds": (10.0, 20.0)}, "must ascend from 0"),
-        ({"thresholds": (0.0, 20.0, 20.0)}, "must ascend from 0"),
+        ({"loss_above": (0.0, 20.0)}, "must be positive"),
+        ({"loss_above": (20.0, 20.0)}, "each threshold once"),
     ],
 )
 def test_refused(stack, change, sentence):
@@ -188,5 +196,26 @@ def test_refused(stack, change, sentence):
 
 
 def test_names(stack):
-    known = names(Parameters.of(stack, 7000.0))
+    parameters = Parameters.of(stack, 7000.0)
+    known = names(parameters)
     assert known[:2] == ["thickness[0]", "thickness[1]"] and known[-2:] == ["yield", "range"]
+    changed = parameters.changed({"thickness[1]": 0.7, "range": 1.1})
+    assert float(changed.thickness[1]) == pytest.approx(0.7) and float(changed.range_scale) == pytest.approx(1.1)
+    assert [k for k, v in parameter_values(changed).items() if v != parameter_values(parameters)[k]] == [
+        "thickness[1]",
+        "range",
+    ]
+
+
+def test_every_random_number_has_one_use():
+    """Within a block, and only a vacancy's transition shares its number: with what a photon hits in another step."""
+    uses = StepNumbers.of(jnp.arange(2 * PAIRS) + 0.5)._asdict()
+    alone = np.concatenate([np.ravel(u) for name, u in uses.items() if name != "transition"])
+    assert len(set(alone.tolist())) == alone.size == 2 * PAIRS - 1
+    assert uses["transition"] in uses["hit"]
+
+
+def test_electron_models_have_the_same_functions():
+    for name in ElectronModel._fields:
+        one, other = (inspect.signature(getattr(model, name)) for model in MODELS.values())
+        assert len(one.parameters) == len(other.parameters), name

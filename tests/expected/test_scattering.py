@@ -1,4 +1,4 @@
-"""Electrons that turn round: values and slopes of the Monte Carlo, sites carried along exactly, what is refused."""
+"""Scattering electrons: values and slopes of the Monte Carlo, the exact map of sites, what is refused."""
 
 from dataclasses import replace
 
@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tests.expected.conftest import ENERGY
-from xcal_jax.expected import scattering as turning_round
-from xcal_jax.expected import site_mapping
+from xcal_jax.expected import scattering, site_mapping
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, run
 from xcal_jax.expected.history import begin
 from xcal_jax.expected.parameters import Parameters, names
-from xcal_jax.expected.straight import Emission
+from xcal_jax.expected.random_numbers import DIMENSIONS, PAIRS, StepNumbers
+from xcal_jax.expected.state import Emission
 from xcal_jax.expected.tables import Tables
 from xcal_jax.physics.geometry import Direction, Site
 from xcal_jax.physics.photoelectric import sauter_density
@@ -28,21 +28,21 @@ PHOTONS = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def turning(stack):
-    """The stack of this folder, narrow, with electrons that turn round."""
+def narrow(stack):
+    """The stack of this folder, narrow, with scattering electrons."""
     return replace(stack, electrons="scattering", width=20.0)
 
 
 @pytest.fixture(scope="module")
-def tables(turning):
+def tables(narrow):
     with jax.enable_x64(True):
-        return Tables.build(turning)
+        return Tables.build(narrow)
 
 
 @pytest.fixture(scope="module")
-def point(turning):
+def point(narrow):
     with jax.enable_x64(True):
-        return Parameters.of(turning, ENERGY)
+        return Parameters.of(narrow, ENERGY)
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def found(tables, point):
 
 
 @pytest.fixture(scope="module")
-def counted(turning):
-    return summary(simulate(turning, ENERGY, n=PHOTONS, seed=5))
+def counted(narrow):
+    return summary(simulate(narrow, ENERGY, n=PHOTONS, seed=5))
 
 
 def test_values_are_those_of_the_monte_carlo(found, counted, agrees):
@@ -62,27 +62,27 @@ def test_values_are_those_of_the_monte_carlo(found, counted, agrees):
         assert error < (0.06 if name == "both" else 0.03) * value
     value, error = found.value("loss_above")
     for k in MIDDLE:
-        share = counted["loss_gt"][f"{THRESHOLDS[k]:g}"]
+        share = counted["loss_above"][f"{THRESHOLDS[k]:g}"]
         agrees(value[k], share, np.hypot(error[k], np.sqrt(share / PHOTONS)))
     value, error = found.value("mean_deposit")
-    agrees(value, counted["mean_deposited_ev"], np.hypot(error, np.sqrt(found.value("mean_square")[0] / PHOTONS)))
+    agrees(value, counted["mean_deposit"], np.hypot(error, np.sqrt(found.value("mean_square_loss")[0] / PHOTONS)))
 
 
 @pytest.mark.parametrize(("parameter", "factor"), [("density[0]", 1.3), ("energy", 1.15)])
-def test_derivatives_are_those_of_the_monte_carlo(turning, found, agrees, parameter, factor):
+def test_derivatives_are_those_of_the_monte_carlo(narrow, found, agrees, parameter, factor):
     """In the density of the upper layer and in the energy: a central difference of counts, in the logarithm."""
     counted: dict[str, list[float]] = {name: [] for name in (*FRACTIONS, "mean_loss")}
     for change in (factor, 1.0 / factor):
-        absorber, energy = turning, ENERGY * change
+        absorber, energy = narrow, ENERGY * change
         if parameter == "density[0]":
-            absorber, energy = replace(turning, density=turning.density * np.array([change, 1.0])), ENERGY
+            absorber, energy = replace(narrow, density=narrow.density * np.array([change, 1.0])), ENERGY
         counts = summary(simulate(absorber, energy, n=PHOTONS, seed=6))
         for name in FRACTIONS:
             counted[name].append(counts[name])
-        counted["mean_loss"].append(energy - counts["mean_deposited_ev"])
+        counted["mean_loss"].append(energy - counts["mean_deposit"])
     k = found.parameters.index(parameter)
-    here = turning.density[0] if parameter == "density[0]" else ENERGY
-    spread = found.value("mean_square")[0] / found.value("mean_loss")[0] ** 2
+    here = narrow.density[0] if parameter == "density[0]" else ENERGY
+    spread = found.value("mean_square_loss")[0] / found.value("mean_loss")[0] ** 2
     for name, (up, down) in counted.items():
         slope = np.log(up / down) / (2 * np.log(factor))
         variance = 2 * spread if name == "mean_loss" else 1 / up + 1 / down
@@ -103,18 +103,18 @@ def test_losses_above_thresholds_add_up_to_the_mean_loss(found, agrees):
     assert error < 0.1
 
 
-def test_areal_density_alone_matters_in_a_wide_stack(turning, tables, point, agrees):
+def test_areal_density_alone_matters_in_a_wide_stack(narrow, tables, point, agrees):
     """t d/dt = rho d/drho; ranges do nothing to photons, and electrons escape in proportion to them."""
     with jax.enable_x64(True):
         wide = replace(point, width=jnp.asarray(1e6), length=jnp.asarray(1e6))
     found = run(tables, wide, WRT, n=2**16, thresholds=THRESHOLDS)
     for name in (*FRACTIONS, "mean_loss"):
         slopes = getattr(found.derivatives, name)
-        mean, error = mean_and_error(slopes[:, :2] * turning.thickness - slopes[:, 2:4] * turning.density)
+        mean, error = mean_and_error(slopes[:, :2] * narrow.thickness - slopes[:, 2:4] * narrow.density)
         agrees(mean, np.zeros(2), error)
         assert np.all(error < 0.2 * found.value(name)[0]), name
     k = found.parameters.index("range")
-    slope, error = mean_and_error(found.derivatives.electron_escape[:, k] / found.figures.electron_escape)
+    slope, error = mean_and_error(found.derivatives.electron_escape[:, k] / found.values.electron_escape)
     agrees(slope, 1.0, error, relative=0.05)
     assert error < 0.03
 
@@ -122,7 +122,7 @@ def test_areal_density_alone_matters_in_a_wide_stack(turning, tables, point, agr
 SHIFT = 1e-6  # um
 
 
-def test_sites_are_carried_by_a_map_of_the_absorber(tables, point):
+def test_sites_move_with_a_map_of_the_absorber(tables, point):
     """In place at its own parameters; elsewhere as far from the faces in ranges; a stretch is the map's slope."""
     with jax.enable_x64(True):
         longer = {"thickness": point.thickness * jnp.array([1.2, 1.0]), "range_scale": jnp.asarray(1.05)}
@@ -133,12 +133,12 @@ def test_sites_are_carried_by_a_map_of_the_absorber(tables, point):
         def there(layer, part, shift):
             depth = part * point.thickness[layer] + shift
             site = Site(20.0 * part - 10.0 + shift, jnp.zeros_like(part), depth, layer)
-            return site, jax.vmap(lambda p: site_mapping.carry(tables, p, site), axis_name="pair")(pair)
+            return site, jax.vmap(lambda p: site_mapping.move(tables.matter, p, site), axis_name="pair")(pair)
 
         layer, part = (jnp.ravel(a) for a in jnp.meshgrid(jnp.arange(2), jnp.linspace(0.003, 0.997, 101)))
         places, (sites, deeper, wider) = there(layer, part, jnp.zeros_like(part))
         _, (shifted, _, _) = there(layer, part, jnp.full_like(part, SHIFT))
-        reach = site_mapping.reach(tables, point)
+        reach = site_mapping.reach(tables.matter, point)
     found = places, sites, shifted, deeper, wider, layer, reach, point, other
     places, sites, shifted, deeper, wider, layer, reach, here, elsewhere = jax.tree.map(np.asarray, found)
     np.testing.assert_allclose(sites.depth[:, 0], places.depth, rtol=1e-12)
@@ -160,14 +160,16 @@ def test_photoelectrons_follow_their_law_and_start_where_they_may_escape(tables,
     """Mean square cosine to the photon by quadrature, the Auger electrons' 1/3; deep inside nobody is followed."""
     u = (np.arange(4096) + 0.5) / 4096
     with jax.enable_x64(True):
-        begun = begin(tables, point, jnp.zeros(1), jnp.full(4, 0.5))
+        begun = begin(tables, point, jnp.zeros(1), jnp.full(DIMENSIONS, 0.5))
+        numbers = StepNumbers.of(jnp.full(2 * PAIRS, 0.5))
         down = Direction(jnp.asarray(0.0), jnp.asarray(0.0), jnp.asarray(-1.0))
 
         @jax.vmap
         def emitted(u, sauter, depth):
             site = Site(jnp.asarray(0.0), jnp.asarray(0.0), depth, jnp.asarray(0, jnp.int32))
             one = Emission(site, jnp.asarray(5000.0), jnp.asarray(True), sauter, down, jnp.asarray(True))
-            return turning_round.emit(tables, point, one, begun, jnp.stack([u, 0.3])).electron
+            own = numbers._replace(electron=jnp.stack([u, 0.3]))
+            return scattering.emit(tables.matter, point, jnp.zeros(1), one, own, begun).electron
 
         def squares(sauter, depth):
             found = emitted(jnp.asarray(u), jnp.full(u.size, sauter), jnp.full(u.size, depth))
@@ -195,9 +197,9 @@ def test_photoelectrons_follow_their_law_and_start_where_they_may_escape(tables,
         ),
     ],
 )
-def test_refused(turning, change, wrt, sentence):
+def test_refused(narrow, change, wrt, sentence):
     with pytest.raises(ValueError, match=sentence):
-        estimate(turning, **{"energy": ENERGY, "wrt": wrt} | change)
+        estimate(narrow, **{"energy": ENERGY, "wrt": wrt} | change)
 
 
 def test_thin_layers_are_refused(tables, point):
@@ -212,11 +214,11 @@ def test_thin_layers_are_refused(tables, point):
     with jax.enable_x64(True):
         one = jax.tree.map(jnp.ones_like, thin)
         for in_energy in (True, False):
-            value, slope = jax.jvp(lambda p: site_mapping.guard(tables, p, in_energy), (thin,), (one,))  # noqa: B023
+            value, slope = jax.jvp(lambda p: scattering.guard(tables.matter, p, in_energy), (thin,), (one,))  # noqa: B023
             bad = np.concatenate([np.ravel(np.isnan(leaf)) for leaf in jax.tree.leaves(slope)])
             wrong = {name for name, b in zip(names(thin), bad, strict=True) if b}
             assert wrong == {"thickness[1]", "density[1]", "range"} | (set() if in_energy else {"energy"})
             assert jax.tree.all(jax.tree.map(lambda a, b: jnp.all(a == b), value, thin))
         none = jax.tree.map(jnp.zeros_like, thin)
-        slope = jax.jvp(lambda p: site_mapping.guard(tables, p, False), (thin,), (none,))[1]
+        slope = jax.jvp(lambda p: scattering.guard(tables.matter, p, False), (thin,), (none,))[1]
         assert not any(np.any(np.isnan(leaf)) for leaf in jax.tree.leaves(slope))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xcal_jax.physics.discrete import AliasTable
+from xcal_jax.physics.discrete import Discrete
 
 
 def probabilities(table):
@@ -23,7 +23,7 @@ def test_probabilities_are_exact(outcomes):
     rng = np.random.default_rng(outcomes)
     weights = rng.exponential(size=(20, outcomes)) ** 4 * (rng.random((20, outcomes)) < 0.7)
     weights[:, 0] += 1e-9
-    table = AliasTable.build(weights)
+    table = Discrete.build(weights)
     np.testing.assert_allclose(
         probabilities(table), weights / weights.sum(1, keepdims=True), atol=1e-6 / outcomes + 1e-7
     )
@@ -32,17 +32,17 @@ def test_probabilities_are_exact(outcomes):
 def test_impossible_outcomes_never_come():
     weights = np.array([[0.0, 3.0, 0.0, 1.0, 0.0]])
     u = jnp.linspace(0, 1, 10001)[:-1]
-    found = np.asarray(jax.vmap(AliasTable.build(weights).pick, (None, 0))(jnp.int32(0), u))
+    found = np.asarray(jax.vmap(Discrete.build(weights).pick, (None, 0))(jnp.int32(0), u))
     assert set(found) == {1, 3}
     assert np.mean(found == 1) == pytest.approx(0.75, abs=1e-3)
 
 
 def test_a_row_of_zeros_gives_the_first():
-    table = AliasTable.build(np.zeros((2, 3)))
+    table = Discrete.build(np.zeros((2, 3)))
     assert {int(table.pick(jnp.int32(1), jnp.asarray(u))) for u in (1e-7, 0.5, 0.9999999)} == {0}
 
 
 def test_rows_are_independent():
-    table = AliasTable.build(np.eye(4)[[2, 0, 3]])
+    table = Discrete.build(np.eye(4)[[2, 0, 3]])
     picks = [int(table.pick(jnp.int32(row), jnp.asarray(u))) for row in range(3) for u in (1e-7, 0.3, 1 - 1e-7)]
     assert picks == [2] * 3 + [0] * 3 + [3] * 3

@@ -116,12 +116,12 @@ def test_silence_by_brute_force(seed):
             for p, photons in tree([*new, *others]):
                 yield probability[s, t] * p, photons + int(radiative[s, t])
 
-    silent, emitting = emission(probability, radiative, first, second)
+    no_photon, biased = emission(probability, radiative, first, second)
     for s in range(2, len(probability)):
         leaves = list(tree([s]))
         assert sum(p for p, _ in leaves) == pytest.approx(1)
-        assert silent[s] == pytest.approx(sum(p for p, photons in leaves if not photons), abs=1e-12)
-        assert emitting[s].sum() == pytest.approx(1 - silent[s])
+        assert no_photon[s] == pytest.approx(sum(p for p, photons in leaves if not photons), abs=1e-12)
+        assert biased[s].sum() == pytest.approx(1 - no_photon[s])
 
 
 @cache

@@ -10,26 +10,27 @@ from astropy.io import fits
 from scipy.special import ndtr
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.matter import Matter, quantum_efficiency
+from xcal_jax.absorber.matter import Matter, interaction_by_layer, quantum_efficiency
 from xcal_jax.cli.main import main
+from xcal_jax.compute import cluster
+from xcal_jax.compute.devices import in_parallel
+from xcal_jax.io.datasets import save
 from xcal_jax.montecarlo.batch import Event
 from xcal_jax.plot.response import figure_of
-from xcal_jax.response import nodes as node_module
 from xcal_jax.response.components import (
     SMOOTHED,
-    absorbed_by_layer,
     rows_of,
     simulate_response,
     smoothing,
     to_components,
 )
-from xcal_jax.response.energy_grid import nodes_between, parse_grid, share_of_nodes
+from xcal_jax.response.energy_grid import node_weights, nodes_between, parse_grid
 from xcal_jax.response.matrix import Resolution, fold, peaks_in_channels
-from xcal_jax.response.nodes import CELL_SHARES, Node, Settings, simulate_nodes
+from xcal_jax.response.nodes import CELL_EDGES, Node, Settings, simulate_nodes
 from xcal_jax.response.ogip import check_fits_memory
 from xcal_jax.response.uncertainty import relative_errors
 from xcal_jax.simulation.events import event_file
-from xcal_jax.simulation.results import line_names, save, summary
+from xcal_jax.simulation.results import ESCAPES, line_names, summary
 from xcal_jax.simulation.simulate import simulate
 
 XIFU = Absorber.preset("xifu")
@@ -83,13 +84,13 @@ def test_response_is_the_simulation(response, agrees):
     found, expected = response.sel(energy=7002.5), summary(result)
     agrees(found.partial, expected["partial"], np.hypot(found.partial_err, expected["partial_err"]))
     assert float(found.partial_err) < 1.01e-4
-    for name, other in (("photon", "photon_escape"), ("electron", "electron_escape"), ("both", "both")):
-        error = np.hypot(float(found[f"{name}_err"]), np.sqrt(expected[other] / 4e6))
-        agrees(float(found[name]), expected[other], error)
+    for name in ESCAPES:
+        error = np.hypot(float(found[f"{name}_err"]), np.sqrt(expected[name] / 4e6))
+        agrees(float(found[name]), expected[name], error)
     for peak in expected["peaks"][:8]:
         at = found.sel(line=peak["line"])
-        assert float(at.line_energy) == pytest.approx(peak["line_energy_ev"])
-        agrees(float(at.peaks), peak["intensity"], np.hypot(float(at.peaks_err), peak["err"]))
+        assert float(at.line_energy) == pytest.approx(peak["line_energy"])
+        agrees(float(at.peaks), peak["intensity"], np.hypot(float(at.peaks_err), peak["intensity_err"]))
     assert float(found.partial_err) == pytest.approx(1e-4, rel=0.5)  # not better than asked for by much
 
 
@@ -101,20 +102,26 @@ def test_counts_become_shares():
     bi, n = 200, 10**6
     parts = [round(n * (0.02 - 0.1 * np.log(e / 7000.0))) for e in energy]
     line = np.flatnonzero(line_names(XIFU, Matter.build(XIFU))[0] == "Bi M5-N7")
-    cells = [np.bincount([bi], weights=[part - part // 4], minlength=CELL_SHARES.size - 1) for part in parts]
+    cells = [np.bincount([bi], weights=[part - part // 4], minlength=CELL_EDGES.size - 1) for part in parts]
     made = [
         Node(n, part, part // 2, part // 4, line, np.array([part // 4]), cell)
         for part, cell in zip(parts, cells, strict=True)
     ]
-    weights = share_of_nodes(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
+    weights = node_weights(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
     rows = to_components(XIFU, boundaries, edges, energy, made, weights, Settings())
     expected = 0.02 - 0.1 * np.log(rows.energy.values / 7000.0)
-    for name, share in (("partial", 1.0), ("photon", 0.5), ("electron", 0.25), ("both", 0.25), ("peak_total", 0.25)):
+    for name, share in (
+        ("partial", 1),
+        ("photon_escape", 0.5),
+        ("electron_escape", 0.25),
+        ("both", 0.25),
+        ("peak_total", 0.25),
+    ):
         np.testing.assert_allclose(rows[name], share * expected, rtol=1e-3, err_msg=name)
     np.testing.assert_allclose(rows.peaks.sel(line="Bi M5-N7"), 0.25 * expected, rtol=1e-3)
-    np.testing.assert_allclose(rows.continuum.sum("deposited_share"), 0.75 * expected, rtol=1e-3)
-    place = 0.5 * (CELL_SHARES[bi] + CELL_SHARES[bi + 1])
-    np.testing.assert_allclose(rows.continuum @ rows.deposited_share / (0.75 * expected), place, rtol=2e-3)
+    np.testing.assert_allclose(rows.continuum.sum("deposited_fraction"), 0.75 * expected, rtol=1e-3)
+    place = 0.5 * (CELL_EDGES[bi] + CELL_EDGES[bi + 1])
+    np.testing.assert_allclose(rows.continuum @ rows.deposited_fraction / (0.75 * expected), place, rtol=2e-3)
     alone = np.sqrt(expected * (1.0 - expected) / n)
     assert np.all((rows.partial_err < 1.2 * alone) & (rows.partial_err > 0.4 * alone))
 
@@ -177,10 +184,10 @@ def test_peaks_outside_the_channels_do_not_count():
 def test_smoothing_keeps_what_there_is():
     kernel = smoothing()
     np.testing.assert_allclose(kernel.sum(axis=1), 1.0)
-    flat = np.diff(CELL_SHARES) @ kernel / np.diff(CELL_SHARES)
-    np.testing.assert_allclose(flat[np.abs(CELL_SHARES[1:] - 0.5) < 0.4], 1.0, atol=0.02)
-    middle = np.argmin(np.abs(CELL_SHARES - 0.5))
-    at = 0.5 * (CELL_SHARES[1:] + CELL_SHARES[:-1])
+    flat = np.diff(CELL_EDGES) @ kernel / np.diff(CELL_EDGES)
+    np.testing.assert_allclose(flat[np.abs(CELL_EDGES[1:] - 0.5) < 0.4], 1.0, atol=0.02)
+    middle = np.argmin(np.abs(CELL_EDGES - 0.5))
+    at = 0.5 * (CELL_EDGES[1:] + CELL_EDGES[:-1])
     assert kernel[middle] @ at == pytest.approx(at[middle], abs=2e-3)
     spread = np.sqrt(kernel[middle] @ (at - at[middle]) ** 2)
     assert spread == pytest.approx(SMOOTHED[0] + 0.5 * SMOOTHED[1], rel=0.1)
@@ -188,41 +195,95 @@ def test_smoothing_keeps_what_there_is():
 
 def test_layers_add_up():
     energy = np.array([500.0, 3000.0, 7000.0])
-    by_layer = absorbed_by_layer(XIFU, energy)
+    by_layer = interaction_by_layer(XIFU, energy)
     np.testing.assert_allclose(by_layer.sum(axis=1), quantum_efficiency(XIFU, energy), rtol=1e-12)
     assert np.all(by_layer >= 0) and by_layer[2].argmax() == 1
 
 
-def test_interrupted_nodes_go_on(tmp_path, monkeypatch):
-    """What was done is kept, and the end is the same as without the interruption; other settings start anew."""
+def stopping(after):
+    """An executor that is interrupted when it has done so many nodes."""
+
+    def executor(work, tasks):
+        for done, result in enumerate(in_parallel(work, tasks)):
+            if done == after:
+                raise KeyboardInterrupt
+            yield result
+
+    return executor
+
+
+def test_interrupted_nodes_go_on(tmp_path):
+    """What was done is kept, and the end is the same as without the interruption; another run is refused by name."""
     energy, weight = np.array([3000.0, 5000.0, 7000.0]), np.ones(3)
     settings = Settings(photons=3000)
     whole = simulate_nodes(XIFU, energy, weight, settings)
-    part = tmp_path / "part"
-    run_node, started = node_module.run_node, []
+    part, counted = tmp_path / "part", []
 
-    def stopping(*arguments):
-        started.append(arguments[2])
-        if len(started) == 3:
-            raise KeyboardInterrupt
-        return run_node(*arguments)
+    def watched(work, tasks):
+        return in_parallel(lambda task: counted.append(task) or work(task), tasks)
 
-    monkeypatch.setattr(node_module, "run_node", stopping)
     with pytest.raises(KeyboardInterrupt):
-        simulate_nodes(XIFU, energy, weight, settings, part)
-    started[:] = range(10)
-    again = simulate_nodes(XIFU, energy, weight, settings, part)
-    assert len(started) == 11  # one energy was left
+        simulate_nodes(XIFU, energy, weight, settings, part, executor=stopping(2))
+    again = simulate_nodes(XIFU, energy, weight, settings, part, executor=watched)
+    assert len(counted) == 1  # one energy was left
     for one, two in zip(whole, again, strict=True):
-        assert (one.photons, one.partial, one.by_electrons) == (two.photons, two.partial, two.by_electrons)
+        assert (one.photons, one.partial, one.electron_escape) == (two.photons, two.partial, two.electron_escape)
         np.testing.assert_array_equal(one.cells, two.cells)
         np.testing.assert_array_equal(one.line, two.line)
         assert one.partial == one.count.sum() + one.cells.sum()
-    simulate_nodes(XIFU, energy, weight, Settings(photons=3000, seed=2), part)
-    assert len(started) == 14
-    part.write_bytes(part.read_bytes()[:100])
+    for other, named in (
+        (Settings(photons=3000, seed=2), "seed"),
+        (Settings(photons=3000, yields="krause"), "yields"),
+        (Settings(photons=3000, electron_range=1.1), "electron ranges"),
+        (Settings(photons=3001), "number of photons"),
+        (Settings(photons=3000, tolerance=1e-3), "tolerance"),
+    ):
+        with pytest.raises(ValueError, match=rf"another run \(another {named}\)"):
+            simulate_nodes(XIFU, energy, weight, other, part)
+    simulate_nodes(XIFU, energy, weight, Settings(photons=3000, seed=2), part, resume=False, executor=watched)
+    assert len(counted) == 4
+    file = part / "0.part"
+    file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(ValueError, match="cannot be read: remove it"):
-        simulate_nodes(XIFU, energy, weight, settings, part)
+        simulate_nodes(XIFU, energy, weight, Settings(photons=3000, seed=2), part)
+
+
+def test_an_interrupted_matrix_goes_on(tmp_path, monkeypatch, capsys):
+    """Ctrl-C says how; --resume takes up the matrix and each cause of its uncertainty; without it all begins anew."""
+    monkeypatch.chdir(tmp_path)
+    words = "rmf gold --grid 6.9:7:50eV --channels 6:8:10eV -n 2000 --uncertainty u.nc -o a.rmf".split()
+    counted = []
+
+    def run(executor, *more):
+        """How many nodes were counted, and the exit code."""
+        before = len(counted)
+        monkeypatch.setattr(cluster, "in_parallel", executor)
+        monkeypatch.setattr("sys.argv", ["xcal-jax", *words, *more])
+        try:
+            main()
+        except SystemExit as problem:
+            return len(counted) - before, problem.code
+        return len(counted) - before, 0
+
+    def watched(work, tasks):
+        return in_parallel(lambda task: counted.append(task) or work(task), tasks)
+
+    nodes, code = run(watched)
+    nodes //= 4  # the matrix, other yields, longer ranges, the other electron model
+    content = (tmp_path / "a.rmf").read_bytes()
+    assert code == 0 and nodes >= 3 and sorted(os.listdir()) == ["a.rmf", "u.nc"]
+    os.remove("a.rmf")
+    assert run(stopping(2)) == (0, 130)
+    assert "interrupted: the same command with --resume goes on from a.rmf.part" in capsys.readouterr().err
+    assert sorted(os.listdir("a.rmf.part")) == ["0.part", "1.part"] and not os.path.exists("a.rmf")
+    assert run(lambda work, tasks: stopping(nodes - 2)(work, tasks), "--resume") == (0, 130)
+    assert len(os.listdir("a.rmf.part")) == nodes + 1  # and the folder of a cause, in which so many are done
+    assert run(watched, "--resume", "--seed", "2")[1] == 2
+    assert "another run (another seed)" in capsys.readouterr().err
+    assert run(watched, "--resume") == (3 * nodes - (nodes - 2), 0)
+    assert (tmp_path / "a.rmf").read_bytes() == content and sorted(os.listdir()) == ["a.rmf", "u.nc"]
+    assert run(stopping(1)) == (0, 130)
+    assert run(watched) == (4 * nodes, 0)
 
 
 def test_uncertainty_by_cause(response):
@@ -249,7 +310,7 @@ def test_files_keep_the_rules(folder):
         assert {key: matrix.header[key] for key in asked} == asked
         assert {"TELESCOP", "INSTRUME", "FILTER"} <= set(matrix.header) & set(bounds.header)
         assert bounds.header["CHANTYPE"] == "PI" and bounds.header["TLMIN1"] == 1
-        assert "Rows add up to 1" in str(matrix.header["HISTORY"])
+        assert "Each row sums to 1" in str(matrix.header["HISTORY"])
         assert matrix.columns["F_CHAN"].format == matrix.columns["N_CHAN"].format == "J"
         rows = matrix.data
         assert rows["ENERG_LO"][0] == np.float32(6.8)
@@ -402,7 +463,7 @@ def test_every_file_has_its_figure(folder, tmp_path, monkeypatch):
         (["-n", "1.5"], "must be a whole number"),
         (["--threshold", "1"], "`--threshold` must be"),
         (["--area", "0cm^2"], "`--area` must be positive"),
-        (["--yields", "best"], "`yields` must be"),
+        (["--yields", "best"], "'best' is not one of 'eadl', 'krause'"),
         (["--arf", "out.rmf"], "must be different files"),
         (["--plot", "a.gif"], ".png, .pdf, .svg"),
         (["--arf", "none/a.arf"], "folder must exist"),

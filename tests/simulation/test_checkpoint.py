@@ -1,6 +1,5 @@
 """Long runs: killed at any moment and resumed, they count the same, bit by bit; nothing foreign is taken up."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,46 +9,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xcal_jax import Absorber, Source, load, simulate
-from xcal_jax.io.checkpoint import load_checkpoint, save_checkpoint
+from xcal_jax import Absorber, Source, load, merge, simulate
+from xcal_jax.compute import process
 from xcal_jax.simulation import simulate as running
 
 XIFU = Absorber.preset("xifu")
-FACTS = {"seed": "1", "absorber": "xifu"}
 N = 4 * 10**7  # more than is done before the latest signal
 # the command line, saving after every block instead of every 10 s
 COMMAND = (
     "from xcal_jax.simulation import simulate; from xcal_jax.cli.main import main; simulate.SAVED_EVERY = 0.0; main()"
 )
-
-
-def test_arrays_come_back(tmp_path):
-    arrays = {"a": np.arange(5), "b": np.array(2**60)}
-    save_checkpoint(tmp_path / "c.part", FACTS, arrays)
-    kept = load_checkpoint(tmp_path / "c.part", FACTS)
-    assert kept.keys() == arrays.keys()
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(kept[name], array)
-        assert kept[name].dtype == array.dtype
-    assert os.listdir(tmp_path) == ["c.part"]
-    assert load_checkpoint(tmp_path / "none.part", FACTS) == {}
-
-
-def test_a_foreign_checkpoint_is_refused_by_name(tmp_path):
-    save_checkpoint(tmp_path / "c.part", FACTS, {})
-    with pytest.raises(ValueError, match=r"another run \(another seed\): remove it"):
-        load_checkpoint(tmp_path / "c.part", {**FACTS, "seed": "2"})
-    with pytest.raises(ValueError, match="another backend"):
-        load_checkpoint(tmp_path / "c.part", {**FACTS, "backend": "gpu"})
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
-def test_a_truncated_checkpoint_is_refused(tmp_path, share):
-    path = tmp_path / "c.part"
-    save_checkpoint(path, FACTS, {"a": np.arange(1000)})
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(ValueError, match="cannot be read: remove it"):
-        load_checkpoint(path, FACTS)
 
 
 def test_a_run_goes_on_from_where_it_was(tmp_path, monkeypatch):
@@ -73,6 +42,7 @@ def test_a_run_goes_on_from_where_it_was(tmp_path, monkeypatch):
         ({"source": Source.build(7000.0, forced=False)}, "source"),
         ({"bin_width": 2.0}, "bin width"),
         ({"yields": "krause"}, "yields"),
+        ({"loss_above": (50.0, 1000.0)}, "loss thresholds"),
         ({"absorber": Absorber.preset("xifu-thick")}, "absorber"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -83,6 +53,18 @@ def test_a_run_refuses_the_checkpoint_of_another(tmp_path, monkeypatch, change, 
     simulate(**arguments)
     with pytest.raises(ValueError, match=rf"another run \(another {named}\)"):
         simulate(**{**arguments, **change})
+
+
+def test_a_run_refuses_the_checkpoint_of_other_physics(tmp_path, monkeypatch):
+    """One line of the physics is changed: the checkpoint of before is refused, and results of both do not merge."""
+    monkeypatch.setattr(running, "SAVED_EVERY", 0.0)
+    before = simulate(XIFU, 7000.0, n=1000, checkpoint=tmp_path / "c.part")
+    monkeypatch.setattr(process, "physics_hash", lambda: "another")
+    with pytest.raises(ValueError, match=r"another run \(another physics\)"):
+        simulate(XIFU, 7000.0, n=1000, checkpoint=tmp_path / "c.part")
+    after = before.assign_attrs(seed="2", physics="another")
+    with pytest.raises(ValueError, match="same physics"):
+        merge(before, after)
 
 
 def test_events_are_not_resumed(tmp_path):
@@ -106,7 +88,7 @@ def stop_underway(run, part, stop, after, delay):
     run.send_signal(stop)
     _, err = run.communicate(timeout=60)
     assert "Traceback" not in err
-    return part.stat().st_mtime_ns
+    return part.stat().st_mtime_ns, err
 
 
 def test_killed_interrupted_and_resumed(tmp_path):
@@ -114,11 +96,12 @@ def test_killed_interrupted_and_resumed(tmp_path):
     delays = np.random.default_rng().uniform(0.0, 0.3, 2)
     part = tmp_path / "out.nc.part"
     run = start(tmp_path)
-    killed = stop_underway(run, part, signal.SIGKILL, 0, delays[0])
+    killed, _ = stop_underway(run, part, signal.SIGKILL, 0, delays[0])
     assert run.returncode == -signal.SIGKILL and not (tmp_path / "out.nc").exists()
     run = start(tmp_path, "--resume")
-    stop_underway(run, part, signal.SIGINT, killed, delays[1])
+    _, err = stop_underway(run, part, signal.SIGINT, killed, delays[1])
     assert run.returncode == 130
+    assert "the same command with --resume goes on from out.nc.part" in err
     interrupted = load(tmp_path / "out.nc")
     assert interrupted.attrs["complete"] == 0 and 0 < int(interrupted.photons) < N
     run = start(tmp_path, "--resume")

@@ -11,9 +11,13 @@ import pytest
 import xarray as xr
 
 from xcal_jax import Absorber, Source, simulate
+from xcal_jax.absorber.matter import Matter
 from xcal_jax.compute.devices import in_parallel
+from xcal_jax.io.checkpoint import remove_checkpoint
+from xcal_jax.io.datasets import save
 from xcal_jax.montecarlo.batch import run_block
-from xcal_jax.simulation.sweep import BATCHES, paired_difference, remove_kept, save_sweep, sweep
+from xcal_jax.simulation.results import ESCAPES, partial_count
+from xcal_jax.simulation.sweep import BATCHES, paired_difference, sweep
 from xcal_jax.simulation.sweep_grid import Grid
 
 N = BATCHES * 4096
@@ -65,7 +69,7 @@ def test_a_point_is_a_run_of_simulate(swept, point):
     source = Source.build(energy, at=(place, place))
     alone = simulate(absorber, source, n=N, seed=3, lanes=4096).isel(source_energy=0)
     here = swept[0].isel(dict(zip(("photon_energy", "position", "thickness_1"), point, strict=True)))
-    for name in ("interacting", "photon", "electron", "both", "scattered", "loss_above", "incident", "lost"):
+    for name in ("interacting", *ESCAPES, "scattered", "loss_above", "incident", "lost"):
         np.testing.assert_array_equal(here[name], alone[name], name)
     np.testing.assert_array_equal(here.spectrum[: alone.energy.size], alone.spectrum)
     assert int(here.spectrum[alone.energy.size :].sum()) == 0
@@ -77,7 +81,7 @@ def test_a_point_is_a_run_of_simulate(swept, point):
 def test_batches_add_up(swept):
     result = swept[0]
     assert result.sizes["batch"] == BATCHES
-    lost = result.photon + result.electron + result.both
+    lost = partial_count(result)
     np.testing.assert_array_equal(result.partial_in_batch.sum("batch"), lost)
     np.testing.assert_array_equal(result.interacting_in_batch.sum("batch"), result.interacting)
     np.testing.assert_allclose(result.partial, lost / result.interacting)
@@ -103,28 +107,38 @@ def test_killed_and_resumed(swept, tmp_path):
     command = [sys.executable, "-m", "xcal_jax", "sweep", "sweep.toml", "-o", "out.nc"]
     run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     part, until = tmp_path / "out.nc.part", time.monotonic() + 120
-    while not list(part.glob("?.npz")):
+    while not list(part.glob("?.part")):
         assert run.poll() is None and time.monotonic() < until, run.stderr.read()
         time.sleep(0.005)
     run.send_signal(signal.SIGKILL)
     run.communicate(timeout=60)
     assert not (tmp_path / "out.nc").exists()
-    done, counted = len(list(part.glob("?.npz"))), []
+    done, counted = len(list(part.glob("?.part"))), []
 
     def watched(work, tasks):
         return in_parallel(lambda task: counted.append(task) or work(task), tasks)
 
-    resumed = sweep(grid, part, spread=watched)
+    resumed = sweep(grid, part, executor=watched)
     assert len(counted) == BATCHES * (grid.size - done) < BATCHES * grid.size
     xr.testing.assert_identical(resumed, swept[0])
     other = grid_of(tmp_path, TEXT.replace("seed = 3", "seed = 4"))
     with pytest.raises(ValueError, match=r"another run \(another seed\)"):
         sweep(other, part)
-    remove_kept(part)
-    save_sweep(resumed, tmp_path / "out.nc")
+    remove_checkpoint(part)
+    save(resumed, tmp_path / "out.nc")
     assert sorted(os.listdir(tmp_path)) == ["out.nc", "sweep.toml"]
     with xr.open_dataset(tmp_path / "out.nc") as again:
         xr.testing.assert_equal(again.load(), resumed)
+
+
+def test_densities_share_their_tables(tmp_path, monkeypatch):
+    """They do not depend on them: a sweep over density builds them once, as one over thickness does."""
+    build, built = Matter.build, []
+    monkeypatch.setattr(Matter, "build", lambda *arguments: built.append(arguments) or build(*arguments))
+    text = 'absorber = "resolve"\nn = 1000\nenergy = "7 keV"\nyields = "krause"\n[grid]\n'
+    result = sweep(grid_of(tmp_path, text + "layers.0.density = [7.1, 7.5, 8.1]\nlayers.0.thickness = [8, 9]"))
+    assert len(built) == 1
+    assert np.all(np.diff(result.source_probability) > 0) and np.all(np.diff(result.source_probability.T) > 0)
 
 
 def test_materials_take_their_own_density_and_models_their_name(tmp_path):
@@ -183,5 +197,5 @@ def test_the_documented_sweep_is_one(root):
 def test_refused_before_any_point_is_begun(tmp_path, change, sentence):
     assert change[0] in TEXT
     with pytest.raises(ValueError, match=sentence):
-        sweep(grid_of(tmp_path, TEXT.replace(*change)), tmp_path / "part", spread=None)
+        sweep(grid_of(tmp_path, TEXT.replace(*change)), tmp_path / "part", executor=None)
     assert not (tmp_path / "part").exists()

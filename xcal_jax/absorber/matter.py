@@ -2,22 +2,41 @@
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.atomic import ENERGY_LIMITS, Element, Material, load_element
+from xcal_jax.compute.shapes import Real, Whole
+from xcal_jax.constants import PER_UM
 from xcal_jax.physics import photoelectric, photon_scattering
 from xcal_jax.physics.angular import AngularLaws
-from xcal_jax.physics.attenuation import Attenuation
+from xcal_jax.physics.attenuation import Attenuation, log_mass_attenuation
 from xcal_jax.physics.electrons.scattering import Scattering
 from xcal_jax.physics.electrons.straight import Straight
 from xcal_jax.physics.relaxation import Relaxation
 
-PER_UM = 1e-4  # cm2/g x g/cm3 = 1/cm
 ELECTRON_MODELS: dict[str, type[Straight] | type[Scattering]] = {"range": Straight, "scattering": Scattering}
+
+
+class Hit(NamedTuple):
+    """What a photon hits, () each.
+
+    ejects: bool, whether an atom absorbs it and sends out a photoelectron, else it is scattered; coherent: bool,
+    whether by Rayleigh scattering; subshell: int32, that is ionised (any if none is); law: int32, of
+    `Matter.angles`, of the photoelectron or of the scattered photon.
+    """
+
+    ejects: Array
+    coherent: Array
+    subshell: Array
+    law: Array
 
 
 @jax.tree_util.register_dataclass
@@ -26,7 +45,7 @@ class Matter:
     """M materials, N elements, S subshells (all elements in a row).
 
     angles: law 0 for photoelectrons, 1 + e for Compton and 1 + N + e for Rayleigh scattering on element e.
-    electrons: their model; reach: (S,) how far the fastest electron gets that a vacancy can send out, in its measure.
+    electrons: their model; maximum_range: (S,) of the fastest electron that a vacancy can send out, in its measure.
     layer_material: each layer's material.
     """
 
@@ -34,19 +53,16 @@ class Matter:
     relaxation: Relaxation
     angles: AngularLaws
     electrons: Straight | Scattering
-    reach: Array
+    maximum_range: Array
     layer_material: tuple[int, ...] = field(metadata={"static": True})
 
     @classmethod
     def build(cls, absorber: Absorber, yields: str = "eadl") -> "Matter":
         """Tables for the materials of ``absorber``; yields: fluorescence yields, "eadl" or "krause"."""
-        formulas = tuple(dict.fromkeys(absorber.formulas))
-        densities = dict(zip(absorber.formulas, absorber.density, strict=True))
-        materials = tuple(Material.build(formula, float(densities[formula])) for formula in formulas)
+        materials, layer_material = materials_of(absorber)
         elements = elements_of(absorber, yields)
         model = ELECTRON_MODELS[absorber.electrons]
-        relaxation = Relaxation.build(elements, model.RARE)
-        layer_material = tuple(formulas.index(formula) for formula in absorber.formulas)
+        relaxation = Relaxation.build(elements, model.negligible_fraction)
         electrons = model.build(tuple(materials[m] for m in layer_material))
         return cls(
             Attenuation.build(materials, elements, absorber.rayleigh),
@@ -57,20 +73,37 @@ class Matter:
                 *(partial(photon_scattering.rayleigh_density, element) for element in elements if absorber.rayleigh),
             ),
             electrons,
-            electrons.reach(relaxation.hardest),
+            electrons.maximum_range(relaxation.hardest),
             layer_material,
         )
 
-    def attenuation_at(self, density: Array, row: Array, share: Array) -> list[Array]:
-        """1/um in each of the L layers, () each, at a place in the energy rows."""
-        by_material = self.attenuation.mass_attenuation(row, share)
+    def hit(self, code: Whole) -> Hit:
+        """What the ``code`` of a channel of `Attenuation` means."""
+        subshells, elements = self.relaxation.subshells, self.relaxation.elements
+        ejects = code < subshells
+        law = jnp.where(ejects, 0, 1 + code - subshells)
+        return Hit(ejects, code >= subshells + elements, jnp.minimum(code, subshells - 1), law)
+
+    def attenuation_at(self, density: Float[Array, " L"], row: Whole, fraction: Real) -> list[Array]:
+        """Attenuation () in each of the L layers in 1/um, at a place in the energy rows; density: g/cm3."""
+        by_material = self.attenuation.mass_attenuation(row, fraction)
         return [PER_UM * density[n] * by_material[material] for n, material in enumerate(self.layer_material)]
 
-    def optical_depth(self, absorber: Absorber) -> np.ndarray:
-        """Of the whole stack at normal incidence, (R,), at the energy rows of the attenuation."""
-        table = np.exp(np.asarray(self.attenuation.log_mass_attenuation, dtype=np.float64))
-        areal = PER_UM * np.asarray(absorber.density) * np.asarray(absorber.thickness)
-        return areal @ table[list(self.layer_material)]
+    def material_of(self, layer: Whole) -> Whole:
+        """The material of ``layer``, one of M."""
+        return jnp.array(self.layer_material, dtype=jnp.int32)[layer]
+
+    def optical_depth(self, absorber: Absorber) -> Float[np.ndarray, " R"]:
+        """Optical depth of the whole stack at normal incidence, at the energy rows of the attenuation."""
+        return _optical_depths(absorber, self.attenuation.log_mass_attenuation, self.layer_material)[-1]
+
+
+def materials_of(absorber: Absorber) -> tuple[tuple[Material, ...], tuple[int, ...]]:
+    """The materials of an absorber without repetition, and which of them each layer is made of."""
+    formulas = tuple(dict.fromkeys(absorber.formulas))
+    densities = dict(zip(absorber.formulas, absorber.density, strict=True))
+    materials = tuple(Material.build(formula, float(densities[formula])) for formula in formulas)
+    return materials, tuple(formulas.index(formula) for formula in absorber.formulas)
 
 
 def elements_of(absorber: Absorber, yields: str = "eadl") -> tuple[Element, ...]:
@@ -79,15 +112,36 @@ def elements_of(absorber: Absorber, yields: str = "eadl") -> tuple[Element, ...]
     return tuple(sorted((load_element(symbol, yields) for symbol in symbols), key=lambda element: element.z))
 
 
-def quantum_efficiency(absorber: Absorber, energy) -> np.ndarray:
-    """Probability (E,) that a photon of ``energy`` (E,) eV interacts, at normal incidence.
+def quantum_efficiency(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, " E"]:
+    """Probability (E,) that a photon of ``energy`` (E,) eV interacts, at normal incidence: 1 - exp(-optical depth).
 
     Raises ValueError for an energy outside the tables.
     """
+    return -np.expm1(-_optical_depths_at(absorber, energy)[-1])
+
+
+def interaction_by_layer(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, "E L"]:
+    """Probability that a photon of ``energy`` (E,) eV first interacts in each layer, at normal incidence.
+
+    Its sum over the layers is the `quantum_efficiency`. Raises ValueError for an energy outside the tables.
+    """
+    return np.diff(-np.expm1(-_optical_depths_at(absorber, energy)), prepend=0.0, axis=0).T
+
+
+def _optical_depths_at(absorber: Absorber, energy: ArrayLike) -> np.ndarray:
+    """Optical depth (L, E) from the top to the bottom of each layer, interpolated log-log between the energy rows."""
     low, high = ENERGY_LIMITS
     energy = np.asarray(energy, dtype=np.float64)
     if not np.all((energy >= low) & (energy <= high)):
         raise ValueError(f"`energy` must be within the tables, {low:g} eV to {high:g} eV")
-    matter = Matter.build(absorber)
-    depth = np.interp(np.log(energy), np.log(matter.attenuation.energy), np.log(matter.optical_depth(absorber)))
-    return -np.expm1(-np.exp(depth))
+    materials, layer_material = materials_of(absorber)
+    rows, table = log_mass_attenuation(materials, elements_of(absorber), absorber.rayleigh)
+    depths = _optical_depths(absorber, table, layer_material)
+    return np.exp([np.interp(np.log(energy), np.log(rows), np.log(depth)) for depth in depths])
+
+
+def _optical_depths(absorber: Absorber, table: Array, layer_material: tuple[int, ...]) -> np.ndarray:
+    """Optical depth (L, R) from the top to the bottom of each layer, at the energy rows of ``table`` (M, R)."""
+    attenuation = np.exp(np.asarray(table, dtype=np.float64))[list(layer_material)]
+    areal = PER_UM * np.asarray(absorber.density) * np.asarray(absorber.thickness)
+    return np.array([areal[: n + 1] @ attenuation[: n + 1] for n in range(len(areal))])

@@ -1,21 +1,19 @@
 """Work on other processes and machines, through Dask: tasks in, results in their order, as `in_parallel` has it.
 
 A task that was on a worker when it died is done again by another. Results are the same bits, since a photon's random
-numbers are its own; that workers have our version and tables is checked by `counting.count`.
+numbers are its own. `counting.count` checks that a worker has the same physics and tables.
 """
 
 import logging
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from xcal_jax.compute.devices import AHEAD, Item, Result, in_parallel
+from xcal_jax.compute.devices import AHEAD, Executor, Item, Result, in_order, in_parallel
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -31,25 +29,14 @@ def in_cluster(
 
     Closing the generator cancels what is not done.
     """
-    left = iter(items)
-    waiting: deque[Any] = deque()
-    try:
-        while True:
-            wanted = max(LEAST_AHEAD, AHEAD * sum(client.nthreads().values())) - len(waiting)
-            waiting.extend(client.submit(work, item, pure=False) for item in islice(left, max(wanted, 0)))
-            if not waiting:
-                return
-            result = waiting[0].result()
-            waiting.popleft()
-            yield result
-    finally:
-        client.cancel(list(waiting))
+    submit = partial(client.submit, work, pure=False)
+    yield from in_order(submit, items, lambda: max(LEAST_AHEAD, AHEAD * sum(client.nthreads().values())))
 
 
 @contextmanager
-def spreading(scheduler: str | None = None, workers: int | None = None) -> Iterator[Callable]:
-    """Yield who does the work: `in_cluster` of the ``scheduler`` at an address, or of so many ``workers``, processes
-    of this machine that end with us; `in_parallel` if neither is given.
+def connect(scheduler: str | None = None, workers: int | None = None) -> Iterator[Executor]:
+    """Yield an executor: the Dask cluster of the ``scheduler`` at an address, or ``workers`` new processes of this
+    machine, which end with the context; the threads of this process if neither is given.
 
     Raises ValueError where both are, Dask is not installed, or no scheduler answers.
     """
@@ -90,7 +77,7 @@ def spreading(scheduler: str | None = None, workers: int | None = None) -> Itera
 
 @contextmanager
 def _deaf_to_interruptions() -> Iterator[None]:
-    """Processes begun here leave Ctrl-C, which a terminal sends to all, to the one that asks."""
+    """Processes that begin here ignore Ctrl-C, which a terminal sends to all: the process that asks handles it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

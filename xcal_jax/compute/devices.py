@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,8 @@ DEVICE = "device"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Executor = Callable[[Callable[..., Any], Iterable[Any]], Generator[Any, None, None]]
+"""Who does the work: a function of (work, items) that yields ``work(item)`` in the order of ``items``."""
 
 
 def local_devices() -> Mesh:
@@ -25,13 +27,13 @@ def local_devices() -> Mesh:
     return Mesh(np.array(jax.local_devices() if chosen is None else [chosen]), (DEVICE,))
 
 
-def on_each(program: Callable, mesh: Mesh) -> Callable:
-    """``program`` of one device, on every device of ``mesh``: a function of (shared, own), two tuples of arguments.
+def on_each(program: Callable[..., Any], mesh: Mesh) -> Callable[[tuple[Any, ...], tuple[Any, ...]], Any]:
+    """``program`` for one device, on every device of ``mesh``: a function of (shared, own), two tuples of arguments.
 
     Arrays of ``own`` have a row for each device, (D, ...), and so have the results.
     """
 
-    def one(shared, own):
+    def one(shared: tuple[Any, ...], own: tuple[Any, ...]) -> Any:
         result = program(*shared, *jax.tree.map(lambda rows: rows[0], own))
         return jax.tree.map(lambda row: row[None], result)
 
@@ -39,8 +41,31 @@ def on_each(program: Callable, mesh: Mesh) -> Callable:
     return jax.shard_map(one, mesh=mesh, in_specs=(PartitionSpec(), shares), out_specs=shares, check_vma=False)
 
 
+def in_order(
+    submit: Callable[[Item], Any], items: Iterable[Item], ahead: Callable[[], int]
+) -> Generator[Any, None, None]:
+    """Yield the results of ``submit(item)``, a future, in the order of ``items``.
+
+    ahead: how many futures are to be under way at once, asked anew before each result. Closing the generator cancels
+    what has not begun.
+    """
+    left = iter(items)
+    waiting: deque[Any] = deque()
+    try:
+        while True:
+            waiting.extend(map(submit, islice(left, max(0, ahead() - len(waiting)))))
+            if not waiting:
+                return
+            result = waiting[0].result()
+            waiting.popleft()
+            yield result
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
 def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
-    """Yield ``work(item)`` of ``items`` in their order, several at a time, a few ahead of the reader.
+    """Yield ``work(item)`` of ``items`` in their order, several at a time, in threads of this process.
 
     On a CPU one to each core; else as many as keep the devices at work. Closing the generator cancels what has not
     begun, and waits for the rest.
@@ -53,13 +78,5 @@ def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Genera
             return work(item)
 
     workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else AHEAD
-    left = iter(items)
     with ThreadPoolExecutor(workers) as pool:
-        waiting = deque(pool.submit(run, item) for item in islice(left, workers + AHEAD))
-        try:
-            while waiting:
-                result = waiting.popleft().result()
-                waiting.extend(pool.submit(run, item) for item in islice(left, 1))
-                yield result
-        finally:
-            pool.shutdown(cancel_futures=True)
+        yield from in_order(lambda item: pool.submit(run, item), items, lambda: workers + AHEAD)

@@ -10,3 +10,4 @@ Real = Float[Array, ""]
 Whole = Int[Array, ""]
 Flag = Bool[Array, ""]
 Word = UInt32[Array, ""]
+Seed = UInt32[Array, "2"]  # low word first

@@ -16,10 +16,10 @@ from jaxtyping import Float
 from xcal_jax.design.heat import heat_per_um
 from xcal_jax.design.specification import Objective, Problem
 from xcal_jax.expected.estimate import Estimate, run
-from xcal_jax.expected.first_collision import share_by_layer
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import attenuation
 from xcal_jax.expected.tables import Tables
+from xcal_jax.physics.layers import absorbed_by_layer
 
 HISTORIES, REPLICATES = 2**14, 2
 
@@ -88,4 +88,5 @@ class Evaluation:
 @jax.jit
 @jax.value_and_grad
 def _probability(parameters: Parameters, tables: Tables):
-    return jnp.sum(share_by_layer(parameters, attenuation(tables, parameters.density, parameters.energy)))
+    mu = attenuation(tables.matter, parameters.density, parameters.energy)
+    return jnp.sum(absorbed_by_layer(mu, parameters.thickness))

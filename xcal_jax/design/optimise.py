@@ -169,7 +169,7 @@ def _dataset(
         limited = np.array([d.constraints for d in designs]).reshape(-1, len(problem.constraints))
         found = {
             "thickness": variable((dim, "layer"), thickness, "um", "thickness"),
-            "objective": variable(dim, [d.objective for d in designs], goal.unit or "1", goal.label),
+            "objective": variable(dim, [d.objective for d in designs], goal.unit, goal.label),
             "constraint_value": variable((dim, "constraint"), limited, "1", "constrained observables"),
             "converged": variable(dim, [int(d.converged) for d in designs], "1", "converged"),
             "slope": variable(dim, [d.slope for d in designs], "1", "norm of the gradient of the Lagrangian, scaled"),

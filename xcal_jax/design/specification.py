@@ -13,18 +13,11 @@ from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import Material
 from xcal_jax.design.heat import KNOWN, SpecificHeat
 from xcal_jax.io.toml import check_keys, read, table_list
+from xcal_jax.simulation.vocabulary import VOCABULARY
 from xcal_jax.units import parse_quantity
 
-UNITS = {
-    "interaction_probability": "",
-    "partial": "",
-    "photon_escape": "",
-    "electron_escape": "",
-    "mean_loss": "eV",
-    "heat_capacity": "pJ/K",
-    "thickness": "um",
-}
 WITHOUT_ENERGY = ("heat_capacity", "thickness")
+OBSERVABLES = "interaction_probability", "partial", "photon_escape", "electron_escape", "mean_loss", *WITHOUT_ENERGY
 KEYS = tuple("name width length temperature layers minimise maximise constraints specific_heat front".split())
 
 
@@ -44,8 +37,8 @@ class Objective:
 
     @property
     def unit(self) -> str:
-        """The unit of the observable, empty for a fraction."""
-        return UNITS[self.observable]
+        """The unit of the observable, "1" for a probability."""
+        return VOCABULARY[self.observable].unit
 
 
 @dataclass(frozen=True)
@@ -62,8 +55,10 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Problem:
-    """low, high: (L,) um, equal where a thickness is given; density: (L,) g/cm3, None for that of the material; temperature: K;
-    materials: choices of (formula per layer); front: limits of the constraint ``varied`` along the trade-off.
+    """low, high: (L,) um, equal where a thickness is given; density: (L,) g/cm3, None for that of the material.
+
+    temperature: K; materials: choices of (formula per layer); front: limits of the constraint ``varied`` along the
+    trade-off.
     """
 
     name: str
@@ -183,8 +178,8 @@ def _specific_heats(table: Any, used: list[str]) -> dict[str, SpecificHeat]:
 
 def _objective(table: dict, where: str, sign: float) -> Objective:
     observable = table["observable"]
-    if not isinstance(observable, str) or observable not in UNITS:
-        raise ValueError(f"`observable` of {where} must be one of {', '.join(UNITS)}, but is {observable!r}")
+    if not isinstance(observable, str) or observable not in OBSERVABLES:
+        raise ValueError(f"`observable` of {where} must be one of {', '.join(OBSERVABLES)}, but is {observable!r}")
     energies = _listed(table.get("energy", []))
     if (not energies) != (observable in WITHOUT_ENERGY):
         rule = "must have no `energy`" if energies else "needs `energy`"
@@ -206,10 +201,10 @@ def _constraint(table: dict, where: str) -> Constraint:
 
 def _limit(given: Any, of: Objective, where: str) -> float:
     """The positive limit ``given`` for an observable, which for a probability is at most 1."""
-    limit = parse_quantity(given, of.unit, where)
+    limit = parse_quantity(given, "" if of.unit == "1" else of.unit, where)
     if not limit > 0.0:
         raise ValueError(f"{where} must be positive, but is {limit:g}")
-    if of.unit == "" and limit > 1.0:
+    if of.unit == "1" and limit > 1.0:
         raise ValueError(f"{where} must be at most 1, since {of.observable} is a probability, but is {limit:g}")
     return limit
 

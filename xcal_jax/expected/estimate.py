@@ -1,4 +1,4 @@
-"""Figures and derivatives as numbers with standard errors, from independent randomisations of the points.
+"""Observables and derivatives as numbers with standard errors, from independent randomisations of the points.
 
 Each replicate scrambles the Sobol sequence anew (Owen 1998, doi 10.1006/jcom.1998.0487; scipy's `qmc.Sobol`); their
 spread is the error of their mean. Always in double precision.
@@ -15,44 +15,49 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
 from scipy.stats import qmc
 from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.compute.random import words
-from xcal_jax.expected import site_mapping
-from xcal_jax.expected.history import DIMENSIONS
-from xcal_jax.expected.observables import Figures, nearby, with_derivatives, without_derivatives
-from xcal_jax.expected.parameters import UNITS, Parameters, names
+from xcal_jax.expected.observables import (
+    Observables,
+    compiled_observables,
+    observables_and_derivatives,
+    reweighted_observables,
+)
+from xcal_jax.expected.parameters import Parameters, resolve
+from xcal_jax.expected.random_numbers import DIMENSIONS
 from xcal_jax.expected.tables import Tables
-from xcal_jax.montecarlo.tally import LOSS_THRESHOLDS
+from xcal_jax.simulation.loss_thresholds import LOW, loss_thresholds
 
-THRESHOLDS = (0.0, *LOSS_THRESHOLDS)
+THRESHOLDS = (0.0, *LOW)
 REPLICATES = 16
 LEAST_POINTS, MOST_POINTS = 256, 2**30
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """R replicates. figures: leaves (R, ...); derivatives: leaves (R, K, ...), by the K ``parameters`` named."""
+    """R replicates. values: leaves (R, ...); derivatives: leaves (R, K, ...), by the K ``parameters`` named."""
 
-    figures: Figures
-    derivatives: Figures
+    values: Observables
+    derivatives: Observables
     parameters: tuple[str, ...]
     thresholds: tuple[float, ...]
 
-    def value(self, figure: str) -> tuple[np.ndarray, np.ndarray]:
-        """(mean, standard error) of a field of `Figures`."""
-        return mean_and_error(getattr(self.figures, figure))
+    def value(self, observable: str) -> tuple[np.ndarray, np.ndarray]:
+        """(mean, standard error) of a field of `Observables`."""
+        return mean_and_error(getattr(self.values, observable))
 
-    def derivative(self, figure: str) -> tuple[np.ndarray, np.ndarray]:
-        """(mean, standard error), (K, ...), of its derivatives."""
-        return mean_and_error(getattr(self.derivatives, figure))
+    def derivative(self, observable: str) -> tuple[np.ndarray, np.ndarray]:
+        """(mean, standard error), (K, ...), of the derivatives of a field of `Observables`."""
+        return mean_and_error(getattr(self.derivatives, observable))
 
 
 def mean_and_error(replicates: Array | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Along the first axis."""
+    """(mean, standard error of the mean) over the first axis."""
     replicates = np.asarray(replicates)
     return replicates.mean(axis=0), replicates.std(axis=0, ddof=1) / np.sqrt(len(replicates))
 
@@ -67,20 +72,22 @@ def estimate(
     yields: str = "eadl",
     yield_scale: float = 1.0,
     range_scale: float = 1.0,
-    thresholds: Sequence[float] = THRESHOLDS,
+    loss_above: Sequence[float] | None = None,
     replicates: int = REPLICATES,
     progress: bool = False,
 ) -> Estimate:
-    """The expected figures of ``absorber`` at ``energy`` eV, and their derivatives, from ``n`` histories or a few more.
+    """The expected observables of ``absorber`` at ``energy`` eV, and derivatives, from ``n`` histories or a few more.
 
-    wrt: of ``thickness density width length energy x y yield range``, a name each or with its layer, ``thickness[1]``.
-    at: (x, y) um of the impact, or uniform over the top. Raises ValueError where a name is unknown, a number makes no
-    sense, or a derivative would be wrong (`site_mapping.check`).
+    wrt: of ``thickness density width length energy x y yield range``, a name each or with its layer, ``thickness[1]``;
+    at: (x, y) um of the impact, or uniform over the top; yields: "eadl" or "krause"; loss_above: eV, thresholds of
+    the loss (default: `loss_thresholds`).
+    Raises ValueError where a name is unknown, a number makes no sense, or a derivative would be wrong
+    (`scattering.check`); RuntimeError where a history overflows its counters.
     """
     Source.build(energy, at=at).check_fits(absorber)
-    thresholds = checked_thresholds(thresholds)
+    thresholds = (0.0, *loss_thresholds(loss_above, energy))
     with jax.enable_x64(True):
-        tables = Tables.build(absorber, at is None, yields)
+        tables = Tables.build(absorber, yields)
         parameters = Parameters.of(absorber, energy, at, yield_scale, range_scale)
         return run(tables, parameters, wrt, n, seed, thresholds, replicates, progress)
 
@@ -95,22 +102,25 @@ def run(
     replicates: int = REPLICATES,
     progress: bool = False,
 ) -> Estimate:
-    """`estimate` for tables at hand. The same ``seed`` is the same random numbers, whatever the parameters."""
+    """`estimate` for tables at hand. The same ``seed`` is the same random numbers, whatever the parameters.
+
+    Raises what `estimate` raises.
+    """
     chosen = resolve(wrt, parameters)
     tables.check_scales(parameters)
     if not 1 <= n <= MOST_POINTS:
         raise ValueError(f"`n` must be from 1 to 2^30, but is {n:g}")
     with jax.enable_x64(True):
         parameters = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), parameters)
-        site_mapping.check(tables, parameters, tuple(chosen))
+        tables.electrons.check(tables.matter, parameters, tuple(chosen))
         flat, unravel = ravel_pytree(parameters)
         basis = jax.vmap(unravel)(jnp.eye(flat.size)[np.array(list(chosen.values()), dtype=int)]) if chosen else None
     if basis is None:
-        program = partial(without_derivatives, tables, parameters)
+        program = partial(compiled_observables, tables, parameters, in_energy=False)
         values = _replicated(program, n, seed, thresholds, replicates, progress)
         derivatives = jax.tree.map(lambda leaf: leaf[:, None][:, :0], values)
     else:
-        program = partial(with_derivatives, tables, parameters, basis, in_energy="energy" in chosen)
+        program = partial(observables_and_derivatives, tables, parameters, basis, in_energy="energy" in chosen)
         values, derivatives = _replicated(program, n, seed, thresholds, replicates, progress)
     if not np.all(np.isfinite(values.partial)):
         raise RuntimeError("a history ran out of its counters: this is a fault of the program, not of the input")
@@ -125,15 +135,15 @@ def differences(
     seed: int = 1,
     thresholds: Sequence[float] = THRESHOLDS,
     replicates: int = REPLICATES,
-) -> Figures:
-    """Central differences of the figures, leaves (R, K, ...), on the points of `run`: its derivatives without calculus.
+) -> Observables:
+    """Central differences of the observables, leaves (R, K, ...), on the points of `run`, for its derivatives.
 
-    steps: of the K parameters, by name. Chance takes the same turns at both ends as at ``parameters``. Raises
-    ValueError where derivatives would be wrong (`site_mapping.check`).
+    steps: of the K parameters, by name. Sampling decisions at both ends are those at ``parameters``. Raises ValueError
+    where a name is unknown or a derivative would be wrong (`scattering.check`).
     """
     chosen = resolve(tuple(steps), parameters)
     with jax.enable_x64(True):
-        site_mapping.check(tables, parameters, tuple(chosen))
+        tables.electrons.check(tables.matter, parameters, tuple(chosen))
         flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), parameters))
         basis = np.eye(flat.size)[list(chosen.values())] * np.array(list(steps.values()))[:, None]
         ends = [unravel(flat + sign * end) for sign in (1.0, -1.0) for end in basis]
@@ -153,12 +163,14 @@ def reweighted(
     seed: int = 1,
     thresholds: Sequence[float] = THRESHOLDS,
     replicates: int = REPLICATES,
-) -> Figures:
-    """The figures at each of ``parameters``, leaves (R, K, ...), with the turns that chance takes at the first."""
+) -> Observables:
+    """The observables at each of ``parameters``, leaves (R, K, ...), with the sampling decisions of the first."""
     with jax.enable_x64(True):
         stacked = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf, float) for leaf in leaves]), *parameters)
         in_energy = bool(jnp.any(stacked.energy != stacked.energy[0]))
-    return _replicated(partial(nearby, tables, stacked, in_energy=in_energy), n, seed, thresholds, replicates, False)
+    return _replicated(
+        partial(reweighted_observables, tables, stacked, in_energy=in_energy), n, seed, thresholds, replicates, False
+    )
 
 
 def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float], replicates: int, progress: bool):
@@ -183,28 +195,7 @@ def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float
     return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
 
 
-def scrambled(n: int, seed: int, replicate: int) -> np.ndarray:
+def scrambled(n: int, seed: int, replicate: int) -> Float[np.ndarray, "n D"]:
     """The first n points (n, DIMENSIONS) of a scrambled Sobol sequence, inside (0, 1)."""
     points = qmc.Sobol(DIMENSIONS, rng=np.random.default_rng([seed, replicate])).random(n)
     return np.clip(points + 2.0**-31, 0.0, 1.0 - 2.0**-24)
-
-
-def resolve(wrt: Sequence[str], parameters: Parameters) -> dict[str, int]:
-    """The numbers that ``wrt`` names, each with its place in the parameters. Raises ValueError for an unknown name."""
-    known = names(parameters)
-    chosen: dict[str, int] = {}
-    for name in wrt:
-        found = [k for k in known if k == name or k.split("[")[0] == name]
-        if not found:
-            rule = f"of {', '.join(UNITS)}, or one of a layer like {known[0]}"
-            raise ValueError(f"derivatives are with respect to one {rule}, but {name!r} is asked")
-        chosen |= {k: known.index(k) for k in found}
-    return chosen
-
-
-def checked_thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:
-    """Ascending from 0. Raises ValueError otherwise."""
-    values = np.asarray(thresholds, dtype=float)
-    if values.ndim != 1 or values.size == 0 or values[0] != 0 or not np.all(np.diff(values) > 0):
-        raise ValueError(f"`thresholds` must ascend from 0 eV, but are {list(thresholds)}")
-    return tuple(values.tolist())

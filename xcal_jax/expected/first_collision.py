@@ -1,58 +1,72 @@
-"""Where the first interaction is: every layer counted, none drawn by chance.
+"""The site of the first interaction: stratified over zones of every layer, with no layer left to chance.
 
-A layer has zones of fixed extent: within an electron's reach of its top, and beyond, down to `SPLIT`; the same
-from its bottom. Each is tied to its face and moves with it when a thickness changes. What a thicker layer has more is
-a fifth zone between, of no extent, but with a derivative. Which zone a point of the sequence falls into is a
-choice without derivative. Across the width and the length, of a uniform impact, the same in three zones.
+Layers are counted from the top. With attenuation mu, thickness t and electron range cost c (range per um) of a layer,
+tau the optical depth and C the range above it, C' the range below it, and R the range of the fastest electron, a layer
+has up to five zones, from its top to its bottom:
+
+    zone    from          to             electrons that start there
+    1       0             a              may leave by the top          a = min(t, (R - C) / c), at least 0
+    2       a             a + 3/4 d      stay                          d = t - a - b
+    3       a + 3/4 d     a + 3/4 d      stay                          extent t - t* = 0, t* the value of t
+    4       a + 3/4 d     t - b          stay
+    5       t - b         t              may leave by the bottom       b = min(t, (R - C') / c), at least 0
+
+(a and b shrink by a common factor where a + b > t.) The zones 1 and 2 keep their distances from the top of the layer,
+the zones 4 and 5 theirs from its bottom, and all four their extents when the thickness varies. Zone 3 carries the
+derivative with respect to thickness, the material that a thicker layer has more: its extent is zero, but has the
+derivative 1.
+
+A zone is drawn with a fixed probability p (`zone_probabilities`). Let z0 be its distance from the face, e its extent. A
+uniform number u places the site at the distance z0 + e u^2 from the face, in zone 3 at z0. With its depth z, the weight
+is the probability density of a first interaction over that with which the site was drawn:
+
+    w = mu exp(- tau - mu z) 2 e u / p        zone 3: w = mu exp(- tau - mu z) e / p
+
+The mean of w is the interaction probability. A uniform impact is drawn alike in x and in y: see `_across`.
 """
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
+from xcal_jax.absorber.matter import Matter
+from xcal_jax.compute.shapes import Real
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import attenuation
-from xcal_jax.expected.tables import Tables
 from xcal_jax.physics.geometry import Site
+from xcal_jax.physics.layers import cumulative, cumulative_upwards
 
-ESCAPE, DEEP = 0.2, 0.02  # worth of a place that electrons escape from, and of any
-SHADED = 0.3  # of the points go where layers above take photons away: what derivatives hang on
-PLAIN = 0.3  # and where photons interact, so that no weight is large
-SPLIT = 0.75  # of what lies deep belongs to the top
+ESCAPE, DEEP = 0.2, 0.02  # worth of an interaction at a face, to an electron that escapes, and anywhere
+SHADED = 0.3  # of the points go where layers above take photons away: what derivatives depend on
+PLAIN = 0.3  # of the points go where photons interact, so that no weight is large
+SPLIT = 0.75  # of what lies deep belongs to zone 2
 ZONES = 5  # of a layer
 TINY = 1e-30
-SLICE = 0.06  # share of the points, before normalising, of a zone without extent
-SIDE = (0.12, 0.12)  # share of the points added within electrons' reach of a side, and within photons'
+SLICE = 0.06  # of the points, before normalising, to each zone 3
+SIDE = (0.12, 0.12)  # of the points are added within electrons' reach of a side, and within photons'
 PHOTONS = 20.0  # photons' reach over electrons'
 
 
-def optical_depth(thickness: Array, mu: list[Array]) -> tuple[list[Array], Array]:
-    """Above each layer and in all, () each; mu: 1/um by layer."""
-    above, total = [], jnp.zeros_like(mu[0])
-    for n, price in enumerate(mu):
-        above.append(total)
-        total = total + price * thickness[n]
-    return above, total
-
-
-def first_site(tables: Tables, parameters: Parameters, u: Array) -> tuple[Site, Array]:
-    """(site, weight): a first interaction for u (4,), and its weight, () summing to the interaction probability."""
-    mu, cost = attenuation(tables, parameters.density, parameters.energy), tables.electron_cost(parameters)
-    reach = parameters.fixed(parameters.range_scale * tables.matter.electrons.reach(parameters.energy))
+def first_site(matter: Matter, parameters: Parameters, u: Float[Array, "4"]) -> tuple[Site, Real]:
+    """(site, weight) of a first interaction; u: zone, place in the zone, x, y. The mean weight is P(interaction)."""
+    mu = attenuation(matter, parameters.density, parameters.energy)
+    cost = matter.electrons.per_um(parameters.density)
+    reach = parameters.fixed(parameters.range_scale * matter.electrons.maximum_range(parameters.energy))
     layer, depth, weight = _depth(parameters, mu, cost, reach, u[0], u[1])
-    if not tables.uniform:
+    if not parameters.uniform:
         return Site(parameters.x, parameters.y, depth, layer), weight
-    farthest = reach / parameters.fixed(jnp.min(jnp.stack(cost)))
+    farthest = reach / parameters.fixed(jnp.min(cost))
     x, weight_x = _across(parameters, parameters.width, farthest, u[2])
     y, weight_y = _across(parameters, parameters.length, farthest, u[3])
     return Site(x, y, depth, layer), weight * weight_x * weight_y
 
 
 def _depth(parameters: Parameters, attenuations, cost, reach, u_zone, u):
+    """(layer, depth, weight) of a first interaction, for two uniform numbers ()."""
     thickness, fixed = parameters.thickness, parameters.fixed
-    above, _ = optical_depth(thickness, attenuations)
-    layers = len(cost)
-    passed = [sum((cost[m] * thickness[m] for m in range(n)), jnp.zeros_like(reach)) for n in range(layers)]
-    left = [sum((cost[m] * thickness[m] for m in range(n + 1, layers)), jnp.zeros_like(reach)) for n in range(layers)]
+    above, _ = cumulative(attenuations, thickness)
+    passed, _ = cumulative(cost, thickness)
+    left, _ = cumulative_upwards(cost, thickness)
     offsets, extents, worth, natural = [], [], [], []
     for n, (mu, price) in enumerate(zip(attenuations, cost, strict=True)):
         t = fixed(thickness[n])
@@ -62,7 +76,7 @@ def _depth(parameters: Parameters, attenuations, cost, reach, u_zone, u):
         near, far = scale * near, scale * far
         deep = jnp.maximum(t - near - far, 0.0)
         upper, lower = SPLIT * deep, (1.0 - SPLIT) * deep
-        slice_ = thickness[n] - t  # nothing, but it has a derivative
+        slice_ = thickness[n] - t  # zero, but with a derivative
         offsets += [jnp.zeros_like(t), near, near + upper, far, jnp.zeros_like(t)]
         extents += [near, upper, slice_, lower, far]
         for extent, begin, hidden in (
@@ -75,52 +89,62 @@ def _depth(parameters: Parameters, attenuations, cost, reach, u_zone, u):
             met = jnp.exp(-above[n] - mu * begin) * -jnp.expm1(-mu * extent)
             natural.append(met)
             worth.append(met * (ESCAPE * jnp.maximum(1.0 - hidden / reach, 0.0) + DEEP))
-    score = fixed(jnp.stack(worth))
-    score = score / jnp.sum(score)
-    shaded = score * jnp.repeat(fixed(jnp.stack(above)), ZONES)
-    plain = fixed(jnp.stack(natural))
-    score = (1.0 - SHADED - PLAIN) * score + SHADED * shaded / jnp.maximum(jnp.sum(shaded), TINY)
-    score = score + PLAIN * plain / jnp.sum(plain)
-    moving = jnp.arange(score.size, dtype=jnp.int32) % ZONES == ZONES // 2
-    score = jnp.where(moving, SLICE, score)
-    share = score / jnp.sum(score)
-    zone = jnp.minimum(jnp.sum((u_zone >= jnp.cumsum(share)).astype(jnp.int32)), share.size - 1)
+    probability, moving = zone_probabilities(
+        fixed(jnp.stack(natural)), fixed(jnp.stack(worth)), fixed(jnp.stack(above))
+    )
+    zone = jnp.minimum(jnp.sum((u_zone >= jnp.cumsum(probability)).astype(jnp.int32)), probability.size - 1)
     layer, from_bottom = zone // ZONES, zone % ZONES > ZONES // 2
     extent = jnp.stack(extents)[zone]
     even = moving[zone]
     distance = jnp.stack(offsets)[zone] + extent * jnp.where(even, 0.5, u * u)
     depth = jnp.where(from_bottom, thickness[layer] - distance, distance)
     mu = jnp.stack(attenuations)[layer]
-    weight = mu * jnp.exp(-jnp.stack(above)[layer] - mu * depth) * extent * jnp.where(even, 1.0, 2.0 * u) / share[zone]
-    return layer, depth, weight
+    density = mu * jnp.exp(-jnp.stack(above)[layer] - mu * depth)
+    return layer, depth, density * extent * jnp.where(even, 1.0, 2.0 * u) / probability[zone]
+
+
+def zone_probabilities(
+    natural: Float[Array, " Z"], worth: Float[Array, " Z"], above: Float[Array, " L"]
+) -> tuple[Array, Array]:
+    """Probability (Z,) with which each of the 5 L zones is drawn, and whether it is a zone 3, (Z,) bool.
+
+    A mixture: 1 - SHADED - PLAIN in proportion to ``worth``; SHADED in proportion to worth times the optical depth
+    ``above`` the layer; PLAIN in proportion to ``natural``, the probability of a first interaction in the zone; and
+    SLICE for every zone 3.
+    """
+    score = worth / jnp.sum(worth)
+    shaded = score * jnp.repeat(above, ZONES)
+    score = (1.0 - SHADED - PLAIN) * score + SHADED * shaded / jnp.maximum(jnp.sum(shaded), TINY)
+    score = score + PLAIN * natural / jnp.sum(natural)
+    moving = jnp.arange(score.size, dtype=jnp.int32) % ZONES == ZONES // 2
+    score = jnp.where(moving, SLICE, score)
+    return score / jnp.sum(score), moving
 
 
 def _across(parameters: Parameters, side: Array, reach: Array, u: Array) -> tuple[Array, Array]:
-    """A place () um from the centre of a ``side`` () um, and its weight; dense where ``reach`` () um gets out."""
+    """A place () um from the centre of a ``side`` () um, and its weight.
+
+    Each half has three zones by the gap g to the side: g < r, within the electrons' ``reach`` r () um, where g = r s^2;
+    g < 20 r, within photons' reach; and the rest; g is linear in s, uniform on (0, 1), in the last two. Extents that
+    are reaches are fixed, the last one takes what a wider absorber has more.
+    """
     half = 0.5 * side
     first = _within(parameters, reach, half)
     second = _within(parameters, PHOTONS * reach, half)
     extents = jnp.stack([first, second - first, half - second])
     plain = parameters.fixed(extents / half)
-    share = jnp.where(plain > 0.0, jnp.array((*SIDE, 0.0), dtype=half.dtype) + (1.0 - sum(SIDE)) * plain, 0.0)
-    share = share / jnp.sum(share)
+    drawn = jnp.where(plain > 0.0, jnp.array((*SIDE, 0.0), dtype=half.dtype) + (1.0 - sum(SIDE)) * plain, 0.0)
+    drawn = drawn / jnp.sum(drawn)
     v = jnp.abs(2.0 * u - 1.0)
-    ends = jnp.cumsum(share)
+    ends = jnp.cumsum(drawn)
     zone = jnp.minimum(jnp.sum((v >= ends).astype(jnp.int32)), 2)
-    s = jnp.clip((v - ends[zone] + share[zone]) / share[zone], 0.0, 1.0)
+    s = jnp.clip((v - ends[zone] + drawn[zone]) / drawn[zone], 0.0, 1.0)
     extent = extents[zone]
     gap = jnp.stack([jnp.zeros_like(first), first, second])[zone] + extent * jnp.where(zone == 0, s * s, s)
-    weight = extent * jnp.where(zone == 0, 2.0 * s, 1.0) / half / share[zone]
+    weight = extent * jnp.where(zone == 0, 2.0 * s, 1.0) / half / drawn[zone]
     return jnp.where(u < 0.5, -1.0, 1.0) * (half - gap), weight
 
 
 def _within(parameters: Parameters, reach: Array, half: Array) -> Array:
     """``reach``, which is fixed, or all of ``half``, which moves."""
     return jnp.where(reach < parameters.fixed(half), reach, half)
-
-
-def share_by_layer(parameters: Parameters, mu: list[Array]) -> Array:
-    """Probability (L,) of a first interaction in each layer, in closed form; mu: 1/um by layer."""
-    above, _ = optical_depth(parameters.thickness, mu)
-    depths = [price * parameters.thickness[n] for n, price in enumerate(mu)]
-    return jnp.stack([jnp.exp(-a) * -jnp.expm1(-d) for a, d in zip(above, depths, strict=True)])

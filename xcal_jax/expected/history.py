@@ -1,9 +1,10 @@
-"""One history with weights: the flowchart of `absorber.transport`, with chances where that throws dice.
+"""One weighted history: the flowchart of `montecarlo.transport`, with probabilities where that draws an outcome.
 
 A step either flies and absorbs a photon that waits, or lets the ion's innermost vacancy relax. Both ends of a flight
 are followed: the history that ends with the photon outside is booked, the one in which it is absorbed goes on. (Where
-more photons wait, one of the ends is drawn.) Electrons never end a history, they multiply: `above` is the probability
-that those so far took out more than each threshold. With the last that escapes called k,
+more photons wait, one of the ends is drawn.) Electrons never end a history. They multiply `inside.above`, the
+probability that those so far took out more than each threshold a. With k the last electron that escapes and p_i the
+probability that electron i escapes,
 
     P(sum > a) = sum_k prod_(i > k) (1 - p_i) P(loss_k > a - loss of those before k),
 
@@ -14,29 +15,32 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-from jax import Array
 
-from xcal_jax.compute.random import Key, uniforms
-from xcal_jax.expected import first_collision, scattering, score, site_mapping, straight
+from xcal_jax.compute.lanes import choose
+from xcal_jax.compute.random import Key
+from xcal_jax.compute.shapes import Flag, Real
+from xcal_jax.expected import score
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import fly
-from xcal_jax.expected.score import Sums
-from xcal_jax.expected.state import PENDING, History, Photon, Varied, either, push
+from xcal_jax.expected.random_numbers import SITE_NUMBERS, Point, StepNumbers, step_numbers
+from xcal_jax.expected.score import Levels, Sums
+from xcal_jax.expected.state import PENDING, Emission, History, Photon, Varied, push
 from xcal_jax.expected.tables import Tables
 from xcal_jax.physics.geometry import Direction, deflect, isotropic
 from xcal_jax.physics.photon_scattering import compton_energy
-from xcal_jax.physics.relaxation import NONE, Vacancies, add_vacancy, no_vacancies, take_innermost
+from xcal_jax.physics.relaxation import NONE, no_vacancies
 
-PAIRS = 8  # of random numbers a step
-SITE_NUMBERS = 4
-GOOD_FLIGHTS, GOOD_TRANSITIONS = 2, 2  # whose numbers come from the low-discrepancy sequence
-DIMENSIONS = SITE_NUMBERS + 2 * PAIRS * (GOOD_FLIGHTS + GOOD_TRANSITIONS)
-LEAST_CHOICE = 0.1  # of either end of a flight, where one is drawn
+LEAST_CHOICE = 0.1  # probability of either end of a flight, where one is drawn
 
 
-def begin(tables: Tables, parameters: Parameters, thresholds: Array, u: Array, raised: Array | None = None) -> History:
-    """The photon about to be absorbed at its first interaction, for u (4,); raised: () of `Varied`, or None."""
-    site, weight = (site_mapping if tables.turning else first_collision).first_site(tables, parameters, u)
+def begin(
+    tables: Tables, parameters: Parameters, thresholds: Levels, point: Point, raised: Real | None = None
+) -> History:
+    """The photon about to be absorbed at its first interaction.
+
+    point: of a low-discrepancy sequence; raised: of `Varied`, or None.
+    """
+    site, weight = tables.electrons.first_site(tables.matter, parameters, point[:SITE_NUMBERS])
     zero = jnp.zeros_like(weight)
     none = jnp.full((), NONE, jnp.int32)
     no = jnp.zeros((), bool)
@@ -53,7 +57,7 @@ def begin(tables: Tables, parameters: Parameters, thresholds: Array, u: Array, r
         outside=score.Photons(jnp.zeros_like(none), zero, none, no),
         inside=score.Electrons(jnp.zeros_like(thresholds), zero, zero),
         drawn=zero,
-        electron=scattering.nobody(site) if tables.turning else None,
+        electron=tables.electrons.nobody(site),
         varied=None if raised is None else Varied(raised, zero, zero),
         sums=score.nothing(thresholds),
         overflow=no,
@@ -61,24 +65,18 @@ def begin(tables: Tables, parameters: Parameters, thresholds: Array, u: Array, r
 
 
 def step(
-    tables: Tables, parameters: Parameters, thresholds: Array, key: Key, points: Array, history: History
+    tables: Tables, parameters: Parameters, thresholds: Levels, key: Key, point: Point, history: History
 ) -> History:
-    """Fly and absorb the last photon that waits, if the ion is at rest; else relax the ion.
-
-    thresholds: (A,) eV, the first 0; points: (DIMENSIONS,) of a low-discrepancy sequence.
-    """
-    u = numbers(key, points, history)
+    """The history after one step: the last photon that waits is absorbed or, if the ion is excited, that relaxes."""
+    numbers = step_numbers(key, point, history)
     relaxes = history.relaxes
-    history, photon, absorbs = land(tables, parameters, thresholds, history, u[4:9])
-    relaxed, auger, fluorescence = relax(tables, parameters, history, u[0])
-    absorbed, photoelectron, scattered = absorb(tables, parameters, history, photon, absorbs, u[:4])
-    history = either(relaxes, relaxed, absorbed)
-    electron = either(relaxes, auger, photoelectron)
-    if tables.turning:
-        history = scattering.emit(tables, parameters, electron, history, u[13:15])
-    else:
-        history = book_electron(tables, parameters, thresholds, electron, history, u[9:15])
-    history = push(history, *either(relaxes, fluorescence, scattered))
+    history, photon, absorbs = land(tables, parameters, thresholds, history, numbers)
+    relaxed, auger, fluorescence = relax(tables, parameters, history, numbers)
+    absorbed, photoelectron, scattered = absorb(tables, parameters, history, photon, absorbs, numbers)
+    history = choose(relaxes, relaxed, absorbed)
+    electron = choose(relaxes, auger, photoelectron)
+    history = tables.electrons.emit(tables.matter, parameters, thresholds, electron, numbers, history)
+    history = push(history, *choose(relaxes, fluorescence, scattered))
     return replace(
         history,
         steps=history.steps + 1,
@@ -86,41 +84,30 @@ def step(
     )
 
 
-def finish(thresholds: Array, history: History) -> Sums:
+def finish(thresholds: Levels, history: History) -> Sums:
     """The sums of all ends, the last one included; NaN where a counter overflowed."""
     weight = jnp.where(history.overflow, jnp.nan, history.weight)
     return score.book(history.sums, weight, history.outside, history.inside, thresholds)
 
 
-def numbers(key: Key, points: Array, history: History) -> Array:
-    """The random numbers (2 PAIRS,) of a step: the first flights and the first transitions have the best."""
-    transitions = history.steps - history.flights
-    relaxes = history.relaxes
-    n = jnp.where(relaxes, transitions, history.flights)
-    good = n < jnp.where(relaxes, jnp.uint32(GOOD_TRANSITIONS), jnp.uint32(GOOD_FLIGHTS))
-    block = jnp.where(good, n, 0).astype(jnp.int32) + jnp.where(relaxes, GOOD_FLIGHTS, 0)
-    drawn = [u for k in range(PAIRS) for u in uniforms(key, PAIRS * history.steps + k)]
-    chosen = jax.lax.dynamic_slice(points, (SITE_NUMBERS + 2 * PAIRS * block,), (2 * PAIRS,))
-    return jnp.where(good, chosen, jnp.stack(drawn))
+def land(
+    tables: Tables, parameters: Parameters, thresholds: Levels, history: History, numbers: StepNumbers
+) -> tuple[History, Photon, Flag]:
+    """(history without the last photon that waits, that photon where it is absorbed, whether it is).
 
-
-def land(tables: Tables, parameters: Parameters, thresholds: Array, history: History, u: Array):
-    """Take the last photon that waits, unless the ion relaxes: (history, photon where it is absorbed, whether it is).
-
-    For u (5,). The first photon of all is where it is absorbed.
+    No photon is taken if the ion relaxes. The first photon of all waits where it is absorbed.
     """
     takes = ~history.relaxes
     top = jnp.clip(history.count - 1, 0, PENDING - 1)
     photon = jax.tree.map(lambda field: field[top], history.waiting)
-    direction = either(photon.line == NONE, photon.direction, isotropic(u[0], u[1]))
-    flight = fly(tables, parameters, photon.site, direction, photon.energy, u[2:4])
-    leaks, stays, site, towards = flight.leaks, flight.stays, flight.site, direction
-    if tables.turning:
-        site, towards, stays = site_mapping.absorbed(tables, parameters, photon, direction, flight)
+    direction = choose(photon.line == NONE, photon.direction, isotropic(*numbers.direction))
+    flight = fly(tables.matter, parameters, photon.site, direction, photon.energy, numbers.flight)
+    leaks = flight.leaks
+    site, towards, stays = tables.electrons.absorbed(tables.matter, parameters, photon, direction, flight)
     flies = takes & (history.flights > 0)
     both = flies & (history.count == 1) & (history.sums.singles < score.SINGLES - 1)
     choice = jnp.clip(parameters.fixed(leaks), LEAST_CHOICE, 1.0 - LEAST_CHOICE)
-    leaves = flies & ~both & (u[4] < choice)
+    leaves = flies & ~both & (numbers.end < choice)
 
     out = score.Photons(
         history.outside.number + 1, history.outside.energy + photon.energy, photon.line, history.outside.scattered
@@ -131,52 +118,54 @@ def land(tables: Tables, parameters: Parameters, thresholds: Array, history: His
         history,
         count=jnp.where(takes, history.count - 1, history.count),
         weight=history.weight * jnp.where(flies, factor, 1.0),
-        sums=either(both, ended, history.sums),
-        outside=either(leaves, out, history.outside),
+        sums=choose(both, ended, history.sums),
+        outside=choose(leaves, out, history.outside),
     )
-    site, direction = either(flies, (site, towards), (photon.site, photon.direction))
+    site, direction = choose(flies, (site, towards), (photon.site, photon.direction))
     return history, Photon(site, direction, photon.energy, photon.line), takes & ~leaves
 
 
-def absorb(tables: Tables, parameters: Parameters, history: History, photon: Photon, here: Array, u: Array):
-    """Scattering, or a photoelectron and a vacancy: (history, electron, (photon, whether there is one)), for u (4,)."""
-    atoms = tables.matter.relaxation
-    material = jnp.array(tables.matter.layer_material, dtype=jnp.int32)[photon.site.layer]
-    code, share = tables.pick_channel(parameters, material, photon.energy, u[0], u[1])
-    subshells, elements = atoms.binding.shape[0], atoms.offset.shape[0]
-    ejects, scatters = here & (code < subshells), here & (code >= subshells)
-    subshell = jnp.minimum(code, subshells - 1)
-    vacancies, full = open_vacancy(tables, history.vacancies, jnp.where(ejects, subshell, NONE))
-    law = jnp.where(scatters, 1 + code - subshells, 0)
-    cosine = tables.matter.angles.sample_cosine(law, photon.energy, u[2])
-    energy = jnp.where(code >= subshells + elements, photon.energy, compton_energy(photon.energy, cosine))
-    scattered = Photon(photon.site, deflect(photon.direction, cosine, u[3]), energy, jnp.full_like(code, NONE))
+def absorb(
+    tables: Tables, parameters: Parameters, history: History, photon: Photon, here: Flag, numbers: StepNumbers
+) -> tuple[History, Emission, tuple[Photon, Flag]]:
+    """(history, electron, (scattered photon, whether there is one)) after ``photon`` has hit an atom, if ``here``.
+
+    The photon is scattered, or leaves a photoelectron and a vacancy.
+    """
+    matter, atoms = tables.matter, tables.matter.relaxation
+    code, weight = tables.pick_channel(parameters, matter.material_of(photon.site.layer), photon.energy, *numbers.hit)
+    hit = matter.hit(code)
+    ejects, scatters, subshell = here & hit.ejects, here & ~hit.ejects, hit.subshell
+    vacancies, _, full = atoms.open(history.vacancies, subshell, ejects)
+    u_polar, u_azimuth = numbers.deflection
+    cosine = matter.angles.sample_cosine(hit.law, photon.energy, u_polar)
+    energy = jnp.where(hit.coherent, photon.energy, compton_energy(photon.energy, cosine))
+    scattered = Photon(photon.site, deflect(photon.direction, cosine, u_azimuth), energy, jnp.full_like(code, NONE))
     kinetic = jnp.maximum(photon.energy - atoms.binding[subshell], 0.0)
     history = replace(
         history,
-        site=either(here, photon.site, history.site),
+        site=choose(here, photon.site, history.site),
         element=jnp.where(ejects, atoms.element[subshell], history.element),
         vacancies=vacancies,
-        weight=history.weight * jnp.where(here, share, 1.0),
+        weight=history.weight * jnp.where(here, weight, 1.0),
         outside=history.outside._replace(scattered=history.outside.scattered | scatters),
         overflow=history.overflow | full,
     )
     varies = ejects & (photon.line == NONE)
-    electron = straight.Emission(photon.site, kinetic, ejects, ejects, photon.direction, varies)
+    electron = Emission(photon.site, kinetic, ejects, ejects, photon.direction, varies)
     return history, electron, (scattered, scatters)
 
 
-def relax(tables: Tables, parameters: Parameters, history: History, u: Array):
-    """The innermost vacancy relaxes, for u (): (history, electron, (photon, whether there is one))."""
+def relax(
+    tables: Tables, parameters: Parameters, history: History, numbers: StepNumbers
+) -> tuple[History, Emission, tuple[Photon, Flag]]:
+    """(history, electron, (photon, whether there is one)) after the ion's innermost vacancy has relaxed."""
     atoms = tables.matter.relaxation
-    place, others = take_innermost(history.vacancies)
-    vacancy = atoms.offset[history.element] + place
-    line = vacancy * atoms.energy.shape[1] + tables.cascade.pick(vacancy, u)
-    shines = atoms.radiative.reshape(-1)[line]
-    second = atoms.second.reshape(-1)[line]
-    vacancies, full_1 = open_vacancy(tables, others, atoms.first.reshape(-1)[line])
-    vacancies, full_2 = open_vacancy(tables, vacancies, second)
-    energy = atoms.energy.reshape(-1)[line].astype(history.weight.dtype)
+    vacancy, others = atoms.innermost(history.vacancies, history.element)
+    line, energy, shines, first, second = atoms.transition(vacancy, tables.cascade.pick(vacancy, numbers.transition))
+    vacancies, _, full_1 = atoms.open(others, first)
+    vacancies, _, full_2 = atoms.open(vacancies, second)
+    energy = energy.astype(history.weight.dtype)
     nowhere = Direction(*(jnp.zeros_like(energy),) * 3)
     relaxed = replace(
         history,
@@ -185,25 +174,5 @@ def relax(tables: Tables, parameters: Parameters, history: History, u: Array):
         overflow=history.overflow | full_1 | full_2,
     )
     no = jnp.zeros((), bool)
-    electron = straight.Emission(history.site, energy, ~shines & (second != NONE), no, nowhere, no)
+    electron = Emission(history.site, energy, ~shines & (second != NONE), no, nowhere, no)
     return relaxed, electron, (Photon(history.site, nowhere, energy, line), shines)
-
-
-def open_vacancy(tables: Tables, vacancies: Vacancies, subshell: Array) -> tuple[Vacancies, Array]:
-    """A vacancy more in ``subshell`` () int32, unless it is -1 or never decays; and whether its count overflowed."""
-    atoms = tables.matter.relaxation
-    index = jnp.maximum(subshell, 0)
-    return add_vacancy(vacancies, atoms.place_in_ion(index), (subshell >= 0) & atoms.decays[index])
-
-
-def book_electron(tables, parameters: Parameters, thresholds, emission: straight.Emission, history: History, u):
-    """Multiply in the chances of an electron, for u (6,)."""
-    cost = tables.electron_cost(parameters)
-    around = straight.surroundings(parameters, cost, emission.site)
-    room = straight.budget(around, emission.energy, jnp.maximum(thresholds - history.drawn, 0.0))
-    chance, mean, square = straight.escape(around, emission, room, u[:4])
-    cosine = tables.matter.angles.sample_cosine(jnp.zeros_like(history.count), emission.energy, u[4])
-    way = either(emission.sauter, deflect(emission.photon, cosine, u[5]), isotropic(u[4], u[5]))
-    lost = straight.energy_left(around, emission.site, way, emission.energy)
-    chance, mean, square, lost = (jnp.where(emission.present, a, 0.0) for a in (chance, mean, square, lost))
-    return history.with_electron(chance, mean, square, lost)

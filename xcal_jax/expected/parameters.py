@@ -1,70 +1,77 @@
-"""What the expected figures are functions of, and are differentiated with respect to."""
+"""The parameters that the expected observables are functions of, and are differentiated with respect to.
 
-from dataclasses import dataclass, field
+The fields of `Parameters` are the one list of their names, units and order. A number has a name of its own: that of its
+field, or, where the field has a value a layer, the field and the layer, ``thickness[1]``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.flatten_util import ravel_pytree
 from jax.lax import stop_gradient
+from jaxtyping import Num
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.physics.geometry import Stack
-
-UNITS = {
-    "thickness": "um",
-    "density": "g/cm3",
-    "width": "um",
-    "length": "um",
-    "energy": "eV",
-    "x": "um",
-    "y": "um",
-    "yield": "1",
-    "range": "1",
-}
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Parameters:
-    """thickness: (L,) um, from the top; density: (L,) g/cm3; width, length: () um; energy: () eV of the photons;
-    x, y: () um, the impact (without effect if it is uniform); yield_scale: () factor on every fluorescence yield;
-    range_scale: () factor on every electron's range. choices: name of the axis of a `jax.vmap` over parameters, along
-    which chance takes the turns that it takes for the first.
+    """Layers, sides, photons and scales.
+
+    thickness: (L,) um, from the top; density: (L,) g/cm3; width, length: () um; energy: () eV of the photons; x, y: ()
+    um, the impact (without effect if it is uniform); yield_scale: () factor on every fluorescence yield; range_scale:
+    () factor on every electron's range. uniform: whether the impact is spread over the top. choices: name of the axis
+    of a `jax.vmap` over parameters, along which every sampling decision is the one that the first parameters make.
     """
 
-    thickness: Array
-    density: Array
-    width: Array
-    length: Array
-    energy: Array
-    x: Array
-    y: Array
-    yield_scale: Array
-    range_scale: Array
+    thickness: Array = field(metadata={"unit": "um"})
+    density: Array = field(metadata={"unit": "g/cm3"})
+    width: Array = field(metadata={"unit": "um"})
+    length: Array = field(metadata={"unit": "um"})
+    energy: Array = field(metadata={"unit": "eV"})
+    x: Array = field(metadata={"unit": "um"})
+    y: Array = field(metadata={"unit": "um"})
+    yield_scale: Array = field(metadata={"unit": "1", "name": "yield"})
+    range_scale: Array = field(metadata={"unit": "1", "name": "range"})
+    uniform: bool = field(default=True, kw_only=True, metadata={"static": True})
     choices: str | None = field(default=None, kw_only=True, metadata={"static": True})
 
     @classmethod
     def of(
-        cls, absorber: Absorber, energy, at=None, yield_scale: float = 1.0, range_scale: float = 1.0
+        cls,
+        absorber: Absorber,
+        energy: float,
+        at: tuple[float, float] | None = None,
+        yield_scale: float = 1.0,
+        range_scale: float = 1.0,
     ) -> "Parameters":
-        """Those of ``absorber`` for photons of ``energy`` eV, at ``at`` (x, y) um or uniform over the top."""
+        """The parameters of ``absorber`` for photons of ``energy`` eV, at ``at`` (x, y) um or uniform over the top."""
         x, y = (0.0, 0.0) if at is None else at
         numbers = (absorber.width, absorber.length, energy, x, y, yield_scale, range_scale)
         return cls(
             jnp.asarray(absorber.thickness, float),
             jnp.asarray(absorber.density, float),
             *(jnp.asarray(number, float) for number in numbers),
+            uniform=at is None,
         )
 
-    def fixed(self, number: Array) -> Array:
-        """``number`` as chance goes by it: without derivative, and the first's along the axis of ``choices``."""
+    def fixed(self, number: Num[Array, "..."]) -> Num[Array, "..."]:
+        """``number`` as used for sampling decisions.
+
+        The gradient is stopped; under a vmap named ``choices`` it is the value of the first element.
+        """
         number = stop_gradient(number)
         return number if self.choices is None else jax.lax.all_gather(number, self.choices)[0]
 
     @property
     def frozen(self) -> "Parameters":
-        """All of them as chance goes by them."""
+        """All parameters as used for sampling decisions: see `fixed`."""
         return jax.tree.map(self.fixed, self)
 
     @property
@@ -72,10 +79,45 @@ class Parameters:
         """The geometry alone."""
         return Stack(self.thickness, self.width, self.length)
 
+    def changed(self, numbers: Mapping[str, float]) -> "Parameters":
+        """These parameters with other values of some ``numbers``, each by its own name.
+
+        Raises ValueError where a name is unknown.
+        """
+        flat, unravel = ravel_pytree(self)
+        for name, value in numbers.items():
+            flat = flat.at[names(self).index(name)].set(value)
+        return unravel(flat)
+
+
+UNITS = {f.metadata.get("name", f.name): f.metadata["unit"] for f in fields(Parameters) if "unit" in f.metadata}
+
 
 def names(parameters: Parameters) -> list[str]:
-    """One name a number, in the order of the leaves: ``thickness[0]`` ... ``range``."""
-    found = []
+    """The name of every number, in the order of the leaves: ``thickness[0]`` ... ``range``."""
+    found: list[str] = []
     for name, leaf in zip(UNITS, jax.tree.leaves(parameters), strict=True):
         found += [f"{name}[{n}]" for n in range(leaf.size)] if np.ndim(leaf) else [name]
     return found
+
+
+def parameter_values(parameters: Parameters) -> dict[str, float]:
+    """Every number by its name."""
+    flat = np.concatenate([np.ravel(np.asarray(leaf, dtype=float)) for leaf in jax.tree.leaves(parameters)])
+    return dict(zip(names(parameters), flat.tolist(), strict=True))
+
+
+def resolve(wrt: Sequence[str], parameters: Parameters) -> dict[str, int]:
+    """The place among the leaves of every number that ``wrt`` names; a field's name stands for all of its numbers.
+
+    Raises ValueError where a name is unknown.
+    """
+    known = names(parameters)
+    chosen: dict[str, int] = {}
+    for name in wrt:
+        found = [k for k in known if k == name or k.split("[")[0] == name]
+        if not found:
+            rule = f"of {', '.join(UNITS)}, or one of a layer like {known[0]}"
+            raise ValueError(f"derivatives are with respect to one {rule}, but {name!r} is asked")
+        chosen |= {k: known.index(k) for k in found}
+    return chosen

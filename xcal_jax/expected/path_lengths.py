@@ -1,21 +1,28 @@
 """Straight tracks through the layers as sums instead of comparisons, so that they have derivatives.
 
-Everything is a list with one entry a layer. The axis is the normal of the layers; `Axial` holds what lies between a
-place and the two large faces, from which any inclined track follows.
+Lists have an entry a layer, the top layer first. Along the normal of the layers, `Axial` holds what lies between a site
+and the two large faces; any inclined track follows from it, longer by 1 / |cosine|.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
+from xcal_jax.compute.shapes import Real
 from xcal_jax.physics.geometry import Direction, Site, Stack, distance_to_side
+from xcal_jax.physics.layers import cumulative, cumulative_upwards, extents
 
-SHALLOW = 1e-9  # the least |cosine| that a track is told from a horizontal one by
+SHALLOW = 1e-9  # the least |cosine|; a track with less counts as this inclined
 
 
 class Axial(NamedTuple):
-    """Along the normal, () each per layer: extent up and down in um, and the cost passed before the layer."""
+    """The layers around a site, along their normal.
+
+    up, down: extent () um of each layer above and below the site; cost_before_up, cost_before_down: cost () between the
+    site and each layer; cost_up, cost_down: () cost to the top and to the bottom.
+    """
 
     up: list[Array]
     down: list[Array]
@@ -25,28 +32,16 @@ class Axial(NamedTuple):
     cost_down: Array
 
 
-def axial(stack: Stack, site: Site, cost: list[Array]) -> Axial:
-    """What lies above and below ``site``; cost: of a um in each layer."""
-    layers = range(len(cost))
-    zero = jnp.zeros_like(site.depth)
-    up, down = [], []
-    for n in layers:
-        t = stack.thickness[n]
-        up.append(jnp.where(site.layer > n, t, jnp.where(site.layer == n, site.depth, 0.0)))
-        down.append(jnp.where(site.layer < n, t, jnp.where(site.layer == n, t - site.depth, 0.0)))
-    before_up, before_down = [zero] * len(cost), [zero] * len(cost)
-    total_up = total_down = zero
-    for n in reversed(layers):
-        before_up[n] = total_up
-        total_up = total_up + cost[n] * up[n]
-    for n in layers:
-        before_down[n] = total_down
-        total_down = total_down + cost[n] * down[n]
+def axial(stack: Stack, site: Site, cost: Sequence[Array] | Array) -> Axial:
+    """Extents and costs of the layers above and below ``site``; cost: of a um in each layer."""
+    up, down = extents(stack.thickness, site.layer, site.depth)
+    before_up, total_up = cumulative_upwards(cost, up)
+    before_down, total_down = cumulative(cost, down)
     return Axial(up, down, before_up, before_down, total_up, total_down)
 
 
-def radius(place: Axial, cost: list[Array], cosine: Array, budget: Array) -> Array:
-    """How far () um a track of ``budget`` gets sideways if it ends before the large faces; cosine: to the z axis."""
+def radius(place: Axial, cost: Sequence[Array] | Array, cosine: Real, budget: Real) -> Real:
+    """Horizontal extent, um, of a track of ``budget`` that ends before the large faces; cosine: to the z axis."""
     rises = cosine > 0.0
     slope = jnp.maximum(jnp.abs(cosine), SHALLOW)
     path = jnp.zeros_like(budget)
@@ -58,14 +53,14 @@ def radius(place: Axial, cost: list[Array], cosine: Array, budget: Array) -> Arr
 
 
 def segments(stack: Stack, site: Site, direction: Direction) -> tuple[list[Array], list[Array]]:
-    """Where a track from ``site`` enters each layer and how far it goes there before it leaves, () um of path each."""
-    ones = [jnp.ones_like(site.depth)] * stack.thickness.shape[0]
+    """Path from ``site`` to where a track enters each layer, and path within it until it leaves, () um each."""
+    ones = jnp.ones_like(stack.thickness)
     place = axial(stack, site, ones)
     side = distance_to_side(stack, site, direction)
     rises = direction.z > 0.0
     slope = jnp.maximum(jnp.abs(direction.z), SHALLOW)
     start, length = [], []
-    for n in range(len(ones)):
+    for n in range(ones.size):
         enters = jnp.where(rises, place.cost_before_up[n], place.cost_before_down[n]) / slope
         extent = jnp.where(rises, place.up[n], place.down[n]) / slope
         start.append(jnp.minimum(enters, side))

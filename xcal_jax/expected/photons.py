@@ -1,52 +1,56 @@
 """A photon on its way out: it leaks with a probability, exp(-optical depth), and is absorbed with the rest.
 
-In which layer it is absorbed is drawn with fixed probabilities and weighted with the true ones, so that the weight
-carries the derivative; the place within the layer follows from the inverted law.
+The layer where it is absorbed is drawn with fixed probabilities and weighted with the true ones, so that the weight
+carries the derivative. The place within the layer follows from the inverted law.
 """
 
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
+from xcal_jax.absorber.matter import Matter
+from xcal_jax.compute.shapes import Real
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.path_lengths import segments
-from xcal_jax.expected.tables import Tables
 from xcal_jax.physics.geometry import Direction, Site
+from xcal_jax.physics.layers import absorbed_by_layer
 
 
 class Flight(NamedTuple):
-    """leaks: () probability to get out; site: where it is absorbed if not; stays: () weight, of mean 1 - leaks."""
+    """Both ends of a flight.
+
+    leaks: () probability to get out; site: where the photon is absorbed if it does not; stays: () weight of that, of
+    mean 1 - leaks.
+    """
 
     leaks: Array
     stays: Array
     site: Site
 
 
-def attenuation(tables: Tables, density: Array, energy: Array) -> list[Array]:
-    """1/um by layer, () each, at ``energy`` () eV."""
-    return tables.matter.attenuation_at(density, *tables.matter.attenuation.place(energy))
+def attenuation(matter: Matter, density: Float[Array, " L"], energy: Real) -> list[Real]:
+    """Attenuation in each layer, 1/um, at ``energy`` eV; density: g/cm3."""
+    return matter.attenuation_at(density, *matter.attenuation.place(energy))
 
 
-def fly(tables: Tables, parameters: Parameters, site: Site, direction: Direction, energy: Array, u: Array) -> Flight:
-    """A photon from ``site``, for u (2,)."""
-    mu = attenuation(tables, parameters.density, energy)
+def fly(
+    matter: Matter, parameters: Parameters, site: Site, direction: Direction, energy: Real, u: Float[Array, "2"]
+) -> Flight:
+    """The flight of a photon of ``energy`` eV from ``site`` along ``direction``; u: its layer, its place there."""
+    mu = attenuation(matter, parameters.density, energy)
     start, length = segments(parameters.stack, site, direction)
-    depth = [m * s for m, s in zip(mu, length, strict=True)]
+    depth = jnp.stack([m * s for m, s in zip(mu, length, strict=True)])
     rises = direction.z > 0.0
-    absorbed = []
-    for n in range(len(mu)):
-        others = range(n + 1, len(mu)), range(n)
-        below, above = (sum((depth[m] for m in those), jnp.zeros_like(energy)) for those in others)
-        absorbed.append(jnp.exp(-jnp.where(rises, below, above)) * -jnp.expm1(-depth[n]))
-    total = sum(depth, jnp.zeros_like(energy))
-    chance = jnp.stack(absorbed)
-    chosen = parameters.fixed(chance)
+    upwards = absorbed_by_layer(mu[::-1], length[::-1])[::-1]
+    probability = jnp.where(rises, upwards, absorbed_by_layer(mu, length))
+    chosen = parameters.fixed(probability)
     ends = jnp.cumsum(chosen)
     layer = jnp.minimum(jnp.sum((u[0] * ends[-1] >= ends).astype(jnp.int32)), len(mu) - 1)
-    stays = chance[layer] / jnp.where(chosen[layer] > 0.0, chosen[layer], 1.0) * ends[-1]
+    stays = probability[layer] / jnp.where(chosen[layer] > 0.0, chosen[layer], 1.0) * ends[-1]
 
-    there, price = jnp.stack(depth)[layer], jnp.stack(mu)[layer]
+    there, price = depth[layer], jnp.stack(mu)[layer]
     inside = -jnp.log1p(u[1] * jnp.expm1(-there)) / price
     thickness = parameters.thickness[layer]
     entry = jnp.where(layer == site.layer, site.depth, jnp.where(rises, thickness, 0.0))
@@ -57,4 +61,4 @@ def fly(tables: Tables, parameters: Parameters, site: Site, direction: Direction
         jnp.clip(entry - direction.z * inside, 0.0, thickness),
         layer,
     )
-    return Flight(jnp.exp(-total), stays, end)
+    return Flight(jnp.exp(-jnp.sum(depth)), stays, end)

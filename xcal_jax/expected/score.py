@@ -1,4 +1,4 @@
-"""What the ends of a history add up to, per photon that interacts somewhere: sums of weights, no counts."""
+"""The score of a history: sums of weights over its ends, per photon that interacts somewhere."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,18 +6,21 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
+from xcal_jax.compute.shapes import Real
 from xcal_jax.physics.relaxation import NONE
 
 SINGLES = 4  # escape peaks that one history may add to
+Levels = Float[Array, " A"]  # thresholds in eV, ascending, the first 0, or a number for each
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Sums:
-    """partial, photon_escape, electron_escape, both: (); mean_loss: () eV; mean_square: () eV2; continuum, loss_above:
-    (A,): see `Figures`. single: (SINGLES,), by_line: (SINGLES,) int32: weights of escape peaks and their transitions,
-    -1 where there is none; singles: () int32, how many are taken.
+class Losses(NamedTuple):
+    """What photons and electrons take out, as means or as sums of weights.
+
+    partial: () any loss; photon_escape, electron_escape, both: () losses by photons alone, by electrons alone, by both;
+    mean_loss: () eV; mean_square_loss: () eV2; electron_loss_above: (A,) electrons alone took out more than each
+    threshold; loss_above: (A,) photons and electrons together did.
     """
 
     partial: Array
@@ -25,9 +28,21 @@ class Sums:
     electron_escape: Array
     both: Array
     mean_loss: Array
-    mean_square: Array
-    continuum: Array
+    mean_square_loss: Array
+    electron_loss_above: Array
     loss_above: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Sums:
+    """Weighted sums over the ends booked: losses, and escape peaks one by one.
+
+    single: (SINGLES,) weights of escape peaks; by_line: (SINGLES,) int32, their transitions, -1 where there is none;
+    singles: () int32, how many there are.
+    """
+
+    losses: Losses
     single: Array
     by_line: Array
     singles: Array
@@ -45,7 +60,9 @@ class Electrons(NamedTuple):
 
 
 class Photons(NamedTuple):
-    """Those that left: number () int32, energy () eV, line () int32 of the last, scattered () bool: some did before."""
+    """The photons that left: number () int32, energy () eV; line () int32, the transition of the last; scattered ()
+    bool, whether a photon was scattered before.
+    """
 
     number: Array
     energy: Array
@@ -53,33 +70,47 @@ class Photons(NamedTuple):
     scattered: Array
 
 
-def nothing(thresholds: Array) -> Sums:
-    """Sums of no ends; thresholds: (A,) eV."""
+def nothing(thresholds: Levels) -> Sums:
+    """The sums over no ends."""
     zero, many = jnp.zeros_like(thresholds[0]), jnp.zeros_like(thresholds)
-    slots = jnp.zeros((SINGLES,), thresholds.dtype)
-    return Sums(*(zero,) * 6, many, many, slots, jnp.full((SINGLES,), NONE, jnp.int32), jnp.zeros((), jnp.int32))
+    return Sums(
+        losses=Losses(
+            partial=zero,
+            photon_escape=zero,
+            electron_escape=zero,
+            both=zero,
+            mean_loss=zero,
+            mean_square_loss=zero,
+            electron_loss_above=many,
+            loss_above=many,
+        ),
+        single=jnp.zeros((SINGLES,), thresholds.dtype),
+        by_line=jnp.full((SINGLES,), NONE, jnp.int32),
+        singles=jnp.zeros((), jnp.int32),
+    )
 
 
-def book(sums: Sums, weight: Array, photons: Photons, electrons: Electrons, thresholds: Array) -> Sums:
-    """Add one end of a history, of ``weight`` ()."""
+def book(sums: Sums, weight: Real, photons: Photons, electrons: Electrons, thresholds: Levels) -> Sums:
+    """``sums`` with one end of a history more, of ``weight``."""
     out = photons.number > 0
     some = electrons.above[0]
     # with a photon the electrons' spectrum is shifted: interpolated between the thresholds
     shifted = jnp.interp(thresholds - photons.energy, thresholds, electrons.above)
-    above = jnp.where(out, jnp.where(photons.energy > thresholds, 1.0, shifted), electrons.above)
+    losses = Losses(
+        partial=jnp.where(out, 1.0, some),
+        photon_escape=jnp.where(out, 1.0 - some, 0.0),
+        electron_escape=jnp.where(out, 0.0, some),
+        both=jnp.where(out, some, 0.0),
+        mean_loss=photons.energy + electrons.mean,
+        mean_square_loss=photons.energy * (photons.energy + 2.0 * electrons.mean) + electrons.square,
+        electron_loss_above=jnp.where(out, 0.0, electrons.above),
+        loss_above=jnp.where(out, jnp.where(photons.energy > thresholds, 1.0, shifted), electrons.above),
+    )
     single = (photons.number == 1) & (photons.line != NONE) & ~photons.scattered
     slot = (jnp.arange(SINGLES, dtype=jnp.int32) == sums.singles) & single
-    square = photons.energy * (photons.energy + 2.0 * electrons.mean) + electrons.square
     return Sums(
-        sums.partial + weight * jnp.where(out, 1.0, some),
-        sums.photon_escape + weight * jnp.where(out, 1.0 - some, 0.0),
-        sums.electron_escape + weight * jnp.where(out, 0.0, some),
-        sums.both + weight * jnp.where(out, some, 0.0),
-        sums.mean_loss + weight * (photons.energy + electrons.mean),
-        sums.mean_square + weight * square,
-        sums.continuum + weight * jnp.where(out, 0.0, electrons.above),
-        sums.loss_above + weight * above,
-        jnp.where(slot, weight * (1.0 - some), sums.single),
-        jnp.where(slot, photons.line, sums.by_line),
-        sums.singles + single.astype(jnp.int32),
+        losses=jax.tree.map(lambda total, loss: total + weight * loss, sums.losses, losses),
+        single=jnp.where(slot, weight * (1.0 - some), sums.single),
+        by_line=jnp.where(slot, photons.line, sums.by_line),
+        singles=sums.singles + single.astype(jnp.int32),
     )

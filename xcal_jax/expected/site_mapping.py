@@ -1,77 +1,106 @@
-"""Where interactions move to when a parameter changes, so that electrons that turn round need no derivative.
+"""The map that moves interaction sites with the parameters, so that tracks of scattering electrons need no derivative.
 
-Whether such an electron escapes hangs on every turn of its track; no derivative passes that. But a track measured in
-ranges is the same wherever it starts the same number of ranges from the faces within its reach. So sites are carried
-along: within reach of a face, an interface or a side they keep their distance to it in ranges, in between the layer
-stretches (piecewise linear in depth, x and y). Tracks stay as drawn, and every derivative is one of weights: of the
-density of first interactions in depth, and of the density mu exp(-tau) / (4 pi r^2) with which a photon made at one
-site so moved is absorbed at another. This is exact where every layer whose thickness or density changes is at least
-twice an electron's reach thick: tracks at its one end then know nothing of the other. Elsewhere a derivative would be
-wrong and is refused (`check`), or NaN (`guard`). The photons' energy moves no site, but changes a track: see `turning`.
+Whether a scattering electron escapes depends on every deflection of its track, which has no derivative. But a track
+measured in ranges is the same wherever it starts the same number of ranges from the faces within its reach. Interaction
+sites are therefore moved with the parameters by a piecewise linear map that preserves, near each face, the distance to
+it in units of the electron range. Tracks stay as drawn, and every derivative is one of weights.
 
-Two kinds of electrons do not keep their tracks quite. When the density of one layer alone changes, those that cross an
+A prime marks a number as it depends on the parameters. Without a prime it is the value used for sampling decisions
+(`Parameters.fixed`). Both have the same value, so the map is the identity, but it has derivatives. In a layer of
+thickness t and density rho, with f the scale on ranges and r the range in um of the fastest electron, let
+
+    s = (f' / rho') / (f / rho),    a = min(r, t / 2)
+
+The depth z in the layer moves with the nodes 0, a, t - a, t:
+
+    z    0 .. a                 z' = s z                                      slope s
+         a .. t - a             z' = s a + (z - a) (t' - 2 s a) / (t - 2 a)   slope (t' - 2 s a) / (t - 2 a)
+         t - a .. t             z' = t' - s (t - z)                           slope s
+
+Across, in an absorber of half width h (half length for y), with the impact at x0 (0 where it is uniform), r now the
+largest of all layers, and
+
+    g = min(r, h / 2),    m = x0 limited to (g - h) .. (h - g)
+
+x moves linearly between the nodes
+
+    x    -h      g - h       m                  h - g       h
+    x'   -h'     s g - h'    m + (x0' - x0)     h' - s g    h'
+
+The weight of a site is a ratio of densities, with J the product of the slopes in depth, x and y:
+
+    first interaction     q = mu exp(- tau(z)) J / (w l)                  weight q' / q
+    absorption            q = mu exp(- tau) J / (4 pi d^2)                weight q' / q
+      after scattering    q = mu exp(- tau) (dz' / dz) / |cos theta|      weight q' / q
+
+mu: attenuation at the site; tau: optical depth to it; w l: area of a uniform impact; d: distance from the place where a
+fluorescence photon is emitted. A scattered photon keeps its direction, at theta to the normal, down to the depth z'.
+
+This is exact where every layer whose thickness or density changes is at least 2 r thick: tracks at one end of it are
+then independent of the other end. Elsewhere a derivative would be wrong: `inexact`. The photons' energy moves no site,
+but changes a track: see `scattering`.
+
+Two kinds of electrons do not quite keep their tracks. When the density of one layer alone changes, those that cross an
 interface and then leave by a side: 3e-4 of the electrons that escape from the X-IFU absorber at 7 keV, 2e-3 from four
 layers 60 um wide. And electrons of photons that were scattered before they were absorbed near a side, which are fewer.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
+from jaxtyping import Float
 
-from xcal_jax.expected.first_collision import first_site as draw_first_site
-from xcal_jax.expected.first_collision import optical_depth
-from xcal_jax.expected.parameters import Parameters, names
+from xcal_jax.absorber.matter import Matter
+from xcal_jax.compute.lanes import choose
+from xcal_jax.compute.shapes import Real
+from xcal_jax.expected.first_collision import first_site
+from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.path_lengths import SHALLOW
 from xcal_jax.expected.photons import Flight, attenuation
-from xcal_jax.expected.scattering import RAISED
-from xcal_jax.expected.state import Photon, either
-from xcal_jax.expected.tables import Tables
-from xcal_jax.physics.electrons.scattering import HIGHEST
+from xcal_jax.expected.state import Photon
 from xcal_jax.physics.geometry import Direction, Site
+from xcal_jax.physics.layers import between, cumulative, depth_in_stack
 from xcal_jax.physics.relaxation import NONE
 
-HIGHEST_RAISED = HIGHEST / (1.0 + max(RAISED))  # eV; within the electrons' tables when raised
 
-
-class Carried(NamedTuple):
-    """A site where it is now; deeper, wider: by how much, (), space is stretched there, in depth and across."""
+class Moved(NamedTuple):
+    """A site as it depends on the parameters; deeper, wider: () slopes of the map in depth, and in x times y."""
 
     site: Site
     deeper: Array
     wider: Array
 
 
-def reach(tables: Tables, parameters: Parameters) -> Array:
-    """How far (L,) um the fastest electron gets in each layer."""
-    electrons = tables.matter.electrons
-    return parameters.range_scale * electrons.reach(parameters.energy) / electrons.cost(parameters.density)
+def reach(matter: Matter, parameters: Parameters) -> Float[Array, " L"]:
+    """The range of the fastest electron in each layer, um."""
+    electrons = matter.electrons
+    return parameters.range_scale * electrons.maximum_range(parameters.energy) / electrons.per_um(parameters.density)
 
 
-def carry(tables: Tables, parameters: Parameters, site: Site) -> Carried:
-    """``site``, without derivative, carried to where it is for ``parameters``."""
+def move(matter: Matter, parameters: Parameters, site: Site) -> Moved:
+    """``site``, which has no derivative, moved to where it is for ``parameters``."""
     fixed, n = parameters.fixed, site.layer
     frozen = parameters.frozen
-    far = reach(tables, frozen)
+    far = reach(matter, frozen)
     scale = (parameters.range_scale / parameters.density / (frozen.range_scale / frozen.density))[n]
     old, new = frozen.thickness[n], parameters.thickness[n]
     near = jnp.minimum(far[n], 0.5 * old)
     zero = jnp.zeros_like(near)
-    depth, deeper = stretched(
+    depth, deeper = piecewise_linear(
         site.depth,
         jnp.stack([zero, near, old - near, old]),
         jnp.stack([zero, near * scale, new - near * scale, new]),
     )
 
     def across(place, side, impact):
+        impact = fixed(impact) if parameters.uniform else impact
         half, half_now = 0.5 * fixed(side), 0.5 * side
         gap = jnp.minimum(jnp.max(far), 0.5 * half)
         middle = jnp.clip(fixed(impact), gap - half, half - gap)
-        return stretched(
+        return piecewise_linear(
             place,
             jnp.stack([-half, gap - half, middle, half - gap, half]),
             jnp.stack(
@@ -79,120 +108,90 @@ def carry(tables: Tables, parameters: Parameters, site: Site) -> Carried:
             ),
         )
 
-    x, wider_x = across(site.x, parameters.width, fixed(parameters.x) if tables.uniform else parameters.x)
-    y, wider_y = across(site.y, parameters.length, fixed(parameters.y) if tables.uniform else parameters.y)
-    return Carried(Site(x, y, depth, n), deeper, wider_x * wider_y)
+    x, wider_x = across(site.x, parameters.width, parameters.x)
+    y, wider_y = across(site.y, parameters.length, parameters.y)
+    return Moved(Site(x, y, depth, n), deeper, wider_x * wider_y)
 
 
-def stretched(place: Array, old: Array, new: Array) -> tuple[Array, Array]:
-    """``place`` () among the nodes ``old`` (N,) when they move to ``new``, and the slope of the map, ()."""
+def piecewise_linear(place: Real, old: Float[Array, " N"], new: Float[Array, " N"]) -> tuple[Real, Real]:
+    """``place`` after the map that takes the nodes ``old`` to ``new``, and the slope of the map there."""
     k = jnp.sum((place >= old[1:-1]).astype(jnp.int32))
     extent = old[k + 1] - old[k]
     slope = jnp.where(extent > 0.0, (new[k + 1] - new[k]) / jnp.where(extent > 0.0, extent, 1.0), 1.0)
     return new[k] + slope * (place - old[k]), slope
 
 
-def first_site(tables: Tables, parameters: Parameters, u: Array) -> tuple[Site, Array]:
-    """As `zones.first_site`: (site, weight) of a first interaction, for u (4,)."""
+def moved_first_site(matter: Matter, parameters: Parameters, u: Float[Array, "4"]) -> tuple[Site, Real]:
+    """(site, weight) of a first interaction, as `first_collision.first_site` has it, moved with the parameters."""
     frozen = parameters.frozen
-    drawn, weight = draw_first_site(tables, frozen, u)
-    site, deeper, wider = carry(tables, parameters, drawn)
-    mu = attenuation(tables, parameters.density, parameters.energy)
-    above, _ = optical_depth(parameters.thickness, mu)
+    drawn, weight = first_site(matter, frozen, u)
+    site, deeper, wider = move(matter, parameters, drawn)
+    mu = attenuation(matter, parameters.density, parameters.energy)
+    above, _ = cumulative(mu, parameters.thickness)
     here = jnp.stack(mu)[site.layer]
     density = here * jnp.exp(-jnp.stack(above)[site.layer] - here * site.depth) * deeper
-    if tables.uniform:
+    if parameters.uniform:
         density = density * wider / (parameters.width * parameters.length)
     else:
         site = Site(parameters.x, parameters.y, site.depth, site.layer)
     return site, weight * density / parameters.fixed(density)
 
 
-def absorbed(tables: Tables, parameters: Parameters, photon: Photon, way: Direction, flight: Flight):
+def moved_absorption(
+    matter: Matter, parameters: Parameters, photon: Photon, way: Direction, flight: Flight
+) -> tuple[Site, Direction, Real]:
     """(site, direction, weight) of a ``photon`` sent out along ``way`` and absorbed at the end of its ``flight``.
 
-    Fluorescence, which goes anywhere, flies to where the site is carried; a scattered photon keeps to its way, down to
-    the depth where the site is carried.
+    Fluorescence is emitted in any direction: it flies to where the site has moved. A scattered photon keeps its
+    direction, down to the depth where the site has moved.
     """
     fixed, free = parameters.fixed, photon.line != NONE
     origin, end = photon.site, jax.tree.map(fixed, flight.site)
-    there, deeper, wider = carry(tables, parameters, end)
-    mu = attenuation(tables, parameters.density, photon.energy)
-    top = jnp.append(jnp.zeros(1, origin.depth.dtype), jnp.cumsum(parameters.thickness))
-    low, high = top[origin.layer] + origin.depth, top[end.layer] + there.depth
+    there, deeper, wider = move(matter, parameters, end)
+    mu = attenuation(matter, parameters.density, photon.energy)
+    thickness = parameters.thickness
+    low = depth_in_stack(thickness, origin.layer, origin.depth)
+    high = depth_in_stack(thickness, end.layer, there.depth)
     down = high - low
     slope = jnp.where(way.z == 0.0, SHALLOW, way.z)
     straight = Site(origin.x - way.x * down / slope, origin.y - way.y * down / slope, there.depth, end.layer)
-    site = either(free, there, straight)
+    site = choose(free, there, straight)
     x, y = site.x - origin.x, site.y - origin.y
     square = x * x + y * y + down * down
     length = jnp.sqrt(jnp.where(square > 0.0, square, 1.0))
     inclined = down != 0.0
-    depth = jnp.zeros_like(length)
-    for n, price in enumerate(mu):
-        inside = jnp.minimum(jnp.maximum(low, high), top[n + 1]) - jnp.maximum(jnp.minimum(low, high), top[n])
-        share = jnp.maximum(inside, 0.0) / jnp.where(inclined, jnp.abs(down), 1.0)
-        depth = depth + price * length * jnp.where(inclined, share, jnp.where(end.layer == n, 1.0, 0.0))
+    parts = [
+        jnp.where(inclined, inside / jnp.where(inclined, jnp.abs(down), 1.0), jnp.where(end.layer == n, 1.0, 0.0))
+        for n, inside in enumerate(between(thickness, low, high))
+    ]
+    depth = length * cumulative(mu, parts)[1]
     spread = jnp.where(free, wider / jnp.where(square > 0.0, square, 1.0), 1.0 / jnp.abs(slope))
     density = jnp.stack(mu)[end.layer] * jnp.exp(-depth) * deeper * spread
     some = fixed(density) > 0.0
     weight = fixed(flight.stays) * jnp.where(some, density / jnp.where(some, fixed(density), 1.0), 1.0)
-    return site, either(free, Direction(x / length, y / length, -down / length), way), weight
+    return site, choose(free, Direction(x / length, y / length, -down / length), way), weight
 
 
-def wrong(tables: Tables, parameters: Parameters) -> Parameters:
-    """Which derivatives would be wrong at ``parameters``: trees of bool, shaped as these."""
-    far = reach(tables, parameters)
+def inexact(matter: Matter, parameters: Parameters) -> Parameters:
+    """The parameters in which the map does not preserve tracks, so that derivatives would be wrong: leaves of bool."""
+    far = reach(matter, parameters)
     thin = parameters.thickness < 2.0 * far
     widest = jnp.max(far)
     half = 0.5 * parameters.width, 0.5 * parameters.length
     gaps = [h - jnp.abs(at) for h, at in zip(half, (parameters.x, parameters.y), strict=True)]
     close = jnp.minimum(*half) < 2.0 * widest
-    if not tables.uniform:
+    if not parameters.uniform:
         close = close | (jnp.minimum(*gaps) < widest)
-    return Parameters(
+    no = jnp.zeros((), bool)
+    return replace(
+        parameters,
         thickness=thin,
         density=thin | close,
         width=close,
         length=close,
-        energy=parameters.energy > HIGHEST_RAISED,
+        energy=no,
         x=close,
         y=close,
-        yield_scale=jnp.zeros((), bool),
+        yield_scale=no,
         range_scale=jnp.any(thin) | close,
-        choices=parameters.choices,
     )
-
-
-def guard(tables: Tables, parameters: Parameters, in_energy: bool) -> Parameters:
-    """``parameters``, whose derivatives are NaN where they would be wrong, and those in energy unless ``in_energy``."""
-    bad = wrong(tables, parameters.frozen)
-    return jax.tree.map(_guarded, parameters, replace(bad, energy=bad.energy | (not in_energy)))
-
-
-@jax.custom_jvp
-def _guarded(value: Array, bad: Array) -> Array:
-    return value
-
-
-@_guarded.defjvp
-def _guard(primals, tangents):
-    value, bad = primals
-    return value, jnp.where(bad & (tangents[0] != 0.0), jnp.nan, tangents[0])
-
-
-def check(tables: Tables, parameters: Parameters, asked: Sequence[str]) -> None:
-    """Raises ValueError if a derivative with respect to a parameter ``asked`` by name would be wrong."""
-    if not tables.turning:
-        return
-    bad = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(wrong(tables, parameters))])
-    known = dict(zip(names(parameters), bad.tolist(), strict=True))
-    refused = [name for name in asked if known[name]]
-    if refused:
-        far = ", ".join(f"{r:.3g}" for r in reach(tables, parameters))
-        right = ", ".join(name for name, other in known.items() if not other)
-        raise ValueError(
-            f"derivatives with respect to {', '.join(refused)} would be wrong with `scattering` electrons, which reach "
-            f"{far} um in the layers (a layer must be twice as thick, the sides must be farther away, the energy at "
-            f"most {HIGHEST_RAISED:.6g} eV): ask for {right}, and take differences of values for the others"
-        )

@@ -1,4 +1,4 @@
-"""One history as it stands: the ion that relaxes, the photons that wait, what left and with which weight."""
+"""The state of one history: the ion that relaxes, the photons that wait, what has left and with which weight."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -6,7 +6,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool
 
+from xcal_jax.compute.shapes import Flag, Real
 from xcal_jax.expected import score
 from xcal_jax.montecarlo.electron_tracks import Electron
 from xcal_jax.physics.geometry import Direction, Site
@@ -16,7 +18,9 @@ PENDING = 4  # photons that may wait in one history
 
 
 class Photon(NamedTuple):
-    """A photon that waits where it was made; line: its transition, -1 if it flies along ``direction`` already."""
+    """A photon at ``site`` with ``energy`` () eV; line: () int32, the transition that emits it in any direction, or -1
+    if it flies along ``direction`` already.
+    """
 
     site: Site
     direction: Direction
@@ -24,10 +28,27 @@ class Photon(NamedTuple):
     line: Array
 
 
+class Emission(NamedTuple):
+    """An electron at its start.
+
+    energy: () eV; present: () bool, whether there is one; sauter: () bool, whether it is a photoelectron, which follows
+    Sauter's law about the direction of its ``photon``; varies: () bool, whether its energy varies with that of the
+    incident photons.
+    """
+
+    site: Site
+    energy: Array
+    present: Array
+    sauter: Array
+    photon: Direction
+    varies: Array
+
+
 class Varied(NamedTuple):
-    """Of the one photoelectron whose energy varies with that of the photons: raised: by what share () it is; lever: its
-    energy () over that by which chance goes, less 1: 0, but with a derivative. scale: () of what the electron that
-    waits takes out.
+    """The change of the photoelectron whose energy T varies with that of the incident photons: see `scattering`.
+
+    raised: () the relative change h of T in this copy of the history; lever: () T over the T of sampling decisions,
+    less 1: zero, but with a derivative; scale: () factor on what the electron that waits takes out.
     """
 
     raised: Array
@@ -38,11 +59,13 @@ class Varied(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class History:
-    """site, element, vacancies: of the ion that relaxes; waiting: photons (P,), count () int32 of them.
+    """One history so far.
 
-    steps, flights: () uint32 done; weight: (); outside: photons that left; inside: what the electrons do; drawn: () eV
-    that they took out in one drawn case; electron: to be followed, if electrons turn round (energy 0: none), else None;
-    varied: for the derivative in the photons' energy, else None; sums: the ends booked; overflow: () bool.
+    steps, flights: () uint32 done; site, element, vacancies: of the ion that relaxes; waiting: photons (PENDING,),
+    count: () int32 of them; weight: (); outside: the photons that left; inside: what the electrons take out; drawn: ()
+    eV that they take out in one drawn case; electron: to be followed before the history goes on (energy 0: none), None
+    for models that follow none; varied: None without the derivative of tracks in energy; sums: the ends booked;
+    overflow: () bool, whether a counter is full.
     """
 
     steps: Array
@@ -62,36 +85,37 @@ class History:
     overflow: Array
 
     @property
-    def relaxes(self) -> Array:
-        """Whether the ion has vacancies, () bool."""
+    def relaxes(self) -> Bool[Array, "..."]:
+        """Whether the ion has vacancies, of one history or of many."""
         return any_vacancy(self.vacancies)
 
     @property
-    def waits(self) -> Array:
-        """Whether an electron has to be followed before it goes on, () bool."""
+    def waits(self) -> Bool[Array, "..."]:
+        """Whether an electron has to be followed before the history goes on."""
         return jnp.zeros((), bool) if self.electron is None else self.electron.energy > 0.0
 
     @property
-    def unfinished(self) -> Array:
-        """Whether it goes on, () bool."""
+    def unfinished(self) -> Bool[Array, "..."]:
+        """Whether vacancies or photons are left."""
         return self.relaxes | (self.count > 0)
 
-    def with_electron(self, chance: Array, mean: Array, square: Array, lost: Array) -> "History":
-        """One electron more, which takes out more than what is left of each threshold with ``chance`` (A,).
+    def with_electron(self, probability: score.Levels, mean: Real, square: Real, lost: Real) -> "History":
+        """The history with one electron more.
 
-        mean, square: () eV, eV2 of what it takes out; lost: () eV, in one drawn case.
+        probability: that it takes out more than what is left of each threshold; mean, square: eV, eV2 of what it takes
+        out; lost: eV, in one drawn case.
         """
         before = self.inside
         after = score.Electrons(
-            before.above * (1.0 - chance[0]) + chance,
+            before.above * (1.0 - probability[0]) + probability,
             before.mean + mean,
             before.square + square + 2.0 * before.mean * mean,
         )
         return replace(self, inside=after, drawn=self.drawn + lost)
 
 
-def push(history: History, photon: Photon, here: Array) -> History:
-    """One photon more waits, if ``here``."""
+def push(history: History, photon: Photon, here: Flag) -> History:
+    """The history with one photon more that waits, if ``here``."""
     slot = (jnp.arange(PENDING, dtype=jnp.int32) == history.count) & here
     return replace(
         history,
@@ -99,8 +123,3 @@ def push(history: History, photon: Photon, here: Array) -> History:
         count=history.count + here.astype(jnp.int32),
         overflow=history.overflow | (here & (history.count >= PENDING)),
     )
-
-
-def either(when: Array, yes, no):
-    """``yes`` when ``when`` () bool, else ``no``, whole trees."""
-    return jax.tree.map(lambda a, b: jnp.where(when, a, b), yes, no)

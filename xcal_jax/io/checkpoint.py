@@ -1,41 +1,105 @@
-"""What is done of a long run, kept in a file: whole or not at all, and taken up again by the same run only."""
+"""Checkpoints: what is done of a long run, kept so that the same run, and no other, can go on from there.
+
+A checkpoint is a file, or a folder with a file for each part of the run that is done. Each file is written whole or
+not at all and holds arrays, with the facts of what they belong to. All commands keep theirs at OUTPUT.part.
+"""
 
 import json
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
-from xcal_jax.io.files import replacing
+from xcal_jax.io.files import check_writable, replacing
 
 SAVED_EVERY = 10.0  # s
+SUFFIX = ".part"  # of a checkpoint, and of the files in its folder
+OWN = re.compile(r"\d+|\d+\.part|\.\d+-\w+\.part")  # what a checkpoint's folder holds: folders, files, unfinished files
 
 
-def save_checkpoint(path: str | os.PathLike, facts: dict[str, str], arrays: dict[str, np.ndarray]) -> None:
-    """Write ``arrays`` of the run that ``facts`` describe. A kill at any moment leaves the old file or the new one."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, facts=np.array(json.dumps(facts)), **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
+def checkpoint_of(output: str | os.PathLike[str]) -> Path:
+    """Where the commands keep the checkpoint of a run to the file ``output``."""
+    return Path(f"{output}{SUFFIX}")
 
 
-def load_checkpoint(path: str | os.PathLike, facts: dict[str, str]) -> dict[str, np.ndarray]:
-    """The arrays that ``path`` keeps of the run that ``facts`` describe; none if there is no such file.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file at ``path``, or a folder there; nothing is kept where ``path`` is None."""
 
-    Raises ValueError, naming what differs, where it is of another run, and where it is no checkpoint.
+    path: Path | None
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str] | None, resume: bool, folder: bool = False) -> "Checkpoint":
+        """The checkpoint at ``path``, emptied unless ``resume``. folder: whether it has a file for each part.
+
+        Raises ValueError where nothing can be written there, or where something stands that is no such checkpoint.
+        """
+        if path is None:
+            return cls(None)
+        path = Path(path)
+        if not resume:
+            remove_checkpoint(path)
+        if not folder:
+            check_writable(path)
+        elif path.exists() and not path.is_dir():
+            raise ValueError(f"checkpoint {str(path)!r} must be a folder, but is a file")
+        else:
+            path.mkdir(parents=True, exist_ok=True)
+        return cls(path)
+
+    def load(self, facts: dict[str, str], part: int | None = None) -> dict[str, np.ndarray]:
+        """The arrays that are kept of the run, or of its ``part``, that ``facts`` describe; none if there are none.
+
+        Raises ValueError, naming what differs, where the file is of another run, and where it is no checkpoint.
+        """
+        file = self._file(part)
+        if file is None or not file.exists():
+            return {}
+        kept, arrays = _read(file)
+        differing = [name for name in facts if kept.get(name) != facts[name]]
+        if differing:
+            problem = f"is of another run (another {', '.join(differing)}): remove it to start anew"
+            raise ValueError(f"checkpoint {str(self.path)!r} {problem}")
+        return arrays
+
+    def save(self, facts: dict[str, str], arrays: dict[str, np.ndarray], part: int | None = None) -> None:
+        """Keep ``arrays`` of the run, or of its ``part``. A kill at any moment leaves the old file or the new one."""
+        path = self._file(part)
+        if path is None:
+            return
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, facts=np.array(json.dumps(facts)), **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _file(self, part: int | None) -> Path | None:
+        return self.path if self.path is None or part is None else self.path / f"{part}{SUFFIX}"
+
+
+def remove_checkpoint(path: str | os.PathLike[str]) -> None:
+    """Remove the checkpoint at ``path``, if there is one: its own files, and its folder if nothing else is in it.
+
+    Raises ValueError where ``path`` is a file, but no checkpoint.
     """
-    if not Path(path).exists():
-        return {}
+    path = Path(path)
+    if path.is_dir():
+        for own in [inner for inner in path.iterdir() if OWN.fullmatch(inner.name)]:
+            remove_checkpoint(own) if own.is_dir() else own.unlink()
+        if not any(path.iterdir()):
+            path.rmdir()
+    elif path.exists():
+        _read(path)
+        path.unlink()
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """The facts and the arrays of a file. Raises ValueError where it is no checkpoint."""
     try:
-        with np.load(path) as file:
-            arrays = dict(file)
-        kept = json.loads(str(arrays.pop("facts")))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as problem:
+        with path.open("rb") as file, np.load(file) as content:
+            arrays = dict(content)
+        return json.loads(str(arrays.pop("facts"))), arrays
+    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as problem:
         raise ValueError(f"checkpoint {str(path)!r} cannot be read: remove it to start anew") from problem
-    differing = [name for name in facts if kept.get(name) != facts[name]]
-    if differing:
-        raise ValueError(
-            f"checkpoint {str(path)!r} is of another run (another {', '.join(differing)}): remove it to start anew"
-        )
-    return arrays

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 
-def read_table(path: str | os.PathLike, where: str, words: Collection[str] = ()) -> pd.DataFrame:
+def read_table(path: str | os.PathLike[str], where: str, words: Collection[str] = ()) -> pd.DataFrame:
     """The table in the CSV file at ``path``, its rows indexed by the numbers of their lines.
 
     where: what errors call the file. words: the columns of text; every other column holds numbers, NaN where a cell is
@@ -35,7 +35,7 @@ def read_table(path: str | os.PathLike, where: str, words: Collection[str] = ())
     for number, row in rows.items():
         if len(row) != len(header):
             raise ValueError(
-                f"line {number} of {where} must have {len(header)} columns as its header, but has {len(row)}"
+                f"line {number} of {where} must have {len(header)} columns as the header, but has {len(row)}"
             )
         for name, cell in zip(header, row, strict=True):
             try:

@@ -1,11 +1,10 @@
-"""Orbits and dose: elements -> positions -> trapped flux -> fluence -> shield -> dose and displacement
-damage.
-"""
+"""Orbits and dose: elements -> positions -> trapped flux -> fluence -> shield -> dose and displacement damage."""
 
 from xcal_jax.orbit.dose import dose_behind, mission_dose, report
-from xcal_jax.orbit.elements import SATELLITES, Altitudes, Elements, read_altitudes, read_tle, shipped_altitudes
+from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import mission_fluence
 from xcal_jax.orbit.months import Segment, monthly_segments
+from xcal_jax.orbit.orbit_files import SATELLITES, read_altitudes, read_tle, shipped_altitudes
 from xcal_jax.orbit.passes import list_passes
 from xcal_jax.orbit.shielding import Shield, dose, parse_sectors
 

@@ -7,41 +7,51 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xcal_jax.compute.shapes import Real, Whole
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class AliasTable:
-    """Rows of probabilities over K outcomes: threshold (rows, K) and alias (rows, K) int32."""
+class Discrete:
+    """Discrete laws, one a row, over K outcomes: sampled by an alias table, and known as probabilities.
 
+    probabilities: (rows, K); threshold: (rows, K) and alias: (rows, K) int32, the alias table.
+    """
+
+    probabilities: Array
     threshold: Array
     alias: Array
 
     @classmethod
-    def build(cls, weights: np.ndarray) -> "AliasTable":
-        """From weights (rows, K) >= 0; a row of zeros always gives outcome 0."""
-        weights = np.asarray(weights, dtype=np.float64)
+    def build(cls, weights: np.ndarray) -> "Discrete":
+        """Laws in proportion to weights (rows, K) >= 0; a row of zeros always gives outcome 0."""
+        weights = np.array(weights, dtype=np.float64)
         rows, outcomes = weights.shape
+        weights[weights.sum(axis=1) <= 0, 0] = 1.0
         total = weights.sum(axis=1, keepdims=True)
-        share = np.where(total > 0, weights * outcomes / np.where(total > 0, total, 1.0), 0.0)
-        share[total[:, 0] <= 0, 0] = outcomes
+        height = weights * outcomes / total
         threshold = np.ones((rows, outcomes))
         alias = np.tile(np.arange(outcomes), (rows, 1))
         row = np.arange(rows)
-        settled = np.zeros((rows, outcomes), dtype=bool)
+        filled = np.zeros((rows, outcomes), dtype=bool)
         for _ in range(outcomes - 1):  # the poorest column is filled up by the richest
-            poor = np.where(settled, np.inf, share).argmin(axis=1)
-            rich = np.where(settled, -np.inf, share).argmax(axis=1)
-            threshold[row, poor] = np.minimum(share[row, poor], 1.0)
+            poor = np.where(filled, np.inf, height).argmin(axis=1)
+            rich = np.where(filled, -np.inf, height).argmax(axis=1)
+            threshold[row, poor] = np.minimum(height[row, poor], 1.0)
             alias[row, poor] = rich
-            share[row, rich] -= 1.0 - threshold[row, poor]
-            settled[row, poor] = True
-        return cls(jnp.asarray(threshold), jnp.asarray(alias, dtype=jnp.int32))
+            height[row, rich] -= 1.0 - threshold[row, poor]
+            filled[row, poor] = True
+        return cls(jnp.asarray(weights / total), jnp.asarray(threshold), jnp.asarray(alias, dtype=jnp.int32))
 
-    def pick(self, row: Array, u: Array) -> Array:
-        """The outcome () int32 of ``row`` () int32 that the uniform number u () falls on."""
+    def pick(self, row: Whole, u: Real) -> Whole:
+        """The outcome of law ``row`` that the uniform number ``u`` falls on."""
         outcomes = self.threshold.shape[1]
         scaled = u * outcomes
         column = jnp.minimum(scaled.astype(jnp.int32), outcomes - 1)
         at = row * outcomes + column
         keep = scaled - column.astype(scaled.dtype) < self.threshold.reshape(-1)[at]
         return jnp.where(keep, column, self.alias.reshape(-1)[at])
+
+    def probability(self, row: Whole, outcome: Whole) -> Real:
+        """The probability of ``outcome`` by law ``row``."""
+        return self.probabilities.reshape(-1)[row * self.probabilities.shape[1] + outcome]

@@ -27,8 +27,8 @@ def cumulative_upwards(rate: Sequence[Array] | Array, extent: Sequence[Array] | 
     return below[::-1], total
 
 
-def interaction_by_layer(attenuation: Sequence[Array] | Array, extent: Sequence[Array] | Array) -> Array:
-    """Probability (L,) that a photon from above first interacts in each layer; attenuation: 1/um.
+def absorbed_by_layer(attenuation: Sequence[Array] | Array, extent: Sequence[Array] | Array) -> Array:
+    """Probability (L,) that a photon from above is absorbed (or scattered) first in each layer; attenuation: 1/um.
 
     exp(-sum_(m < n) mu_m t_m) (1 - exp(-mu_n t_n)) in layer n.
     """

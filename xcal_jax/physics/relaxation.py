@@ -1,30 +1,59 @@
 """Atomic relaxation (section 2.4): vacancies move outwards, transition by transition, after EADL.
 
 An ion's vacancies are counts per subshell, four bits each, packed into 32-bit words, innermost subshell lowest.
-The innermost vacancy always relaxes first. Every transition ends further out, so the loop ends.
+The innermost vacancy always relaxes first. Every transition leaves vacancies further out, so the loop ends.
 
-Most relaxations deep inside lose nothing: their electrons cannot reach a face, and few send out a photon. Whether
-one does is known without walking it. `silent` is the probability that a vacancy, with all that follows from it,
-emits no photon, solved once from the transition lists. An ion out of its electrons' reach draws that first; only
-if a photon must come is it walked, through transitions weighted by their chance to lead to one: the same
-distribution, exactly, at a fraction of the steps (a Doob transform of the cascade).
+Most relaxations deep inside lose nothing: their electrons cannot reach a face, and few emit a photon. Whether one does
+is known without walking it. `no_photon_probability` is the probability that a vacancy, with all that follows from it,
+emits no photon; it is solved once from the transition lists. An ion out of its electrons' reach draws that first. Only
+if a photon must come is the cascade walked, and its transitions are then weighted by their probability to lead to a
+photon: the same distribution, exactly, at a fraction of the steps (a Doob transform of the cascade).
 """
 
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import pairwise
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool
 
 from xcal_jax.atomic import Element
+from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.constants import ENERGY_RANGE
-from xcal_jax.physics.discrete import AliasTable
+from xcal_jax.physics.discrete import Discrete
 
 COUNTS_PER_WORD = 8  # four bits each
 NONE = -1
+
+Vacancies = tuple[Array, ...]
+
+
+class Transition(NamedTuple):
+    """One transition, () each.
+
+    line: int32, its number among all (subshell x T + t); energy: eV, of the photon or the electron; photon: bool,
+    whether it emits a photon, else an electron; first, second: int32, the subshells left with a vacancy, -1 for none.
+    """
+
+    line: Array
+    energy: Array
+    photon: Array
+    first: Array
+    second: Array
+
+
+class Opened(NamedTuple):
+    """An ion after a new vacancy: its vacancies; deposited: () eV, the binding energy of a vacancy that never decays;
+    overflow: () bool, whether a count ran out of its bits.
+    """
+
+    vacancies: Vacancies
+    deposited: Array
+    overflow: Array
 
 
 @jax.tree_util.register_dataclass
@@ -32,30 +61,33 @@ NONE = -1
 class Relaxation:
     """Tables over S subshells (all elements in a row) and up to T transitions each.
 
-    binding: (S,) eV. decays: (S,) bool. silent: (S,) probability that no photon comes of a vacancy. hardest: (S,) eV of
-    electrons that come of one, see `hardest_electrons`.
-    energy: (S, T) eV; radiative: (S, T) bool; first, second: (S, T) int32, the subshells left with a vacancy, -1
-    none; free, emitting: rows S, outcomes T: EADL's probabilities, and the same given that a photon comes.
+    binding: (S,) eV; decays: (S,) bool; no_photon_probability: (S,), that no photon comes of a vacancy; hardest: (S,)
+    eV, of electrons that come of one, see `hardest_electrons`.
+    energy: (S, T) eV; radiative: (S, T) bool; first, second: (S, T) int32, the subshells left with a vacancy, -1 for
+    none; analog, biased: laws S, outcomes T: EADL's probabilities, and the same given that a photon comes.
     element: (S,) int32; offset: (N,) int32, each element's first subshell.
     """
 
     binding: Array
     decays: Array
-    silent: Array
+    no_photon_probability: Array
     hardest: Array
     energy: Array
     radiative: Array
     first: Array
     second: Array
-    free: AliasTable
-    emitting: AliasTable
+    analog: Discrete
+    biased: Discrete
     element: Array
     offset: Array
     words: int = field(metadata={"static": True})
 
     @classmethod
-    def build(cls, elements: tuple[Element, ...], rare: float = 0.0) -> "Relaxation":
-        """Tables for ``elements``, their subshells sorted from the innermost out; rare: of `hardest_electrons`."""
+    def build(cls, elements: tuple[Element, ...], negligible: float = 0.0) -> "Relaxation":
+        """Tables for ``elements``, whose subshells are sorted from the innermost out.
+
+        negligible: the fraction of an ion's electrons that `hardest_electrons` leaves out.
+        """
         offset = np.cumsum([0] + [len(e.subshells) for e in elements])
         subshells = offset[-1]
         most = max(s.probability.size for e in elements for s in e.subshells)
@@ -71,64 +103,103 @@ class Relaxation:
                 second[row, n] = np.where(t.final2 >= 0, start + t.final2, NONE)
                 # a photon too soft for the interaction tables is absorbed where it is born
                 radiative[row, n] = (t.final2 < 0) & (t.transition_energy >= ENERGY_RANGE[0])
-        silent, emitting = emission(probability, radiative, first, second)
+        no_photon, biased = emission(probability, radiative, first, second)
         decaying = [np.flatnonzero(probability[a:b].sum(axis=1) > 0) for a, b in pairwise(offset)]
         return cls(
             binding=jnp.asarray(np.concatenate([e.binding for e in elements])),
             decays=jnp.asarray(probability.sum(axis=1) > 0),
-            silent=jnp.asarray(silent),
-            hardest=jnp.asarray(hardest_electrons(probability, energy, first, second, rare)),
+            no_photon_probability=jnp.asarray(no_photon),
+            hardest=jnp.asarray(hardest_electrons(probability, energy, first, second, negligible)),
             energy=jnp.asarray(energy),
             radiative=jnp.asarray(radiative),
             first=jnp.asarray(first, dtype=jnp.int32),
             second=jnp.asarray(second, dtype=jnp.int32),
-            free=AliasTable.build(probability),
-            emitting=AliasTable.build(emitting),
+            analog=Discrete.build(probability),
+            biased=Discrete.build(biased),
             element=jnp.asarray(np.repeat(np.arange(len(elements)), np.diff(offset)), dtype=jnp.int32),
             offset=jnp.asarray(offset[:-1], dtype=jnp.int32),
             words=max(1, max(-(-int(d[-1] + 1) // COUNTS_PER_WORD) if d.size else 1 for d in decaying)),
         )
 
-    def place_in_ion(self, subshell: Array) -> Array:
-        """The subshell's place () int32 among its element's, counted from the innermost."""
+    @property
+    def subshells(self) -> int:
+        """How many subshells there are, of all elements."""
+        return self.binding.shape[0]
+
+    @property
+    def elements(self) -> int:
+        """How many elements there are."""
+        return self.offset.shape[0]
+
+    def transition(self, subshell: Whole, t: Whole) -> Transition:
+        """Transition ``t`` of a vacancy in ``subshell``."""
+        line = subshell * self.energy.shape[1] + t
+        energy, photon, first, second = (
+            table.reshape(-1)[line] for table in (self.energy, self.radiative, self.first, self.second)
+        )
+        return Transition(line, energy, photon, first, second)
+
+    def line_energy(self, line: Whole) -> Real:
+        """Energy in eV of the transition ``line``; of any if it is -1."""
+        return self.energy.reshape(-1)[jnp.maximum(line, 0)]
+
+    def place_in_ion(self, subshell: Whole) -> Whole:
+        """The subshell's place among those of its element, counted from the innermost."""
         return subshell - self.offset[self.element[subshell]]
 
-    def chance_of_photon(self, subshell: Array) -> Array:
-        """Probability () that a vacancy in ``subshell`` () int32, or none (-1), leads to a photon."""
-        return jnp.where(subshell >= 0, 1.0 - self.silent[jnp.maximum(subshell, 0)], 0.0)
+    def innermost(self, vacancies: Vacancies, element: Whole) -> tuple[Whole, Vacancies]:
+        """The subshell of the innermost vacancy of an ion of ``element``, and its other vacancies."""
+        place, others = take_innermost(vacancies)
+        return self.offset[element] + place, others
+
+    def open(self, vacancies: Vacancies, subshell: Whole, when: Flag | bool = True) -> Opened:
+        """``vacancies`` with one more in ``subshell`` (-1 for none) if ``when``, and if it is one that decays."""
+        index = jnp.maximum(subshell, 0)
+        new = when & (subshell >= 0)
+        vacancies, overflow = add_vacancy(vacancies, self.place_in_ion(index), new & self.decays[index])
+        return Opened(vacancies, jnp.where(new & ~self.decays[index], self.binding[index], 0.0), overflow)
+
+    def photon_probability(self, subshell: Whole) -> Real:
+        """Probability that a vacancy in ``subshell``, or none (-1), leads to a photon."""
+        return jnp.where(subshell >= 0, 1.0 - self.no_photon_probability[jnp.maximum(subshell, 0)], 0.0)
 
 
-def emission(probability, radiative, first, second) -> tuple[np.ndarray, np.ndarray]:
-    """(silent (S,), emitting (S, T)): no photon from a vacancy; a transition's probability times that of a photon.
+def emission(
+    probability: np.ndarray, radiative: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probability (S,) of no photon from a vacancy, and of each transition together with a photon, (S, T).
 
-    Solved from the outermost subshell inwards, since transitions only lead outwards.
+    All arguments are (S, T), see `Relaxation`. Solved from the outermost subshell inwards, since transitions only lead
+    outwards.
     """
-    silent = np.ones(len(probability))
-    emitting = np.zeros_like(probability)
+    no_photon = np.ones(len(probability))
+    biased = np.zeros_like(probability)
     for s in reversed(range(len(probability))):
-        no_photon = np.ones(probability.shape[1])
+        none_later = np.ones(probability.shape[1])
         for final in (first[s], second[s]):
-            no_photon *= np.where(final >= 0, silent[final], 1.0)
-        emitting[s] = probability[s] * np.where(radiative[s], 1.0, 1.0 - no_photon)
-        silent[s] = 1.0 - emitting[s].sum()
-    return silent, emitting
+            none_later *= np.where(final >= 0, no_photon[final], 1.0)
+        biased[s] = probability[s] * np.where(radiative[s], 1.0, 1.0 - none_later)
+        no_photon[s] = 1.0 - biased[s].sum()
+    return no_photon, biased
 
 
-def hardest_electrons(probability, energy, first, second, rare: float) -> np.ndarray:
-    """The energy (S,) eV that electrons of a vacancy's transition, and of those after it, exceed at most so rarely."""
+def hardest_electrons(
+    probability: np.ndarray, energy: np.ndarray, first: np.ndarray, second: np.ndarray, negligible: float
+) -> np.ndarray:
+    """Energy (S,) eV that electrons of a vacancy exceed with at most the probability ``negligible``.
+
+    It holds for the vacancy's own transition, and for each that follows. The arrays are (S, T), see `Relaxation`.
+    """
     hardest = np.zeros(len(probability))
     for s in reversed(range(len(probability))):
         electron = np.where(second[s] >= 0, energy[s], 0.0)
         descending = np.argsort(-electron)
-        often = np.cumsum(probability[s, descending]) > rare
+        often = np.cumsum(probability[s, descending]) > negligible
         own = electron[descending][often].max(initial=0.0)
-        chance = np.zeros(len(probability) + 1)  # of a vacancy in each subshell; the last is none
-        np.add.at(chance, np.concatenate([first[s], second[s]]), np.tile(probability[s], 2))
-        hardest[s] = max(own, hardest[chance[:-1] > rare].max(initial=0.0))
+        expected = np.zeros(len(probability) + 1)  # vacancies in each subshell; the last is none
+        np.add.at(expected, np.concatenate([first[s], second[s]]), np.tile(probability[s], 2))
+        hardest[s] = max(own, hardest[expected[:-1] > negligible].max(initial=0.0))
     return hardest
-
-
-Vacancies = tuple[Array, ...]
 
 
 def no_vacancies(words: int) -> Vacancies:
@@ -136,8 +207,8 @@ def no_vacancies(words: int) -> Vacancies:
     return (jnp.zeros((), jnp.uint32),) * words
 
 
-def add_vacancy(vacancies: Vacancies, place: Array, when: Array) -> tuple[Vacancies, Array]:
-    """One more vacancy at ``place`` () int32 if ``when`` () bool; and whether its count overflowed, () bool."""
+def add_vacancy(vacancies: Vacancies, place: Whole, when: Flag) -> tuple[Vacancies, Flag]:
+    """``vacancies`` with one more at ``place`` if ``when``; and whether its count overflowed."""
     word, shift = place // COUNTS_PER_WORD, (4 * (place % COUNTS_PER_WORD)).astype(jnp.uint32)
     here = [when & (word == n) for n in range(len(vacancies))]
     full = [h & (((v >> shift) & 15) == 15) for h, v in zip(here, vacancies, strict=True)]
@@ -147,8 +218,8 @@ def add_vacancy(vacancies: Vacancies, place: Array, when: Array) -> tuple[Vacanc
     return added, reduce(jnp.logical_or, full)
 
 
-def take_innermost(vacancies: Vacancies) -> tuple[Array, Vacancies]:
-    """The place () int32 of the innermost vacancy, and the others. At least one must be there."""
+def take_innermost(vacancies: Vacancies) -> tuple[Whole, Vacancies]:
+    """The place of the innermost vacancy, of which there must be at least one; and the other vacancies."""
     place = jnp.zeros((), jnp.int32)
     others = []
     found = jnp.zeros((), bool)
@@ -162,6 +233,6 @@ def take_innermost(vacancies: Vacancies) -> tuple[Array, Vacancies]:
     return place, tuple(others)
 
 
-def any_vacancy(vacancies: Vacancies) -> Array:
-    """Whether the ion still has to relax, () bool."""
+def any_vacancy(vacancies: Vacancies) -> Bool[Array, "..."]:
+    """Whether an ion, or each of many, still has to relax."""
     return reduce(jnp.bitwise_or, vacancies) != 0

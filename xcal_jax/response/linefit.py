@@ -16,8 +16,8 @@ from jax import Array
 
 from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.absorber.source import Source
-from xcal_jax.expected.estimate import resolve, run
-from xcal_jax.expected.parameters import Parameters, names
+from xcal_jax.expected.estimate import run
+from xcal_jax.expected.parameters import Parameters, parameter_values
 from xcal_jax.expected.tables import Tables
 from xcal_jax.fit import double_precision, least_squares, poisson_residuals
 from xcal_jax.response.line_shape import Components, Detector, fold
@@ -83,21 +83,18 @@ def linearise(
     """Figures and derivatives of ``absorber`` at ``energy`` eV, with the parameters of ``origin`` changed."""
     Source.build(energy, at=at).check_fits(absorber)
     with jax.enable_x64(True):
-        tables = Tables.build(absorber, at is None)
-        parameters = Parameters.of(absorber, energy, at)
-        for name, value in (origin or {}).items():
-            parameters = _with(parameters, name, value)
+        tables = Tables.build(absorber)
+        parameters = Parameters.of(absorber, energy, at).changed(origin or {})
         energy = float(parameters.energy)
     steps = np.append(np.geomspace(SMALLEST, SMALL, FINE), np.linspace(SMALL, 1.001, EVEN + 1)[1:])
     thresholds = (0.0, *(energy * steps).tolist())
     found = run(tables, parameters, wrt, n, seed, thresholds, progress=progress)
-    chosen = resolve(wrt, parameters)
-    flat = np.concatenate([np.ravel(np.asarray(leaf)) for leaf in jax.tree.leaves(parameters)])
+    values = parameter_values(parameters)
     peaks, slopes = found.value("peaks")[0], found.derivative("peaks")[0]
     strong = np.argsort(-peaks, kind="stable")[:LINES]
     strong = strong[peaks[strong] > 0]
     numbers = (
-        flat[list(chosen.values())],
+        np.array([values[name] for name in found.parameters]),
         found.value("interaction_probability")[0],
         found.derivative("interaction_probability")[0],
         peaks[strong],
@@ -202,13 +199,3 @@ def expected_counts(
         sent = None if incident is None else jnp.asarray(incident, float)
         found = _counts(numbers, jnp.asarray(fit.values), fixed, jnp.asarray(edges), sent, tuple(also))
         return np.asarray(found)
-
-
-def _with(parameters: Parameters, name: str, value: float) -> Parameters:
-    """``parameters`` with one number changed."""
-    place = names(parameters).index(name)
-    leaves, shape = jax.tree.flatten(parameters)
-    flat = jnp.concatenate([jnp.ravel(leaf) for leaf in leaves]).at[place].set(value)
-    cuts = np.cumsum([leaf.size for leaf in leaves])[:-1]
-    parts = [part.reshape(leaf.shape) for part, leaf in zip(jnp.split(flat, cuts), leaves, strict=True)]
-    return jax.tree.unflatten(shape, parts)

@@ -1,21 +1,22 @@
-"""How well each component of a response is known: by the counts, the fluorescence yields, the electrons' ranges.
+"""Relative errors of the components of a response, by cause: counts, fluorescence yields, electron ranges and model.
 
-The systematic ones are found by simulating again: with the other set of yields, with all electron ranges 10 % longer
+Systematic errors are found by simulating again: with the other set of yields, with all electron ranges 10 % longer
 (Eq. 3 against Tabata et al. 1996, in gold: 3 % short at 5 keV, 26 % long at 10 keV), and with each other electron
-model there is. The same random numbers are used, so that part of the noise cancels.
+model. The same random numbers are used, so that part of the noise cancels.
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
-from xcal_jax.absorber.absorber import ELECTRONS, Absorber
-from xcal_jax.atomic import YIELDS
-from xcal_jax.compute.devices import in_parallel
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.compute.devices import Executor, in_parallel
+from xcal_jax.constants import ELECTRONS, YIELDS
+from xcal_jax.io.datasets import variable
 from xcal_jax.response.components import simulate_response
 from xcal_jax.response.nodes import Settings
 
@@ -26,16 +27,17 @@ COMPONENTS = ("partial", "peak_total", "continuum_total", "peaks")
 def relative_errors(
     absorber: Absorber,
     response: xr.Dataset,
-    boundaries: np.ndarray,
+    boundaries: Float[np.ndarray, " B"],
     settings: Settings,
     checkpoint: str | os.PathLike | None = None,
+    resume: bool = True,
     progress: bool = False,
-    spread: Callable = in_parallel,
+    executor: Executor = in_parallel,
 ) -> xr.Dataset:
     """Relative errors of the components of ``response``, by cause and energy; NaN where a component is zero.
 
-    Those by counts are standard errors; the others are changes, with their sign. boundaries, settings, checkpoint,
-    progress, spread: as for `simulate_response`; each cause has its own checkpoint, which is removed at the end.
+    Errors by counts are standard errors; the others are changes, with their sign. boundaries, settings, resume,
+    progress, executor: as for `simulate_response`; checkpoint: a folder with a folder for each cause.
     """
     causes = {f"yields: {other}": (absorber, replace(settings, yields=other)) for other in YIELDS}
     del causes[f"yields: {settings.yields}"]
@@ -45,23 +47,17 @@ def relative_errors(
         if model != absorber.electrons:
             causes[f"electrons: {model}"] = (replace(absorber, electrons=model), settings)
     changes = [{name: response[f"{name}_err"] for name in COMPONENTS}]
-    parts = []
     for n, (other, changed) in enumerate(causes.values()):
-        part = Path(f"{checkpoint}{n}") if checkpoint else None
-        varied = simulate_response(other, boundaries, changed, part, progress, spread)
+        part = Path(checkpoint) / str(n) if checkpoint else None
+        varied = simulate_response(other, boundaries, changed, part, resume, progress, executor)
         varied = varied.reindex(line=response.line, fill_value=0.0)
         changes.append({name: varied[name] - response[name] for name in COMPONENTS})
-        parts.append(part)
-    for part in parts:
-        if part:
-            part.unlink(missing_ok=True)
-    index = xr.Variable("cause", ["counts", *causes], {"units": "", "long_name": "cause of the error"})
+    index = variable("cause", ["counts", *causes], "", "cause of the error")
     errors = {}
     for name in COMPONENTS:
         size = response[name].where(response[name] > 0.0)
         relative = xr.concat([(change[name] / size).drop_attrs() for change in changes], "cause")
-        words = {"units": "1", "long_name": f"relative error of {name}: {response[name].attrs['long_name']}"}
-        errors[name] = relative.assign_attrs(words)
+        errors[name] = relative.assign_attrs(units="1", long_name=f"relative error of {name}")
     return xr.Dataset(errors, coords={"cause": index, "line_energy": response.line_energy}).assign_attrs(
         {**response.attrs, "kind": "xcal_jax response uncertainty", "title": "Relative errors of a response"}
     )

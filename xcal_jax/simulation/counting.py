@@ -1,39 +1,41 @@
 """One run described in full, and any range of its photons counted: what is counted never depends on who counts it."""
 
 import hashlib
-import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial, reduce
 from math import isfinite
-from typing import NamedTuple
+from threading import Lock
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from xcal_jax.absorber.absorber import Absorber, double
+from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.source import Source, given_interaction
-from xcal_jax.atomic import YIELDS
 from xcal_jax.compute.devices import local_devices
-from xcal_jax.compute.process import check_like, process_facts
+from xcal_jax.compute.process import check_compatible, environment
+from xcal_jax.constants import YIELDS
 from xcal_jax.montecarlo.batch import LEAST_LANES, Event, counted, listed
 from xcal_jax.montecarlo.ledger import SHARING
 from xcal_jax.montecarlo.state import Medium
 from xcal_jax.montecarlo.tally import Tally
-from xcal_jax.simulation.results import bins_up_to
+from xcal_jax.simulation.loss_thresholds import loss_thresholds
 
 LANES = {"cpu": 2**18, "gpu": 2**22}
 MOST_BINS = 2**24
 BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """All that the counts of a photon depend on. bin_width: eV; bins: of the spectrum; lanes: photons to a block.
+    """All that the counts of a photon depend on.
 
-    It is small and can be sent to another process; `count` makes its tables there.
+    bin_width: eV; bins: of the spectrum; lanes: photons to a block; loss_above: (A,) eV, thresholds of the loss;
+    electron_range: factor on all electron ranges; environment: that of the process which asks. A run is small and can
+    be sent to another process; `count` makes its tables there.
     """
 
     absorber: Absorber
@@ -43,14 +45,26 @@ class Run:
     yields: str
     bins: int
     lanes: int | None
+    loss_above: tuple[float, ...]
+    electron_range: float
+    environment: dict[str, str]
 
     @classmethod
     def build(
-        cls, absorber, source, seed=1, bin_width=1.0, yields="eadl", lanes=None, highest_energy: float | None = None
+        cls,
+        absorber: Absorber,
+        source: Source | float,
+        seed: int = 1,
+        bin_width: float = 1.0,
+        yields: str = "eadl",
+        lanes: int | None = None,
+        highest_energy: float | None = None,
+        loss_above: Sequence[float] | None = None,
+        electron_range: float = 1.0,
     ) -> "Run":
-        """Checked. highest_energy: eV, that the spectrum is to reach, if not the source's.
+        """A run, checked. highest_energy: eV, that the spectrum is to reach, if not the source's.
 
-        Raises ValueError where a number makes no sense.
+        Raises ValueError where a number makes no sense, or the source does not fit the absorber.
         """
         if not isinstance(source, Source):
             source = Source.build(source)
@@ -58,10 +72,15 @@ class Run:
         seed = whole(seed, "seed", 0, 2**64 - 1)
         if yields not in YIELDS:
             raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {yields!r}")
-        bins = _bins(bin_width, highest_energy or source.highest_energy)
+        highest = highest_energy or source.highest_energy
+        bins = _bins(bin_width, highest)
         if lanes is not None and whole(lanes, "lanes", 1, 2**26) % LEAST_LANES:
             raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
-        return cls(absorber, source, seed, float(bin_width), yields, bins, lanes)
+        if not (isfinite(electron_range) and electron_range > 0):
+            raise ValueError(f"`electron_range` must be positive and finite, but is {electron_range}")
+        thresholds = loss_thresholds(loss_above, highest)
+        width, facts = float(bin_width), environment()
+        return cls(absorber, source, seed, width, yields, bins, lanes, thresholds, electron_range, facts)
 
     @property
     def block(self) -> int:
@@ -69,7 +88,7 @@ class Run:
         return self.lanes or LANES.get(jax.default_backend(), LANES["gpu"])
 
     def facts(self) -> dict[str, str]:
-        """What makes two runs count the same, bit by bit: by name, for a checkpoint."""
+        """By name, what two runs must have in common to count the same, bit by bit: for a checkpoint."""
         leaves = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(self.source))
         return {
             "absorber": self.absorber.to_toml(),
@@ -77,15 +96,18 @@ class Run:
             "seed": str(self.seed),
             "bin width": repr(self.bin_width),
             "yields": self.yields,
-            **process_facts(),
+            "loss thresholds": repr(self.loss_above),
+            "electron ranges": repr(self.electron_range),
+            **self.environment,
         }
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run's tables on the device.
+    """A run's tables.
 
-    drawn: the source that photons are drawn from; probability: the mean chance that one of `run.source` is drawn.
+    matter: on the host; medium: on the device; drawn: the source that photons are drawn from, on the device;
+    probability: the mean probability that a photon of `run.source` is drawn.
     """
 
     run: Run
@@ -97,17 +119,12 @@ class Prepared:
     @classmethod
     def build(cls, run: Run) -> "Prepared":
         """The tables of ``run``."""
-        one = double(1.0)
-        thickness = one + 0.0 * run.absorber.thickness
-        bare = replace(run.absorber, name="", thickness=thickness, width=one, length=one, array=None)
-        matter = _matter(bare.to_toml(), run.yields, str(jnp.result_type(float)))
+        matter = matter_of(run.absorber, run.yields, run.electron_range)
         drawn, probability = run.source, 1.0
         if drawn.forced:
             depth = matter.optical_depth(run.absorber) / abs(float(drawn.direction.z))
             drawn, probability = given_interaction(drawn, matter.attenuation.energy, depth)
-        medium = Medium(run.absorber.stack, run.absorber.density, matter)
-        medium, drawn = jax.tree.map(jnp.asarray, (medium, drawn))
-        return cls(run, matter, medium, drawn, probability)
+        return cls(run, matter, medium_of(run.absorber, matter), jax.tree.map(jnp.asarray, drawn), probability)
 
     def tally(self, first: int, stop: int) -> Tally:
         """Photons ``first`` to ``stop`` counted, int64 on the host."""
@@ -115,7 +132,15 @@ class Prepared:
         step = run.block * local_devices().size
         return sum_of(
             counted(
-                self.medium, self.drawn, run.seed, n, min(n + step, stop), run.bin_width, lanes=run.block, bins=run.bins
+                self.medium,
+                self.drawn,
+                run.seed,
+                n,
+                min(n + step, stop),
+                run.bin_width,
+                lanes=run.block,
+                bins=run.bins,
+                loss_above=run.loss_above,
             )
             for n in range(first, stop, step)
         )
@@ -145,7 +170,7 @@ def sum_of(tallies: Iterable[Tally]) -> Tally:
     return total
 
 
-def whole(value, name: str, least: int, most: int) -> int:
+def whole(value: Any, name: str, least: int, most: int) -> int:
     """``value`` as an int. Raises ValueError unless it is a whole number from ``least`` to ``most``."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not isfinite(value) or int(value) != value:
@@ -153,6 +178,11 @@ def whole(value, name: str, least: int, most: int) -> int:
     if not least <= value <= most:
         raise ValueError(f"`{name}` must be at least {least} and at most {most:.6g}, but is {int(value)}")
     return int(value)
+
+
+def bins_up_to(energy: float, bin_width: float) -> int:
+    """How many bins hold deposits up to ``energy``, which float32 may round up: 6999.9999 eV to 7000 eV."""
+    return int(energy * (1.0 + 1e-6) / bin_width) + 1
 
 
 def _bins(bin_width: float, highest: float) -> int:
@@ -167,10 +197,9 @@ def _bins(bin_width: float, highest: float) -> int:
 
 
 class Task(NamedTuple):
-    """Photons ``first`` to ``stop`` of a pickled run, to be counted in any process. asked: `shared_facts`."""
+    """Photons ``first`` to ``stop`` of a run, to be counted in any process."""
 
-    run: bytes
-    asked: tuple[str, ...]
+    run: Run
     first: int
     stop: int
 
@@ -178,19 +207,41 @@ class Task(NamedTuple):
 def count(task: Task) -> Tally:
     """The photons of ``task``, int64 on the host.
 
-    Raises ValueError where this process would count them differently: another version, tables or JAX.
+    Raises ValueError where this process would count them differently: with other physics, tables or JAX.
     """
-    with jax.enable_x64("float64" in task.asked):
-        return _prepared(task.run, task.asked).tally(task.first, task.stop)
+    with jax.enable_x64(task.run.environment["precision"] == "float64"):
+        check_compatible(task.run.environment)
+        return _prepared(task.run).tally(task.first, task.stop)
+
+
+@lru_cache(maxsize=16)
+def _prepared(run: Run) -> Prepared:
+    return Prepared.build(run)
+
+
+def matter_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 1.0) -> Matter:
+    """The tables of an absorber, kept by what they depend on: geometry and densities do not matter.
+
+    yields: fluorescence yields; electron_range: factor on all electron ranges.
+    """
+    precision = str(jnp.result_type(float))
+    with _building:
+        return _matter(absorber.formulas, absorber.electrons, absorber.rayleigh, yields, electron_range, precision)
+
+
+def medium_of(absorber: Absorber, matter: Matter) -> Medium:
+    """The absorber and its tables, ``matter``, on the device."""
+    medium: Medium = jax.tree.map(jnp.asarray, Medium(absorber.stack, absorber.density, matter))
+    return medium
+
+
+_building = Lock()  # threads that ask for the same tables wait for the first
 
 
 @lru_cache(maxsize=4)
-def _prepared(packed: bytes, asked: tuple[str, ...]) -> Prepared:
-    check_like(asked)
-    return Prepared.build(pickle.loads(packed))
-
-
-@lru_cache(maxsize=4)
-def _matter(absorber: str, yields: str, precision: str) -> Matter:
-    """The tables of an absorber in TOML; its geometry does not matter."""
-    return Matter.build(Absorber.from_toml(absorber), yields)
+def _matter(
+    formulas: tuple[str, ...], electrons: str, rayleigh: bool, yields: str, electron_range: float, precision: str
+) -> Matter:
+    layers = [(formula, 1.0, 1.0) for formula in formulas]
+    matter = Matter.build(Absorber.build(layers, 1.0, 1.0, electrons=electrons, rayleigh=rayleigh), yields)
+    return replace(matter, electrons=matter.electrons.stretched(electron_range))

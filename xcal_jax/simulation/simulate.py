@@ -1,9 +1,8 @@
 """The run: blocks of photons, one after the other, to a Dataset. Memory does not grow with the number of photons."""
 
 import os
-import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -14,10 +13,8 @@ from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
-from xcal_jax.compute.devices import in_parallel, local_devices
-from xcal_jax.compute.process import shared_facts
-from xcal_jax.io.checkpoint import SAVED_EVERY, load_checkpoint, save_checkpoint
-from xcal_jax.io.files import check_writable
+from xcal_jax.compute.devices import Executor, in_parallel, local_devices
+from xcal_jax.io.checkpoint import SAVED_EVERY, Checkpoint
 from xcal_jax.montecarlo.batch import Event
 from xcal_jax.montecarlo.derivative import refuse_traced
 from xcal_jax.montecarlo.tally import Tally
@@ -39,43 +36,49 @@ def simulate(
     lanes: int | None = None,
     progress: bool = False,
     on_events: Callable[[Event], None] | None = None,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
-    spread: Callable = in_parallel,
+    executor: Executor = in_parallel,
+    loss_above: Sequence[float] | None = None,
 ) -> xr.Dataset:
-    """Send ``n`` photons through ``absorber``: counts and spectrum as a Dataset (see `response.results`).
+    """Send ``n`` photons through ``absorber``: counts and spectrum as a Dataset (see `simulation.results`).
 
     source: a `Source`, or the energy in eV of a line that illuminates the top uniformly. bin_width: eV. yields:
     fluorescence yields, "eadl" as in the paper or "krause" (M lines of Au and Bi 13 to 14 % weaker). lanes:
     photons to a block; it changes speed and memory, never the result. progress: show a bar. on_events: called
     with each block's rows (see `batch.Event`). checkpoint: a file that keeps what is done, written at most every
-    10 s, left to the caller to remove; not with ``on_events``. resume: go on from it if it is there, to the same
-    counts. spread: who does the work, `in_parallel` or what `cluster.spreading` yields; not with ``on_events``. An
-    interruption (Ctrl-C) returns the blocks done so far, with ``attrs["complete"] = 0``. Raises ValueError where a
-    number makes no sense, or the checkpoint is of another run; TypeError inside jit, grad or vmap.
+    10 s, left to the caller to remove (`remove_checkpoint`); not with ``on_events``. resume: go on from it if it is
+    there, to the same counts; else it begins anew. executor: who does the work, `in_parallel` or what
+    `cluster.connect` yields; not with ``on_events``. loss_above: eV, thresholds of the losses that are counted
+    (default: `loss_thresholds`). An interruption (Ctrl-C) returns the blocks done so far, with ``attrs["complete"] =
+    0``. Raises ValueError where a number makes no sense, or the checkpoint is of another run; TypeError inside jit,
+    grad or vmap.
     """
     refuse_traced(absorber, source)
-    run = Run.build(absorber, source, seed, bin_width, yields, lanes)
+    run = Run.build(absorber, source, seed, bin_width, yields, lanes, loss_above=loss_above)
     n = whole(n, "n", 1, MOST_PHOTONS)
     if checkpoint is not None and on_events is not None:
         raise ValueError("`checkpoint` and `on_events` exclude each other: events handed on cannot be resumed")
-    if spread is not in_parallel and on_events is not None:
+    if executor is not in_parallel and on_events is not None:
         raise ValueError("`on_events` needs photons counted in this process, not on a cluster")
-    if checkpoint is not None:
-        check_writable(checkpoint)
-    facts = run.facts()
-    total, done = _resumed(checkpoint, facts, n) if checkpoint and resume else (None, 0)
-    prepared = Prepared.build(run)
-    packed, asked, saved = pickle.dumps(run), shared_facts(), time.monotonic()
-    piece = run.block * local_devices().size if spread is in_parallel else _piece(n)
+    kept, facts = Checkpoint.open(checkpoint, resume), run.facts()
+    total, done = _resumed(kept, facts, n)
+    prepared, saved = Prepared.build(run), time.monotonic()
+    piece = run.block * local_devices().size if executor is in_parallel else _piece(n)
     pieces = range(done, n, piece)
-    tasks = (Task(packed, asked, first, min(first + piece, n)) for first in pieces)
+    tasks = (Task(run, first, min(first + piece, n)) for first in pieces)
+
+    def save() -> None:
+        nonlocal saved
+        if total is not None:
+            kept.save(facts, {"done": np.array(done), **total.arrays()})
+        saved = time.monotonic()
 
     def count_with_events(task: Task) -> tuple[Tally, Event]:
         return count(task), prepared.events(task.first, task.stop)
 
     def add(stop: int, found: Any) -> None:
-        nonlocal total, done, saved
+        nonlocal total, done
         if on_events is None:
             tally = found
         else:
@@ -83,13 +86,12 @@ def simulate(
             on_events(events)
         total = sum_of([tally] if total is None else [total, tally])
         done = stop
-        if checkpoint and time.monotonic() - saved > SAVED_EVERY:
-            _save(checkpoint, facts, total, done)
-            saved = time.monotonic()
+        if time.monotonic() - saved > SAVED_EVERY:
+            save()
 
     with (
         ThreadPoolExecutor(1) as clerk,  # an interruption reaches the main thread alone: a block is counted whole
-        closing(spread(count if on_events is None else count_with_events, tasks)) as results,
+        closing(executor(count if on_events is None else count_with_events, tasks)) as results,
         tqdm(total=n, initial=done, unit=" photons", unit_scale=True, disable=None if progress else True) as bar,
     ):
         try:
@@ -98,22 +100,10 @@ def simulate(
                 bar.update(done - bar.n)
         except KeyboardInterrupt:
             clerk.shutdown()
-            if checkpoint and total is not None:
-                _save(checkpoint, facts, total, done)
+            save()
     if total is None:
         raise KeyboardInterrupt
-    return to_dataset(
-        absorber,
-        run.source,
-        prepared.matter,
-        total,
-        prepared.probability,
-        photons=done,
-        asked=n,
-        seed=run.seed,
-        bin_width=bin_width,
-        yields=yields,
-    )
+    return to_dataset(prepared, total, photons=done, asked=n)
 
 
 def _piece(n: int) -> int:
@@ -122,15 +112,12 @@ def _piece(n: int) -> int:
     return min(LARGEST_PIECE, blocks * SMALLEST_PIECE)
 
 
-def _save(checkpoint, facts: dict[str, str], total: Tally, done: int) -> None:
-    save_checkpoint(checkpoint, facts, {"done": np.array(done), **total.arrays()})
-
-
-def _resumed(checkpoint, facts: dict[str, str], n: int) -> tuple[Tally | None, int]:
-    arrays: dict[str, Any] = load_checkpoint(checkpoint, facts)
+def _resumed(kept: Checkpoint, facts: dict[str, str], n: int) -> tuple[Tally | None, int]:
+    """The tally that a checkpoint holds, and of how many photons it is."""
+    arrays: dict[str, Any] = kept.load(facts)
     if not arrays:
         return None, 0
     done = int(arrays.pop("done"))
     if done > n:
-        raise ValueError(f"checkpoint {str(checkpoint)!r} holds {done} photons, more than `n`, which is {n}")
+        raise ValueError(f"checkpoint {str(kept.path)!r} holds {done} photons, more than `n`, which is {n}")
     return Tally.from_arrays(arrays), done

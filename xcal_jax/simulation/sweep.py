@@ -5,11 +5,8 @@ difference (`paired_difference`). Thicknesses, energies and positions are data: 
 """
 
 import os
-import pickle
-from collections.abc import Callable
 from contextlib import closing
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,15 +14,15 @@ import xarray as xr
 from tqdm import tqdm
 
 from xcal_jax.atomic import table_hash
-from xcal_jax.compute.devices import in_parallel
-from xcal_jax.compute.process import shared_facts
+from xcal_jax.compute.devices import Executor, in_parallel
+from xcal_jax.compute.process import physics_hash
 from xcal_jax.constants import VERSION
-from xcal_jax.io.checkpoint import load_checkpoint, save_checkpoint
-from xcal_jax.io.files import replacing
+from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.montecarlo.batch import LEAST_LANES
 from xcal_jax.montecarlo.tally import Tally
+from xcal_jax.simulation import vocabulary
 from xcal_jax.simulation.counting import Prepared, Run, Task, count, sum_of
-from xcal_jax.simulation.results import to_dataset
+from xcal_jax.simulation.results import partial_count, to_dataset
 from xcal_jax.simulation.sweep_grid import Grid
 
 KIND = "xcal_jax absorber sweep"
@@ -34,16 +31,17 @@ BATCHES = 16  # of every point's photons, whose scatter gives the errors of diff
 
 def sweep(
     grid: Grid,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
     progress: bool = False,
-    spread: Callable = in_parallel,
+    executor: Executor = in_parallel,
 ) -> xr.Dataset:
     """Simulate every point of ``grid``: the counts of `simulate`, with the grid's dimensions in front.
 
-    checkpoint: a folder that keeps each point when it is done, left to the caller to remove. resume: take up what is
-    there. progress: show a bar. spread: who does the work, `in_parallel` or what `cluster.spreading` yields.
-    Raises ValueError where a point makes no sense, before any is begun, or the checkpoint is of another sweep.
+    checkpoint: a folder that keeps each point when it is done, left to the caller to remove (`remove_checkpoint`).
+    resume: go on from what is there; else it begins anew. progress: show a bar. executor: who does the work,
+    `in_parallel` or what `cluster.connect` yields. Raises ValueError where a point makes no sense, before any is
+    begun, or the checkpoint is of another sweep.
     """
     ends = np.linspace(0, grid.n, min(BATCHES, grid.n) + 1).astype(int).tolist()
     lanes = min(Run.build(*grid.point(0)).block, max(LEAST_LANES, 1 << (ends[1] - 1).bit_length()))
@@ -52,13 +50,12 @@ def sweep(
         for k in range(grid.size)
     ]
     facts = [{**run.facts(), "number of photons": str(grid.n)} for run in runs]
-    kept = _Kept(checkpoint, resume)
-    done = {k: arrays for k in range(grid.size) if (arrays := kept.load(k, facts[k]))}
+    kept = Checkpoint.open(checkpoint, resume, folder=True)
+    done = {k: arrays for k in range(grid.size) if (arrays := kept.load(facts[k], k))}
     tasks = [(k, *batch) for k in range(grid.size) if k not in done for batch in pairwise(ends)]
-    packed, asked = [pickle.dumps(run) for run in runs], shared_facts()
     batches: list[Tally] = []
     with (
-        closing(spread(count, (Task(packed[k], asked, first, stop) for k, first, stop in tasks))) as tallies,
+        closing(executor(count, (Task(runs[k], first, stop) for k, first, stop in tasks))) as tallies,
         tqdm(
             total=grid.size * grid.n,
             initial=len(done) * grid.n,
@@ -72,7 +69,7 @@ def sweep(
             bar.update(stop - first)
             if stop == grid.n:
                 done[k] = _point(batches)
-                kept.save(k, facts[k], done[k])
+                kept.save(facts[k], done[k], k)
                 batches = []
     points = [_dataset(run, done[k], grid.n) for k, run in enumerate(runs)]
     return _joined(points, grid)
@@ -89,57 +86,18 @@ def paired_difference(result: xr.Dataset, dimension: str) -> xr.Dataset:
     by_batch = result.partial_in_batch / result.interacting_in_batch
     scatter = (by_batch - by_batch.isel({dimension: 0}, drop=True)).std("batch", ddof=1)
     difference = result.partial - result.partial.isel({dimension: 0}, drop=True)
-    return xr.Dataset(
-        {
-            "difference": difference.assign_attrs(
-                units="1", long_name=f"partial fraction less the first {dimension}'s"
-            ),
-            "error": (scatter / np.sqrt(result.sizes["batch"])).assign_attrs(
-                units="1", long_name="standard error of the difference"
-            ),
-        }
-    )
-
-
-def save_sweep(result: xr.Dataset, path: str | os.PathLike) -> None:
-    """Write ``result`` as netCDF-4, whole or not at all."""
-    with replacing(path) as temporary:
-        result.to_netcdf(temporary, encoding={"spectrum": {"zlib": True}, "peaks": {"zlib": True}})
-
-
-def remove_kept(folder: str | os.PathLike) -> None:
-    """Remove a sweep's checkpoint."""
-    for path in Path(folder).glob("*.npz"):
-        path.unlink()
-    Path(folder).rmdir()
-
-
-class _Kept:
-    """Points in a folder, a file each."""
-
-    def __init__(self, folder, resume: bool):
-        self.folder = None if folder is None else Path(folder)
-        if self.folder is not None:
-            if self.folder.exists() and not self.folder.is_dir():
-                raise ValueError(f"checkpoint {str(self.folder)!r} must be a folder, but is a file")
-            self.folder.mkdir(exist_ok=True)
-            if not resume:
-                remove_kept(self.folder)
-                self.folder.mkdir(exist_ok=True)
-
-    def load(self, k: int, facts: dict[str, str]) -> dict[str, Any]:
-        return load_checkpoint(self.folder / f"{k}.npz", facts) if self.folder else {}
-
-    def save(self, k: int, facts: dict[str, str], arrays: dict[str, Any]) -> None:
-        if self.folder:
-            save_checkpoint(self.folder / f"{k}.npz", facts, arrays)
+    error = scatter / np.sqrt(result.sizes["batch"])
+    found = xr.Dataset({"difference": difference, "error": error})
+    found.difference.attrs = {"units": "1", "long_name": f"partial fraction less that of the first {dimension}"}
+    found.error.attrs = {"units": "1", "long_name": "standard error of the difference"}
+    return found
 
 
 def _point(batches: list[Tally]) -> dict[str, Any]:
     """A point's sums, and its partial ones batch by batch."""
     return {
         **sum_of(batches).arrays(),
-        "partial_in_batch": np.array([b.photon + b.electron + b.both for b in batches]),
+        "partial_in_batch": np.array([b.partial for b in batches]),
         "interacting_in_batch": np.array([b.interacting for b in batches]),
     }
 
@@ -148,21 +106,9 @@ def _dataset(run: Run, arrays: dict[str, Any], n: int) -> xr.Dataset:
     fields = dict(arrays)
     in_batch = {name: fields.pop(name) for name in ("partial_in_batch", "interacting_in_batch")}
     prepared = Prepared.build(run)
-    point = to_dataset(
-        run.absorber,
-        run.source,
-        prepared.matter,
-        Tally.from_arrays(fields),
-        prepared.probability,
-        photons=n,
-        asked=n,
-        seed=run.seed,
-        bin_width=run.bin_width,
-        yields=run.yields,
-    ).isel(source_energy=0, drop=True)
+    point = to_dataset(prepared, Tally.from_arrays(fields), photons=n, asked=n).isel(source_energy=0, drop=True)
     for name, counts in in_batch.items():
-        words = name.replace("_", " ").replace("partial", "photons that lost energy,").replace("interacting", "photons")
-        point[name] = ("batch", counts, {"units": "1", "long_name": words})
+        point[name] = vocabulary.count(name.removesuffix("_in_batch"), "batch", counts)
     return point
 
 
@@ -178,14 +124,15 @@ def _joined(points: list[xr.Dataset], grid: Grid) -> xr.Dataset:
             continue
         values = np.stack([point[name].values for point in aligned])
         joined[name] = ((*grid.shape, *first.dims), values.reshape(*shape, *values.shape[1:]), first.attrs)
-    share = (joined.photon + joined.electron + joined.both) / joined.interacting
-    error = np.sqrt(share * (1.0 - share) / joined.interacting)
-    joined["partial"] = share.assign_attrs(units="1", long_name="share of interacting photons that lost energy")
-    joined["partial_err"] = error.assign_attrs(units="1", long_name="standard error of partial")
+    fraction = partial_count(joined) / joined.interacting
+    error = np.sqrt(fraction * (1.0 - fraction) / joined.interacting)
+    joined["partial"] = vocabulary.variable("partial", fraction.dims, fraction.values)
+    joined["partial_err"] = vocabulary.error("partial", error.dims, error.values)
     return joined.assign_attrs(
         kind=KIND,
         title=f"Sweep over {', '.join(grid.shape)}",
         version=VERSION,
+        physics=physics_hash(),
         sweep=grid.text,
         absorber=grid.absorber.to_toml(),
         yields=grid.yields,
