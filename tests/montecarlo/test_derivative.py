@@ -29,7 +29,7 @@ def total(thickness):
     tally = run_block(
         medium, source, words(1), jnp.asarray(1.0), jnp.array([50.0]), own, mesh=mesh, lanes=1024, bins=16384
     )
-    return tally.lost[0, 0].astype(float)
+    return tally.summed_loss[0, 0].astype(float)
 
 
 ASKED = {

@@ -156,7 +156,7 @@ def test_far_sides_are_far_in_reach():
     tables, density = model("Au", "C")
     for energy in (100.0, 1000.0, 10000.0):
         reach = float(tables.maximum_range(jnp.asarray(energy)))
-        for layer, cost in enumerate(np.asarray(tables.cost(density))):
+        for layer, cost in enumerate(np.asarray(tables.per_um(density))):
             far = reach / cost
             thickness = [200.0, 200.0]
             found = escapes(("Au", "C"), thickness, energy, start=(layer, far if layer == 0 else 200.0 - far), down=1.0)

@@ -22,13 +22,12 @@ from jax.scipy.special import ndtr, ndtri
 
 from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.atomic import ENERGY_LIMITS
-from xcal_jax.compute.random import DRAWS as LAST
-from xcal_jax.compute.random import Key, uniforms
+from xcal_jax.compute.random import COUNTERS, Key, uniforms
 from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, isotropic
 
 WIDEST_SPOT = 100  # times the absorber's side: beyond, single precision resolves no difference across it
-DRAWS = 3  # of random numbers that a photon of the source may take
+SOURCE_COUNTERS = 3  # of random numbers that a photon of the source takes: energy, impact, direction
 
 
 @jax.tree_util.register_dataclass
@@ -210,7 +209,7 @@ class Source:
             return None
         if self.pixel is not None:
             return self.pixel[0] * pixels.columns + self.pixel[1]
-        u_row, u_column = uniforms(key, jnp.uint32(LAST - 1))
+        u_row, u_column = uniforms(key, jnp.uint32(COUNTERS - 1))
         row, column = (u * n for u, n in zip((u_row, u_column), pixels.shape, strict=True))
         return row.astype(jnp.int32) * pixels.columns + column.astype(jnp.int32)
 

@@ -50,7 +50,7 @@ PHOTONS = 20.0  # photons' reach over electrons'
 def first_site(matter: Matter, parameters: Parameters, u: Float[Array, "4"]) -> tuple[Site, Real]:
     """(site, weight) of a first interaction; u: zone, place in the zone, x, y. The mean weight is P(interaction)."""
     mu = attenuation(matter, parameters.density, parameters.energy)
-    cost = matter.electrons.cost(parameters.density)
+    cost = matter.electrons.per_um(parameters.density)
     reach = parameters.fixed(parameters.range_scale * matter.electrons.maximum_range(parameters.energy))
     layer, depth, weight = _depth(parameters, mu, cost, reach, u[0], u[1])
     if not parameters.uniform:

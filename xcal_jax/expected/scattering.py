@@ -40,7 +40,7 @@ from xcal_jax.expected.state import Emission, History
 from xcal_jax.montecarlo.electron_tracks import Electron
 from xcal_jax.montecarlo.electron_tracks import follow as follow_tracks
 from xcal_jax.physics.electrons.scattering import HIGHEST, Scattering
-from xcal_jax.physics.geometry import Direction, Site, deflect, isotropic, least_cost_to_surface
+from xcal_jax.physics.geometry import Direction, Site, deflect, isotropic, margin_to_surface
 from xcal_jax.physics.photoelectric import sauter_density
 
 __all__ = ["absorbed", "check", "copies", "emit", "first_site", "follow", "guard", "nobody", "with_slope"]
@@ -130,7 +130,7 @@ def emit(
     law = jnp.zeros_like(history.count)
     directed = deflect(photon, matter.angles.sample_cosine(law, energy, u_polar), u_azimuth)
     way = choose(emission.sauter, directed, isotropic(u_polar, u_azimuth))
-    margin = least_cost_to_surface(frozen.stack, site, model.cost(frozen.density))
+    margin = margin_to_surface(frozen.stack, site, model.per_um(frozen.density))
     near = emission.present & (frozen.range_scale * model.maximum_range(energy) > margin)
     now = emission.photon
     density = sauter_density(energy, now.x * way.x + now.y * way.y + now.z * way.z)

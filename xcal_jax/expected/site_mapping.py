@@ -77,7 +77,7 @@ class Moved(NamedTuple):
 def reach(matter: Matter, parameters: Parameters) -> Float[Array, " L"]:
     """The range of the fastest electron in each layer, um."""
     electrons = matter.electrons
-    return parameters.range_scale * electrons.maximum_range(parameters.energy) / electrons.cost(parameters.density)
+    return parameters.range_scale * electrons.maximum_range(parameters.energy) / electrons.per_um(parameters.density)
 
 
 def move(matter: Matter, parameters: Parameters, site: Site) -> Moved:

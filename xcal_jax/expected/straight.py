@@ -55,7 +55,7 @@ def emit(
     history: History,
 ) -> History:
     """The history with the losses of one electron more."""
-    around = surroundings(parameters, matter.electrons.cost(parameters.density), emission.site)
+    around = surroundings(parameters, matter.electrons.per_um(parameters.density), emission.site)
     room = budget(around, emission.energy, jnp.maximum(thresholds - history.drawn, 0.0))
     chance, mean, square = escape(around, emission, room, numbers.escape)
     u_polar, u_azimuth = numbers.electron

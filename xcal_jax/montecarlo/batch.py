@@ -11,14 +11,13 @@ from jax.sharding import Mesh
 
 from xcal_jax.absorber.source import Source
 from xcal_jax.compute.devices import local_devices, on_each
-from xcal_jax.compute.lanes import put, sweep
+from xcal_jax.compute.lanes import for_selected, put
 from xcal_jax.compute.random import photon_key, words
-from xcal_jax.montecarlo import tally as counting
 from xcal_jax.montecarlo.derivative import undifferentiable
 from xcal_jax.montecarlo.histories import walk_histories
 from xcal_jax.montecarlo.ledger import Shares
 from xcal_jax.montecarlo.state import Medium
-from xcal_jax.montecarlo.tally import Tally
+from xcal_jax.montecarlo.tally import PARTIAL, Tally, book, book_absorbed, book_pixels
 from xcal_jax.montecarlo.transport import at_risk, first_interaction
 from xcal_jax.physics.layers import depth_in_stack
 
@@ -113,33 +112,31 @@ def count_photons(
 
     def fate(offset):
         vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
-        return vertex.energy, vertex.met, at_risk(medium.matter, vertex), vertex.site.pixel
+        return vertex.energy, vertex.met, at_risk(vertex), vertex.site.pixel
 
     energy, met, risky, pixel = jax.vmap(fate)(offset)
     pixels = medium.stack.pixels
     here = offset < count.astype(jnp.uint32)
     risky = risky & here
     absorbed = met & here & ~risky
-    tally = counting.empty(bins, *peaks_shape(medium, source), pixels, thresholds.size)
-    tally = counting.book_absorbed(tally, energy, absorbed, bin_width)
+    tally = Tally.empty(bins, *peaks_shape(medium, source), pixels, thresholds.size)
+    tally = book_absorbed(tally, energy, absorbed, bin_width)
     if pixels is not None:
         whole = energy[:, None]
-        tally = counting.book_pixels(
-            tally, pixels, pixel[:, None], whole, jnp.zeros_like(energy), energy, absorbed, bin_width
-        )
+        tally = book_pixels(tally, pixels, pixel[:, None], whole, jnp.zeros_like(energy), energy, absorbed, bin_width)
 
     def walk(chosen, tally):
         ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32), chosen < lanes)
-        tally = counting.book(tally, ledger, energy, line, chosen < lanes, bin_width, thresholds)
+        tally = book(tally, ledger, energy, line, chosen < lanes, bin_width, thresholds)
         shares = ledger.shares
         if pixels is None or shares is None:
             return tally
         kept = energy - ledger.by_photons - ledger.by_electrons
         pixel = jnp.concatenate([shares.home[:, None], shares.pixel], axis=1)
         deposit = jnp.concatenate([kept[:, None], shares.energy], axis=1)
-        return counting.book_pixels(tally, pixels, pixel, deposit, shares.escaped, energy, chosen < lanes, bin_width)
+        return book_pixels(tally, pixels, pixel, deposit, shares.escaped, energy, chosen < lanes, bin_width)
 
-    return sweep(walk, tally, risky, lanes // RISKY)
+    return for_selected(walk, tally, risky, lanes // RISKY)
 
 
 def list_photons(medium: Medium, source: Source, seed, first, count, lanes: int) -> Event:
@@ -151,7 +148,7 @@ def list_photons(medium: Medium, source: Source, seed, first, count, lanes: int)
         vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
         site = vertex.site
         place = (site.x, site.y, -depth_in_stack(medium.stack.thickness, site.layer, site.depth))
-        return vertex, at_risk(medium.matter, vertex), tuple(jnp.where(vertex.met, p, jnp.nan) for p in place)
+        return vertex, at_risk(vertex), tuple(jnp.where(vertex.met, p, jnp.nan) for p in place)
 
     vertex, risky, (x, y, z) = jax.vmap(start)(offset)
 
@@ -164,13 +161,13 @@ def list_photons(medium: Medium, source: Source, seed, first, count, lanes: int)
             | jnp.where(ledger.scattered, SCATTERED, 0)
         )
         if ledger.shares is not None:
-            kind = kind | jnp.where(jnp.any(ledger.shares.energy > counting.PARTIAL, axis=1), CAUGHT, 0)
+            kind = kind | jnp.where(jnp.any(ledger.shares.energy > PARTIAL, axis=1), CAUGHT, 0)
         return put(columns, chosen, (energy - lost, kind, ledger.shares))
 
     kept = jnp.where(vertex.met, vertex.energy, 0.0), jnp.where(vertex.met, 0, PASSED)
-    nobody = jax.vmap(partial(Shares.of, medium.stack.pixels))(vertex.site.pixel, jnp.zeros_like(vertex.energy))
+    nobody = jax.vmap(partial(Shares.empty, medium.stack.pixels))(vertex.site.pixel, jnp.zeros_like(vertex.energy))
     here = offset < count.astype(jnp.uint32)
-    deposited, kind, shares = sweep(walk, (*kept, nobody), risky & here, lanes // RISKY)
+    deposited, kind, shares = for_selected(walk, (*kept, nobody), risky & here, lanes // RISKY)
     event = Event(vertex.energy, deposited, kind, x, y, z)
     if shares is None:
         return event

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from xcal_jax.compute.lanes import WORD, apart, choose, relay, take
-from xcal_jax.compute.random import Key, dice, uniforms
+from xcal_jax.compute.lanes import WORD, choose, materialise, refill_lanes, take
+from xcal_jax.compute.random import Key, uniform_block, uniforms
 from xcal_jax.constants import ELECTRON_REST_ENERGY as REST
 from xcal_jax.constants import PER_UM
 from xcal_jax.montecarlo.ledger import Shares
@@ -27,7 +27,7 @@ from xcal_jax.physics.geometry import (
     deflect,
     distance_to_side,
     isotropic,
-    least_cost_to_surface,
+    margin_to_surface,
     of_layer,
     ratio,
 )
@@ -87,14 +87,14 @@ def follow(
 
     working, outcome = lambda tracks: tracks.moving.energy > 0, lambda tracks: (tracks.escaped, tracks.shares)
     width = -(-max(n // SHARE, min(n, LEAST)) // WORD) * WORD
-    return relay(load, jax.vmap(steps), working, outcome, jobs, width, n)
+    return refill_lanes(load, jax.vmap(steps), working, outcome, jobs, width, n)
 
 
 def start(stack: Stack, electron: Electron, key: Key) -> Track:
     """The track of one electron."""
     zero = jnp.zeros_like(electron.energy)
     nobody = electron._replace(energy=zero)
-    shares = Shares.of(stack.pixels, electron.site.pixel, zero)
+    shares = Shares.empty(stack.pixels, electron.site.pixel, zero)
     return Track(electron, nobody, zero, key, jnp.uint32(1), shares)
 
 
@@ -117,7 +117,7 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         turns = collides & (u_kind < model.at(ELASTIC, site.layer, row))
         lost, free = model.hard_loss(site.layer, row, u_which)
         loses = collides & ~turns & (lost < energy)
-        margin = least_cost_to_surface(stack, site, model.cost(density))
+        margin = margin_to_surface(stack, site, model.per_um(density))
         # a uniform cosine about whatever axis is any direction
         freely = jnp.where(free < 0, 2.0 * later_digits(u_which) - 1.0, knock_on_cosine(energy, lost))
         aside = deflect(direction, jnp.where(turns, model.cosine(site.layer, row, u_which), freely), u_azimuth)
@@ -128,8 +128,8 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
 
     start, direction, before = track.moving
     moves = before > 0
-    u_path, u_kind, u_which, u_azimuth = apart(stack.width, dice, track.key, track.step, 2)
-    site, energy, leaves, collides = apart(
+    u_path, u_kind, u_which, u_azimuth = materialise(stack.width, uniform_block, track.key, track.step, 2)
+    site, energy, leaves, collides = materialise(
         stack.width, flight, start, direction, before, u_path, later_digits(u_azimuth)
     )
     flown = jnp.where(moves & leaves & (energy > CUTOFF), energy, 0.0)
@@ -139,7 +139,7 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         shares = shares.add(cast(Array, start.pixel), -flown)
         shares = shares.add(cast(Array, entry.pixel), jnp.where(caught, flown, 0.0))
         site, leaves = choose(caught, entry, site), leaves & ~caught
-    direction, after, aside, freed = apart(
+    direction, after, aside, freed = materialise(
         stack.width, collision, site, direction, energy, leaves, collides, u_kind, u_which, u_azimuth
     )
     track = replace(

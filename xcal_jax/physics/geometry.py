@@ -174,7 +174,7 @@ def walk(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array] |
     return escaped | going, budget, end
 
 
-def least_cost_to_surface(stack: Stack, site: Site, cost: Array) -> Array:
+def margin_to_surface(stack: Stack, site: Site, cost: Array) -> Array:
     """A lower bound of what any track from ``site`` to any of the six faces costs, () in the measure of cost."""
     (_, above), (_, below) = (cumulative(cost, um) for um in extents(stack.thickness, site.layer, site.depth))
     side = jnp.minimum(0.5 * stack.width - jnp.abs(site.x), 0.5 * stack.length - jnp.abs(site.y))

@@ -21,7 +21,6 @@ from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.montecarlo.batch import lanes_for
 from xcal_jax.montecarlo.tally import Tally
 from xcal_jax.simulation.counting import Run, Task, count, matter_of, sum_of
-from xcal_jax.simulation.results import partial_count
 
 BLOCK = 2**17  # photons, on all devices
 BINS = 2**14  # of a node's spectrum
@@ -82,11 +81,12 @@ class Node:
                 raise RuntimeError(
                     f"an escape peak at {energy:g} eV is not in the spectrum: this is a fault of the program"
                 )
-        lost = int(partial_count(tally))
+        partial = int(tally.partial)
         cells = np.add.reduceat(spectrum[: BINS - 1], CELLS[:-1])
-        cells[-1] += lost - int(count.sum()) - int(cells.sum())  # losses below half a bin
-        escapes = int(tally.photon_escape), int(tally.electron_escape)
-        return cls(int(tally.interacting), lost, *escapes, line, count, cells)
+        cells[-1] += partial - int(count.sum()) - int(cells.sum())  # losses below half a bin
+        return cls(
+            int(tally.interacting), partial, int(tally.photon_escape), int(tally.electron_escape), line, count, cells
+        )
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Node":
@@ -144,7 +144,7 @@ def count_node(node: tuple[Run, int, float], settings: Settings) -> Tally:
     needed = settings.photons or BLOCK
     total = count(Task(run, first, first + min(BLOCK, needed)))
     if settings.photons is None:
-        fraction = (int(partial_count(total)) + 1) / (BLOCK + 2)
+        fraction = (int(total.partial) + 1) / (BLOCK + 2)
         needed = min(MOST_PHOTONS, max(BLOCK, round(leverage * fraction * (1.0 - fraction) / settings.tolerance**2)))
     if needed > BLOCK:
         total = sum_of([total, count(Task(run, first + BLOCK, first + needed))])

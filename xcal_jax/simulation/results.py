@@ -43,7 +43,7 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
         "peaks": (("source_energy", "line"), tally.peaks[:, seen]),
         "line_energy": ("line", energy[seen]),
         "incident": ((), summed_energy(tally.incident)),
-        "lost": ((), summed_energy(tally.lost)),
+        "lost": ((), summed_energy(tally.summed_loss)),
         **{name: ((), getattr(tally, name)) for name in ("interacting", *ESCAPES, "scattered")},
     }
     lines = np.asarray(source.energies.low if source.lines else [np.nan], dtype=np.float64)
@@ -154,8 +154,8 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def partial_count(counts: xr.Dataset | Tally) -> Any:
-    """How many photons deposit less than their energy, of a result, a sweep or a tally."""
+def partial_count(counts: xr.Dataset) -> Any:
+    """How many photons of a result or a sweep deposit less than their energy."""
     return counts.photon_escape + counts.electron_escape + counts.both
 
 

@@ -97,7 +97,7 @@ def _point(batches: list[Tally]) -> dict[str, Any]:
     """A point's sums, and its partial ones batch by batch."""
     return {
         **sum_of(batches).arrays(),
-        "partial_in_batch": np.array([partial_count(batch) for batch in batches]),
+        "partial_in_batch": np.array([b.partial for b in batches]),
         "interacting_in_batch": np.array([b.interacting for b in batches]),
     }
 

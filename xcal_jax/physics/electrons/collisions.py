@@ -8,7 +8,7 @@ from scipy.integrate import cumulative_trapezoid
 from xcal_jax.atomic import Material, load_element
 from xcal_jax.atomic.electron import load_electron_tables
 from xcal_jax.atomic.element import loglog
-from xcal_jax.physics.electrons.elastic import turning
+from xcal_jax.physics.electrons.elastic import elastic_law
 from xcal_jax.physics.electrons.inelastic import GRID, HARD, Inelastic, first_electrons, outcomes
 
 AVOGADRO = 6.02214076e23
@@ -21,21 +21,21 @@ class Collisions:
     """A material at R electron energies.
 
     elastic, hard: (R,) cm2/g, of turning and of losing more than `HARD`
-    turn: (R, TURNS), b of the law of angles: see `elastic`
+    turn: (R, PARTS), b of the law of angles: see `elastic`
     outcome: (2, R, LOSSES) eV, equally probable hard losses, and the electrons that they set free: see `outcomes`
     soft: (R,) eV cm2/g, stopping power of the smaller losses; stopping: (R,) eV cm2/g, of all
     range: (R,) g/cm2, of slowing down to the first energy
-    reach: (2, R) g/cm2, how far along an axis an electron gets from its start, and from any later place
+    maximum: (2, R) g/cm2, how far along an axis an electron gets from its start, and from any later place
     """
 
     elastic: np.ndarray
     hard: np.ndarray
-    turn: np.ndarray
+    law: np.ndarray
     outcome: np.ndarray
     soft: np.ndarray
     stopping: np.ndarray
     range: np.ndarray
-    reach: np.ndarray
+    maximum: np.ndarray
 
     @classmethod
     def build(cls, material: Material, energy: np.ndarray) -> "Collisions":
@@ -65,10 +65,10 @@ class Collisions:
             auger += first_electrons(element, tables.ionisation)
         hard, lost, outcome = outcomes(window, np.concatenate(density), np.concatenate(ionisation), auger)
         narrow, differential = np.split(np.sum(angles, axis=0).T, [2], axis=1)
-        elastic, turn = turning(first, second, narrow, tables.wide, differential)
+        elastic, law = elastic_law(first, second, narrow, tables.wide, differential)
         path = slowing_down(energy, stopping)
-        reach = np.minimum(path, np.outer([STARTS, GOES_ON], displacement(path, first)) / np.sqrt(3))
-        return cls(elastic, hard, turn, outcome, stopping - lost, stopping, path, reach)
+        maximum = np.minimum(path, np.outer([STARTS, GOES_ON], displacement(path, first)) / np.sqrt(3))
+        return cls(elastic, hard, law, outcome, stopping - lost, stopping, path, maximum)
 
 
 def slowing_down(energy: np.ndarray, stopping: np.ndarray) -> np.ndarray:

@@ -16,22 +16,22 @@ import numpy as np
 from scipy.integrate import cumulative_trapezoid
 
 SHARE = 0.1  # of wide angles below which Wentzel's law is drawn
-TURNS = 64  # equal steps of u, in each of which b is constant
+PARTS = 64  # equal steps of u, in each of which b is constant
 STEPS = 512  # of the integrals over wide angles
 ISOTROPIC = 1e3  # A of a law that is isotropic to 1e-3
 ROUNDS = 30  # of finding the narrow angle
 
 
-def turning(
+def elastic_law(
     first: np.ndarray, second: np.ndarray, narrow: np.ndarray, mu: np.ndarray, differential: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cross section (R,) of the collisions, and b (R, TURNS) of the law of their angles.
+    """Cross section (R,) of the collisions, and b (R, PARTS) of the law of their angles.
 
     first, second: (R,) transport cross sections; differential: (R, M) cross section per unit of ``mu`` (M,), which
     ascends to 1; narrow: (R, 2) its integrals with mu and mu squared below those. All in one unit.
     """
     screening, total = wentzel(first, second)
-    b = np.tile(1.0 / screening[:, None], TURNS)
+    b = np.tile(1.0 / screening[:, None], PARTS)
     nodes = np.linspace(mu[0], 1.0, STEPS + 1)
     for row, (mean, square) in enumerate(narrow):
         wide = np.interp(nodes, mu, differential[row])
@@ -45,17 +45,17 @@ def turning(
 
 
 def drawn(b: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """mu (N,) for u (N,) by a law b (TURNS,)."""
-    return u / (1.0 + b[(u * TURNS).astype(int)] * (1.0 - u))
+    """mu (N,) for u (N,) by a law b (PARTS,)."""
+    return u / (1.0 + b[(u * PARTS).astype(int)] * (1.0 - u))
 
 
 def _law(often: np.ndarray, nodes: np.ndarray, mean: float) -> np.ndarray:
-    """b (TURNS,) of the law with this ``mean`` of mu, as it is drawn, the wide part of which is given.
+    """b (PARTS,) of the law with this ``mean`` of mu, as it is drawn, the wide part of which is given.
 
     often: chances of mu from the first of the ``nodes`` up to each; all others are at one angle.
     """
-    u, narrow = (np.arange(TURNS) + 0.5) / TURNS, 1.0 - often[-1]
-    points = (np.arange(16 * TURNS) + 0.5) / (16 * TURNS)
+    u, narrow = (np.arange(PARTS) + 0.5) / PARTS, 1.0 - often[-1]
+    points = (np.arange(16 * PARTS) + 0.5) / (16 * PARTS)
     wide, angle = np.interp(u - narrow, often, nodes), mean
     for _ in range(ROUNDS):
         mu = np.where(u < narrow, np.clip(angle, 1e-6, 1.0), wide)
