@@ -1,6 +1,5 @@
 """Long runs: killed at any moment and resumed, they count the same, bit by bit; nothing foreign is taken up."""
 
-import os
 import signal
 import subprocess
 import sys
