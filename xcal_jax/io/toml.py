@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 
-def read(path: str | os.PathLike, what: str) -> dict[str, Any]:
+def read(path: str | os.PathLike[str], what: str) -> dict[str, Any]:
     """The tables of the TOML file at ``path``. Raises ValueError when it is none, calling it ``what``."""
     return parse(read_text(path, what), f"{what} {str(path)!r}")
 
 
-def read_text(path: str | os.PathLike, what: str) -> str:
+def read_text(path: str | os.PathLike[str], what: str) -> str:
     """The text of the TOML file at ``path``. Raises ValueError when it is missing or no text."""
     where = f"{what} {str(path)!r}"
     if not Path(path).is_file():

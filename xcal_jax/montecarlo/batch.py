@@ -52,13 +52,16 @@ class Event:
 
 
 @partial(jax.jit, static_argnames=("mesh", "lanes", "bins"), compiler_options=COMPILER)
-def run_block(medium: Medium, source: Source, seed, bin_width, own, mesh: Mesh, lanes: int, bins: int) -> Tally:
+def run_block(
+    medium: Medium, source: Source, seed, bin_width, thresholds, own, mesh: Mesh, lanes: int, bins: int
+) -> Tally:
     """Photons counted on the D devices of ``mesh``, each device its ``own`` (see `deal`): a tally of each, (D, ...).
 
-    seed: (2,) uint32, low word first. bin_width: () eV; bins: of the spectrum.
+    seed: (2,) uint32, low word first. bin_width: () eV; thresholds: (A,) eV, of `Tally.loss_above`; bins: of the
+    spectrum.
     """
     program = partial(count_photons, lanes=lanes, bins=bins)
-    return on_each(program, mesh)((medium, source, seed, bin_width), own)
+    return on_each(program, mesh)((medium, source, seed, bin_width, thresholds), own)
 
 
 @partial(jax.jit, static_argnames=("mesh", "lanes"), compiler_options=COMPILER)
@@ -72,12 +75,17 @@ def lanes_for(photons: int) -> int:
     return -(-photons // (local_devices().size * LEAST_LANES)) * LEAST_LANES
 
 
-def counted(medium, source, seed: int, first: int, stop: int, bin_width: float, lanes: int, bins: int) -> Tally:
-    """Photons ``first`` to ``stop``, ``lanes`` at most on each device, counted: one tally, int64 on the host."""
+def counted(
+    medium, source, seed: int, first: int, stop: int, bin_width: float, lanes: int, bins: int, loss_above=()
+) -> Tally:
+    """Photons ``first`` to ``stop``, ``lanes`` at most on each device, counted: one tally, int64 on the host.
+
+    loss_above: eV, thresholds of the loss.
+    """
     mesh = local_devices()
     own = deal(first, stop, mesh, lanes)
-    width = jnp.asarray(bin_width, float)
-    tallies = run_block(medium, source, words(seed), width, own, mesh=mesh, lanes=lanes, bins=bins)
+    width, thresholds = jnp.asarray(bin_width, float), jnp.asarray(loss_above, float)
+    tallies = run_block(medium, source, words(seed), width, thresholds, own, mesh=mesh, lanes=lanes, bins=bins)
     return jax.tree.map(lambda rows: np.asarray(rows).sum(0, dtype=np.int64), tallies)
 
 
@@ -95,7 +103,9 @@ def deal(first: int, stop: int, mesh: Mesh, lanes: int) -> tuple[Array, Array]:
     return jnp.stack([words(begin) for begin in begins]), jnp.asarray(counts, jnp.int32)
 
 
-def count_photons(medium: Medium, source: Source, seed, bin_width, first, count, lanes: int, bins: int) -> Tally:
+def count_photons(
+    medium: Medium, source: Source, seed, bin_width, thresholds, first, count, lanes: int, bins: int
+) -> Tally:
     """Photons ``first`` to ``first + count`` counted; count: () int32, at most ``lanes``."""
     medium, source = undifferentiable((medium, source))
     offset = jnp.arange(lanes, dtype=jnp.uint32)
@@ -109,7 +119,7 @@ def count_photons(medium: Medium, source: Source, seed, bin_width, first, count,
     here = offset < count.astype(jnp.uint32)
     risky = risky & here
     absorbed = met & here & ~risky
-    tally = Tally.empty(bins, *peaks_shape(medium, source), pixels)
+    tally = Tally.empty(bins, *peaks_shape(medium, source), pixels, thresholds.size)
     tally = book_absorbed(tally, energy, absorbed, bin_width)
     if pixels is not None:
         whole = energy[:, None]
@@ -117,7 +127,7 @@ def count_photons(medium: Medium, source: Source, seed, bin_width, first, count,
 
     def walk(chosen, tally):
         ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32), chosen < lanes)
-        tally = book(tally, ledger, energy, line, chosen < lanes, bin_width)
+        tally = book(tally, ledger, energy, line, chosen < lanes, bin_width, thresholds)
         shares = ledger.shares
         if pixels is None or shares is None:
             return tally
