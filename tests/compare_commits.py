@@ -150,8 +150,11 @@ def run(tree: Path, folder: Path, only: str) -> None:
             result.write_text(done.stdout)
 
 
-def distance(old: np.ndarray, new: np.ndarray) -> float:
-    """The largest relative difference of two arrays; infinite where their shapes or texts differ."""
+def distance(old: np.ndarray, new: np.ndarray, size: float = 0.0) -> float:
+    """The largest difference of two arrays relative to them, or to ``size`` where that is larger.
+
+    It is infinite where their shapes or texts differ.
+    """
     if old.shape != new.shape:
         return np.inf
     if old.dtype.kind not in "fiub":
@@ -159,7 +162,7 @@ def distance(old: np.ndarray, new: np.ndarray) -> float:
     old, new = old.astype(float), new.astype(float)
     same = (old == new) | (np.isnan(old) & np.isnan(new))
     with np.errstate(invalid="ignore", divide="ignore"):
-        apart = np.where(same, 0.0, np.abs(new - old) / np.maximum(np.abs(old), np.abs(old).max() * 1e-6))
+        apart = np.where(same, 0.0, np.abs(new - old) / np.maximum(np.abs(old), max(np.abs(old).max() * 1e-6, size)))
     return float(apart.max(initial=0.0))
 
 
@@ -174,10 +177,10 @@ def compare(base: Path, head: Path, only: str, renamed: dict[str, str]) -> int:
         old, new = arrays_of(base / name), arrays_of(head / name)
         missing, apart = [], {}
         for key, values in old.items():
-            for before, after in renamed.items():
-                key = key.replace(before, after)
-            if key in new:
-                apart[key] = distance(values, new[key])
+            key = "/".join(renamed.get(part, part) for part in key.split("/"))
+            if key in new:  # an error is compared with its value: that of a closed form is rounding
+                value = new.get(f"{key.removesuffix('/err')}/value", 0.0)
+                apart[key] = distance(values, new[key], float(np.abs(value)) if key.endswith("/err") else 0.0)
             else:
                 missing.append(key)
         worst = max(apart, key=lambda key: apart[key])

@@ -10,6 +10,7 @@ from xcal_jax.physics.geometry import Pixels
 
 E = 7000.0
 BIN = jnp.asarray(1.0)
+THRESHOLDS = jnp.array([50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 3000.0, 5000.0])
 
 
 def ledger(**columns):
@@ -28,12 +29,13 @@ def booked(where=None, source_line=None, lines=2, **columns) -> Tally:
     columns.setdefault("deposited", list(np.atleast_1d(np.float32(E) - photons)))
     n = len(columns["deposited"])
     return book(
-        Tally.empty(8192, lines, 5),
+        Tally.empty(8192, lines, 5, thresholds=THRESHOLDS.size),
         ledger(**columns),
         jnp.full((n,), E),
         jnp.asarray(source_line or [0] * n, dtype=jnp.int32),
         jnp.asarray(where or [True] * n),
         BIN,
+        THRESHOLDS,
     )
 
 

@@ -66,10 +66,12 @@ def test_each_month_is_that_month_alone(grbalpha):
     assert float(alone.tid[0]) == pytest.approx(float(result.tid[7]), rel=1e-6)
 
 
-def test_nuclear_factor_multiplies_the_protons(five_days):
+def test_nuclear_factor_multiplies_the_protons_ionising_dose_alone(five_days):
     plain, raised = (dose_behind(five_days(550, "min"), parse_sectors(FLIGHT), nuclear_factor=f) for f in (1.0, 1.055))
     np.testing.assert_allclose(raised.tid_proton, 1.055 * plain.tid_proton)
     np.testing.assert_allclose(raised.tid_electron, plain.tid_electron)
+    for part in ("neq_proton", "neq_electron", "neq", "fluence"):
+        np.testing.assert_array_equal(raised[part], plain[part], err_msg=part)
     assert raised.attrs["nuclear_factor"] == 1.055
 
 

@@ -1,6 +1,4 @@
-"""``xcal-jax dose`` and ``xcal-jax orbit``: from elements and a shield to dose, from elements to good
-hours.
-"""
+"""``xcal-jax dose``: the dose behind a shield in orbit. ``xcal-jax orbit``: hours of low background."""
 
 import json as text
 import warnings
@@ -8,11 +6,13 @@ from pathlib import Path
 
 import click
 
-from xcal_jax.io.files import check_writable, replacing
+from xcal_jax.io.files import check_outputs, replacing
+
+TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 
 
 @click.command()
-@click.option("--tle", type=click.Path(), help="File of two-line elements, any length.")
+@click.option("--tle", type=click.Path(), help=f"{TLE} Any length.")
 @click.option("--altitudes", type=click.Path(), help="CSV: date,altitude_km,inclination_deg.")
 @click.option("--satellite", help="Shipped altitude history: GRBAlpha or VZLUSAT-2 (partly assumed: see the file).")
 @click.option("--shield", required=True, help='Outermost first: "Al:1mm,Pb:2.5mm"; sectors: "0.3*Al:1mm; 0.7*Al:5mm".')
@@ -21,28 +21,14 @@ from xcal_jax.io.files import check_writable, replacing
 @click.option("--start", help="First day, UTC; default: the start of the elements.")
 @click.option("--end", help="Last day, UTC; default: the end of the elements.")
 @click.option("--activity", default="2022-09-01", show_default=True, help="min, max, or the date maximum starts.")
-@click.option("--nuclear-factor", default=1.0, show_default=True, help="Multiplies the protons' dose: secondaries.")
+@click.option("--nuclear-factor", default=1.0, show_default=True, help="Multiplies the protons' ionising dose.")
 @click.option("--step", default=60.0, show_default=True, help="Seconds between positions.")
 @click.option("-o", "--output", required=True, type=click.Path(), help="netCDF file.")
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def dose(
-    tle,
-    altitudes,
-    satellite,
-    shield,
-    geometry,
-    sides,
-    start,
-    end,
-    activity,
-    nuclear_factor,
-    step,
-    output,
-    plot,
-    as_json,
-) -> None:
+def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, output, plot, as_json, **flight) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
+    from xcal_jax.io.datasets import save
     from xcal_jax.orbit import mission_dose, parse_sectors, read_altitudes, read_tle, report, shipped_altitudes
 
     given = [name for name in (tle, altitudes, satellite) if name]
@@ -50,18 +36,14 @@ def dose(
         raise ValueError(f"orbit must come from one of --tle, --altitudes, --satellite, but {len(given)} are given")
     flown = read_tle(tle) if tle else read_altitudes(altitudes) if altitudes else shipped_altitudes(satellite)
     sectors = parse_sectors(shield)
-    picture = None if plot is None else Path(plot or Path(output).with_suffix(".png"))
-    for path in filter(None, (output, picture)):
-        check_writable(path)
+    picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
+    check_outputs(output, plot=picture)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        result = mission_dose(
-            flown, sectors, geometry, int(sides), nuclear_factor, start, end, activity, step, progress=True
-        )
+        result = mission_dose(flown, sectors, geometry, int(sides), nuclear_factor, progress=True, **flight)
     for one in caught:
         click.echo(f"warning: {one.message}", err=True)
-    with replacing(output) as temporary:
-        result.to_netcdf(temporary, engine="netcdf4")
+    save(result, output)
     if picture:
         from xcal_jax.orbit.plot import draw_dose
 
@@ -71,21 +53,24 @@ def dose(
     if as_json:
         click.echo(text.dumps(numbers))
         return
-    click.echo(f"{'days':>28} {numbers['days']:.1f}")
-    click.echo(f"{'TID (rad in Si)':>28} {numbers['tid_rad']:.4g}")
-    click.echo(f"{'of it by protons':>28} {numbers['tid_rad_proton']:.4g}")
-    click.echo(f"{'of it by electrons':>28} {numbers['tid_rad_electron']:.4g}")
-    click.echo(f"{'TNID (1 MeV n_eq/cm2)':>28} {numbers['neq_cm2']:.4g}")
+    for title, value in (
+        ("days", f"{numbers['days']:.1f}"),
+        ("TID (rad in Si)", f"{numbers['tid_rad']:.4g}"),
+        ("of it by protons", f"{numbers['tid_rad_proton']:.4g}"),
+        ("of it by electrons", f"{numbers['tid_rad_electron']:.4g}"),
+        ("TNID (1 MeV n_eq/cm2)", f"{numbers['neq_cm2']:.4g}"),
+    ):
+        click.echo(f"{title:>28} {value}")
     click.echo(f"not covered: {result.attrs['not_covered']}")
 
 
 @click.group()
 def orbit() -> None:
-    """Where the satellite is, and when it is quiet there."""
+    """Hours of low background on an orbit."""
 
 
 @orbit.command()
-@click.option("--tle", required=True, type=click.Path(), help="File of two-line elements.")
+@click.option("--tle", required=True, type=click.Path(), help=TLE)
 @click.option("--day", required=True, help="UTC day, like 2021-05-20.")
 @click.option("--days", default=1.0, show_default=True, help="How many days.")
 @click.option("--solar", type=click.Choice(["min", "max"]), default="max", show_default=True)
@@ -97,26 +82,26 @@ def passes(tle, day, days, solar, drift, as_json) -> None:
 
     found = list_passes(read_tle(tle), day, days, solar, drift)
     north = found.isel({"pass": found.northward.values})
-    columns = ("start", "end", "start_latitude", "end_latitude")
-    windows = [
-        (str(a), str(b), float(c), float(d)) for a, b, c, d in zip(*(found[n].values for n in columns), strict=True)
-    ]
-    columns = ("exit", "exit_latitude", "exit_longitude", "proton_fluence")
-    exits = [
-        (str(a), float(b), float(c), float(d)) for a, b, c, d in zip(*(north[n].values for n in columns), strict=True)
-    ]
-    caveat = found.attrs["caveat"]
+
+    def rows(table, *names):
+        columns = (table[name].values for name in names)
+        return list(zip(*((c.astype(str) if c.dtype.kind == "M" else c).tolist() for c in columns), strict=True))
+
+    quiet = rows(found, "start", "end", "start_latitude", "end_latitude")
+    leaving = rows(north, "exit", "exit_latitude", "exit_longitude", "proton_fluence")
     if as_json:
         keys = ("start", "end", "start_latitude_deg", "end_latitude_deg")
-        quiet = [dict(zip(keys, row, strict=True)) for row in windows]
-        keys = ("time", "latitude_deg", "longitude_deg", "protons_cm2")
-        leaving = [dict(zip(keys, row, strict=True)) for row in exits]
-        click.echo(text.dumps({"quiet": quiet, "saa_exits_north": leaving, "caveat": caveat}))
+        exit_keys = ("time", "latitude_deg", "longitude_deg", "protons_cm2")
+        tables = {
+            "quiet": [dict(zip(keys, row, strict=True)) for row in quiet],
+            "saa_exits_north": [dict(zip(exit_keys, row, strict=True)) for row in leaving],
+        }
+        click.echo(text.dumps({**tables, "caveat": found.attrs["caveat"]}))
         return
     click.echo("quiet windows, UTC                          from latitude to latitude")
-    for start, end, first, last in windows:
+    for start, end, first, last in quiet:
         click.echo(f"{start}  {end}  {first:6.1f} to {last:6.1f}")
     click.echo("exits from the anomaly going north, UTC, latitude, longitude, protons above 10 MeV in the pass")
-    for time, latitude, longitude, protons in exits:
+    for time, latitude, longitude, protons in leaving:
         click.echo(f"{time}  {latitude:6.1f} {longitude:7.1f}  {protons:.3g}/cm2")
-    click.echo(f"note: {caveat}")
+    click.echo(f"note: {found.attrs['caveat']}")

@@ -160,8 +160,8 @@ def follow(matter: Matter, parameters: Parameters, thresholds: Levels, keys: Key
     def book(history: History, electron: Electron, lost: Array) -> History:
         if history.varied is not None:
             lost = lost * history.varied.scale
-        chance = exceeds(lost, thresholds - history.drawn)
-        booked = history.with_electron(chance, lost, lost * lost, lost)
+        probability = exceeds(lost, thresholds - history.drawn)
+        booked = history.with_electron(probability, lost, lost * lost, lost)
         return replace(booked, electron=electron._replace(energy=jnp.zeros_like(lost)))
 
     return jax.vmap(book)(histories, waiting, escaped)

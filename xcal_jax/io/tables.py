@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 
-def read_table(path: str | os.PathLike, where: str, words: Collection[str] = ()) -> pd.DataFrame:
+def read_table(path: str | os.PathLike[str], where: str, words: Collection[str] = ()) -> pd.DataFrame:
     """The table in the CSV file at ``path``, its rows indexed by the numbers of their lines.
 
     where: what errors call the file. words: the columns of text; every other column holds numbers, NaN where a cell is

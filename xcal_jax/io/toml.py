@@ -1,6 +1,7 @@
 """TOML files: read with one sentence for what is wrong, and unknown keys refused with the nearest valid one."""
 
 import difflib
+import json
 import os
 import tomllib
 from collections.abc import Sequence
@@ -8,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 
-def read(path: str | os.PathLike, what: str) -> dict[str, Any]:
+def read(path: str | os.PathLike[str], what: str) -> dict[str, Any]:
     """The tables of the TOML file at ``path``. Raises ValueError when it is none, calling it ``what``."""
     return parse(read_text(path, what), f"{what} {str(path)!r}")
 
 
-def read_text(path: str | os.PathLike, what: str) -> str:
+def read_text(path: str | os.PathLike[str], what: str) -> str:
     """The text of the TOML file at ``path``. Raises ValueError when it is missing or no text."""
     where = f"{what} {str(path)!r}"
     if not Path(path).is_file():
@@ -50,3 +51,8 @@ def table_list(value: Any, name: str, where: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         raise ValueError(f"`{name}` in {where} must be [[{name}]] tables")
     return value
+
+
+def quoted(text: str) -> str:
+    """``text`` as a TOML string: JSON's, but for pairs of surrogates and the delete character, which TOML refuses."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,5 +1,6 @@
 """Blocks of photons, one for each device: every photon flies once, the few at risk are followed, all are counted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh
-from jaxtyping import Int, UInt32
+from jaxtyping import Float, Int, UInt32
 
 from xcal_jax.absorber.source import PhotonSource, Source
 from xcal_jax.compute.devices import local_devices, on_each
@@ -31,6 +32,7 @@ COMPILER = {  # one core for a block, since a run has many blocks; and the wides
     "xla_cpu_prefer_vector_width": 512,
 }
 PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED = 1, 2, 4, 8, 16  # bits of an event's loss type
+Levels = Float[Array, " A"]
 Columns = tuple[Array, Array, Shares | None]  # deposited, loss type and shares of every photon
 Own = tuple[UInt32[Array, "D 2"], Int[Array, " D"]]  # first photon and number of photons of each device
 
@@ -58,14 +60,22 @@ class Event:
 
 @partial(jax.jit, static_argnames=("mesh", "lanes", "bins"), compiler_options=COMPILER)
 def run_block(
-    medium: Medium, source: Source, seed: Seed, bin_width: Real, own: Own, mesh: Mesh, lanes: int, bins: int
+    medium: Medium,
+    source: Source,
+    seed: Seed,
+    bin_width: Real,
+    thresholds: Levels,
+    own: Own,
+    mesh: Mesh,
+    lanes: int,
+    bins: int,
 ) -> Tally:
     """Tallies (D, ...) of the photons that each of the D devices of ``mesh`` counts, its ``own`` (see `deal`).
 
-    bin_width: eV; bins: of the spectrum.
+    bin_width: eV; thresholds: eV, of `Tally.loss_above`; bins: of the spectrum.
     """
     program = partial(count_photons, lanes=lanes, bins=bins)
-    return on_each(program, mesh)((medium, source, seed, bin_width), own)
+    return on_each(program, mesh)((medium, source, seed, bin_width, thresholds), own)
 
 
 @partial(jax.jit, static_argnames=("mesh", "lanes"), compiler_options=COMPILER)
@@ -80,16 +90,24 @@ def lanes_for(photons: int) -> int:
 
 
 def counted(
-    medium: Medium, source: Source, seed: int, first: int, stop: int, bin_width: float, lanes: int, bins: int
+    medium: Medium,
+    source: Source,
+    seed: int,
+    first: int,
+    stop: int,
+    bin_width: float,
+    lanes: int,
+    bins: int,
+    loss_above: Sequence[float] = (),
 ) -> Tally:
     """The tally of photons ``first`` to ``stop``, at most ``lanes`` for each device, in int64 on the host.
 
-    bin_width: eV; bins: of the spectrum.
+    bin_width: eV; bins: of the spectrum; loss_above: eV, thresholds of the loss.
     """
     mesh = local_devices()
     own = deal(first, stop, mesh, lanes)
-    width = jnp.asarray(bin_width, float)
-    tallies = run_block(medium, source, words(seed), width, own, mesh=mesh, lanes=lanes, bins=bins)
+    width, thresholds = jnp.asarray(bin_width, float), jnp.asarray(loss_above, float)
+    tallies = run_block(medium, source, words(seed), width, thresholds, own, mesh=mesh, lanes=lanes, bins=bins)
     return jax.tree.map(lambda rows: np.asarray(rows).sum(0, dtype=np.int64), tallies)
 
 
@@ -108,9 +126,20 @@ def deal(first: int, stop: int, mesh: Mesh, lanes: int) -> Own:
 
 
 def count_photons(
-    medium: Medium, source: Source, seed: Seed, bin_width: Real, first: Seed, count: Whole, lanes: int, bins: int
+    medium: Medium,
+    source: Source,
+    seed: Seed,
+    bin_width: Real,
+    thresholds: Levels,
+    first: Seed,
+    count: Whole,
+    lanes: int,
+    bins: int,
 ) -> Tally:
-    """The tally of photons ``first`` to ``first + count`` on one device; count: at most ``lanes``; bin_width: eV."""
+    """The tally of photons ``first`` to ``first + count`` on one device.
+
+    count: at most ``lanes``; bin_width: eV; thresholds: eV, of `Tally.loss_above`; bins: of the spectrum.
+    """
     medium, source = undifferentiable((medium, source))
     offset = jnp.arange(lanes, dtype=jnp.uint32)
 
@@ -123,7 +152,7 @@ def count_photons(
     here = offset < count.astype(jnp.uint32)
     risky = risky & here
     absorbed = met & here & ~risky
-    tally = Tally.empty(bins, *peaks_shape(medium, source), pixels)
+    tally = Tally.empty(bins, *peaks_shape(medium, source), pixels, thresholds.size)
     tally = book_absorbed(tally, energy, absorbed, bin_width)
     if pixels is not None:
         whole = energy[:, None]
@@ -133,7 +162,7 @@ def count_photons(
 
     def walk(chosen: Array, tally: Tally) -> Tally:
         ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32), chosen < lanes)
-        tally = book(tally, ledger, energy, line, chosen < lanes, bin_width)
+        tally = book(tally, ledger, energy, line, chosen < lanes, bin_width, thresholds)
         shares = ledger.shares
         if pixels is None or shares is None:
             return tally

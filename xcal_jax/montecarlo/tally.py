@@ -13,7 +13,6 @@ from xcal_jax.compute.shapes import Real
 from xcal_jax.montecarlo.ledger import NOBODY, Ledger
 from xcal_jax.physics.geometry import Pixels
 
-LOSS_THRESHOLDS = (50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 3000.0, 5000.0)  # eV
 PARTIAL = 1e-3  # eV; a smaller loss is rounding
 ENERGY_UNIT = 1.0 / 64.0  # eV, in which energies are summed
 PREFIX = "pixels_"
@@ -52,7 +51,7 @@ class Tally:
 
     interacting: (), all; spectrum: (B,), by deposited energy; photon_escape, electron_escape, both: (), that lost
     energy by photons alone, by electrons alone, by both; scattered: (), that lost energy and had a scattering;
-    loss_above: (8,), that lost more than each of LOSS_THRESHOLDS; peaks: (K, S T), of which one fluorescence photon
+    loss_above: (A,), that lost more than each threshold; peaks: (K, S T), of which one fluorescence photon
     escaped and nothing else, by source line and transition; overflow, unbalanced: (), that ran out of their bits, or
     whose energies do not add up.
     incident, summed_loss: (4,), summed energies of the photons, and lost, in ENERGY_UNIT, byte by byte, lowest first.
@@ -74,8 +73,13 @@ class Tally:
     pixels: PixelTally | None = None
 
     @classmethod
-    def empty(cls, bins: int, source_lines: int, transitions: int, pixels: Pixels | None = None) -> "Tally":
-        """A tally of no histories, with so many ``bins`` of the spectrum; its peaks are (source_lines, transitions)."""
+    def empty(
+        cls, bins: int, source_lines: int, transitions: int, pixels: Pixels | None = None, thresholds: int = 0
+    ) -> "Tally":
+        """A tally of no histories, with so many ``bins`` of the spectrum and ``thresholds`` of the loss.
+
+        Its peaks are (source_lines, transitions).
+        """
         zeros = lambda *shape: jnp.zeros(shape, jnp.int32)  # noqa: E731
         return cls(
             interacting=zeros(),
@@ -84,7 +88,7 @@ class Tally:
             electron_escape=zeros(),
             both=zeros(),
             scattered=zeros(),
-            loss_above=zeros(len(LOSS_THRESHOLDS)),
+            loss_above=zeros(thresholds),
             peaks=zeros(source_lines, transitions),
             incident=zeros(4),
             summed_loss=zeros(4),
@@ -135,11 +139,17 @@ def book_absorbed(tally: Tally, energy: Energies, where: Mask, bin_width: Real) 
 
 
 def book(
-    tally: Tally, ledger: Ledger, energy: Energies, source_line: Int[Array, " n"], where: Mask, bin_width: Real
+    tally: Tally,
+    ledger: Ledger,
+    energy: Energies,
+    source_line: Int[Array, " n"],
+    where: Mask,
+    bin_width: Real,
+    thresholds: Float[Array, " A"],
 ) -> Tally:
     """The tally with the histories ``where`` more, of photons of ``energy`` in eV, by their ledgers (n,).
 
-    bin_width: eV.
+    bin_width: eV; thresholds: eV, of `loss_above`.
     """
     lost = ledger.by_photons + ledger.by_electrons
     partial = where & (lost > PARTIAL)
@@ -156,7 +166,8 @@ def book(
         electron_escape=tally.electron_escape + _count(electron & ~photon),
         both=tally.both + _count(photon & electron),
         scattered=tally.scattered + _count(partial & ledger.scattered),
-        loss_above=tally.loss_above + jnp.stack([_count(where & (lost > least)) for least in LOSS_THRESHOLDS]),
+        loss_above=tally.loss_above
+        + jnp.sum(where[:, None] & (lost[:, None] > thresholds[None, :]), axis=0, dtype=jnp.int32),
         peaks=tally.peaks.reshape(-1).at[at].add(1, mode="drop").reshape(lines, transitions),
         incident=tally.incident + _sum(lost, where),
         summed_loss=tally.summed_loss + _sum(lost, where),

@@ -1,6 +1,4 @@
-"""Orbits and dose: elements -> positions -> trapped flux -> fluence -> shield -> dose and displacement
-damage.
-"""
+"""Orbits and dose: elements -> positions -> trapped flux -> fluence -> shield -> dose and displacement damage."""
 
 from xcal_jax.orbit.dose import dose_behind, mission_dose, report
 from xcal_jax.orbit.elements import Altitudes, Elements

@@ -1,15 +1,17 @@
 """Dose in silicon from the bremsstrahlung of electrons in the shield, in JAX.
 
-Thin-target picture along straight lines: an electron of energy E radiates S_rad(E) per g/cm2 of its path,
-evenly over photon energies 0..E (k dN/dk flat, Kramers 1923), forward; photons are absorbed with the
-energy-absorption coefficient, which lets all scattered ones through. Against SHIELDOSE-2 in Al: 0.3 to 0.6
-times behind 0.5 to 1 mm, where the electrons themselves give a hundred times more, 0.6 to 1.6 times from 2
-to 20 mm.
+Thin targets along straight lines: an electron of energy E radiates S_rad(E) per g/cm2 of its path, evenly over photon
+energies 0..E (k dN/dk flat, Kramers 1923), forward. Photons are absorbed with the energy-absorption coefficient, as if
+every scattered one passed. Against SHIELDOSE-2 in Al the dose is 0.3 to 0.6 times as large behind 0.5 to 1 mm, where
+the electrons themselves give a hundred times more, and 0.6 to 1.6 times from 2 to 20 mm.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
 from xcal_jax.orbit.material_tables import material_table
 from xcal_jax.orbit.shielding import RAD, Shield, incident, over_directions, slowing, spectrum_at
@@ -20,23 +22,24 @@ ELECTRONS = np.linspace(np.log(0.02), np.log(8.0), 60)
 PHOTONS = np.linspace(np.log(0.012), np.log(8.0), 50)
 
 
-def _log_absorption(name: str) -> np.ndarray:
+def _log_absorption(name: str) -> Float[np.ndarray, " P"]:
+    """Logarithm of the energy-absorption coefficient, cm2/g, of a material at ``PHOTONS``."""
     row = material_table().photon_absorption.sel(material=name)
     return np.interp(PHOTONS, np.log(row.photon_energy.values), np.log(row.values))
 
 
-def _radiated(name: str) -> np.ndarray:
-    """Energy radiated a depth by an electron, whose path there is longer than the depth, MeV cm2/g
-    (``ELECTRONS``,).
-    """
+def _radiated(name: str) -> Float[np.ndarray, " E"]:
+    """Energy that an electron of ``ELECTRONS`` radiates per depth, MeV cm2/g; its path is longer than the depth."""
     row = material_table().sel(material=name)
     energy, _, lost = slowing("electron", name)
-    share = row.electron_radiative.values / (row.electron_radiative + row.electron_collision).values
-    return np.exp(np.interp(ELECTRONS, energy, lost + np.log(share)))
+    fraction = row.electron_radiative.values / (row.electron_radiative + row.electron_collision).values
+    return np.exp(np.interp(ELECTRONS, energy, lost + np.log(fraction)))
 
 
-def path_dose(shield: Shield, areal: jax.Array, energy: jax.Array, fluence: jax.Array) -> jax.Array:
-    """Bremsstrahlung dose behind one straight path of ``areal`` (L,) g/cm2, rad."""
+def photon_dose(
+    shield: Shield, areal: Float[Array, " L"], energy: Float[Array, " E"], fluence: Float[Array, " E"]
+) -> Float[Array, ""]:
+    """Bremsstrahlung dose behind one straight path of ``areal`` g/cm2, rad; the rest as in `bremsstrahlung_dose`."""
     dtype = fluence.dtype
     electrons, photons = jnp.asarray(ELECTRONS, dtype), jnp.asarray(PHOTONS, dtype)
     log_grid = jnp.log(energy)
@@ -65,10 +68,16 @@ def path_dose(shield: Shield, areal: jax.Array, energy: jax.Array, fluence: jax.
     return total
 
 
-def bremsstrahlung_dose(shield: Shield, energy, fluence, geometry: str = "slab", sides: int = 2) -> jax.Array:
+def bremsstrahlung_dose(
+    shield: Shield,
+    energy: Float[ArrayLike, " E"],
+    fluence: Float[ArrayLike, " E"],
+    geometry: str = "slab",
+    sides: int = 2,
+) -> Float[Array, ""]:
     """Dose in silicon behind ``shield`` from the photons that electrons make in it, rad.
 
-    ``energy`` (E,) MeV and ``fluence`` (E,) omnidirectional electrons, 1/(cm2 MeV).
+    energy: MeV. fluence: omnidirectional electrons, 1/(cm2 MeV).
     """
     energy, fluence = jnp.asarray(energy), jnp.asarray(fluence)
-    return over_directions(lambda areal: path_dose(shield, areal, energy, fluence), shield, geometry, sides)
+    return over_directions(lambda areal: photon_dose(shield, areal, energy, fluence), shield, geometry, sides)

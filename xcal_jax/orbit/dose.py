@@ -1,23 +1,23 @@
-"""What a mission does to the silicon behind its shield: total ionising dose and displacement damage, month
-by month.
+"""Total ionising dose and displacement damage of the silicon behind a mission's shield, month by month.
 
-Left out, and said so in every file: nuclear secondaries (5-6 %; ``nuclear_factor`` multiplies the protons'
-dose by a number the user states), straggling, the rest of the satellite, galactic and solar particles.
+Not covered, as every file states: nuclear secondaries (5-6 %; `nuclear_factor` multiplies the protons' ionising dose
+by a number the user gives), straggling, the rest of the satellite, galactic and solar particles.
 """
 
 import warnings
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.bremsstrahlung import bremsstrahlung_dose
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import NAMED, mission_fluence
-from xcal_jax.orbit.months import SWITCH
 from xcal_jax.orbit.shielding import Shield, dose, parse_sectors
 
 GEOMETRIES = ("slab", "sphere")
@@ -28,7 +28,7 @@ NOT_COVERED = (
 
 
 def check_geometry(geometry: str, sides: int, sectors: Sequence[tuple[float, Shield]]) -> None:
-    """Raise ValueError unless the geometry is one that can be computed."""
+    """Raise ValueError for an unknown geometry, other sides than 1 or 2, or several sectors in a slab."""
     if geometry not in GEOMETRIES:
         raise ValueError(f"`geometry` must be slab or sphere, but is {geometry!r}")
     if sides not in (1, 2):
@@ -39,9 +39,7 @@ def check_geometry(geometry: str, sides: int, sectors: Sequence[tuple[float, Shi
 
 @partial(jax.jit, static_argnames=("geometry", "sides"))
 def _doses(shield: Shield, proton_energy, protons, electron_energy, electrons, geometry: str, sides: int):
-    """Doses of S segments: protons and electrons (S, 2) rad and 1 MeV neutrons/cm2, bremsstrahlung (S,)
-    rad.
-    """
+    """Doses of S segments: protons and electrons, (S, 2) rad and 1 MeV neutrons/cm2 each; bremsstrahlung, (S,) rad."""
 
     def one(protons, electrons):
         return (
@@ -60,14 +58,15 @@ def dose_behind(
     sides: int = 2,
     nuclear_factor: float = 1.0,
 ) -> xr.Dataset:
-    """Dose and damage behind ``shield`` of a mission's ``fluence`` (``mission_fluence``).
+    """The mission's ``fluence`` (of `mission_fluence`) with dose and damage behind ``shield``.
 
-    ``shield`` is one shield, or solid-angle fractions with one each (solid sphere). Adds per ``segment``:
-    ``tid_proton``, ``tid_electron`` (with ``tid_bremsstrahlung``, its part by photons), ``tid`` in rad(Si);
-    ``neq_proton``, ``neq_electron``, ``neq`` in 1 MeV neutrons/cm2; ``tid`` and ``neq`` also per day;
-    accumulated: ``tid_accumulated`` and ``fluence``, which `xcal_jax.sipm` reads against ``days``. Warns
-    where electrons dominate. Raises ValueError for a geometry that is none and a negative
-    ``nuclear_factor``.
+    shield: one shield, or solid-angle fractions with one each (solid sphere). nuclear_factor: multiplies the ionising
+    dose of protons, and not their displacement damage.
+
+    Adds per ``segment`` `tid_proton`, `tid_electron` (with `tid_bremsstrahlung`, its part by photons) and `tid` in
+    rad(Si); `neq_proton`, `neq_electron` and `neq` in 1 MeV neutrons/cm2; `tid` and `neq` also per day; accumulated:
+    `tid_accumulated` and `fluence`, which `xcal_jax.sipm` reads against `days`. Warns where electrons dominate.
+    Raises ValueError as `check_geometry`, and for a negative ``nuclear_factor``.
     """
     sectors = [(1.0, shield)] if isinstance(shield, Shield) else list(shield)
     check_geometry(geometry, sides, sectors)
@@ -101,9 +100,7 @@ def dose_behind(
         "neq_per_day": (total[:, 1] / days, "1/(cm2 d)", f"{displacing} per day"),
         "fluence": (np.cumsum(total[:, 1]), "1/cm2", f"{displacing}, accumulated"),
     }
-    result = fluence.assign(
-        {name: ("segment", v, {"units": unit, "long_name": long}) for name, (v, unit, long) in columns.items()}
-    )
+    result = fluence.assign({name: variable("segment", *column) for name, column in columns.items()})
     described = str(sectors[0][1]) if len(sectors) == 1 else "; ".join(f"{f:g}*{one}" for f, one in sectors)
     result.attrs |= {
         "title": "Ionising dose and displacement damage of silicon in orbit",
@@ -129,23 +126,20 @@ def mission_dose(
     geometry: str = "slab",
     sides: int = 2,
     nuclear_factor: float = 1.0,
-    start=None,
-    end=None,
-    activity: str = SWITCH,
-    step: float = 60.0,
-    progress: bool = False,
+    **flight: Any,
 ) -> xr.Dataset:
-    """The whole chain: ``mission_fluence``, then ``dose_behind``; ``shield`` may read
-    ``"Al:1mm,Pb:2.5mm"``.
+    """Dose and damage on ``orbit`` behind ``shield``: `mission_fluence`, then `dose_behind`.
+
+    shield: as there, or text like ``"Al:1mm,Pb:2.5mm"``. flight: `start`, `end`, `activity`, `step` and `progress` of
+    `mission_fluence`. Raises ValueError as these two do, for a wrong geometry before any work.
     """
     sectors = parse_sectors(shield) if isinstance(shield, str) else shield
     check_geometry(geometry, sides, [] if isinstance(sectors, Shield) else sectors)
-    fluence = mission_fluence(orbit, start, end, activity, step, progress)
-    return dose_behind(fluence, sectors, geometry, sides, nuclear_factor)
+    return dose_behind(mission_fluence(orbit, **flight), sectors, geometry, sides, nuclear_factor)
 
 
 def report(result: xr.Dataset) -> dict:
-    """The numbers of ``dose_behind`` as plain values, for JSON."""
+    """Doses and fluxes of a result of `dose_behind` as plain values, for JSON."""
     segments = []
     for i in range(result.sizes["segment"]):
         one = result.isel(segment=i)

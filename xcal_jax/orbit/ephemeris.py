@@ -1,11 +1,12 @@
-"""Where the satellite is: times -> Earth-fixed positions, and what latitude, longitude and altitude they
-are.
+"""Positions of a satellite: times -> Earth-fixed coordinates -> latitude, longitude and altitude.
 
-TLEs go through SGP4 (Vallado et al. 2006); its frame is turned to the Earth's by Greenwich mean sidereal
-time (IAU 1982) with UT1 = UTC: 0.5 km. Without TLEs: a circular orbit whose node and phase drift by J2.
+The inertial frame of SGP4 (Vallado et al. 2006) is turned to the Earth's by Greenwich mean sidereal time (IAU 1982)
+with UT1 = UTC, an error of 0.5 km. Without elements the orbit is a circle whose node and phase drift by J2.
 """
 
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 MU = 398600.4418
 EQUATOR = 6378.137
@@ -14,15 +15,15 @@ J2 = 1.08262668e-3
 ROTATION = 7.292115146706979e-5
 
 
-def julian_date(time) -> tuple[np.ndarray, np.ndarray]:
-    """Whole and fractional Julian days (n,) of ``time`` (n,) datetime64 UTC."""
+def julian_date(time: ArrayLike) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Whole and fractional Julian days of ``time`` (n,) datetime64 UTC."""
     microseconds = (np.asarray(time, "M8[us]") - np.datetime64("2000-01-01T12:00:00", "us")).astype(np.int64)
     days, rest = np.divmod(microseconds, 86_400_000_000)
     return 2451545.0 + days, rest / 86_400_000_000
 
 
-def sidereal_angle(time) -> np.ndarray:
-    """Greenwich mean sidereal time (n,) in radians (IAU 1982)."""
+def sidereal_angle(time: ArrayLike) -> Float[np.ndarray, " n"]:
+    """Greenwich mean sidereal time (IAU 1982) at ``time`` (n,) UTC, radians."""
     whole, fraction = julian_date(time)
     days = (whole - 2451545.0) + fraction
     t = days / 36525
@@ -30,18 +31,20 @@ def sidereal_angle(time) -> np.ndarray:
     return 2 * np.pi * (seconds / 86400 % 1.0)
 
 
-def turned(position, angle) -> np.ndarray:
-    """Inertial ``position`` (n, 3) seen from axes turned by ``angle`` (n,) about the pole."""
-    x, y, z = np.asarray(position, float).T
+def turned(position: Float[np.ndarray, "n 3"], angle: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 3"]:
+    """Inertial ``position`` seen from axes turned by ``angle`` (radians) about the pole."""
+    x, y, z = position.T
     cosine, sine = np.cos(angle), np.sin(angle)
     return np.stack([cosine * x + sine * y, cosine * y - sine * x, z], -1)
 
 
-def circular_position(altitude: float, inclination: float, seconds) -> np.ndarray:
-    """Earth-fixed ``position`` (n, 3) km of a circular orbit.
+def circular_position(
+    altitude: float, inclination: float, seconds: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "n 3"]:
+    """Earth-fixed position on a circular orbit, km.
 
-    ``altitude`` above the equatorial radius in km, ``inclination`` in degrees, ``seconds`` (n,) since a
-    crossing of the equator at longitude 0.
+    altitude: km above the equatorial radius. inclination: degrees. seconds: since a crossing of the equator at
+    longitude 0.
     """
     axis, tilt = EQUATOR + altitude, np.radians(inclination)
     motion = np.sqrt(MU / axis**3)
@@ -52,8 +55,8 @@ def circular_position(altitude: float, inclination: float, seconds) -> np.ndarra
     return turned(axis * plane, ROTATION * seconds - node)
 
 
-def geodetic(position) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Latitude and longitude in degrees and altitude in km, (n,) each, on WGS 84 (Bowring 1976)."""
+def geodetic(position: ArrayLike) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Latitude and longitude in degrees and altitude in km of ``position`` (n, 3) km on WGS 84 (Bowring 1976)."""
     x, y, z = np.asarray(position, float).T
     across = np.hypot(x, y)
     squared = FLATTENING * (2 - FLATTENING)

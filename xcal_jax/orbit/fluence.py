@@ -1,14 +1,14 @@
-"""What a mission meets outside its shield: segments -> positions -> L, B/B0 -> fluence spectra of protons
-and electrons.
-"""
+"""Fluence spectra of protons and electrons outside the shield: months -> positions -> L, B/B0 -> fluxes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 from tqdm import tqdm
 
 from xcal_jax.constants import VERSION
+from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.months import SWITCH, Segment, monthly_segments
 from xcal_jax.orbit.trapped import (
@@ -31,19 +31,21 @@ MAP_POINTS = 73 * 90 * 4
 CHUNK = 100_000
 
 
-def step_seconds(segment: Segment, step: float) -> np.ndarray:
-    """Middles (n,) of equal steps of about ``step`` seconds that fill ``segment``, in seconds from its
-    start.
-    """
+def step_seconds(segment: Segment, step: float) -> Float[np.ndarray, " n"]:
+    """Middles of equal steps of about ``step`` seconds that fill ``segment``, in seconds from its start."""
     length = segment.days * 86400
     count = max(1, round(length / step))
     return (np.arange(count) + 0.5) * (length / count)
 
 
-def average_flux(positions: Iterable[np.ndarray], field, particle: str, solar: str, energy) -> np.ndarray:
-    """Mean flux (E,) above ``energy`` (E,) MeV over ``positions``, blocks of (n, 3) km; ``field`` gives L
-    and B/B0.
-    """
+def average_flux(
+    positions: Iterable[Float[np.ndarray, "_ 3"]],
+    field: Callable,
+    particle: str,
+    solar: str,
+    energy: Float[np.ndarray, " E"],
+) -> Float[np.ndarray, " E"]:
+    """Mean flux above ``energy`` MeV over ``positions``, blocks in km; ``field`` gives L and B/B0 at one block."""
     total, count = np.zeros(len(energy)), 0
     for block in positions:
         shell, ratio = field(block)
@@ -54,20 +56,19 @@ def average_flux(positions: Iterable[np.ndarray], field, particle: str, solar: s
 
 def mission_fluence(
     orbit: Elements | Altitudes,
-    start=None,
-    end=None,
+    start: str | np.datetime64 | None = None,
+    end: str | np.datetime64 | None = None,
     activity: str = SWITCH,
     step: float = 60.0,
     progress: bool = False,
 ) -> xr.Dataset:
     """Fluxes and fluences of trapped protons and electrons on ``orbit``, month by month.
 
-    ``start`` and ``end`` default to the span of ``orbit``; ``activity`` is "min", "max" or the date from
-    which solar activity is maximum; ``step`` is in seconds. Per ``segment``: start, end, length (d), days
-    (d, from the start of the mission to its end), altitude (km), solar; integral flux at the models'
-    energies, 1/(cm2 s); differential flux and fluence at the energies of the fold, 1/(cm2 [s] MeV); the
-    fluxes ``named`` in reports. Raises ValueError for dates that ``orbit`` does not reach and orbits
-    outside the models.
+    start, end: dates, the span of ``orbit`` if none. activity: "min", "max", or the date from which solar activity is
+    maximum. step: seconds. Returns per ``segment`` start, end, length (d), days (d, from the start of the mission to
+    its end), altitude (km) and solar activity; the integral flux at the models' energies, 1/(cm2 s); the differential
+    flux and the fluence at the energies of the fold, 1/(cm2 [s] MeV); and the fluxes `named` in reports.
+    Raises ValueError for dates that ``orbit`` does not reach, orbits outside the models, and a step not positive.
     """
     if not step > 0:
         raise ValueError(f"`step` must be positive, but is {step} s")
@@ -95,7 +96,7 @@ def _blocks(orbit, segment: Segment, step: float) -> Iterable[np.ndarray]:
 
 
 def _fields(orbit, segments: list[Segment], step: float) -> dict:
-    """For each epoch of the models' fields: tracing for short work, a map for long."""
+    """L and B/B0 of positions by the epoch of the models' fields: traced for short work, read off a map for long."""
     days = sum(segment.days for segment in segments)
     needed = {field_epoch(p, s.solar): (p, s.solar) for s in segments for p in ENERGY_EDGES}
     if days * 86400 / step < MAP_POINTS:
@@ -107,44 +108,32 @@ def _fields(orbit, segments: list[Segment], step: float) -> dict:
 
 def _dataset(segments: list[Segment], altitude, flux: dict[str, np.ndarray], step: float) -> xr.Dataset:
     days = np.array([segment.days for segment in segments])
-    variables: dict = {
-        "end": ("segment", np.array([s.end for s in segments]), {"long_name": "end (UTC)"}),
-        "length": ("segment", days, {"units": "d", "long_name": "length"}),
-        "days": ("segment", np.cumsum(days), {"units": "d", "long_name": "days from the start to the end"}),
-        "altitude": ("segment", altitude, {"units": "km", "long_name": "altitude above the equatorial radius"}),
-        "solar": ("segment", [s.solar for s in segments], {"long_name": "solar activity of AP-8 and AE-8"}),
+    variables = {
+        "end": variable("segment", np.array([s.end for s in segments]), None, "end (UTC)"),
+        "length": variable("segment", days, "d", "length"),
+        "days": variable("segment", np.cumsum(days), "d", "days from the start to the end"),
+        "altitude": variable("segment", altitude, "km", "altitude above the equatorial radius"),
+        "solar": variable("segment", [s.solar for s in segments], "1", "solar activity of AP-8 and AE-8"),
     }
-    coordinates: dict = {"start": ("segment", np.array([s.start for s in segments]), {"long_name": "start (UTC)"})}
-    named = []
+    coordinates = {"start": variable("segment", np.array([s.start for s in segments]), None, "start (UTC)")}
+    omni, named = "omnidirectional", []
     for particle, rows in flux.items():
         edges = ENERGY_EDGES[particle]
-        integral, extra = rows[:, : len(edges)], rows[:, len(edges) :]
-        spectrum = differential_flux(integral, particle)
-        units = {"units": "MeV", "long_name": f"{particle} energy"}
-        coordinates[f"{particle}_threshold"] = (f"{particle}_threshold", edges, units)
-        coordinates[f"{particle}_energy"] = (f"{particle}_energy", spectrum_energies(particle), units)
-        variables[f"{particle}_integral_flux"] = (
-            ("segment", f"{particle}_threshold"),
-            integral,
-            {"units": "1/(cm2 s)", "long_name": f"omnidirectional {particle} flux above the energy"},
-        )
-        variables[f"{particle}_flux"] = (
-            ("segment", f"{particle}_energy"),
-            spectrum,
-            {"units": "1/(cm2 s MeV)", "long_name": f"omnidirectional differential {particle} flux"},
-        )
-        variables[f"{particle}_fluence"] = (
-            ("segment", f"{particle}_energy"),
-            spectrum * days[:, None] * 86400,
-            {"units": "1/(cm2 MeV)", "long_name": f"{particle} fluence of the segment"},
-        )
-        named.append(extra)
-    variables["named_flux"] = (
-        ("segment", "named"),
-        np.concatenate(named, 1),
-        {"units": "1/(cm2 s)", "long_name": "omnidirectional flux above an energy"},
-    )
-    coordinates["named"] = ("named", list(NAMED))
+        spectrum = differential_flux(rows[:, : len(edges)], particle)
+        for part, values in (("threshold", edges), ("energy", spectrum_energies(particle))):
+            name = f"{particle}_{part}"
+            coordinates[name] = variable(name, values, "MeV", f"{particle} energy")
+        above, at = ("segment", f"{particle}_threshold"), ("segment", f"{particle}_energy")
+        columns = {
+            "integral_flux": (above, rows[:, : len(edges)], "1/(cm2 s)", f"{omni} {particle} flux above the energy"),
+            "flux": (at, spectrum, "1/(cm2 s MeV)", f"{omni} differential {particle} flux"),
+            "fluence": (at, spectrum * days[:, None] * 86400, "1/(cm2 MeV)", f"{particle} fluence of the segment"),
+        }
+        variables |= {f"{particle}_{name}": variable(*column) for name, column in columns.items()}
+        named.append(rows[:, len(edges) :])
+    flux_above = np.concatenate(named, 1)
+    variables["named_flux"] = variable(("segment", "named"), flux_above, "1/(cm2 s)", f"{omni} flux above an energy")
+    coordinates["named"] = variable("named", list(NAMED), "1", "particle and energy")
     attributes = {
         "title": "Trapped particles on an orbit",
         "models": "AP-8 and AE-8 (aep8), in their own magnetic fields of 1960 and 1970",

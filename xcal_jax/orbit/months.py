@@ -1,4 +1,4 @@
-"""The months of a mission: each flies on one set of elements under one solar activity, as in the paper."""
+"""Months of a mission, each with one set of elements and one solar activity, as in the paper."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,7 +19,7 @@ class Segment:
 
     @property
     def days(self) -> float:
-        """Its length."""
+        """Length in days."""
         return float((self.end - self.start) / DAY)
 
     @property
@@ -28,12 +28,12 @@ class Segment:
         return self.start + (self.end - self.start) // 2
 
     def __str__(self) -> str:
-        """Its dates."""
+        """First and last date."""
         return f"{str(self.start)[:10]} to {str(self.end)[:10]}"
 
 
 def parse_date(text: str | np.datetime64, name: str) -> np.datetime64:
-    """Return a UTC date or time as datetime64[s]; raises ValueError, naming ``name``, for anything else."""
+    """The UTC date or time in ``text``, to a second. Raises ValueError, naming ``name``, where it is none."""
     try:
         date = np.datetime64(str(text).removesuffix("Z"), "s")
     except ValueError as problem:
@@ -43,11 +43,11 @@ def parse_date(text: str | np.datetime64, name: str) -> np.datetime64:
     return date
 
 
-def monthly_segments(start, end, activity: str = SWITCH) -> list[Segment]:
-    """Cut ``start`` to ``end`` at the first of every month and where solar activity changes.
+def monthly_segments(start: str | np.datetime64, end: str | np.datetime64, activity: str = SWITCH) -> list[Segment]:
+    """Segments from ``start`` to ``end``, cut at the first of every month and where solar activity changes.
 
-    ``activity``: "min", "max", or the date from which it is maximum (2022-09-01 in the paper). Raises
-    ValueError when ``end`` is not after ``start``.
+    activity: "min", "max", or the date from which it is maximum (2022-09-01 in the paper). Raises ValueError for dates
+    that are none and an ``end`` that is not after ``start``.
     """
     start, end = parse_date(start, "start"), parse_date(end, "end")
     if not end > start:

@@ -1,14 +1,15 @@
-"""Planning: when a satellite is outside the belts, and when it leaves the South Atlantic Anomaly going
-north.
+"""Times when a satellite is outside the radiation belts, and when it leaves the South Atlantic Anomaly going north.
 
-Quiet spectra want low background, activation lines want the minutes after the anomaly. The models place the
-anomaly at its longitude of the 1960s, so the times are off by minutes and whole passes may change, unless
-``drift`` turns it west.
+Quiet spectra need low background, activation lines need the minutes after the anomaly. The models place the anomaly
+at its longitude of the 1960s, so the times are off by minutes and whole passes may change, unless ``drift`` turns it
+west.
 """
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Bool
 
+from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.elements import Elements
 from xcal_jax.orbit.ephemeris import geodetic
 from xcal_jax.orbit.months import DAY, Segment, parse_date
@@ -22,28 +23,28 @@ ANOMALY_PROTONS = 1.0
 QUIET_ELECTRONS = 1.0
 
 
-def _runs(mask) -> list[tuple[int, int]]:
-    """First index and one past the last of every run of True in ``mask`` (n,)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(mask, int), [0]])))
+def _runs(mask: Bool[np.ndarray, " n"]) -> list[tuple[int, int]]:
+    """First index and one past the last of every run of True in ``mask``."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def list_passes(
     orbit: Elements,
-    day,
+    day: str | np.datetime64,
     days: float = 1.0,
     solar: str = "max",
     drift: float = 0.0,
     step: float = 30.0,
     shortest: float = 5.0,
 ) -> xr.Dataset:
-    """List quiet windows and exits from the anomaly from the start of ``day`` (UTC) on.
+    """Quiet windows and exits from the anomaly from the start of ``day`` (UTC) on, for so many ``days``.
 
     Quiet: AP-8 above 10 MeV and AE-8 above 1 MeV both below 1/(cm2 s) for at least ``shortest`` minutes.
-    Exit: protons above 10 MeV fall below 1/(cm2 s). ``drift``: degrees a year that the anomaly has moved
-    west (0.3 is today's). Returns ``window``: start, end, the latitudes there; ``exit``: time, latitude,
-    longitude, northward (bool), and the protons' fluence of the pass, 1/cm2. Raises ValueError for a day
-    far from the elements and a ``solar`` that is none.
+    Exit: protons above 10 MeV fall below 1/(cm2 s). drift: degrees a year that the anomaly has moved west (today about
+    0.3). step: seconds. Returns by `window` start, end and the latitudes there; by `pass` the exit's time, latitude,
+    longitude, whether it goes north, and the protons' fluence of the pass, 1/cm2. Raises ValueError for a day far from
+    the elements, a ``solar`` other than "min" and "max", and days or a step not positive.
     """
     if solar not in ("min", "max"):
         raise ValueError(f"`solar` must be min or max, but is {solar!r}")
@@ -70,22 +71,17 @@ def list_passes(
     calm = [(a, b - 1) for a, b in calm if (b - a) * step >= shortest * 60]
     first, last = np.array(calm, int).reshape(-1, 2).T
     north = latitude[exits] > latitude[exits - 1] if len(exits) else np.zeros(0, bool)
-    degrees = {"units": "degrees"}
     return xr.Dataset(
         {
-            "start": ("window", time[first], {"long_name": "start of a quiet window (UTC)"}),
-            "end": ("window", time[last], {"long_name": "end of a quiet window (UTC)"}),
-            "start_latitude": ("window", latitude[first], degrees | {"long_name": "latitude at the start"}),
-            "end_latitude": ("window", latitude[last], degrees | {"long_name": "latitude at the end"}),
-            "exit": ("pass", time[exits], {"long_name": "exit from the anomaly (UTC)"}),
-            "exit_latitude": ("pass", latitude[exits], degrees | {"long_name": "latitude of the exit"}),
-            "exit_longitude": ("pass", longitude[exits], degrees | {"long_name": "longitude of the exit"}),
-            "northward": ("pass", north, {"long_name": "going north"}),
-            "proton_fluence": (
-                "pass",
-                fluence,
-                {"units": "1/cm2", "long_name": "protons above 10 MeV during the pass"},
-            ),
+            "start": variable("window", time[first], None, "start of a quiet window (UTC)"),
+            "end": variable("window", time[last], None, "end of a quiet window (UTC)"),
+            "start_latitude": variable("window", latitude[first], "degrees", "latitude at the start"),
+            "end_latitude": variable("window", latitude[last], "degrees", "latitude at the end"),
+            "exit": variable("pass", time[exits], None, "exit from the anomaly (UTC)"),
+            "exit_latitude": variable("pass", latitude[exits], "degrees", "latitude of the exit"),
+            "exit_longitude": variable("pass", longitude[exits], "degrees", "longitude of the exit"),
+            "northward": variable("pass", north, "1", "going north"),
+            "proton_fluence": variable("pass", fluence, "1/cm2", "protons above 10 MeV during the pass"),
         },
         attrs={
             "title": "Quiet windows and exits from the South Atlantic Anomaly",

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 
 def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
-    """Draw altitude, accumulated dose and accumulated damage of ``missions`` (name -> ``dose_behind``)."""
+    """Altitude, accumulated dose and accumulated damage of ``missions``: results of `dose_behind` by name."""
     figure = Figure(figsize=(7, 8), layout="constrained")
     altitude, ionising, displacing = figure.subplots(3, 1, sharex=True)
     for number, (name, mission) in enumerate(missions.items()):

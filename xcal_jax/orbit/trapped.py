@@ -1,17 +1,20 @@
-"""Trapped protons and electrons: the models AP-8 and AE-8 (Sawyer and Vette 1976, Vette 1991) by the
-package aep8.
+"""Trapped protons and electrons by the models AP-8 and AE-8 (Sawyer and Vette 1976, Vette 1991; package aep8).
 
-Flux depends on McIlwain's L and on B/B0 alone, and those on position alone: the models own their fields
-(Jensen and Cain 1960; AP-8 maximum: GSFC 12/66 of 1970), and a field of today would be two to three times
-too high at these altitudes. So the South Atlantic Anomaly lies at its place of the 1960s: right for
-averages, wrong for the time of a pass. Since then it has drifted west by about 0.3 degrees a year
-(``drifted``).
+Flux depends on McIlwain's L and on B/B0 alone, and these on position alone. The models must be read with their own
+magnetic fields (Jensen and Cain 1960; AP-8 maximum: GSFC 12/66 of 1970): with a field of today the flux would be two
+to three times too high at these altitudes. The South Atlantic Anomaly therefore lies where it was in the 1960s, which
+is right for averages and wrong for the time of a pass. Since then it has drifted west by about 0.3 degrees a year
+(`drifted`).
 """
 
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from xcal_jax.orbit.ephemeris import turned
 
 ENERGY_EDGES = {
     "proton": np.concatenate([np.geomspace(0.1, 10, 17)[:-1], np.geomspace(10, 300, 45)]),
@@ -23,7 +26,7 @@ LATITUDE_STEP, LONGITUDE_STEP, RADIUS_RATIO = 2.5, 4.0, 1.02
 
 
 def field_epoch(particle: str, solar: str) -> int:
-    """Year of the magnetic field a model is read with."""
+    """Year of the magnetic field that the model of ``particle`` and ``solar`` ("min" or "max") must be read with."""
     return 1970 if (particle, solar) == ("proton", "max") else 1960
 
 
@@ -35,8 +38,10 @@ def _model(particle, solar):
     return aep8.model(particle[0], solar)
 
 
-def geomagnetic_coordinates(position, particle: str, solar: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return L (n,) and B/B0 (n,) at Earth-fixed ``position`` (n, 3) km; NaN where field lines are open."""
+def geomagnetic_coordinates(
+    position: ArrayLike, particle: str, solar: str
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """L and B/B0 at Earth-fixed ``position`` (n, 3) km; NaN where field lines are open. Raises ValueError without aep8."""
     model = _model(particle, solar)
     from astropy.coordinates import EarthLocation
     from astropy.time import Time
@@ -52,20 +57,22 @@ def geomagnetic_coordinates(position, particle: str, solar: str) -> tuple[np.nda
     return shell, ratio
 
 
-def integral_flux(shell, ratio, energy, particle: str, solar: str) -> np.ndarray:
-    """Omnidirectional flux (n, E) above ``energy`` (E,) MeV, 1/(cm2 s).
+def integral_flux(
+    shell: ArrayLike, ratio: ArrayLike, energy: ArrayLike, particle: str, solar: str
+) -> Float[np.ndarray, "n E"]:
+    """Omnidirectional flux, 1/(cm2 s), above ``energy``; zero where field lines are open or the models have none.
 
-    ``shell`` is L (n,), ``ratio`` B/B0 (n,). Raises ValueError for energies outside the models. Zero where
-    the field lines are open and where the models carry nothing.
+    shell: (n,) L. ratio: (n,) B/B0. energy: (E,) MeV. Raises ValueError for energies outside the models, and
+    without aep8.
     """
     model = _model(particle, solar)
     from astropy import units as u
 
+    shell, ratio, energy = np.asarray(shell, float), np.asarray(ratio, float), np.asarray(energy, float)
     low, high = ENERGY_EDGES[particle][[0, -1]]
     outside = [float(value) for value in energy if not low <= value <= high]
     if outside:
         raise ValueError(f"`energy` of {particle}s must lie in {low} to {high} MeV, but is {outside[0]} MeV")
-    shell, ratio, energy = np.asarray(shell, float), np.asarray(ratio, float), np.asarray(energy, float)
     flux = np.zeros((len(shell), len(energy)))
     at = np.flatnonzero(np.isfinite(shell))
     with warnings.catch_warnings():
@@ -77,21 +84,18 @@ def integral_flux(shell, ratio, energy, particle: str, solar: str) -> np.ndarray
     return flux
 
 
-def spectrum_energies(particle: str) -> np.ndarray:
-    """Energies (E,) MeV at which differential fluxes stand: the geometric middles of the energy bins."""
+def spectrum_energies(particle: str) -> Float[np.ndarray, " E"]:
+    """Energies, MeV, of the differential fluxes: the geometric middles of the energy bins."""
     edges = _spectrum_edges(particle)
     return np.sqrt(edges[1:] * edges[:-1])
 
 
-def differential_flux(integral, particle: str) -> np.ndarray:
-    """Differential flux (..., E) per MeV at ``spectrum_energies`` from the flux (..., J) above
-    ``ENERGY_EDGES``.
+def differential_flux(integral: Float[np.ndarray, "*rows J"], particle: str) -> Float[np.ndarray, "*rows E"]:
+    """Differential flux per MeV at `spectrum_energies` from the ``integral`` flux above ``ENERGY_EDGES``.
 
-    AP-8 ends at 300 MeV with a twentieth of its protons above: they are spread exponentially up to 800 MeV,
-    with the slope of the last bins (the models themselves interpolate the logarithm of the flux linearly in
-    energy).
+    AP-8 ends at 300 MeV with a twentieth of its protons above. These are distributed exponentially up to 800 MeV, with
+    the slope of the last bins (the models themselves interpolate the logarithm of the flux linearly in energy).
     """
-    integral = np.asarray(integral, float)
     if particle == "proton":
         span = ENERGY_EDGES["proton"][-1] - ENERGY_EDGES["proton"][-6]
         last, earlier = integral[..., -1:], integral[..., -6:-5]
@@ -103,15 +107,14 @@ def differential_flux(integral, particle: str) -> np.ndarray:
     return -np.diff(integral, axis=-1) / np.diff(_spectrum_edges(particle))
 
 
-def _spectrum_edges(particle: str) -> np.ndarray:
+def _spectrum_edges(particle: str) -> Float[np.ndarray, " edges"]:
     edges = ENERGY_EDGES[particle]
     return np.concatenate([edges, TAIL]) if particle == "proton" else edges
 
 
 @dataclass(frozen=True)
 class FieldMap:
-    """L and B/B0 tabulated over the sphere: 3e-3 or better on orbit averages, a hundredth of the cost of
-    tracing.
+    """L and B/B0 tabulated over the sphere: 3e-3 or better on orbit averages at a hundredth of the cost of tracing.
 
     radius: (R,) km. log_shell, log_ratio: (R, 73, 90), ln L and ln(B/B0 / L^3), every 2.5 and 4 degrees.
     """
@@ -122,7 +125,7 @@ class FieldMap:
 
     @classmethod
     def build(cls, lowest: float, highest: float, particle: str, solar: str) -> "FieldMap":
-        """Trace the field between the radii ``lowest`` and ``highest``, km."""
+        """The map between the radii ``lowest`` and ``highest``, km, by tracing the field."""
         count = max(4, int(np.ceil(np.log(highest / lowest) / np.log(RADIUS_RATIO))) + 3)
         radius = lowest * RADIUS_RATIO ** (np.arange(count) - 1.0)
         latitude = np.radians(np.arange(-90, 90 + LATITUDE_STEP, LATITUDE_STEP))
@@ -134,11 +137,9 @@ class FieldMap:
         ratio = np.where(np.isfinite(ratio) & (shell < 30), ratio, 3e4)
         return cls(radius, np.log(shell).reshape(r.shape), np.log(ratio / shell**3).reshape(r.shape))
 
-    def __call__(self, position) -> tuple[np.ndarray, np.ndarray]:
-        """L (n,) and B/B0 (n,) at ``position`` (n, 3) km, by four-point Lagrange polynomials in each
-        coordinate.
-        """
-        x, y, z = np.asarray(position, float).T
+    def __call__(self, position: Float[np.ndarray, "n 3"]) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        """L and B/B0 at ``position``, km, by four-point Lagrange polynomials in each coordinate."""
+        x, y, z = position.T
         r = np.sqrt(x**2 + y**2 + z**2)
         at = [
             np.log(r / self.radius[0]) / np.log(RADIUS_RATIO),
@@ -161,18 +162,18 @@ class FieldMap:
         return shell, np.maximum(np.exp(ratio) * shell**3, 0.99)
 
 
-def _lagrange(t) -> np.ndarray:
-    """Weights (4, n) of the nodes 0, 1, 2, 3 at ``t`` (n,)."""
+def _lagrange(t: Float[np.ndarray, " n"]) -> Float[np.ndarray, "4 n"]:
+    """Weights of the nodes 0, 1, 2, 3 at ``t``."""
     a, b, c = t - 1, t - 2, t - 3
     return np.array([-a * b * c / 6, t * b * c / 2, -t * a * c / 2, t * a * b / 6])
 
 
-def drifted(position, year: float, particle: str, solar: str, degrees_per_year: float = 0.3) -> np.ndarray:
-    """Where to read a model so that its anomaly has moved west since its field's epoch: ``position`` turned
-    east.
+def drifted(
+    position: Float[np.ndarray, "n 3"], year: float, particle: str, solar: str, degrees_per_year: float = 0.3
+) -> Float[np.ndarray, "n 3"]:
+    """``position`` turned east by as much as the anomaly has drifted west from its field's epoch to ``year``.
 
-    ``position`` (n, 3) km, Earth-fixed, at ``year``. Drift: about 0.3 degrees a year.
+    A model read there has its anomaly where it is in ``year``. position: Earth-fixed, km.
     """
     angle = np.radians(degrees_per_year * (year - field_epoch(particle, solar)))
-    x, y, z = np.asarray(position, float).T
-    return np.stack([x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle), z], -1)
+    return turned(position, np.full(len(position), -angle))

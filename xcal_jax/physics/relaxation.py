@@ -234,5 +234,5 @@ def take_innermost(vacancies: Vacancies) -> tuple[Whole, Vacancies]:
 
 
 def any_vacancy(vacancies: Vacancies) -> Bool[Array, "..."]:
-    """Whether the ion still has to relax."""
+    """Whether an ion, or each of many, still has to relax."""
     return reduce(jnp.bitwise_or, vacancies) != 0
