@@ -15,7 +15,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from xcal_jax import Absorber, simulate, summary
-from xcal_jax.absorber.absorber import ELECTRONS
+from xcal_jax.constants import ELECTRONS
 from xcal_jax.plot.labels import name_peaks
 from xcal_jax.plot.results import save_figure
 from xcal_jax.units import parse_quantity, parse_whole

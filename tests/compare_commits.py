@@ -177,8 +177,7 @@ def compare(base: Path, head: Path, only: str, renamed: dict[str, str]) -> int:
         old, new = arrays_of(base / name), arrays_of(head / name)
         missing, apart = [], {}
         for key, values in old.items():
-            for before, after in renamed.items():
-                key = key.replace(before, after)
+            key = "/".join(renamed.get(part, part) for part in key.split("/"))
             if key in new:  # an error is compared with its value: that of a closed form is rounding
                 value = new.get(f"{key.removesuffix('/err')}/value", 0.0)
                 apart[key] = distance(values, new[key], float(np.abs(value)) if key.endswith("/err") else 0.0)

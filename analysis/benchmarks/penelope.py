@@ -24,8 +24,8 @@ from typing import NamedTuple
 import numpy as np
 
 from xcal_jax import Absorber, Source, simulate
-from xcal_jax.absorber.absorber import ELECTRONS
 from xcal_jax.atomic import Material, load_element
+from xcal_jax.constants import ELECTRONS
 from xcal_jax.simulation.results import partial_count
 from xcal_jax.units import parse_quantity, parse_whole
 

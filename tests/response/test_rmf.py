@@ -463,7 +463,7 @@ def test_every_file_has_its_figure(folder, tmp_path, monkeypatch):
         (["-n", "1.5"], "must be a whole number"),
         (["--threshold", "1"], "`--threshold` must be"),
         (["--area", "0cm^2"], "`--area` must be positive"),
-        (["--yields", "best"], "`yields` must be"),
+        (["--yields", "best"], "'best' is not one of 'eadl', 'krause'"),
         (["--arf", "out.rmf"], "must be different files"),
         (["--plot", "a.gif"], ".png, .pdf, .svg"),
         (["--arf", "none/a.arf"], "folder must exist"),

@@ -17,11 +17,11 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from xcal_jax.atomic import Material
+from xcal_jax.constants import ELECTRONS
 from xcal_jax.io import toml
 from xcal_jax.physics.geometry import Pixels, Stack
 from xcal_jax.units import parse_quantity
 
-ELECTRONS = ("range", "scattering")
 KEYS = ("name", "width", "length", "electrons", "rayleigh", "array", "layers")
 ARRAY_KEYS = ("rows", "columns", "pitch")
 LAYER_KEYS = ("material", "thickness", "density")
@@ -151,7 +151,7 @@ class Absorber:
     def to_toml(self) -> str:
         """The absorber in full, as a TOML file that `load` reads back."""
         lines = [
-            f"name = {json.dumps(self.name)}",
+            f"name = {toml.quoted(self.name)}",
             f'width = "{float(self.width)!r} um"',
             f'length = "{float(self.length)!r} um"',
             f"electrons = {json.dumps(self.electrons)}",
@@ -164,7 +164,7 @@ class Absorber:
         for formula, thickness, density in zip(self.formulas, self.thickness, self.density, strict=True):
             lines += [
                 "[[layers]]",
-                f"material = {json.dumps(formula)}",
+                f"material = {toml.quoted(formula)}",
                 f'thickness = "{float(thickness)!r} um"',
                 f"density = {float(density)!r}",
             ]

@@ -49,11 +49,11 @@ def check_writable(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ())
         raise ValueError(f"output folder must be writable, but {str(path.parent)!r} is not")
 
 
-def check_outputs(*paths: str | None, plot: str | None = None) -> None:
-    """Raise ValueError unless those of ``paths`` and ``plot`` that are asked for could be written, and differ."""
-    asked = [path for path in (*paths, plot) if path]
+def check_outputs(*paths: str | None) -> None:
+    """Raise ValueError unless those of ``paths`` that are asked for could be written, and differ."""
+    asked = [path for path in paths if path]
     for path in asked:
-        check_writable(path, PLOTS if path == plot else ())
+        check_writable(path)
     if len({os.path.realpath(path) for path in asked}) < len(asked):
         raise ValueError(f"outputs must be different files, but are {', '.join(asked)}")
 

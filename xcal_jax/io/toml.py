@@ -1,6 +1,7 @@
 """TOML files: read with one sentence for what is wrong, and unknown keys refused with the nearest valid one."""
 
 import difflib
+import json
 import os
 import tomllib
 from collections.abc import Sequence
@@ -41,3 +42,8 @@ def table_list(value: Any, name: str, where: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         raise ValueError(f"`{name}` in {where} must be [[{name}]] tables")
     return value
+
+
+def quoted(text: str) -> str:
+    """``text`` as a TOML string: JSON's, but for pairs of surrogates and the delete character, which TOML refuses."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

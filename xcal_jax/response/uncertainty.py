@@ -13,9 +13,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from xcal_jax.absorber.absorber import ELECTRONS, Absorber
-from xcal_jax.atomic import YIELDS
+from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.compute.devices import Executor, in_parallel
+from xcal_jax.constants import ELECTRONS, YIELDS
 from xcal_jax.io.datasets import variable
 from xcal_jax.response.components import simulate_response
 from xcal_jax.response.nodes import Settings

@@ -15,9 +15,9 @@ import numpy as np
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.source import Source, given_interaction
-from xcal_jax.atomic import YIELDS
 from xcal_jax.compute.devices import local_devices
 from xcal_jax.compute.process import check_compatible, environment
+from xcal_jax.constants import YIELDS
 from xcal_jax.montecarlo.batch import LEAST_LANES, Event, counted, listed
 from xcal_jax.montecarlo.ledger import SHARING
 from xcal_jax.montecarlo.state import Medium
