@@ -23,6 +23,7 @@ from xcal_jax.expected.tables import Tables
 from xcal_jax.physics.layers import absorbed_by_layer
 from xcal_jax.simulation.results import line_names, summary
 from xcal_jax.simulation.simulate import simulate
+from xcal_jax.simulation.vocabulary import VOCABULARY
 
 FRACTIONS = ("partial", "photon_escape", "electron_escape", "both")
 WIDE = 1e6  # um
@@ -205,6 +206,10 @@ def test_names(stack):
         "thickness[1]",
         "range",
     ]
+
+
+def test_observables_have_the_words_of_the_vocabulary():
+    assert {field.name for field in fields(Observables)} <= set(VOCABULARY)
 
 
 def test_every_random_number_has_one_use():
