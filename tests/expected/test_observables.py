@@ -216,7 +216,7 @@ def test_every_random_number_has_one_use():
     """Within a block, and only a vacancy's transition shares its number: with what a photon hits in another step."""
     uses = {name: np.ravel(u).tolist() for name, u in StepNumbers.of(jnp.arange(2.0 * PAIRS))._asdict().items()}
     transition = uses.pop("transition")
-    alone = sum(uses.values(), [])
+    alone = [u for found in uses.values() for u in found]
     assert len(set(alone)) == len(alone) == 2 * PAIRS - 1
     assert set(transition) < set(uses["hit"])
 
