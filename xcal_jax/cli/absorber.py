@@ -135,10 +135,12 @@ def show(result, as_json, plot):
 @click.command()
 def absorbers():
     """List the shipped absorbers with their quantum efficiencies."""
+    import numpy as np
+
     from xcal_jax.absorber.absorber import Absorber, presets
     from xcal_jax.absorber.matter import quantum_efficiency
 
-    energies = (1000.0, 3000.0, 7000.0, 12000.0)
+    energies = np.array([1000.0, 3000.0, 7000.0, 12000.0])
     click.echo(f"{'absorber':12}{''.join(f'{e / 1000:>7g} keV' for e in energies)}   layers from the top")
     for name in presets():
         absorber = Absorber.preset(name)
