@@ -113,7 +113,7 @@ def neighbours(absorber: Absorber, energy: float) -> str:
 
 
 def energies(absorber: Absorber, energy: float, step: float, n: int = 16 * N) -> str:
-    """A row of the third: d ln(observable) / d ln(energy), its difference from that of values, and the worst in sigmas."""
+    """A row of the third table: d ln(observable) / d ln(energy), less that of values, the worst in sigmas."""
     with jax.enable_x64(True):
         tables, point = Tables.build(absorber), Parameters.of(absorber, energy)
         around = [replace(point, energy=point.energy * (1.0 + k * step)) for k in (1, -1, 2, -2)]

@@ -1,4 +1,4 @@
-"""The vocabulary: one name, unit and text for each quantity, and nothing else in results, summaries and sensitivities."""
+"""The vocabulary: one name, unit and text for each quantity, in results, tallies, summaries and sensitivities."""
 
 from dataclasses import fields
 
