@@ -1,10 +1,11 @@
-"""Every derivative of every expected figure against differences: `python analysis/derivative_checks.py`.
+"""Every derivative of every expected observable against differences: `python analysis/derivative_checks.py`.
 
 Differences are central, 1e-6 of each parameter (less of the sides), of values on the same points whose histories take
-the same turns. That those values are right away from where the turns were chosen is the second table: they are compared
-with values at a neighbour's own turns and other points. The third is the derivative in energy with electrons that turn
-round, which hangs on their tracks: against values at four energies around, a central difference of fourth order on the
-same points, each with its own turns and tracks. Last, how soon d(partial)/d(thickness of Bi) is known to 1 %.
+the same decisions. The second table shows that those values are right away from where the decisions were made: they are
+compared with values at a neighbour's own decisions and other points. The third is the derivative in energy with
+scattering electrons, which depends on their tracks: against values at four energies around, a central difference of
+fourth order on the same points, each with its own decisions and tracks. The last line tells how soon
+d(partial)/d(thickness of Bi) is known to 1 %.
 
 Nearly all of the time is compilation: once for every stack, kind of impact and electron model, and kept for the next
 time where JAX_COMPILATION_CACHE_DIR names a folder.
@@ -27,7 +28,7 @@ from xcal_jax.expected.tables import Tables
 
 XIFU = Absorber.preset("xifu")
 FOUR = Absorber.build([("Au", 0.3), ("Bi2Te3", 2.0), ("HgTe", 1.5), ("Bi", 1.0)], 60.0, 60.0, "four layers")
-TURNING = replace(FOUR, electrons="scattering", name="four, turning")
+SCATTERING = replace(FOUR, electrons="scattering", name="four, scatter")
 CASES = (
     (XIFU, 3000.0, None),
     (XIFU, 7000.0, None),
@@ -35,15 +36,15 @@ CASES = (
     (XIFU, 7000.0, (134.66, 134.70)),
     (FOUR, 7000.0, None),
     (FOUR, 7000.0, (29.93, -29.90)),
-    (TURNING, 7000.0, None),
+    (SCATTERING, 7000.0, None),
 )
-TURNING_XIFU = replace(XIFU, electrons="scattering", name="xifu, turning")
+SCATTERING_XIFU = replace(XIFU, electrons="scattering", name="xifu, scatter")
 ENERGIES = (  # relative steps that no absorption edge lies within two of
-    (TURNING_XIFU, 3000.0, 0.022),
-    (TURNING_XIFU, 7000.0, 0.1),
-    (TURNING_XIFU, 12000.0, 0.003),
-    (TURNING_XIFU, 12600.0, 0.022),
-    (TURNING, 7000.0, 0.1),
+    (SCATTERING_XIFU, 3000.0, 0.022),
+    (SCATTERING_XIFU, 7000.0, 0.1),
+    (SCATTERING_XIFU, 12000.0, 0.003),
+    (SCATTERING_XIFU, 12600.0, 0.022),
+    (SCATTERING, 7000.0, 0.1),
 )
 SHOWN, LINES = ("partial", "mean_loss"), 4  # figures in the third table; the strongest peaks, compared too
 N, THRESHOLDS = 2**13, (0.0, 1000.0, 2000.0)
@@ -149,7 +150,7 @@ def main() -> None:
     for absorber, energy, at in CASES:
         if at is None:
             print(neighbours(absorber, energy), flush=True)
-    print("\nd ln(figure) / d ln(energy), electrons turning round, and less differences of values")
+    print("\nd ln(figure) / d ln(energy), scattering electrons, and less differences of values")
     print("absorber      energy step,% interacts     off             partial              off" + " " * 13, end="")
     print("mean loss              off   figures worst sd")
     for absorber, energy, step in ENERGIES:
@@ -157,7 +158,7 @@ def main() -> None:
     print("\nd(partial)/d(thickness of Bi), X-IFU, 7 keV: relative standard error, time by the clock and of all cores")
     for when in ("compiled first", "again"):
         begun, worked = time.perf_counter(), time.process_time()
-        slope, error = estimate(XIFU, 7000.0, ("thickness[1]",), n=2**17, thresholds=(0.0,)).derivative("partial")
+        slope, error = estimate(XIFU, 7000.0, ("thickness[1]",), n=2**17, loss_above=()).derivative("partial")
         clock, cores = time.perf_counter() - begun, time.process_time() - worked
         share = 100.0 * abs(error[0] / slope[0])
         print(

@@ -16,9 +16,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from xcal_jax import Absorber, Source, simulate
-from xcal_jax.absorber.absorber import ELECTRONS
+from xcal_jax.constants import ELECTRONS
 from xcal_jax.montecarlo.batch import ELECTRON_ESCAPED
 from xcal_jax.plot.results import save_figure
+from xcal_jax.simulation.results import partial_count
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 SLABS = {"au1": ("Au", 1.0), "bi5": ("Bi", 5.0)}  # um
@@ -52,7 +53,7 @@ def losses(name: str, electrons: str, n: int) -> tuple[int, int, np.ndarray, np.
         deposits.append(event.deposited[(lost > 1e-3) & (event.deposited > 0)])
 
     result = simulate(absorber, source, n=n, on_events=collect)
-    partial = sum(int(result[kind]) for kind in ("photon", "electron", "both"))
+    partial = int(partial_count(result))
     return int(result.interacting), partial, np.concatenate(own), np.concatenate(deposits)
 
 

@@ -80,7 +80,7 @@ def figure_2(results: dict[float, xr.Dataset]) -> Figure:
         draw_spectrum(axes, result, color=colour, lw=0.9, label=label)
         for peak in facts["peaks"]:
             if peak["line"] in PEAKS:
-                place = peak["energy_ev"], peak["intensity"] / BIN
+                place = peak["energy"], peak["intensity"] / BIN
                 note = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": 7, "color": colour}
                 axes.annotate(peak["line"], place, (0, 5), textcoords="offset points", **note)
     axes.set(xlim=(0, 7200), ylim=(2e-8, 3), xlabel="deposited energy (eV)")

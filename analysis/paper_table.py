@@ -49,8 +49,8 @@ def escape_energy(line: str, eadl: bool) -> float:
 def table(result: xr.Dataset) -> str:
     """The table as text. Raises ValueError when the result is not of the X-IFU absorber at 7 keV."""
     facts = summary(result)
-    if facts["absorber"] != "xifu" or facts["energy_ev"] != ENERGY:
-        case = f"{facts['energy_ev']} eV on {facts['absorber']!r}"
+    if facts["absorber"] != "xifu" or facts["energy"] != ENERGY:
+        case = f"{facts['energy']} eV on {facts['absorber']!r}"
         raise ValueError(f"the result must be of {ENERGY:g} eV photons on the absorber 'xifu', but is of {case}")
     n = facts["interacting"]
     here = {

@@ -15,8 +15,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from xcal_jax import Absorber, simulate, summary
-from xcal_jax.absorber.absorber import ELECTRONS
-from xcal_jax.plot.results import name_peak, save_figure
+from xcal_jax.constants import ELECTRONS
+from xcal_jax.plot.labels import name_peaks
+from xcal_jax.plot.results import save_figure
 from xcal_jax.units import parse_quantity, parse_whole
 
 BIN = 1.0  # eV
@@ -41,9 +42,10 @@ def table(result: xr.Dataset) -> list[str]:
         f"  {'line':10s}{'deposit':>12s}{'leave a pixel':>16s}{'caught by another':>24s}{'caught':>12s}",
     ]
     for line in facts["array"]["caught_lines"]:
-        left, caught, error = (1e6 * value for value in (escaping[line["line"]], line["intensity"], line["err"]))
+        found = escaping[line["line"]], line["intensity"], line["intensity_err"]
+        left, caught, error = (1e6 * value for value in found)
         lines.append(
-            f"  {line['line']:10s}{line['energy_ev']:9.1f} eV{left:16.1f}{caught:15.2f} +- {error:4.2f}"
+            f"  {line['line']:10s}{line['energy']:9.1f} eV{left:16.1f}{caught:15.2f} +- {error:4.2f}"
             f"{100 * caught / left:10.2f} %"
         )
     return lines
@@ -61,9 +63,7 @@ def figure(results: dict[str, xr.Dataset], energy: float) -> Figure:
     for model, result in results.items():
         below.stairs(result.caught_spectrum.values / n / BIN, edges, color=COLOURS[model], lw=0.8, label=model)
     lines = summary(first)["array"]["caught_lines"]
-    for line in lines:
-        name_peak(below, line["line"], line["energy_ev"], line["intensity"] / BIN)
-    places = [line["energy_ev"] for line in lines] or [0.5 * energy]
+    places = [line["energy"] for line in lines] or [0.5 * energy]
     shown = max(0.0, min(places) - BESIDE), min(energy - BESIDE, max(places) + BESIDE)
     inside = (edges[:-1] > shown[0]) & (edges[:-1] < shown[1])
     above.set(xlim=shown, ylim=(0.0, 1.3 * float(first.central_spectrum.values[inside].max()) / hits / BIN))
@@ -77,6 +77,7 @@ def figure(results: dict[str, xr.Dataset], energy: float) -> Figure:
     top = float(first.caught_spectrum.max()) / n / BIN
     below.set(xlim=(0, energy), yscale="log", ylim=(0.5 / n / BIN, 100 * top))
     below.set(xlabel="deposited energy (eV)", ylabel="per photon and eV")
+    name_peaks(below, ((line["line"], line["energy"], line["intensity"] / BIN) for line in lines))
     above.legend(loc="upper right")
     below.legend(title="electrons", loc="upper right")
     return figure

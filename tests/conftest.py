@@ -16,6 +16,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # the 
 import csv  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import psutil  # noqa: E402
@@ -29,6 +30,8 @@ MEMORY = 4e9  # bytes: of one process of the suite, before it forgets compiled p
 SIGMAS = float(stats.norm.isf(FALSE_ALARM / 2))
 
 typecheck.install()
+hypothesis.settings.register_profile("house", derandomize=True, max_examples=40, deadline=None, database=None)
+hypothesis.settings.load_profile("house")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 

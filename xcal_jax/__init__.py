@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.source import Source
-    from xcal_jax.simulation.results import load, merge, save, summary
+    from xcal_jax.io.datasets import save
+    from xcal_jax.simulation.results import load, merge, summary
     from xcal_jax.simulation.simulate import simulate
 
 __all__ = ["Absorber", "Source", "load", "merge", "save", "simulate", "summary"]
@@ -18,7 +19,8 @@ _HOMES = {
     "Absorber": "absorber.absorber",
     "Source": "absorber.source",
     "simulate": "simulation.simulate",
-    **dict.fromkeys(("load", "merge", "save", "summary"), "simulation.results"),
+    "save": "io.datasets",
+    **dict.fromkeys(("load", "merge", "summary"), "simulation.results"),
 }
 
 

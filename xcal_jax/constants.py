@@ -1,9 +1,11 @@
-"""Numbers that more than one file needs, with their units; the version of the program."""
+"""Numbers that more than one file needs, with their units; the names of models; the version of the program."""
 
 import math
 from importlib.metadata import version
 
 VERSION = version("xcal-jax")
+YIELDS = ("eadl", "krause")  # fluorescence yields
+ELECTRONS = ("range", "scattering")  # models of their paths
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))  # of a Gaussian
 ELECTRON_REST_ENERGY = 510998.95  # eV, CODATA 2018

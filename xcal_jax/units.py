@@ -1,7 +1,7 @@
 """Quantities with units, as users write them ("7keV", "5.15 um"), turned into the plain floats of the kernels.
 
 Only readers and the command line call this; inside the library a float has the unit its docstring states.
-The number is read here, strictly, and only the name of the unit by `astropy.units`, which is imported when it is needed.
+The number is read here, strictly. `astropy.units`, imported when it is needed, reads only the name of the unit.
 """
 
 import re
@@ -27,8 +27,10 @@ def _factor(found: str, unit: str) -> float:
 def parse_quantity(text: str | float, unit: str, name: str) -> float:
     """Return ``text`` as a finite float in ``unit``; a bare number is taken to be in ``unit`` already.
 
-    Raises ValueError, naming ``name``, when it is no number, has another dimension or is not finite.
+    unit: such as "eV" or "g/cm3"; "" or "1" for a pure number. Raises ValueError, naming ``name``, when ``text`` is no
+    number, has another dimension or is not finite.
     """
+    unit = "" if unit == "1" else unit
     wrong = ValueError(f"`{name}` must be a number{f' with a unit like {unit}' if unit else ''}, but is {text!r}")
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         raise wrong

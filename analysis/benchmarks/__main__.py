@@ -28,7 +28,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from xcal_jax import Absorber, Source, simulate, summary
-from xcal_jax.absorber.absorber import ELECTRONS
+from xcal_jax.constants import ELECTRONS
 from xcal_jax.simulation.counting import Run
 
 ENERGIES = (1.0, 3.0, 7.0, 12.0, 30.0)  # keV

@@ -24,8 +24,9 @@ from typing import NamedTuple
 import numpy as np
 
 from xcal_jax import Absorber, Source, simulate
-from xcal_jax.absorber.absorber import ELECTRONS
 from xcal_jax.atomic import Material, load_element
+from xcal_jax.constants import ELECTRONS
+from xcal_jax.simulation.results import partial_count
 from xcal_jax.units import parse_quantity, parse_whole
 
 LEAST = 50.0  # eV, where PENELOPE ends
@@ -149,7 +150,7 @@ def in_ours(absorber: Absorber, energy: float, n: int) -> Counts:
     start = time.perf_counter()
     result = simulate(absorber, source, n=n)
     took = time.perf_counter() - start
-    partial = sum(int(result[kind]) for kind in ("photon", "electron", "both"))
+    partial = int(partial_count(result))
     return Counts(n, int(result.interacting), partial, took)
 
 

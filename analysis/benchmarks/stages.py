@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from xcal_jax.compute.devices import in_parallel
 from xcal_jax.compute.random import photon_key, words
 from xcal_jax.montecarlo import batch
-from xcal_jax.montecarlo import tally as counting
+from xcal_jax.montecarlo.tally import Tally, book_absorbed
 from xcal_jax.montecarlo.transport import at_risk, first_interaction
 from xcal_jax.simulation.counting import Prepared, Run
 
@@ -22,7 +22,7 @@ def fly_once(medium, source, seed, first, lanes):
 
     def fate(offset):
         vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
-        return vertex.energy, at_risk(medium.matter, vertex)
+        return vertex.energy, at_risk(vertex)
 
     energy, risky = jax.vmap(fate)(jnp.arange(lanes, dtype=jnp.uint32))
     return jnp.sum(energy), jnp.sum(risky, dtype=jnp.int32)
@@ -34,11 +34,11 @@ def fly_and_count(medium, source, seed, first, bin_width, lanes, bins):
 
     def fate(offset):
         vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
-        return vertex.energy, vertex.met & ~at_risk(medium.matter, vertex)
+        return vertex.energy, vertex.met & ~at_risk(vertex)
 
     energy, safe = jax.vmap(fate)(jnp.arange(lanes, dtype=jnp.uint32))
-    tally = counting.empty(bins, *batch.peaks_shape(medium, source))
-    return counting.book_absorbed(tally, energy, safe, bin_width)
+    tally = Tally.empty(bins, *batch.peaks_shape(medium, source))
+    return book_absorbed(tally, energy, safe, bin_width)
 
 
 def shares(run: Run, n: int) -> tuple[float, float, float]:

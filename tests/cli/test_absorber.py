@@ -11,7 +11,7 @@ import time
 import pytest
 import xarray as xr
 
-from xcal_jax.simulation.results import load
+from xcal_jax.simulation.results import load, partial_count
 
 ABSORBER = """
 width = "100 um"
@@ -75,9 +75,15 @@ GOOD = {"absorber": "xifu", "--energy": "7keV", "-n": "1000", "-o": "out.nc"}
         ({"-n": "many"}, "`-n` must be a number"),
         ({"-n": ""}, "`-n` must be a number"),
         ({"-n": "5keV"}, "`-n` must be a number"),
-        ({"--seed": "-1"}, "`seed` must be at least 0"),
+        ({"--seed": "-1"}, "-1 is not in the range x>=0"),
         ({"--seed": str(2**64)}, "`seed` must be at least 0"),
         ({"--seed": "abc"}, "seed"),
+        ({"--yields": "best"}, "'best' is not one of 'eadl', 'krause'"),
+        ({"--electrons": "straight"}, "'straight' is not one of 'range', 'scattering'"),
+        ({"--loss-above": "50eV,1um"}, "`--loss-above` must be a number with a unit like eV, but is '1um'"),
+        ({"--loss-above": ""}, "`--loss-above` must be a number"),
+        ({"--loss-above": "0"}, "`loss_above` must be positive and finite, but has 0 eV"),
+        ({"--loss-above": "1keV,1000"}, "`loss_above` must have each threshold once"),
         ({"--bin": "0"}, "`bin_width` must be positive"),
         ({"--bin": "-1eV"}, "`bin_width` must be positive"),
         ({"--bin": "nan"}, "finite"),
@@ -209,7 +215,7 @@ def test_a_run(result):
     assert int(counts.photons) == 20_000 and counts.attrs["seed"] == "5"
     with xr.open_dataset(result / "e.nc") as events:
         assert events.sizes["photon"] == 20_000
-        assert int((events.deposited < 6999.999).sum()) == int(counts.photon + counts.electron + counts.both)
+        assert int((events.deposited < 6999.999).sum()) == int(partial_count(counts))
     assert (result / "p.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -217,11 +223,11 @@ def test_show_as_json(call, tmp_path, result):
     code, out, err = call("show", str(result / "out.nc"), "--json")
     assert code == 0 and err == ""
     facts = json.loads(out)
-    keys = "energy_ev n interaction_probability partial partial_err photon_escape electron_escape both "
-    keys += "mean_deposited_ev peaks loss_gt seed version"
+    keys = "energy n interaction_probability partial partial_err photon_escape electron_escape both "
+    keys += "mean_deposit peaks loss_above seed version"
     assert set(keys.split()) <= set(facts)
-    assert set(facts["peaks"][0]) >= {"line", "energy_ev", "intensity", "err"}
-    assert facts["energy_ev"] == 7000 and facts["n"] == 20_000 and facts["seed"] == 5
+    assert set(facts["peaks"][0]) >= {"line", "energy", "line_energy", "intensity", "intensity_err"}
+    assert facts["energy"] == 7000 and facts["n"] == 20_000 and facts["seed"] == 5
     assert 0.35 < facts["partial"] < 0.45
 
 

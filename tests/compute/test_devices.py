@@ -37,7 +37,7 @@ with jax.default_device(jax.devices()[1]):
 assert one.identical(eight)
 deposited = np.concatenate([block.deposited for block in events])
 assert deposited.shape == (n,)
-print(int(one.photons), int(one.photon + one.electron + one.both), int((deposited < 7000.0).sum()))
+print(int(one.photons), int(one.photon_escape + one.electron_escape + one.both), int((deposited < 7000.0).sum()))
 """
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xcal_jax.compute.lanes import Selection, drain, put, relay, sweep, take
+from xcal_jax.compute.lanes import Selection, drain, for_selected, put, refill_lanes, take
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
@@ -38,7 +38,7 @@ def test_take_and_put():
 @pytest.mark.parametrize("width", [8, 32, 64])
 def test_sweep_visits_each_once(width):
     mask = np.random.default_rng(1).random(256) < 0.3
-    visits = sweep(lambda lanes, s: put(s, lanes, take(s, lanes) + 1), jnp.zeros(256), jnp.asarray(mask), width)
+    visits = for_selected(lambda lanes, s: put(s, lanes, take(s, lanes) + 1), jnp.zeros(256), jnp.asarray(mask), width)
     np.testing.assert_array_equal(visits, mask)
 
 
@@ -71,7 +71,7 @@ def test_relay_does_every_job_once(jobs, width):
         left, moves = state
         return jnp.maximum(left - 1, 0), moves + (left > 0).astype(jnp.int32)
 
-    moves = jax.jit(lambda jobs: relay(load, move, lambda s: s[0] > 0, lambda s: s[1], jobs, width, length.size))(
-        jnp.int32(jobs)
-    )
+    moves = jax.jit(
+        lambda jobs: refill_lanes(load, move, lambda s: s[0] > 0, lambda s: s[1], jobs, width, length.size)
+    )(jnp.int32(jobs))
     np.testing.assert_array_equal(moves, np.where(np.arange(512) < jobs, length, 0))

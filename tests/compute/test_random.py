@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.extend.random import threefry_2x32
 
-from xcal_jax.compute.random import DRAWS, PHOTONS, Key, _unit, photon_key, threefry, uniforms, words
+from xcal_jax.compute.random import COUNTERS, PHOTONS, Key, _unit, photon_key, threefry, uniforms, words
 
 ONES = (0xFFFFFFFF, 0xFFFFFFFF)
 PI = (0x243F6A88, 0x85A308D3)
@@ -33,7 +33,7 @@ def test_known_answers(rounds, counter, key, expected):
 def test_twenty_rounds_are_jax_threefry():
     rng = np.random.default_rng(0)
     key, counter = rng.integers(0, 2**32, (2, 2), dtype=np.uint32), rng.integers(0, 2**32, (2, 500), dtype=np.uint32)
-    ours = jax.vmap(lambda a, b: jnp.stack(threefry(key[0, 0], key[0, 1], a, b, rounds=20)))(*counter)
+    ours = jax.vmap(lambda a, b: jnp.stack(threefry(*map(jnp.uint32, key[0]), a, b, rounds=20)))(*counter)
     theirs = threefry_2x32(jnp.asarray(key[0]), jnp.asarray(counter.reshape(-1)))
     np.testing.assert_array_equal(ours.T.reshape(-1), theirs)
 
@@ -75,7 +75,7 @@ N = 2**18
     [
         pytest.param(lambda: draw(1, 0, N, 0), id="the two of a draw"),
         pytest.param(lambda: np.stack([draw(1, 0, N, 0)[:, 0], draw(1, 0, N, 1)[:, 0]], 1), id="draws"),
-        pytest.param(lambda: np.stack([draw(1, 0, N, 5)[:, 1], draw(1, 0, N, DRAWS - 1)[:, 0]], 1), id="far draws"),
+        pytest.param(lambda: np.stack([draw(1, 0, N, 5)[:, 1], draw(1, 0, N, COUNTERS - 1)[:, 0]], 1), id="far draws"),
         pytest.param(lambda: np.stack([draw(1, 0, N, 0)[:, 0], draw(2, 0, N, 0)[:, 0]], 1), id="seeds"),
         pytest.param(lambda: np.stack([draw(1, 0, N, 0)[:, 0], draw(2**32, 0, N, 0)[:, 0]], 1), id="high seeds"),
         pytest.param(lambda: np.stack([draw(1, 0, N, 0)[:, 0], draw(1, 1, N, 0)[:, 0]], 1), id="neighbours"),
@@ -96,13 +96,13 @@ def test_independence(pair, chi_square, agrees):
 
 def test_draws_of_one_photon_are_all_different():
     key = Key(*map(jnp.uint32, (3, 0, 11, 0)))
-    u = jax.vmap(lambda number: jnp.stack(uniforms(key, number)))(jnp.arange(DRAWS, dtype=jnp.uint32))
-    assert len(np.unique(np.asarray(u))) > 0.998 * 2 * DRAWS
+    u = jax.vmap(lambda number: jnp.stack(uniforms(key, number)))(jnp.arange(COUNTERS, dtype=jnp.uint32))
+    assert len(np.unique(np.asarray(u))) > 0.998 * 2 * COUNTERS
 
 
-@pytest.mark.parametrize(("high", "number"), [(0, 1), (1, 0), (1, DRAWS - 1), (2**20 - 1, 5)])
+@pytest.mark.parametrize(("high", "number"), [(0, 1), (1, 0), (1, COUNTERS - 1), (2**20 - 1, 5)])
 def test_ids_and_draws_fill_the_counter_apart(high, number):
     """52 bits of id, 12 of draw: no two pairs share a counter."""
     key = Key(*map(jnp.uint32, (3, 4, 11, high)))
-    low, other = threefry(*map(jnp.uint32, (3, 4, 11, high * DRAWS + number)))
+    low, other = threefry(*map(jnp.uint32, (3, 4, 11, high * COUNTERS + number)))
     assert uniforms(key, jnp.uint32(number)) == (_unit(low), _unit(other))

@@ -1,5 +1,6 @@
 """The expected observables: the Monte Carlo's values, exact derivatives, and differences of values."""
 
+import inspect
 from dataclasses import fields, replace
 
 import jax
@@ -11,15 +12,18 @@ from tests.expected.conftest import ALL, ENERGY, THRESHOLDS, N
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.compute.random import words
+from xcal_jax.expected.electrons import MODELS, ElectronModel
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, run, scrambled
 from xcal_jax.expected.observables import Observables, expected_observables
 from xcal_jax.expected.parameters import Parameters, names, parameter_values
 from xcal_jax.expected.photons import attenuation
+from xcal_jax.expected.random_numbers import PAIRS, StepNumbers
 from xcal_jax.expected.score import Losses
 from xcal_jax.expected.tables import Tables
 from xcal_jax.physics.layers import absorbed_by_layer
 from xcal_jax.simulation.results import line_names, summary
 from xcal_jax.simulation.simulate import simulate
+from xcal_jax.simulation.vocabulary import VOCABULARY
 
 FRACTIONS = ("partial", "photon_escape", "electron_escape", "both")
 WIDE = 1e6  # um
@@ -34,11 +38,11 @@ def test_values_are_those_of_the_monte_carlo(stack, tables, found, agrees):
         agrees(value, counted[name], np.hypot(error, np.sqrt(counted[name] / n)))
     value, error = found.value("loss_above")
     for k in (1, 2):
-        share = counted["loss_gt"][f"{THRESHOLDS[k]:g}"]
+        share = counted["loss_above"][f"{THRESHOLDS[k]:g}"]
         agrees(value[k], share, np.hypot(error[k], np.sqrt(share / n)))
     value, error = found.value("mean_deposit")
     spread = np.sqrt(found.value("mean_square_loss")[0] / n)
-    agrees(value, counted["mean_deposited_ev"], np.hypot(error, spread))
+    agrees(value, counted["mean_deposit"], np.hypot(error, spread))
     agrees(found.value("interaction_probability")[0], counted["interaction_probability"], 0.0, relative=1e-6)
     labels, _ = line_names(stack, tables.matter)
     peaks, errors = found.value("peaks")
@@ -135,12 +139,12 @@ def slab():
 @pytest.fixture(scope="module")
 def right(slab):
     """50 nm from the right side."""
-    return estimate(slab, ENERGY, SIDE, at=(29.95, 3.0), n=2**12, thresholds=THRESHOLDS)
+    return estimate(slab, ENERGY, SIDE, at=(29.95, 3.0), n=2**12, loss_above=THRESHOLDS[1:])
 
 
 def test_an_impact_moves_as_the_side_does(slab, right):
     """Near one side only the gap w/2 - x matters: d/dx = -2 d/dwidth; and mirrored impacts mirror."""
-    left = estimate(slab, ENERGY, SIDE, at=(-29.95, 3.0), n=2**12, thresholds=THRESHOLDS)
+    left = estimate(slab, ENERGY, SIDE, at=(-29.95, 3.0), n=2**12, loss_above=THRESHOLDS[1:])
     x, y, width, _ = (right.parameters.index(name) for name in SIDE)
     for figure in FRACTIONS:
         slope, error = right.derivative(figure)
@@ -183,8 +187,8 @@ def test_transformations_agree(slab, right):
         ({"yield_scale": 0.0}, "must be positive"),
         ({"range_scale": float("nan")}, "must be positive"),
         ({"at": (31.0, 0.0)}, "impact x must be within 30 um"),
-        ({"thresholds": (10.0, 20.0)}, "must ascend from 0"),
-        ({"thresholds": (0.0, 20.0, 20.0)}, "must ascend from 0"),
+        ({"loss_above": (0.0, 20.0)}, "must be positive"),
+        ({"loss_above": (20.0, 20.0)}, "each threshold once"),
     ],
 )
 def test_refused(stack, change, sentence):
@@ -193,5 +197,31 @@ def test_refused(stack, change, sentence):
 
 
 def test_names(stack):
-    known = names(Parameters.of(stack, 7000.0))
+    parameters = Parameters.of(stack, 7000.0)
+    known = names(parameters)
     assert known[:2] == ["thickness[0]", "thickness[1]"] and known[-2:] == ["yield", "range"]
+    changed = parameters.changed({"thickness[1]": 0.7, "range": 1.1})
+    assert float(changed.thickness[1]) == pytest.approx(0.7) and float(changed.range_scale) == pytest.approx(1.1)
+    assert [k for k, v in parameter_values(changed).items() if v != parameter_values(parameters)[k]] == [
+        "thickness[1]",
+        "range",
+    ]
+
+
+def test_observables_have_the_words_of_the_vocabulary():
+    assert {field.name for field in fields(Observables)} <= set(VOCABULARY)
+
+
+def test_every_random_number_has_one_use():
+    """Within a block, and only a vacancy's transition shares its number: with what a photon hits in another step."""
+    uses = {name: np.ravel(u).tolist() for name, u in StepNumbers.of(jnp.arange(2.0 * PAIRS))._asdict().items()}
+    transition = uses.pop("transition")
+    alone = [u for found in uses.values() for u in found]
+    assert len(set(alone)) == len(alone) == 2 * PAIRS - 1
+    assert set(transition) < set(uses["hit"])
+
+
+def test_electron_models_have_the_same_functions():
+    for name in ElectronModel._fields:
+        one, other = (inspect.signature(getattr(model, name)) for model in MODELS.values())
+        assert len(one.parameters) == len(other.parameters), name

@@ -62,10 +62,10 @@ def test_values_are_those_of_the_monte_carlo(found, counted, agrees):
         assert error < (0.06 if name == "both" else 0.03) * value
     value, error = found.value("loss_above")
     for k in MIDDLE:
-        share = counted["loss_gt"][f"{THRESHOLDS[k]:g}"]
+        share = counted["loss_above"][f"{THRESHOLDS[k]:g}"]
         agrees(value[k], share, np.hypot(error[k], np.sqrt(share / PHOTONS)))
     value, error = found.value("mean_deposit")
-    agrees(value, counted["mean_deposited_ev"], np.hypot(error, np.sqrt(found.value("mean_square_loss")[0] / PHOTONS)))
+    agrees(value, counted["mean_deposit"], np.hypot(error, np.sqrt(found.value("mean_square_loss")[0] / PHOTONS)))
 
 
 @pytest.mark.parametrize(("parameter", "factor"), [("density[0]", 1.3), ("energy", 1.15)])
@@ -79,7 +79,7 @@ def test_derivatives_are_those_of_the_monte_carlo(narrow, found, agrees, paramet
         counts = summary(simulate(absorber, energy, n=PHOTONS, seed=6))
         for name in FRACTIONS:
             counted[name].append(counts[name])
-        counted["mean_loss"].append(energy - counts["mean_deposited_ev"])
+        counted["mean_loss"].append(energy - counts["mean_deposit"])
     k = found.parameters.index(parameter)
     here = narrow.density[0] if parameter == "density[0]" else ENERGY
     spread = found.value("mean_square_loss")[0] / found.value("mean_loss")[0] ** 2

@@ -7,30 +7,32 @@ import numpy as np
 import pytest
 
 from xcal_jax.expected.parameters import Parameters
-from xcal_jax.expected.sensitivity import as_json, by_name, propagate, read_uncertainties, relative
+from xcal_jax.expected.sensitivity import facts_of, propagate, read_uncertainties, relative, scalars
 
-NEEDED = {"interaction_probability", "partial", "photon_escape", "electron_escape", "mean_loss_ev"}
+NEEDED = {"interaction_probability", "partial", "photon_escape", "electron_escape", "mean_loss"}
 
 
 def test_json(found, stack):
-    facts = json.loads(json.dumps(as_json(by_name(found, stack), found.parameters)))
-    assert set(facts) == {"figures", "derivatives"}
-    assert NEEDED <= set(facts["figures"]) == set(facts["derivatives"])
-    assert set(facts["figures"]["partial"]) == {"value", "err"}
-    slopes = facts["derivatives"]["mean_loss_ev"]
+    facts = json.loads(json.dumps(facts_of(scalars(found, stack), found.parameters)))
+    assert set(facts) == {"observables", "derivatives"}
+    assert NEEDED <= set(facts["observables"]) == set(facts["derivatives"])
+    assert set(facts["observables"]["partial"]) == {"value", "err"}
+    slopes = facts["derivatives"]["mean_loss"]
     assert list(slopes)[:2] == ["thickness[0]", "thickness[1]"]
     units = {name: slope["unit"] for name, slope in slopes.items()}
     assert units["thickness[1]"] == "eV/um" and units["range"] == "eV" and units["density[0]"] == "eV/(g/cm3)"
     assert facts["derivatives"]["partial"]["yield"]["unit"] == "1"
     assert facts["derivatives"]["partial"]["energy"]["unit"] == "1/eV"
-    assert facts["figures"]["mean_deposited_ev"]["value"] == pytest.approx(
-        7000 - facts["figures"]["mean_loss_ev"]["value"]
+    assert facts["observables"]["mean_deposit"]["value"] == pytest.approx(
+        7000 - facts["observables"]["mean_loss"]["value"]
     )
-    assert any(name.startswith("peak Au M5") for name in facts["figures"])
+    assert any(name.startswith("peaks[Au M5") for name in facts["observables"])
+    assert {f"interaction_by_layer[{n}]" for n in range(2)} <= set(facts["observables"])
+    assert {f"loss_above[{threshold}]" for threshold in (1000, 3000)} <= set(facts["observables"])
 
 
 def test_relative_sensitivities(found, stack):
-    shares = relative(by_name(found, stack), found.parameters, Parameters.of(stack, 7000.0))
+    shares = relative(scalars(found, stack), found.parameters, Parameters.of(stack, 7000.0))
     value, _ = shares["photon_escape"]
     assert value[found.parameters.index("yield")] == pytest.approx(1.0, abs=0.03)
     value, error = shares["interaction_probability"]
@@ -43,8 +45,8 @@ def test_uncertainties(found, stack, tmp_path):
     sigma = read_uncertainties(path, Parameters.of(stack, 7000.0))
     assert sigma["thickness[1]"] == pytest.approx(0.1) and sigma["yield"] == 0.1
     assert [sigma[f"density[{n}]"] for n in range(2)] == pytest.approx(list(0.02 * stack.density))
-    figures = by_name(found, stack)
-    total = propagate(figures, found.parameters, sigma)["interaction_probability"]
+    observables = scalars(found, stack)
+    total = propagate(observables, found.parameters, sigma)["interaction_probability"]
     slopes = found.derivative("interaction_probability")[0]
     parts = [abs(slopes[found.parameters.index(name)]) * s for name, s in sigma.items()]
     assert total["total"] == pytest.approx(np.sqrt(np.sum(np.square(parts))))
@@ -83,15 +85,17 @@ def test_bad_uncertainties(stack, tmp_path, text, sentence):
         ("sensitivity xifu --energy 7keV --at 0", "2 numbers"),
         ("sensitivity xifu --energy 7keV -n 0", "from 1 to 2"),
         ("sensitivity xifu --energy 7keV --electrons scattering", "thickness[0], density[0], range would be wrong"),
-        ("sensitivity xifu --energy 7keV --electrons straight", "must be one of range, scattering"),
-        ("sensitivity xifu --energy 7keV --seed -1", "at least 0"),
+        ("sensitivity xifu --energy 7keV --electrons straight", "'straight' is not one of 'range', 'scattering'"),
+        ("sensitivity xifu --energy 7keV --seed -1", "-1 is not in the range x>=0"),
+        ("sensitivity xifu --energy 7keV --loss-above 50eV,x", "`--loss-above` must be a number with a unit like eV"),
+        ("sensitivity xifu --energy 7keV --loss-above 50eV,50eV", "each threshold once"),
         ("sensitivity xifu --energy 7keV --uncertainties none.toml", "does not exist"),
         ("sensitivity xifu --energy 7keV --plot p.gif", "must end in one of"),
         ("design none.toml -o out.nc", "does not exist"),
         ("design none.toml -o none/out.nc", "folder must exist"),
         ("design none.toml -o out.toml", "must not end in"),
         ("design out.toml -o out.nc", "in the place of the design"),
-        ("design none.toml -o out.nc --starts 0", "from 1 to 64"),
+        ("design none.toml -o out.nc --starts 0", "0 is not in the range 1<=x<=64"),
     ],
 )
 def test_bad_input(call, tmp_path, words, sentence):

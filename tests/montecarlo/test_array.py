@@ -150,7 +150,7 @@ def test_a_neighbour_is_seen_under_a_solid_angle(agrees):
 def test_shares_add_up():
     """One place for each pixel, none for home or for nothing; one pixel too many is told."""
     zero = jnp.asarray(0.0)
-    shares = Shares.of(Pixels(zero, zero, 2, 2), jnp.int32(2), zero)
+    shares = Shares.empty(Pixels(zero, zero, 2, 2), jnp.int32(2), zero)
     for pixel, energy in ((2, 5.0), (1, 3.0), (0, 0.0), (3, 2.0), (1, -1.0)):
         shares = shares.add(jnp.int32(pixel), jnp.asarray(energy))
     assert np.asarray(shares.pixel).tolist() == [1, 3, -1]

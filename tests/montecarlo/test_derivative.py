@@ -26,8 +26,10 @@ def total(thickness):
     source = jax.tree.map(jnp.asarray, Source.build(3000.0))
     mesh = local_devices()
     own = deal(0, 8, mesh, 1024)
-    tally = run_block(medium, source, words(1), jnp.asarray(1.0), own, mesh=mesh, lanes=1024, bins=16384)
-    return tally.lost[0, 0].astype(float)
+    tally = run_block(
+        medium, source, words(1), jnp.asarray(1.0), jnp.array([50.0]), own, mesh=mesh, lanes=1024, bins=16384
+    )
+    return tally.summed_loss[0, 0].astype(float)
 
 
 ASKED = {
@@ -55,12 +57,12 @@ def test_a_block_is_a_program_of_its_own():
 def test_simulate_wants_numbers(transform):
     def partial(thickness):
         stack = Absorber(thickness, SLAB.density, SLAB.width, SLAB.length, SLAB.formulas)
-        return simulate(stack, 3000.0, n=10).photon
+        return simulate(stack, 3000.0, n=10).photon_escape
 
     with pytest.raises(TypeError, match="cannot run inside jit, grad or vmap"):
         transform(partial)(jnp.ones(1))
     with pytest.raises(TypeError, match="cannot run inside jit, grad or vmap"):
-        transform(lambda energy: simulate(SLAB, energy[0], n=10).photon)(jnp.full(1, 3000.0))
+        transform(lambda energy: simulate(SLAB, energy[0], n=10).photon_escape)(jnp.full(1, 3000.0))
 
 
 def test_values_pass_unharmed():

@@ -156,7 +156,7 @@ def test_far_sides_are_far_in_reach():
     tables, density = model("Au", "C")
     for energy in (100.0, 1000.0, 10000.0):
         reach = float(tables.maximum_range(jnp.asarray(energy)))
-        for layer, cost in enumerate(np.asarray(tables.cost(density))):
+        for layer, cost in enumerate(np.asarray(tables.per_um(density))):
             far = reach / cost
             thickness = [200.0, 200.0]
             found = escapes(("Au", "C"), thickness, energy, start=(layer, far if layer == 0 else 200.0 - far), down=1.0)
@@ -176,7 +176,7 @@ def test_the_whole_absorber_agrees_with_penelope(absorber, reference):
     (row,) = [r for r in reference("penelope_partial_deposition.csv") if r["case"] == "xifu_7000_epdl"]
     large = simulate(absorber, Source.build(7000.0), n=2**18, lanes=2**17)
     assert large.attrs["electrons"] == "scattering"
-    partial = sum(int(large[kind]) for kind in ("photon", "electron", "both"))
+    partial = sum(int(large[kind]) for kind in ("photon_escape", "electron_escape", "both"))
     share, n = partial / int(large.interacting), int(large.interacting)
     error = np.hypot(np.sqrt(share / n), row["partial_err"])
     assert abs(share - row["partial"]) < 0.05 * row["partial"] + 3 * error
@@ -189,6 +189,6 @@ def test_a_corner_in_blocks_of_two_sizes(absorber):
     """Where nearly all photons have several electrons to follow, more than can wait at once."""
     corner = Source.build(7000.0, at=(134.74, 134.74))
     large, small = (simulate(absorber, corner, n=2**15, lanes=lanes) for lanes in (2**15, 2**12))
-    assert int(large["electron"]) > 2**14
+    assert int(large["electron_escape"]) > 2**14
     for name in large.data_vars:
         np.testing.assert_array_equal(large[name], small[name], err_msg=name)

@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from xcal_jax.montecarlo.ledger import Ledger
-from xcal_jax.montecarlo.tally import ENERGY_UNIT, Tally, book, book_absorbed, book_pixels, empty
+from xcal_jax.montecarlo.tally import ENERGY_UNIT, Tally, book, book_absorbed, book_pixels
 from xcal_jax.physics.geometry import Pixels
 
 E = 7000.0
 BIN = jnp.asarray(1.0)
+THRESHOLDS = jnp.array([50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 3000.0, 5000.0])
 
 
 def ledger(**columns):
@@ -28,12 +29,13 @@ def booked(where=None, source_line=None, lines=2, **columns) -> Tally:
     columns.setdefault("deposited", list(np.atleast_1d(np.float32(E) - photons)))
     n = len(columns["deposited"])
     return book(
-        empty(8192, lines, 5),
+        Tally.empty(8192, lines, 5, thresholds=THRESHOLDS.size),
         ledger(**columns),
         jnp.full((n,), E),
         jnp.asarray(source_line or [0] * n, dtype=jnp.int32),
         jnp.asarray(where or [True] * n),
         BIN,
+        THRESHOLDS,
     )
 
 
@@ -44,8 +46,8 @@ def test_kinds_of_loss():
         escapes=[0, 1, 0, 1, 1],
         line=[-1, 3, -1, 2, 1],
     )
-    counts = {name: int(getattr(tally, name)) for name in ("interacting", "photon", "electron", "both", "scattered")}
-    assert counts == {"interacting": 5, "photon": 1, "electron": 1, "both": 1, "scattered": 0}
+    names = ("interacting", "photon_escape", "electron_escape", "both", "scattered")
+    assert [int(getattr(tally, name)) for name in names] == [5, 1, 1, 1, 0] and int(tally.partial) == 3
     assert np.flatnonzero(tally.peaks).tolist() == [3]
     assert {int(i): int(tally.spectrum[i]) for i in np.flatnonzero(tally.spectrum)} == {
         4577: 1,
@@ -73,7 +75,7 @@ def test_peaks_are_of_one_photon_and_nothing_else():
 
 def test_only_where():
     tally = booked(where=[False, True, False], by_photons=[1000.0, 0.0, 10.0], escapes=[1, 0, 1], overflow=[1, 0, 0])
-    assert int(tally.interacting) == 1 == int(tally.spectrum.sum()) and int(tally.photon) == 0
+    assert int(tally.interacting) == 1 == int(tally.spectrum.sum()) and int(tally.photon_escape) == 0
     assert int(tally.overflow) == 0 and not np.any(tally.loss_above)
 
 
@@ -91,11 +93,11 @@ def test_energies_are_summed_exactly():
     """Sixty-fourths of an eV, byte by byte, without a float in the sum."""
     rng = np.random.default_rng(0)
     energy = np.concatenate([np.round(rng.uniform(0, 1e5, 5000) * 64) / 64, [1e6, 0.0, 1 / 64]]).astype(np.float32)
-    tally = book_absorbed(empty(8, 1, 1), jnp.asarray(energy), jnp.ones(energy.shape, bool), jnp.asarray(1e6))
+    tally = book_absorbed(Tally.empty(8, 1, 1), jnp.asarray(energy), jnp.ones(energy.shape, bool), jnp.asarray(1e6))
     assert total(tally.incident) == np.sum(energy.astype(np.float64))
-    assert total(tally.lost) == 0
+    assert total(tally.summed_loss) == 0
     tally = booked(by_photons=[2422.5, 0, 0.25], by_electrons=[0, 100.0, 0], escapes=[1, 0, 1])
-    assert total(tally.lost) == 2522.75
+    assert total(tally.summed_loss) == 2522.75
     assert total(tally.incident) == 3 * E
 
 
@@ -109,7 +111,7 @@ def test_tallies_add():
 def test_bins():
     """A deposit on an edge belongs to the bin above it."""
     energy = jnp.asarray([0.0, 0.999, 1.0, 7.5])
-    tally = book_absorbed(empty(4, 1, 1), energy, jnp.ones(4, bool), jnp.asarray(2.5))
+    tally = book_absorbed(Tally.empty(4, 1, 1), energy, jnp.ones(4, bool), jnp.asarray(2.5))
     assert np.asarray(tally.spectrum).tolist() == [3, 0, 0, 1]
 
 
@@ -117,7 +119,7 @@ def test_pixels_have_what_is_theirs():
     """2 x 3 pixels, the central one is 4: three photons by hand, one more that does not count."""
     pixels = Pixels(BIN, BIN, 2, 3)
     tally = book_pixels(
-        empty(8192, 1, 5, pixels),
+        Tally.empty(8192, 1, 5, pixels),
         pixels,
         pixel=jnp.asarray([[4, 5, 1], [0, 4, -1], [2, -1, -1], [4, 3, 0]]),
         deposit=jnp.asarray([[4000.0, 2000.0, 500.0], [0.0, 7000.0, 0.0], [6999.5, 0.0, 0.0], [1.0, 1.0, 1.0]]),
@@ -150,14 +152,20 @@ def test_pixels_that_do_not_balance_are_told():
     one = jnp.asarray([[4, 5]]), jnp.asarray([[4000.0, 2000.0]])
     for escaped, wrong in ((1000.0, 0), (1001.0, 1), (999.0, 1)):
         tally = book_pixels(
-            empty(8192, 1, 5, pixels), pixels, *one, jnp.asarray([escaped]), jnp.asarray([E]), jnp.asarray([True]), BIN
+            Tally.empty(8192, 1, 5, pixels),
+            pixels,
+            *one,
+            jnp.asarray([escaped]),
+            jnp.asarray([E]),
+            jnp.asarray([True]),
+            BIN,
         )
         assert int(tally.unbalanced) == wrong
 
 
 def test_arrays_by_name_come_back():
     for pixels in (None, Pixels(BIN, BIN, 2, 3)):
-        tally = empty(16, 2, 5, pixels)
+        tally = Tally.empty(16, 2, 5, pixels)
         arrays = tally.arrays()
         assert all(hasattr(array, "shape") for array in arrays.values())
         assert jax.tree.structure(Tally.from_arrays(arrays)) == jax.tree.structure(tally)

@@ -9,7 +9,7 @@ from xcal_jax import Absorber, simulate
 from xcal_jax.atomic import ELEMENTS, Material, load_element
 from xcal_jax.atomic.electron import load_electron_tables
 from xcal_jax.physics.electrons.collisions import AVOGADRO, Collisions, slowing_down
-from xcal_jax.physics.electrons.elastic import TURNS, turning, wentzel
+from xcal_jax.physics.electrons.elastic import PARTS, elastic_law, wentzel
 from xcal_jax.physics.electrons.inelastic import GRID, HARD, LOSSES, Inelastic, first_electrons, outcomes
 from xcal_jax.physics.electrons.scattering import CUTOFF, HIGHEST
 
@@ -54,9 +54,9 @@ def test_oscillators_give_the_stopping_power_before_they_are_scaled_to_it(symbol
 
 
 def transport(total, b):
-    """First and second transport cross sections of a law b (TURNS,), by quadrature of 2 mu and 6 mu (1 - mu)."""
-    u = (np.arange(256 * TURNS) + 0.5) / (256 * TURNS)
-    mu = u / (1 + b[(u * TURNS).astype(int)] * (1 - u))
+    """First and second transport cross sections of a law b (PARTS,), by quadrature of 2 mu and 6 mu (1 - mu)."""
+    u = (np.arange(256 * PARTS) + 0.5) / (256 * PARTS)
+    mu = u / (1 + b[(u * PARTS).astype(int)] * (1 - u))
     return total * np.mean(2 * mu), total * np.mean(6 * mu * (1 - mu))
 
 
@@ -65,7 +65,7 @@ def test_wentzels_law_has_both_transport_cross_sections():
     first = np.full(6, 3.0)
     second = first * np.array([2.5, 2.0, 1.5, 1.1, 1.0, 0.6])
     for one, two, a, total in zip(first, second, *wentzel(first, second), strict=True):
-        found = transport(total, np.full(TURNS, 1 / a))
+        found = transport(total, np.full(PARTS, 1 / a))
         assert found == pytest.approx((one, max(one, two)), rel=2e-3)
 
 
@@ -79,18 +79,18 @@ def test_angles_have_the_transport_cross_sections_and_the_wide_angles_of_partial
     first, second = tables.transport(ENERGY)
     narrow, square, *differential = tables.angular(ENERGY)
     differential = np.transpose(differential)
-    total, b = turning(first, second, np.stack([narrow, square], axis=1), tables.wide, differential)
+    total, b = elastic_law(first, second, np.stack([narrow, square], axis=1), tables.wide, differential)
     rows = np.flatnonzero(np.ptp(b, axis=1) > 0)
     assert rows.size > 50
     for row in rows:
         assert transport(total[row], b[row]) == pytest.approx((first[row], second[row]), rel=0.03)
         u = np.linspace(0, 1, 4096, endpoint=False)
-        mu = u / (1 + b[row][(u * TURNS).astype(int)] * (1 - u))
+        mu = u / (1 + b[row][(u * PARTS).astype(int)] * (1 - u))
         for limit in (0.55, 0.75, 0.9):
             wide = tables.wide >= limit
             expected = np.trapezoid(differential[row][wide], tables.wide[wide])
             found = total[row] * np.mean(mu > tables.wide[wide][0])
-            assert found == pytest.approx(expected, abs=1.5 * total[row] / TURNS)
+            assert found == pytest.approx(expected, abs=1.5 * total[row] / PARTS)
 
 
 @pytest.mark.parametrize("formula", ["Bi", "Au", "C", "HgTe"])
@@ -104,7 +104,7 @@ def test_hard_and_soft_losses_make_the_stopping_power(formula):
     assert loss.shape[1] == LOSSES and np.all(loss >= HARD)
     assert np.all(np.abs(free) <= loss) and np.all(free != -loss)
     assert np.all(table.soft > 0) and np.all(np.diff(table.range) > 0)
-    assert np.all(table.reach <= table.range)
+    assert np.all(table.maximum <= table.range)
 
 
 def test_outcomes_of_two_oscillators():

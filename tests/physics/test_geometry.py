@@ -15,7 +15,7 @@ from xcal_jax.physics.geometry import (
     deflect,
     distance_to_side,
     isotropic,
-    least_cost_to_surface,
+    margin_to_surface,
     walk,
 )
 
@@ -170,7 +170,7 @@ def test_least_cost_is_a_bound_and_is_reached(double):
     thickness, cost = [0.04, 5.15, 1.22], np.array([7.7, 3.9, 7.7])
     site = random_sites(thickness, 200)
     place, _ = as_jax(site, np.zeros((3, 200)))
-    bound = np.asarray(jax.vmap(lambda s: least_cost_to_surface(stack_of(thickness), s, jnp.asarray(cost)))(place))
+    bound = np.asarray(jax.vmap(lambda s: margin_to_surface(stack_of(thickness), s, jnp.asarray(cost)))(place))
     go = jax.jit(jax.vmap(lambda s, d: walk(stack_of(thickness), s, d, jnp.asarray(cost), jnp.asarray(1e4))))
     cheapest = np.full(200, np.inf)
     axes = np.concatenate([np.eye(3), -np.eye(3)]).T

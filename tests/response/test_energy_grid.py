@@ -5,7 +5,7 @@ import pytest
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import elements_of
-from xcal_jax.response.energy_grid import adapt, edges_between, leverage, nodes_between, parse_grid, share_of_nodes
+from xcal_jax.response.energy_grid import adapt, edges_between, leverage, node_weights, nodes_between, parse_grid
 
 ELEMENTS = elements_of(Absorber.preset("xifu"))
 
@@ -71,7 +71,7 @@ def test_straight_lines_pass_unchanged():
     edges = edges_between(ELEMENTS, 2000.0, 4100.0)
     nodes, stretch = nodes_between(2000.0, 4100.0, edges)
     middle = 0.5 * (rows[1:] + rows[:-1])
-    weights = share_of_nodes(middle, nodes, stretch, edges)
+    weights = node_weights(middle, nodes, stretch, edges)
     found = weights @ (3.0 * stretch - 0.7 * np.log(nodes))
     np.testing.assert_allclose(found, 3.0 * np.searchsorted(edges, middle) - 0.7 * np.log(middle), atol=1e-9)
     variance = weights.multiply(weights).sum(axis=1)

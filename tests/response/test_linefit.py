@@ -11,10 +11,10 @@ from astropy.io import fits
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
+from xcal_jax.io.datasets import save as save_result
 from xcal_jax.response.line_shape import Detector, fold
 from xcal_jax.response.linefit import fit_line, linearise
 from xcal_jax.response.measured import read_line
-from xcal_jax.simulation.results import save as save_result
 from xcal_jax.simulation.simulate import simulate
 
 TRIALS, PHOTONS = 50, 50_000
@@ -185,7 +185,7 @@ GOOD = "low_ev,high_ev,counts\n100,200,5\n200,300,7\n"
         (GOOD, "--fit thick", "'thick' is asked"),
         (GOOD, "--incident 3", "at least the 12 photons counted"),
         (GOOD, "-n 0", "from 1"),
-        (GOOD, "--seed -1", "at least 0"),
+        (GOOD, "--seed -1", "-1 is not in the range x>=0"),
         (GOOD, "--plot p.gif", "must end in one of"),
     ],
 )

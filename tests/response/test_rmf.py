@@ -14,6 +14,7 @@ from xcal_jax.absorber.matter import Matter, interaction_by_layer, quantum_effic
 from xcal_jax.cli.main import main
 from xcal_jax.compute import cluster
 from xcal_jax.compute.devices import in_parallel
+from xcal_jax.io.datasets import save
 from xcal_jax.montecarlo.batch import Event
 from xcal_jax.plot.response import figure_of
 from xcal_jax.response.components import (
@@ -23,13 +24,13 @@ from xcal_jax.response.components import (
     smoothing,
     to_components,
 )
-from xcal_jax.response.energy_grid import nodes_between, parse_grid, share_of_nodes
+from xcal_jax.response.energy_grid import node_weights, nodes_between, parse_grid
 from xcal_jax.response.matrix import Resolution, fold, peaks_in_channels
-from xcal_jax.response.nodes import CELL_SHARES, Node, Settings, simulate_nodes
+from xcal_jax.response.nodes import CELL_EDGES, Node, Settings, simulate_nodes
 from xcal_jax.response.ogip import check_fits_memory
 from xcal_jax.response.uncertainty import relative_errors
 from xcal_jax.simulation.events import event_file
-from xcal_jax.simulation.results import line_names, save, summary
+from xcal_jax.simulation.results import ESCAPES, line_names, summary
 from xcal_jax.simulation.simulate import simulate
 
 XIFU = Absorber.preset("xifu")
@@ -83,13 +84,13 @@ def test_response_is_the_simulation(response, agrees):
     found, expected = response.sel(energy=7002.5), summary(result)
     agrees(found.partial, expected["partial"], np.hypot(found.partial_err, expected["partial_err"]))
     assert float(found.partial_err) < 1.01e-4
-    for name, other in (("photon", "photon_escape"), ("electron", "electron_escape"), ("both", "both")):
-        error = np.hypot(float(found[f"{name}_err"]), np.sqrt(expected[other] / 4e6))
-        agrees(float(found[name]), expected[other], error)
+    for name in ESCAPES:
+        error = np.hypot(float(found[f"{name}_err"]), np.sqrt(expected[name] / 4e6))
+        agrees(float(found[name]), expected[name], error)
     for peak in expected["peaks"][:8]:
         at = found.sel(line=peak["line"])
-        assert float(at.line_energy) == pytest.approx(peak["line_energy_ev"])
-        agrees(float(at.peaks), peak["intensity"], np.hypot(float(at.peaks_err), peak["err"]))
+        assert float(at.line_energy) == pytest.approx(peak["line_energy"])
+        agrees(float(at.peaks), peak["intensity"], np.hypot(float(at.peaks_err), peak["intensity_err"]))
     assert float(found.partial_err) == pytest.approx(1e-4, rel=0.5)  # not better than asked for by much
 
 
@@ -101,20 +102,26 @@ def test_counts_become_shares():
     bi, n = 200, 10**6
     parts = [round(n * (0.02 - 0.1 * np.log(e / 7000.0))) for e in energy]
     line = np.flatnonzero(line_names(XIFU, Matter.build(XIFU))[0] == "Bi M5-N7")
-    cells = [np.bincount([bi], weights=[part - part // 4], minlength=CELL_SHARES.size - 1) for part in parts]
+    cells = [np.bincount([bi], weights=[part - part // 4], minlength=CELL_EDGES.size - 1) for part in parts]
     made = [
         Node(n, part, part // 2, part // 4, line, np.array([part // 4]), cell)
         for part, cell in zip(parts, cells, strict=True)
     ]
-    weights = share_of_nodes(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
+    weights = node_weights(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)
     rows = to_components(XIFU, boundaries, edges, energy, made, weights, Settings())
     expected = 0.02 - 0.1 * np.log(rows.energy.values / 7000.0)
-    for name, share in (("partial", 1.0), ("photon", 0.5), ("electron", 0.25), ("both", 0.25), ("peak_total", 0.25)):
+    for name, share in (
+        ("partial", 1),
+        ("photon_escape", 0.5),
+        ("electron_escape", 0.25),
+        ("both", 0.25),
+        ("peak_total", 0.25),
+    ):
         np.testing.assert_allclose(rows[name], share * expected, rtol=1e-3, err_msg=name)
     np.testing.assert_allclose(rows.peaks.sel(line="Bi M5-N7"), 0.25 * expected, rtol=1e-3)
-    np.testing.assert_allclose(rows.continuum.sum("deposited_share"), 0.75 * expected, rtol=1e-3)
-    place = 0.5 * (CELL_SHARES[bi] + CELL_SHARES[bi + 1])
-    np.testing.assert_allclose(rows.continuum @ rows.deposited_share / (0.75 * expected), place, rtol=2e-3)
+    np.testing.assert_allclose(rows.continuum.sum("deposited_fraction"), 0.75 * expected, rtol=1e-3)
+    place = 0.5 * (CELL_EDGES[bi] + CELL_EDGES[bi + 1])
+    np.testing.assert_allclose(rows.continuum @ rows.deposited_fraction / (0.75 * expected), place, rtol=2e-3)
     alone = np.sqrt(expected * (1.0 - expected) / n)
     assert np.all((rows.partial_err < 1.2 * alone) & (rows.partial_err > 0.4 * alone))
 
@@ -177,10 +184,10 @@ def test_peaks_outside_the_channels_do_not_count():
 def test_smoothing_keeps_what_there_is():
     kernel = smoothing()
     np.testing.assert_allclose(kernel.sum(axis=1), 1.0)
-    flat = np.diff(CELL_SHARES) @ kernel / np.diff(CELL_SHARES)
-    np.testing.assert_allclose(flat[np.abs(CELL_SHARES[1:] - 0.5) < 0.4], 1.0, atol=0.02)
-    middle = np.argmin(np.abs(CELL_SHARES - 0.5))
-    at = 0.5 * (CELL_SHARES[1:] + CELL_SHARES[:-1])
+    flat = np.diff(CELL_EDGES) @ kernel / np.diff(CELL_EDGES)
+    np.testing.assert_allclose(flat[np.abs(CELL_EDGES[1:] - 0.5) < 0.4], 1.0, atol=0.02)
+    middle = np.argmin(np.abs(CELL_EDGES - 0.5))
+    at = 0.5 * (CELL_EDGES[1:] + CELL_EDGES[:-1])
     assert kernel[middle] @ at == pytest.approx(at[middle], abs=2e-3)
     spread = np.sqrt(kernel[middle] @ (at - at[middle]) ** 2)
     assert spread == pytest.approx(SMOOTHED[0] + 0.5 * SMOOTHED[1], rel=0.1)
@@ -220,7 +227,7 @@ def test_interrupted_nodes_go_on(tmp_path):
     again = simulate_nodes(XIFU, energy, weight, settings, part, executor=watched)
     assert len(counted) == 1  # one energy was left
     for one, two in zip(whole, again, strict=True):
-        assert (one.photons, one.partial, one.by_electrons) == (two.photons, two.partial, two.by_electrons)
+        assert (one.photons, one.partial, one.electron_escape) == (two.photons, two.partial, two.electron_escape)
         np.testing.assert_array_equal(one.cells, two.cells)
         np.testing.assert_array_equal(one.line, two.line)
         assert one.partial == one.count.sum() + one.cells.sum()
@@ -303,7 +310,7 @@ def test_files_keep_the_rules(folder):
         assert {key: matrix.header[key] for key in asked} == asked
         assert {"TELESCOP", "INSTRUME", "FILTER"} <= set(matrix.header) & set(bounds.header)
         assert bounds.header["CHANTYPE"] == "PI" and bounds.header["TLMIN1"] == 1
-        assert "Rows add up to 1" in str(matrix.header["HISTORY"])
+        assert "Each row sums to 1" in str(matrix.header["HISTORY"])
         assert matrix.columns["F_CHAN"].format == matrix.columns["N_CHAN"].format == "J"
         rows = matrix.data
         assert rows["ENERG_LO"][0] == np.float32(6.8)
@@ -456,7 +463,7 @@ def test_every_file_has_its_figure(folder, tmp_path, monkeypatch):
         (["-n", "1.5"], "must be a whole number"),
         (["--threshold", "1"], "`--threshold` must be"),
         (["--area", "0cm^2"], "`--area` must be positive"),
-        (["--yields", "best"], "`yields` must be"),
+        (["--yields", "best"], "'best' is not one of 'eadl', 'krause'"),
         (["--arf", "out.rmf"], "must be different files"),
         (["--plot", "a.gif"], ".png, .pdf, .svg"),
         (["--arf", "none/a.arf"], "folder must exist"),

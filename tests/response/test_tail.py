@@ -8,9 +8,9 @@ import pytest
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.cli.main import main
+from xcal_jax.io.datasets import save
 from xcal_jax.plot.results import tail_figure
 from xcal_jax.response.tail import fit_tails, tail_density
-from xcal_jax.simulation.results import save
 from xcal_jax.simulation.simulate import simulate
 
 XIFU = Absorber.preset("xifu")
@@ -44,15 +44,15 @@ def test_known_tails_come_back(result, agrees, known, highest):
     assert found["converged"] and len(found["tails"]) == len(known)
     for tail, (fraction, scale) in zip(found["tails"], known, strict=True):
         agrees(tail["fraction"], fraction, tail["fraction_err"])
-        agrees(tail["scale_ev"], scale, tail["scale_err_ev"])
-        assert tail["fraction_err"] < 0.2 * fraction and tail["scale_err_ev"] < 0.2 * scale
+        agrees(tail["scale"], scale, tail["scale_err"])
+        assert tail["fraction_err"] < 0.2 * fraction and tail["scale_err"] < 0.2 * scale
     assert found["deviance"] == pytest.approx(found["degrees_of_freedom"], abs=5 * np.sqrt(2 * 200))
 
 
 def test_errors_are_the_scatter(result):
     """Over other draws of the same tail, fraction and scale scatter as much as their errors say."""
     fits = [fit_tails(with_tails(result, (2e-3, 60.0), seed=k), 5.0, 500.0, 1)["tails"][0] for k in range(40)]
-    for name, error in (("fraction", "fraction_err"), ("scale_ev", "scale_err_ev")):
+    for name, error in (("fraction", "fraction_err"), ("scale", "scale_err")):
         scatter = np.std([f[name] for f in fits], ddof=1)
         assert scatter == pytest.approx(np.mean([f[error] for f in fits]), rel=0.5)
 
@@ -60,8 +60,8 @@ def test_errors_are_the_scatter(result):
 def test_a_flat_continuum_has_no_scale(result, agrees):
     flat = with_tails(result, (3.0, 1e6))
     found = fit_tails(flat, 10.0, 510.0, 1)["tails"][0]
-    assert found["scale_ev"] is None and found["scale_at_least_ev"] > 5000 and "fraction" not in found
-    agrees(found["share_in_range"], 3.0 * 500 / 1e6, found["share_in_range_err"])
+    assert found["scale"] is None and found["scale_at_least"] > 5000 and "fraction" not in found
+    agrees(found["fraction_in_range"], 3.0 * 500 / 1e6, found["fraction_in_range_err"])
 
 
 def test_a_continuum_that_rises_is_drawn_as_fitted(result, agrees):
@@ -72,11 +72,11 @@ def test_a_continuum_that_rises_is_drawn_as_fitted(result, agrees):
     rising["spectrum"].values[:] = np.random.default_rng(3).poisson(expected)
     found = fit_tails(rising, 10.0, 400.0, 1)
     tail = found["tails"][0]
-    assert tail["scale_ev"] is None
+    assert tail["scale"] is None
     agrees(tail["range_over_scale"], -390.0 / 100.0, tail["range_over_scale_err"])
     at = np.linspace(10.0, 400.0, 2001)
-    density = tail_density(tail, at, found["range_ev"])
-    assert np.trapezoid(density, at) == pytest.approx(tail["share_in_range"], rel=1e-5)
+    density = tail_density(tail, at, found["range"])
+    assert np.trapezoid(density, at) == pytest.approx(tail["fraction_in_range"], rel=1e-5)
     assert density[-1] / density[0] == pytest.approx(np.exp(3.9), rel=0.1)
     drawn = next(line for line in tail_figure(rising, found).axes[0].lines if len(line.get_xdata()) == 400)
     assert drawn.get_ydata()[-1] == pytest.approx(density[-1], rel=1e-6)
@@ -86,7 +86,7 @@ def test_escape_peaks_stay_out():
     """With all their counts in one bin, peaks would ruin the fit."""
     seven = simulate(XIFU, 7000.0, n=10**6)
     found = fit_tails(seven, 10.0, 3500.0, 1)
-    share = sum(t["share_in_range"] for t in found["tails"])
+    share = sum(t["fraction_in_range"] for t in found["tails"])
     whole = float(seven.loss_above.sel(threshold=50) - seven.peaks.sum()) / 1e6
     assert 0.4 * whole < share < 0.8 * whole
     assert found["deviance"] < 2 * found["degrees_of_freedom"]
@@ -94,8 +94,8 @@ def test_escape_peaks_stay_out():
 
 def test_no_electron_that_turns_round_leaves_with_less_than_50_ev(result):
     drawn = with_tails(result, (2e-3, 40.0))
-    assert fit_tails(drawn)["range_ev"] == [10.0, 500.0]
-    assert fit_tails(drawn.assign_attrs(electrons="scattering"))["range_ev"] == [50.0, 500.0]
+    assert fit_tails(drawn)["range"] == [10.0, 500.0]
+    assert fit_tails(drawn.assign_attrs(electrons="scattering"))["range"] == [50.0, 500.0]
 
 
 def test_command(result, tmp_path, monkeypatch, capsys):
@@ -109,7 +109,7 @@ def test_command(result, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [*words, "--json"])
     main()
     found = json.loads(capsys.readouterr().out)
-    assert found["range_ev"] == [10.0, 400.0] and found["tails"][0]["scale_ev"] == pytest.approx(40, abs=3)
+    assert found["range"] == [10.0, 400.0] and found["tails"][0]["scale"] == pytest.approx(40, abs=3)
 
 
 @pytest.mark.parametrize(

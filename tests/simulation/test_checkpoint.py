@@ -42,6 +42,7 @@ def test_a_run_goes_on_from_where_it_was(tmp_path, monkeypatch):
         ({"source": Source.build(7000.0, forced=False)}, "source"),
         ({"bin_width": 2.0}, "bin width"),
         ({"yields": "krause"}, "yields"),
+        ({"loss_above": (50.0, 1000.0)}, "loss thresholds"),
         ({"absorber": Absorber.preset("xifu-thick")}, "absorber"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -75,7 +75,7 @@ def test_deposits_are_the_simulation(filtered, agrees):
         share = expected["partial"]
         agrees(np.mean(after["ENERGY"][here] < kev), share, np.sqrt(share * (1 - share) / here.sum()))
         lost = 1000.0 * (kev - after["ENERGY"][here].astype(float))
-        agrees(lost.mean(), 1000.0 * kev - expected["mean_deposited_ev"], lost.std() / np.sqrt(here.sum()))
+        agrees(lost.mean(), 1000.0 * kev - expected["mean_deposit"], lost.std() / np.sqrt(here.sum()))
 
 
 def test_all_else_is_kept(filtered):

@@ -13,12 +13,13 @@ from astropy.io import fits
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.compute.random import photon_key, words
+from xcal_jax.io.datasets import save
 from xcal_jax.montecarlo.batch import CAUGHT, PHOTON_ESCAPED, Event
 from xcal_jax.plot.results import result_figure
 from xcal_jax.simulation.events import FIRST_PIXEL, event_file, load_events
 from xcal_jax.simulation.impacts import filter_impacts
 from xcal_jax.simulation.pixels import ADDED
-from xcal_jax.simulation.results import load, merge, save, summary
+from xcal_jax.simulation.results import load, merge, summary
 from xcal_jax.simulation.simulate import simulate
 
 XIFU = Absorber.preset("xifu")
@@ -86,13 +87,14 @@ def test_neighbours_have_the_lines_that_escape(agrees):
     lines = {line["line"]: line for line in summary(r)["array"]["caught_lines"]}
     peaks = {peak["line"]: peak for peak in summary(r)["peaks"]}
     one, two = "Bi M5-N7", "Bi M4-N6"
-    assert list(lines)[:2] == [one, two] and lines[one]["energy_ev"] == pytest.approx(2422.5, abs=0.1)
+    assert list(lines)[:2] == [one, two] and lines[one]["energy"] == pytest.approx(2422.5, abs=0.1)
     assert int(r.central_spectrum.sel(energy=2422)) > 10 * float(
         r.central_spectrum.sel(energy=slice(2300, 2400)).mean()
     )
     share = [lines[name]["intensity"] / peaks[name]["intensity"] for name in (one, two)]
     errors = [
-        s * np.hypot(lines[n]["err"] / lines[n]["intensity"], peaks[n]["err"] / peaks[n]["intensity"])
+        s
+        * np.hypot(lines[n]["intensity_err"] / lines[n]["intensity"], peaks[n]["intensity_err"] / peaks[n]["intensity"])
         for s, n in zip(share, (one, two), strict=True)
     ]
     agrees(share[0], share[1], np.hypot(*errors), relative=0.05)

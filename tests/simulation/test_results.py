@@ -7,7 +7,8 @@ import xarray as xr
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import table_hash
-from xcal_jax.simulation.results import ADDED, load, merge, save, summary
+from xcal_jax.io.datasets import save
+from xcal_jax.simulation.results import ADDED, load, merge, partial_count, summary
 from xcal_jax.simulation.simulate import simulate
 
 XIFU = Absorber.preset("xifu")
@@ -36,16 +37,16 @@ def test_every_variable_says_what_it_is(results):
 
 def test_summary_is_the_asked_for_object(results):
     s = summary(results[0])
-    asked = "energy_ev n interaction_probability partial partial_err photon_escape electron_escape both "
-    asked += "mean_deposited_ev peaks loss_gt seed version"
+    asked = "energy n interaction_probability partial partial_err photon_escape electron_escape both "
+    asked += "mean_deposit peaks loss_above seed version"
     assert set(asked.split()) <= set(s)
-    assert list(s["loss_gt"]) == ["50", "100", "200", "500", "1000", "2000", "3000", "5000"]
-    assert {"line", "energy_ev", "intensity", "err"} <= set(s["peaks"][0])
-    assert s["energy_ev"] == 7000.0 and s["n"] == N and s["seed"] == 1
-    assert s["partial"] == float(results[0].photon + results[0].electron + results[0].both) / N
+    assert list(s["loss_above"]) == ["50", "100", "200", "500", "1000", "2000", "3000", "5000"]
+    assert {"line", "energy", "line_energy", "intensity", "intensity_err"} <= set(s["peaks"][0])
+    assert s["energy"] == 7000.0 and s["n"] == N and s["seed"] == 1
+    assert s["partial"] == float(partial_count(results[0])) / N
     assert s["partial_err"] == pytest.approx(np.sqrt(s["partial"] * (1 - s["partial"]) / N))
-    assert s["mean_deposited_ev"] == pytest.approx(7000 - float(results[0].lost) / N)
-    assert s["loss_gt"]["500"] == int(results[0].loss_above[3]) / N
+    assert s["mean_deposit"] == pytest.approx(7000 - float(results[0].lost) / N)
+    assert s["loss_above"]["500"] == int(results[0].loss_above[3]) / N
 
 
 def test_sums(results):
@@ -92,6 +93,8 @@ def test_other_runs_do_not_add(results):
         merge(results[0], simulate(XIFU, Source.build(7000.0, at=(134.6, 134.7)), n=100, seed=9))
     with pytest.raises(ValueError, match="the same bins"):
         merge(results[0], corner(9, 100, bin_width=0.9))
+    with pytest.raises(ValueError, match="the same thresholds of the loss, but differ"):
+        merge(results[0], corner(9, 100, loss_above=(50.0, 1000.0)))
     with pytest.raises(ValueError, match="the same version"):
         merge(results[0], results[1].assign_attrs(version="0.0.0"))
 
@@ -129,7 +132,7 @@ def test_truncated_files(tmp_path, results, share):
     save(results[0], path)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match="must be a netCDF-4 file, but cannot be read"):
+    with pytest.raises(ValueError, match="must be a result of `xcal-jax simulate`, but cannot be read"):
         load(path)
 
 
@@ -147,8 +150,16 @@ def test_other_files(tmp_path, results):
     with pytest.raises(ValueError, match="must be a result of `xcal-jax simulate`, but is not"):
         load(other)
     results[0].drop_vars(["both"]).to_netcdf(other)
-    with pytest.raises(ValueError, match="must be a result of `xcal-jax simulate`"):
+    with pytest.raises(ValueError, match="must be a result of `xcal-jax simulate`, but has no both"):
         load(other)
+
+
+def test_a_result_of_an_older_version_is_refused_in_one_sentence(tmp_path, results):
+    old = results[0].rename(photon_escape="photon", electron_escape="electron").assign_attrs(version="0.1.0")
+    old.to_netcdf(tmp_path / "old.nc")
+    sentence = r"but has no electron_escape, photon_escape \(it is of version 0.1.0\): make it anew$"
+    with pytest.raises(ValueError, match=sentence):
+        load(tmp_path / "old.nc")
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, results, monkeypatch):

@@ -17,7 +17,8 @@ from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import load_element
 from xcal_jax.montecarlo.batch import ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED
-from xcal_jax.simulation.results import summary
+from xcal_jax.simulation.loss_thresholds import LOW, loss_thresholds
+from xcal_jax.simulation.results import ESCAPES, partial_count, summary
 from xcal_jax.simulation.simulate import MOST_PHOTONS, simulate
 
 XIFU = Absorber.preset("xifu")
@@ -78,10 +79,10 @@ def test_escape_peaks(symbol, upper, lower, energy, intensity):
     result = uniform(7000.0)
     peaks = {peak["line"]: peak for peak in summary(result)["peaks"]}
     peak = peaks[f"{symbol} {upper}-{lower}"]
-    assert peak["energy_ev"] == pytest.approx(7000 - (edge[upper] - edge[lower]), abs=1e-3)
+    assert peak["energy"] == pytest.approx(7000 - (edge[upper] - edge[lower]), abs=1e-3)
     assert abs(peak["intensity"] - intensity) < 0.05 * intensity + 3 * peak["err"] + 0.05e-4
     assert peak["err"] == pytest.approx(np.sqrt(peak["intensity"] / 1e7), rel=1e-3)
-    found = float(result.spectrum.sel(energy=np.floor(peak["energy_ev"]))) / 1e7
+    found = float(result.spectrum.sel(energy=np.floor(peak["energy"]))) / 1e7
     assert found == pytest.approx(peak["intensity"], rel=0.05)
 
 
@@ -109,10 +110,10 @@ def test_sums_close():
     result = uniform(7000.0)
     n = int(result.interacting)
     assert int(result.spectrum.sum()) == n
-    partial = int(result.photon + result.electron + result.both)
+    lost = int(partial_count(result))
     assert int(result.spectrum[7000]) == n - int(result.spectrum[:7000].sum())
-    assert abs(int(result.spectrum[:7000].sum()) - partial) <= 2  # losses below half a unit of float32 stay in the bin
-    assert np.all(np.diff(result.loss_above) <= 0) and int(result.loss_above[0]) <= partial
+    assert abs(int(result.spectrum[:7000].sum()) - lost) <= 2  # losses below half a unit of float32 stay in the bin
+    assert np.all(np.diff(result.loss_above) <= 0) and int(result.loss_above[0]) <= lost
     assert float(result.incident) == pytest.approx(7000.0 * n, rel=1e-7)
     middle = result.energy.values + 0.5
     assert float(result.lost) == pytest.approx(float(np.sum((7000.5 - middle) * result.spectrum)), rel=2e-3)
@@ -148,6 +149,38 @@ def test_seeds_matter(agrees):
     agrees(a["partial"], b["partial"], np.hypot(a["partial_err"], b["partial_err"]))
 
 
+def test_loss_thresholds_are_the_users():
+    """The same counts at the same thresholds, whatever others there are; in no order, as many as wanted."""
+    source = Source.build(7000.0, at=(134.7, 0.0))
+    usual, own, none = (simulate(XIFU, source, n=20_000, loss_above=of) for of in (None, (1000.0, 75.0, 50.0), ()))
+    assert usual.threshold.values.tolist() == list(LOW) and own.threshold.values.tolist() == [50.0, 75.0, 1000.0]
+    for threshold in (50.0, 1000.0):
+        assert int(own.loss_above.sel(threshold=threshold)) == int(usual.loss_above.sel(threshold=threshold)) > 0
+    assert list(summary(own)["loss_above"]) == ["50", "75", "1000"] and summary(none)["loss_above"] == {}
+    xr.testing.assert_equal(own.spectrum, usual.spectrum)
+
+
+@pytest.mark.parametrize(
+    ("energy", "more"),
+    [
+        (100.0, []),
+        (12_000.0, []),
+        (14_000.0, []),
+        (15_000.0, [10]),
+        (30_000.0, [10, 20]),
+        (1e6, [10, 20, 50, 100, 200, 500]),
+    ],
+)
+def test_default_loss_thresholds_reach_as_far_as_the_energy(energy, more):
+    assert loss_thresholds(None, energy) == (*LOW, *(1000.0 * kev for kev in more))
+
+
+@pytest.mark.parametrize("given", [(0.0,), (-1.0,), (50.0, np.nan), (np.inf,), (50.0, 100.0, 50.0)])
+def test_bad_loss_thresholds(given):
+    with pytest.raises(ValueError, match="`loss_above` must"):
+        simulate(XIFU, 7000.0, n=10, loss_above=given)
+
+
 def test_events_are_the_tally():
     """Rows photon by photon give the counts, the spectrum and the losses of the same run."""
     n = 200_000
@@ -159,7 +192,8 @@ def test_events_are_the_tally():
     assert all(column.shape == (n,) for column in rows.values())
     lost = rows["energy"] - rows["deposited"]
     photon, electron = rows["loss_type"] & PHOTON_ESCAPED > 0, rows["loss_type"] & ELECTRON_ESCAPED > 0
-    for name, mask in (("photon", photon & ~electron), ("electron", electron & ~photon), ("both", photon & electron)):
+    masks = photon & ~electron, electron & ~photon, photon & electron
+    for name, mask in zip(ESCAPES, masks, strict=True):
         assert int(result[name]) == np.sum(mask & (lost > 1e-3)), name
     assert int(result.scattered) == np.sum((rows["loss_type"] & SCATTERED > 0) & (lost > 1e-3))
     counts = np.bincount(np.floor(rows["deposited"]).astype(int), minlength=result.energy.size)
@@ -188,9 +222,9 @@ def test_one_layer_cut_in_two(agrees):
     """Wherever the cut is, and whether it is a layer or two: the same shares."""
     found = [summary(simulate(bismuth(*t), 7000.0, n=10**6)) for t in ((1e-3, 4.999), (2.5, 2.5), (5.0,))]
     for s in found[:2]:
-        for name in ("partial", "photon_escape", "electron_escape", "mean_deposited_ev"):
+        for name in ("partial", "photon_escape", "electron_escape", "mean_deposit"):
             share = found[2]["partial"]
-            error = np.sqrt(2 * share * (1 - share) / 1e6) * (7000 if name == "mean_deposited_ev" else 1)
+            error = np.sqrt(2 * share * (1 - share) / 1e6) * (7000 if name == "mean_deposit" else 1)
             agrees(s[name], found[2][name], error)
         assert s["interaction_probability"] == pytest.approx(found[2]["interaction_probability"], rel=1e-9)
 
@@ -233,7 +267,7 @@ def test_lines_keep_their_peaks_apart():
     """Two lines: each photon's peaks under its own line."""
     result = simulate(XIFU, Source.build([7000.0, 5000.0], [3.0, 1.0]), n=2 * 10**5)
     assert result.peaks.dims == ("source_energy", "line")
-    places = {(p["line"], round(p["energy_ev"])) for p in summary(result)["peaks"][:8]}
+    places = {(p["line"], round(p["energy"])) for p in summary(result)["peaks"][:8]}
     assert ("Bi M5-N7", 4578) in places and ("Bi M5-N7", 2578) in places
     share = int(result.spectrum[5000]) / 2e5
     efficiency = quantum_efficiency(XIFU, [7000.0, 5000.0]) * [0.75, 0.25]

@@ -16,6 +16,7 @@ from xcal_jax.compute.devices import in_parallel
 from xcal_jax.io.checkpoint import remove_checkpoint
 from xcal_jax.io.datasets import save
 from xcal_jax.montecarlo.batch import run_block
+from xcal_jax.simulation.results import ESCAPES, partial_count
 from xcal_jax.simulation.sweep import BATCHES, paired_difference, sweep
 from xcal_jax.simulation.sweep_grid import Grid
 
@@ -68,7 +69,7 @@ def test_a_point_is_a_run_of_simulate(swept, point):
     source = Source.build(energy, at=(place, place))
     alone = simulate(absorber, source, n=N, seed=3, lanes=4096).isel(source_energy=0)
     here = swept[0].isel(dict(zip(("photon_energy", "position", "thickness_1"), point, strict=True)))
-    for name in ("interacting", "photon", "electron", "both", "scattered", "loss_above", "incident", "lost"):
+    for name in ("interacting", *ESCAPES, "scattered", "loss_above", "incident", "lost"):
         np.testing.assert_array_equal(here[name], alone[name], name)
     np.testing.assert_array_equal(here.spectrum[: alone.energy.size], alone.spectrum)
     assert int(here.spectrum[alone.energy.size :].sum()) == 0
@@ -80,7 +81,7 @@ def test_a_point_is_a_run_of_simulate(swept, point):
 def test_batches_add_up(swept):
     result = swept[0]
     assert result.sizes["batch"] == BATCHES
-    lost = result.photon + result.electron + result.both
+    lost = partial_count(result)
     np.testing.assert_array_equal(result.partial_in_batch.sum("batch"), lost)
     np.testing.assert_array_equal(result.interacting_in_batch.sum("batch"), result.interacting)
     np.testing.assert_allclose(result.partial, lost / result.interacting)

@@ -7,8 +7,9 @@ from astropy.io import fits
 from scipy import integrate, stats
 
 from xcal_jax import Absorber, load, merge, simulate
+from xcal_jax.io.datasets import save
 from xcal_jax.response.matrix import peaks_in_channels
-from xcal_jax.simulation.results import save, summary
+from xcal_jax.simulation.results import summary
 from xcal_jax.simulation.trapping import Trapping, trapped
 
 TAIL = Trapping(0.2, 12.0)

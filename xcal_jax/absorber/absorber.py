@@ -3,22 +3,25 @@
 import difflib
 import json
 import os
-import tomllib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import ArrayLike
 
 from xcal_jax.atomic import Material
+from xcal_jax.constants import ELECTRONS
+from xcal_jax.io import toml
 from xcal_jax.physics.geometry import Pixels, Stack
 from xcal_jax.units import parse_quantity
 
-ELECTRONS = ("range", "scattering")
 KEYS = ("name", "width", "length", "electrons", "rayleigh", "array", "layers")
 ARRAY_KEYS = ("rows", "columns", "pitch")
 LAYER_KEYS = ("material", "thickness", "density")
@@ -32,8 +35,8 @@ class Absorber:
     """A rectangular absorber of L layers.
 
     thickness: (L,) um, from the top; density: (L,) g/cm3; width (along x), length (along y): () um.
-    formulas: one a layer; electrons: the electron model; rayleigh: whether photons scatter coherently; array: of
-    equal ones, or None for one alone.
+    formulas: the material of each layer; electrons: the electron model; rayleigh: whether photons scatter coherently;
+    array: the array of equal absorbers that it stands for, or None for one alone.
     """
 
     thickness: Array
@@ -47,8 +50,17 @@ class Absorber:
     array: Pixels | None = None
 
     @classmethod
-    def build(cls, layers, width, length, name="absorber", electrons="range", rayleigh=False, array=None) -> "Absorber":
-        """From ``layers``: (material, thickness) or (material, thickness, density) from the top; um and g/cm3.
+    def build(
+        cls,
+        layers: Iterable[Sequence[Any]],
+        width: str | float,
+        length: str | float,
+        name: str = "absorber",
+        electrons: str = "range",
+        rayleigh: bool = False,
+        array: dict[str, Any] | None = None,
+    ) -> "Absorber":
+        """An absorber of ``layers``: (material, thickness) or (material, thickness, density) from the top; um, g/cm3.
 
         Lengths may be numbers (um) or text with a unit. A density may be left out where the tables know it. array:
         {"rows": 3, "columns": 3, "pitch": 317.0} for equal pixels side by side; a pitch may be two, along x and y.
@@ -87,24 +99,30 @@ class Absorber:
 
     @classmethod
     def from_toml(cls, text: str, where: str = "absorber") -> "Absorber":
-        """From the text of a TOML file; ``where`` names it in errors. Raises ValueError as `build` does."""
-        try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as problem:
-            raise ValueError(f"{where} must be valid TOML: {problem}") from problem
-        _check_keys(table, KEYS, ("layers", "width", "length"), where)
-        layers = table.pop("layers")
-        if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
-            raise ValueError(f"`layers` in {where} must be [[layers]] tables")
+        """The absorber that the ``text`` of a TOML file describes; ``where`` names it in errors.
+
+        Raises ValueError as `build` does, and for keys that are unknown or missing.
+        """
+        return cls.from_table(toml.parse(text, where), where)
+
+    @classmethod
+    def from_table(cls, table: dict[str, Any], where: str) -> "Absorber":
+        """The absorber that the ``table`` of a TOML file describes; ``where`` names it in errors.
+
+        Raises ValueError as `build` does, and for keys that are unknown or missing.
+        """
+        toml.check_keys(table, KEYS, ("layers", "width", "length"), where)
+        layers = toml.table_list(table["layers"], "layers", where)
         for n, layer in enumerate(layers):
-            _check_keys(layer, LAYER_KEYS, ("material", "thickness"), f"layer {n} of {where}")
+            toml.check_keys(layer, LAYER_KEYS, ("material", "thickness"), f"layer {n} of {where}")
+        others = {key: value for key, value in table.items() if key != "layers"}
         try:
-            return cls.build([tuple(layer.get(key) for key in LAYER_KEYS) for layer in layers], **table)
+            return cls.build([tuple(layer.get(key) for key in LAYER_KEYS) for layer in layers], **others)
         except ValueError as problem:
             raise ValueError(f"{where}: {problem}") from problem
 
     @classmethod
-    def load(cls, name: str | os.PathLike, electrons: str | None = None) -> "Absorber":
+    def load(cls, name: str | os.PathLike[str], electrons: str | None = None) -> "Absorber":
         """The preset of that name, or else the TOML file at that path, with another electron model if one is given.
 
         Raises ValueError when it is neither, or the model is unknown.
@@ -121,15 +139,11 @@ class Absorber:
             raise ValueError(
                 f"absorber must be a preset ({', '.join(presets())}) or a TOML file, but is {str(name)!r}{hint}"
             )
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as problem:
-            raise ValueError(f"{str(path)!r} must be a TOML file in UTF-8, but is not text") from problem
-        return cls.from_toml(text, repr(str(path)))
+        return cls.from_table(toml.read(path, "absorber"), f"absorber {str(path)!r}")
 
     @classmethod
     def preset(cls, name: str) -> "Absorber":
-        """A shipped absorber: one of `presets`. Raises ValueError for any other name."""
+        """The shipped absorber ``name``, one of `presets`. Raises ValueError for any other name."""
         if name not in presets():
             raise ValueError(f"preset must be one of {', '.join(presets())}, but is {name!r}")
         return cls.from_toml(_preset_folder().joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"preset {name!r}")
@@ -137,7 +151,7 @@ class Absorber:
     def to_toml(self) -> str:
         """The absorber in full, as a TOML file that `load` reads back."""
         lines = [
-            f"name = {json.dumps(self.name)}",
+            f"name = {toml.quoted(self.name)}",
             f'width = "{float(self.width)!r} um"',
             f'length = "{float(self.length)!r} um"',
             f"electrons = {json.dumps(self.electrons)}",
@@ -150,7 +164,7 @@ class Absorber:
         for formula, thickness, density in zip(self.formulas, self.thickness, self.density, strict=True):
             lines += [
                 "[[layers]]",
-                f"material = {json.dumps(formula)}",
+                f"material = {toml.quoted(formula)}",
                 f'thickness = "{float(thickness)!r} um"',
                 f"density = {float(density)!r}",
             ]
@@ -163,7 +177,7 @@ class Absorber:
         return Stack(thickness, width, length, jax.tree.map(jnp.asarray, self.array))
 
     def check_alone(self, what: str) -> None:
-        """Raise ValueError if it is an array: ``what`` is of one absorber alone."""
+        """Raise ValueError where the absorber is an array, since ``what`` is of one absorber alone."""
         if self.array is not None:
             raise ValueError(f"{what} is of one absorber alone, but {self.name!r} has an [array]: leave that out")
 
@@ -174,8 +188,8 @@ def check_electrons(model: str) -> None:
         raise ValueError(f"`electrons` must be one of {', '.join(ELECTRONS)}, but is {model!r}")
 
 
-def double(value) -> Array:
-    """A number or array in double precision, whatever JAX's own: rounded only when a program takes it."""
+def double(value: ArrayLike) -> Array:
+    """``value`` in double precision on the host, whatever JAX's own: it is rounded only when a program takes it."""
     return cast(Array, np.asarray(value, dtype=np.float64))
 
 
@@ -184,7 +198,7 @@ def presets() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in _preset_folder().iterdir())
 
 
-def _preset_folder():
+def _preset_folder() -> Traversable:
     return resources.files("xcal_jax.absorber") / "presets"
 
 
@@ -195,10 +209,8 @@ def _length(value: str | float, name: str) -> float:
     return length
 
 
-def _pixels(array: dict, width: float, length: float) -> Pixels:
-    if not isinstance(array, dict):
-        raise ValueError(f"`array` must hold rows, columns and pitch, but is {array!r}")
-    _check_keys(array, ARRAY_KEYS, ARRAY_KEYS, "[array]")
+def _pixels(array: dict[str, Any], width: float, length: float) -> Pixels:
+    toml.check_keys(array, ARRAY_KEYS, ARRAY_KEYS, "[array]")
     for name in ("rows", "columns"):
         number = array[name]
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MOST_PIXELS:
@@ -211,13 +223,3 @@ def _pixels(array: dict, width: float, length: float) -> Pixels:
         if one < side:
             raise ValueError(f"`pitch` of [array] must be at least the {name}, {side:g} um, but is {one:g} um")
     return Pixels(double(pitches[0]), double(pitches[1]), array["rows"], array["columns"])
-
-
-def _check_keys(table: dict, known: tuple[str, ...], needed: tuple[str, ...], where: str) -> None:
-    for key in table:
-        if key not in known:
-            nearest = difflib.get_close_matches(key, known, 1, cutoff=0.0)
-            raise ValueError(f"unknown key `{key}` in {where}; the nearest valid key is `{nearest[0]}`")
-    for key in needed:
-        if key not in table:
-            raise ValueError(f"`{key}` is missing in {where}")

@@ -3,7 +3,6 @@
 from xcal_jax.atomic.element import (
     ELEMENTS,
     ENERGY_LIMITS,
-    YIELDS,
     Element,
     Subshell,
     load_element,
@@ -15,7 +14,6 @@ from xcal_jax.atomic.tables import table_hash
 __all__ = [
     "ELEMENTS",
     "ENERGY_LIMITS",
-    "YIELDS",
     "Element",
     "Material",
     "Subshell",

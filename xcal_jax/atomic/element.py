@@ -15,6 +15,7 @@ from functools import cache
 import numpy as np
 
 from xcal_jax.atomic.tables import read_tables
+from xcal_jax.constants import YIELDS
 
 ELEMENTS = tuple(
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr "
@@ -25,7 +26,6 @@ ENERGY_LIMITS = (100.0, 1.0e6)
 """eV: where the photon tables hold. EPDL97 is not recommended below 100 eV; above 1 MeV pairs are missing."""
 AVOGADRO_BARN = 0.602214076
 """cm2/g of one barn an atom at 1 g/mol."""
-YIELDS = ("eadl", "krause")
 
 
 @dataclass(frozen=True)

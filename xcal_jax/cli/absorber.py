@@ -1,62 +1,69 @@
 """``xcal-jax simulate``, ``show`` and ``absorbers``: the absorber Monte Carlo from the command line."""
 
-import json
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 import click
 
-from xcal_jax.cli.options import interrupted, keep_compiled_programs, on_a_cluster, resumable
+from xcal_jax.cli import options
+from xcal_jax.cli.summary import show as show_summary
 from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
-from xcal_jax.io.files import PLOTS, check_outputs, check_writable
-from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
+from xcal_jax.io.files import check_outputs
+from xcal_jax.units import parse_quantity, parse_whole
+
+
+def _lines(text: str, option: str) -> tuple[list[float], list[float]]:
+    """``5.9keV:2,6.49keV:1`` as energies in eV and weights."""
+    lines = [part.split(":") for part in text.split(",")]
+    if any(len(line) > 2 for line in lines):
+        raise ValueError(f"`{option}` must be ENERGY or ENERGY:WEIGHT, separated by commas, but is {text!r}")
+    energies = [parse_quantity(line[0], "eV", option) for line in lines]
+    return energies, [parse_quantity(line[1], "", f"{option} weight") if len(line) == 2 else 1.0 for line in lines]
+
+
+def _pixel(text: str, option: str) -> tuple[int, ...]:
+    if text.count(",") != 1:
+        raise ValueError(f"`{option}` must be ROW,COLUMN, but is {text!r}")
+    return tuple(parse_whole(part, option) for part in text.split(","))
 
 
 @click.command()
 @click.argument("absorber")
-@click.option("--energy", help="Photon energy, or several lines with weights: 7keV, or 5.9keV:2,6.49keV:1.")
+@click.option(
+    "--energy",
+    "lines",
+    type=options.Text("lines", _lines),
+    help="Photon energy, or several lines with weights: 7keV, or 5.9keV:2,6.49keV:1.",
+)
 @click.option("--spectrum", help="Two-column text file instead: energy in eV, photons per eV.")
-@click.option("-n", "n", default="1e6", show_default=True, help="Number of photons.")
-@click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
-@click.option("--at", help="Impact X,Y from the centre, such as 134.6um,0um; default: uniform over the top.")
-@click.option("--spot", help="Gaussian spot X,Y,SIGMA.")
-@click.option("--pixel", help="ROW,COLUMN from 0 of the only pixel of an [array] to be hit; default: all alike.")
-@click.option("--angle", default="0deg", show_default=True, help="Incidence against the normal.")
-@click.option("--azimuth", default="0deg", show_default=True, help="Direction of an inclined incidence.")
+@options.photons("1e6", "Number of photons.")
+@options.seed
+@options.at
+@click.option("--spot", type=options.quantities("um", "um", "um"), help="Gaussian spot X,Y,SIGMA.")
+@click.option(
+    "--pixel",
+    type=options.Text("pixel", _pixel),
+    help="ROW,COLUMN from 0 of the only pixel of an [array] to be hit; default: all alike.",
+)
+@click.option(
+    "--angle", type=options.quantity("deg"), default="0deg", show_default=True, help="Incidence against the normal."
+)
+@click.option(
+    "--azimuth", type=options.quantity("deg"), default="0deg", show_default=True, help="Direction of the incidence."
+)
 @click.option("--isotropic", is_flag=True, help="Directions uniform over the upper half space.")
 @click.option("--free", is_flag=True, help="Let photons pass through; default: every photon interacts.")
-@click.option("--bin", "bin_width", default="1eV", show_default=True, help="Bin width of the spectrum.")
-@click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
-@click.option("--electrons", help="Electron model instead of the absorber's own: range or scattering.")
+@click.option("--bin", "bin_width", type=options.quantity("eV"), default="1eV", show_default=True, help="Bin width.")
+@options.yields
+@options.electrons
+@options.loss_above
 @click.option("--trapping", help="Tail of trapped heat in the spectrum, FRACTION:SCALE, such as 0.05:12eV.")
 @click.option("--events", help="Also write one row a photon to this netCDF-4 file.")
-@click.option("--plot", help="Also draw the spectrum into this PNG, PDF or SVG file.")
-@resumable
-@on_a_cluster
-@click.option("-o", "--output", required=True, help="Result, netCDF-4.")
-def simulate(
-    absorber,
-    energy,
-    spectrum,
-    n,
-    seed,
-    at,
-    spot,
-    pixel,
-    angle,
-    azimuth,
-    isotropic,
-    free,
-    bin_width,
-    yields,
-    electrons,
-    trapping,
-    events,
-    plot,
-    resume,
-    scheduler,
-    workers,
-    output,
-):
+@options.plot("the spectrum")
+@options.resumable
+@options.on_a_cluster
+@options.output("Result, netCDF-4.")
+def simulate(absorber, lines, electrons, free, n, trapping, events, plot, resume, scheduler, workers, output, **more):
     """Send photons through ABSORBER, a preset or a TOML file."""
     if resume and events:
         raise ValueError("`--resume` and `--events` exclude each other: an event list begins anew")
@@ -64,45 +71,38 @@ def simulate(
         raise ValueError("`--trapping` and `--events` exclude each other: events are deposits before trapping")
     if (scheduler or workers is not None) and events:
         raise ValueError("`--events` are written by one process, without `--scheduler` and `--workers`")
-    check_outputs(output, events, plot=plot)
-    keep_compiled_programs()
+    check_outputs(output, events, plot)
+    options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.source import Source
     from xcal_jax.compute.cluster import connect
+    from xcal_jax.io.datasets import save
     from xcal_jax.simulation.events import event_file
-    from xcal_jax.simulation.results import save
     from xcal_jax.simulation.simulate import simulate as run
     from xcal_jax.simulation.trapping import Trapping, trapped
 
     tail = Trapping.build(trapping) if trapping else None
-    lines, weights = _lines(energy) if energy else (None, None)
-    source = Source.build(
-        lines,
-        weights,
-        spectrum,
-        at=parse_quantities(at, ("um",) * 2, "--at") if at else None,
-        spot=parse_quantities(spot, ("um",) * 3, "--spot") if spot else None,
-        angle=parse_quantity(angle, "deg", "--angle"),
-        azimuth=parse_quantity(azimuth, "deg", "--azimuth"),
-        isotropic=isotropic,
-        forced=not free,
-        pixel=_pixel(pixel) if pixel else None,
-    )
+    counted = {name: more.pop(name) for name in ("seed", "bin_width", "yields", "loss_above")}
+    energies, weights = lines or (None, None)
+    source = Source.build(energies, weights, forced=not free, **more)
     target = Absorber.load(absorber, electrons)
-    arguments = {
-        "n": parse_whole(n, "-n"),
-        "seed": seed,
-        "bin_width": parse_quantity(bin_width, "eV", "--bin"),
-        "yields": yields,
-        "progress": True,
-    }
-    attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(seed)}
+    attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(counted["seed"])}
     part = None if events else checkpoint_of(output)
     with (
-        event_file(events, attrs, arguments["n"]) if events else nullcontext() as append,
+        event_file(events, attrs, n) if events else nullcontext() as append,
         connect(scheduler, workers) as executor,
     ):
-        result = run(target, source, on_events=append, checkpoint=part, resume=resume, executor=executor, **arguments)
+        result = run(
+            target,
+            source,
+            n,
+            on_events=append,
+            checkpoint=part,
+            resume=resume,
+            executor=executor,
+            progress=True,
+            **counted,
+        )
     if tail:
         result = trapped(result, tail)
     save(result, output)
@@ -111,7 +111,7 @@ def simulate(
     if not result.attrs["complete"]:
         done = f"{output} holds the {int(result.photons)} photons done so far"
         if part:
-            interrupted(part, f"{done}; ")
+            options.interrupted(part, f"{done}; ")
         click.echo(f"interrupted: {done}", err=True)
         raise SystemExit(130)
     if part:
@@ -120,17 +120,14 @@ def simulate(
 
 @click.command()
 @click.argument("result")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--plot", help="Draw the spectrum into this PNG, PDF or SVG file.")
+@options.as_json
+@options.plot("the spectrum")
 def show(result, as_json, plot):
     """Print what RESULT, a file of simulate, holds."""
-    if plot:
-        check_writable(plot, PLOTS)
     from xcal_jax.simulation.results import load, summary
 
     loaded = load(result)
-    facts = summary(loaded)
-    click.echo(json.dumps(facts, indent=2) if as_json else _report(facts))
+    show_summary(summary(loaded), as_json, _report)
     if plot:
         _plot(loaded, plot)
 
@@ -138,10 +135,12 @@ def show(result, as_json, plot):
 @click.command()
 def absorbers():
     """List the shipped absorbers with their quantum efficiencies."""
+    import numpy as np
+
     from xcal_jax.absorber.absorber import Absorber, presets
     from xcal_jax.absorber.matter import quantum_efficiency
 
-    energies = (1000.0, 3000.0, 7000.0, 12000.0)
+    energies = np.array([1000.0, 3000.0, 7000.0, 12000.0])
     click.echo(f"{'absorber':12}{''.join(f'{e / 1000:>7g} keV' for e in energies)}   layers from the top")
     for name in presets():
         absorber = Absorber.preset(name)
@@ -150,62 +149,50 @@ def absorbers():
         click.echo(f"{name:12}{efficiency}   {layers}, {absorber.width:g} x {absorber.length:g} um")
 
 
-def _report(facts: dict) -> str:
-    lines = [
-        f"absorber                 {facts['absorber']} (electrons: {facts['electrons']}, yields: {facts['yields']})",
-        f"photon energy            {facts['energy_ev']} eV",
-        *([f"trapping, spectrum only  {facts['trapping']}"] if facts["trapping"] else []),
-        f"photons                  {facts['n']} drawn, {facts['interacting']} interacted"
-        + ("" if facts["complete"] else "  (INTERRUPTED before the end)"),
-        f"interaction probability  {100 * facts['interaction_probability']:.3f} %",
-        f"partial deposition       {100 * facts['partial']:.4f} +- {100 * facts['partial_err']:.4f} % of these",
-        f"  by photons             {100 * facts['photon_escape']:.4f} %",
-        f"  by electrons           {100 * facts['electron_escape']:.4f} %",
-        f"  by both                {100 * facts['both']:.4f} %",
-        f"  with a scattering      {100 * facts['scattered']:.4f} %",
-        f"mean deposited energy    {facts['mean_deposited_ev']:.3f} eV",
-        "more lost than           " + "  ".join(f"{t} eV: {100 * s:.4f} %" for t, s in facts["loss_gt"].items()),
-        "escape peaks             deposited      intensity per interacting photon",
-    ]
-    for peak in facts["peaks"][:12]:
-        at = "" if peak["energy_ev"] is None else f"{peak['energy_ev']:.1f} eV"
-        lines.append(f"  {peak['line']:22} {at:>10}      {peak['intensity']:.3e} +- {peak['err']:.1e}")
-    return "\n".join(lines + (_report_array(facts["array"]) if "array" in facts else []))
+def _report(facts: dict) -> Iterator[str]:
+    """Lines for people: what a run was, how often photons lose energy, escape peaks."""
+    from xcal_jax.simulation.results import ESCAPES
+    from xcal_jax.simulation.vocabulary import title
+
+    interrupted = "" if facts["complete"] else "  (INTERRUPTED before the end)"
+    yield f"{'absorber':25}{facts['absorber']} (electrons: {facts['electrons']}, yields: {facts['yields']})"
+    yield f"{'photon energy':25}{facts['energy']} eV"
+    if facts["trapping"]:
+        yield f"{'trapping, spectrum only':25}{facts['trapping']}"
+    yield f"{'photons':25}{facts['n']} drawn, {facts['interacting']} interacted{interrupted}"
+    yield f"{title('interaction_probability'):25}{100 * facts['interaction_probability']:.3f} %"
+    yield f"{title('partial'):25}{100 * facts['partial']:.4f} +- {100 * facts['partial_err']:.4f} % of these"
+    for name in (*ESCAPES, "scattered"):
+        yield f"  {title(name):23}{100 * facts[name]:.4f} %"
+    yield f"{title('mean_deposit'):25}{facts['mean_deposit']:.3f} eV"
+    above = (f"{threshold} eV: {100 * fraction:.4f} %" for threshold, fraction in facts["loss_above"].items())
+    yield f"{title('loss_above'):25}{'  '.join(above)}"
+    yield from _peaks(title("peaks"), facts["peaks"][:12])
+    if "array" in facts:
+        yield from _report_array(facts["array"])
 
 
-def _report_array(facts: dict) -> list[str]:
+def _report_array(facts: dict) -> Iterator[str]:
+    from xcal_jax.simulation.vocabulary import title
+
     hits, counts = sum(map(sum, facts["hits"])), sum(map(sum, facts["counts"]))
-    lines = [
-        f"array                    {facts['rows']} rows x {facts['columns']} columns; all above is of the pixel hit",
-        f"in several pixels        {100 * facts['shared']:.5f} +- {100 * facts['shared_err']:.5f} % of the photons",
-        f"deposits in all pixels   {counts}, of {hits} photons",
-        f"leaves the array         {facts['mean_escaped_ev']:.3f} eV of a photon on average",
-        "lines in neighbours      deposited      intensity per interacting photon",
-    ]
-    for line in facts["caught_lines"]:
-        at = f"{line['energy_ev']:.1f} eV"
-        lines.append(f"  {line['line']:22} {at:>10}      {line['intensity']:.3e} +- {line['err']:.1e}")
-    return lines
+    shared = f"{100 * facts['shared']:.5f} +- {100 * facts['shared_err']:.5f} % of the photons"
+    yield f"{'array':25}{facts['rows']} rows x {facts['columns']} columns; all above is of the pixel hit"
+    yield f"{title('shared'):25}{shared}"
+    yield f"{'deposits in all pixels':25}{counts}, of {hits} photons"
+    yield f"{'leaves the array':25}{facts['mean_escaped']:.3f} eV of a photon on average"
+    yield from _peaks("lines in neighbours", facts["caught_lines"])
+
+
+def _peaks(heading: str, peaks: list[dict]) -> Iterator[str]:
+    """A line a peak: its name, the deposited energy, its intensity."""
+    yield f"{heading:25}deposited      intensity per interacting photon"
+    for peak in peaks:
+        place = "" if peak["energy"] is None else f"{peak['energy']:.1f} eV"
+        yield f"  {peak['line']:22} {place:>10}      {peak['intensity']:.3e} +- {peak['intensity_err']:.1e}"
 
 
 def _plot(result, path: str) -> None:
     from xcal_jax.plot.results import result_figure, save_figure
 
     save_figure(result_figure(result), path)
-
-
-def _lines(text: str) -> tuple[list[float], list[float]]:
-    """``5.9keV:2,6.49keV:1`` as energies in eV and weights."""
-    lines = [part.split(":") for part in text.split(",")]
-    if any(len(line) > 2 for line in lines):
-        raise ValueError(f"`--energy` must be ENERGY or ENERGY:WEIGHT, separated by commas, but is {text!r}")
-    energies = [parse_quantity(line[0], "eV", "--energy") for line in lines]
-    return energies, [parse_quantity(line[1], "", "--energy weight") if len(line) == 2 else 1.0 for line in lines]
-
-
-def _pixel(text: str) -> tuple[int, int]:
-    parts = text.split(",")
-    if len(parts) != 2:
-        raise ValueError(f"`--pixel` must be ROW,COLUMN, but is {text!r}")
-    row, column = (parse_whole(part, "--pixel") for part in parts)
-    return row, column

@@ -1,12 +1,100 @@
-"""What long runs of the command line share: programs kept compiled, checkpoints, and others that do the work."""
+"""What commands of the absorber half share: options, types of their values, compiled programs that are kept, Ctrl-C."""
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from os import PathLike
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from platformdirs import user_cache_path
+
+from xcal_jax.constants import ELECTRONS, YIELDS
+from xcal_jax.io.files import PLOTS, check_writable
+from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
+
+
+class Text(click.ParamType):
+    """Text of which ``read(text, option)`` makes a value, or raises ValueError."""
+
+    def __init__(self, name: str, read: Callable[[str, str], Any]):
+        """Named ``name`` in the help."""
+        self.name, self.read = name, read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value; what is no text is one already."""
+        return self.read(value, param.opts[-1] if param else self.name) if isinstance(value, str) else value
+
+
+def quantity(unit: str) -> Text:
+    """A number in ``unit`` or with a unit of its own, such as 7keV."""
+    return Text("quantity", lambda text, option: parse_quantity(text, unit, option))
+
+
+def quantities(*units: str) -> Text:
+    """Numbers in ``units`` or with units of their own, separated by commas."""
+    return Text("quantities", lambda text, option: parse_quantities(text, units, option))
+
+
+def listed(unit: str) -> Text:
+    """As many numbers in ``unit`` as there are, separated by commas."""
+    return Text("quantities", lambda text, option: parse_quantities(text, (unit,) * len(text.split(",")), option))
+
+
+WHOLE = Text("whole number", parse_whole)
+NAMES = Text("names", lambda text, option: [name.strip() for name in text.split(",") if name.strip()])
+
+
+def photons(default: str | None, text: str):
+    """Option ``-n``, how many photons or histories; text: its help."""
+    return click.option("-n", "n", type=WHOLE, default=default, show_default=True, help=text)
+
+
+def plot(what: str):
+    """Option ``--plot``, a file to draw ``what`` into."""
+    text = f"Also draw {what} into this PNG, PDF or SVG file."
+    return click.option("--plot", callback=lambda ctx, param, path: _writable(path, PLOTS), help=text)
+
+
+def output(text: str, suffixes: tuple[str, ...] = ()):
+    """Option ``-o``, the file to write, which ends in one of ``suffixes`` if there are any; text: its help."""
+    check = lambda ctx, param, path: _writable(path, suffixes)  # noqa: E731
+    return click.option("-o", "--output", required=True, callback=check, help=text)
+
+
+def _writable(path: str | None, suffixes: tuple[str, ...]) -> str | None:
+    if path:
+        check_writable(path, suffixes)
+    return path
+
+
+def on_a_cluster(command):
+    """Options ``--scheduler`` and ``--workers`` for `xcal_jax.compute.cluster.connect`."""
+    for option in (
+        click.option("--workers", type=int, help="Count in so many processes of this machine."),
+        click.option("--scheduler", help="Count on the workers of the Dask scheduler at this address."),
+    ):
+        command = option(command)
+    return command
+
+
+absorber = click.option("--absorber", required=True, help="Preset or TOML file.")
+energy = click.option("--energy", type=quantity("eV"), required=True, help="Photon energy, such as 7keV.")
+at = click.option(
+    "--at", type=quantities("um", "um"), help="Impact X,Y from the centre; default: uniform over the top."
+)
+electrons = click.option("--electrons", type=click.Choice(ELECTRONS), help="Model in place of the absorber's own.")
+yields = click.option(
+    "--yields", type=click.Choice(YIELDS), default=YIELDS[0], show_default=True, help="Fluorescence yields."
+)
+seed = click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the random numbers.")
+loss_above = click.option(
+    "--loss-above",
+    type=listed("eV"),
+    help="Thresholds of the energy lost, such as 50eV,1keV; default: 50 eV to 5 keV, and on to 0.7 of the energy.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+resumable = click.option("--resume", is_flag=True, help="Go on from OUTPUT.part, which an interrupted run has left.")
 
 
 def keep_compiled_programs() -> None:
@@ -21,19 +109,6 @@ def keep_compiled_programs() -> None:
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             jax.config.update("jax_compilation_cache_dir", str(folder))
-
-
-def on_a_cluster(command):
-    """Options ``--scheduler`` and ``--workers`` for `xcal_jax.compute.cluster.connect`."""
-    for option in (
-        click.option("--workers", type=int, help="Count in so many processes of this machine."),
-        click.option("--scheduler", help="Count on the workers of the Dask scheduler at this address."),
-    ):
-        command = option(command)
-    return command
-
-
-resumable = click.option("--resume", is_flag=True, help="Go on from OUTPUT.part, which an interrupted run has left.")
 
 
 def interrupted(part: PathLike, done: str = "") -> NoReturn:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from xcal_jax.io.files import check_outputs, replacing
+from xcal_jax.io.files import PLOTS, check_outputs, check_writable, replacing
 
 TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 
@@ -37,7 +37,9 @@ def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, out
     flown = read_tle(tle) if tle else read_altitudes(altitudes) if altitudes else shipped_altitudes(satellite)
     sectors = parse_sectors(shield)
     picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
-    check_outputs(output, plot=picture)
+    if picture:
+        check_writable(picture, PLOTS)
+    check_outputs(output, picture)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         result = mission_dose(flown, sectors, geometry, int(sides), nuclear_factor, progress=True, **flight)

@@ -1,14 +1,13 @@
 """``xcal-jax rmf``, ``impacts``, ``tail`` and ``plot``: what other programs and people open."""
 
-import json
-from pathlib import Path
+from collections.abc import Iterator
 
 import click
 
-from xcal_jax.cli.options import interrupted, keep_compiled_programs, on_a_cluster, resumable
+from xcal_jax.cli import options
+from xcal_jax.cli.summary import show
 from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
 from xcal_jax.io.files import PLOTS, check_outputs, check_writable
-from xcal_jax.units import parse_quantity, parse_whole
 
 
 @click.command()
@@ -19,19 +18,25 @@ from xcal_jax.units import parse_quantity, parse_whole
 @click.option("--fwhm-file", help="Resolution instead as two columns: energy in eV, FWHM in eV.")
 @click.option("--trapping", help="Tail of trapped heat, FRACTION:SCALE, such as 0.05:12eV; default: none.")
 @click.option("--tolerance", default=1e-4, show_default=True, help="Standard error of each row's partial fraction.")
-@click.option("-n", "n", help="Photons at every simulated energy instead.")
-@click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
-@click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
-@click.option("--electrons", help="Electron model instead of the absorber's own: range or scattering.")
-@click.option("--area", default="1cm^2", show_default=True, help="Geometric area that the ARF starts from.")
+@options.photons(None, "Photons at every simulated energy instead.")
+@options.seed
+@options.yields
+@options.electrons
+@click.option(
+    "--area",
+    type=options.quantity("cm^2"),
+    default="1cm^2",
+    show_default=True,
+    help="Geometric area that the ARF starts from.",
+)
 @click.option("--threshold", default=0.0, show_default=True, help="Leave out far channels below it (LO_THRES).")
 @click.option("--arf", help="Also write the quantum efficiency as an ARF.")
 @click.option("--nc", help="Also write the components with their errors, before the resolution, as netCDF-4.")
 @click.option("--uncertainty", help="Also write relative errors: counts, yields, electrons (three times as long).")
-@click.option("--plot", help="Also draw the matrix into this PNG, PDF or SVG file.")
-@resumable
-@on_a_cluster
-@click.option("-o", "--output", required=True, help="Redistribution matrix, FITS.")
+@options.plot("the matrix")
+@options.resumable
+@options.on_a_cluster
+@options.output("Redistribution matrix, FITS.")
 def rmf(
     absorber,
     grid,
@@ -56,11 +61,12 @@ def rmf(
     output,
 ):
     """Redistribution matrix of ABSORBER, a preset or a TOML file, with a detector's energy resolution."""
-    check_outputs(output, arf, nc, uncertainty, plot=plot)
-    keep_compiled_programs()
+    check_outputs(output, arf, nc, uncertainty, plot)
+    options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.compute.cluster import connect
-    from xcal_jax.response.components import rows_of, save_response, simulate_response
+    from xcal_jax.io.datasets import save
+    from xcal_jax.response.components import rows_of, simulate_response
     from xcal_jax.response.energy_grid import parse_grid
     from xcal_jax.response.matrix import NO_TRAPPING, Resolution, check_covers, fold, row_ends
     from xcal_jax.response.nodes import Settings
@@ -69,10 +75,9 @@ def rmf(
 
     if not 0.0 <= threshold < 1e-2:
         raise ValueError(f"`--threshold` must be at least 0 and below 0.01, but is {threshold:g}")
-    square = parse_quantity(area, "cm^2", "--area")
-    if square <= 0.0:
-        raise ValueError(f"`--area` must be positive, but is {area}")
-    settings = Settings(tolerance, None if n is None else parse_whole(n, "-n"), seed, yields)
+    if area <= 0.0:
+        raise ValueError(f"`--area` must be positive, but is {area:g} cm^2")
+    settings = Settings(tolerance, n, seed, yields)
     resolution = Resolution.build(fwhm or (None if fwhm_file else "2.5eV"), fwhm_file)
     tail = Trapping.build(trapping) if trapping else NO_TRAPPING
     target = Absorber.load(absorber, electrons)
@@ -96,15 +101,15 @@ def rmf(
                     target, response, rows, settings, part, resume, progress=True, executor=executor
                 )
     except KeyboardInterrupt:
-        interrupted(part)
+        options.interrupted(part)
     folded = list(fold(response, measured, resolution, threshold, tail))
     about = _about(response, resolution, tail, folded, threshold)
     write_rmf(output, response, folded, measured, threshold, about)
     if arf:
-        write_arf(arf, response, folded, square, about)
+        write_arf(arf, response, folded, area, about)
     for path, dataset in products.items():
         if path:
-            save_response(dataset, path)
+            save(dataset, path)
     if plot:
         _draw(output, plot, None)
     remove_checkpoint(part)
@@ -132,12 +137,9 @@ def _about(response, resolution, tail, rows, threshold: float) -> list[str]:
 @click.command()
 @click.argument("file")
 @click.option("--what", help="escape (default) or efficiency, where FILE is a response of rmf --nc.")
-@click.option("-o", "--output", required=True, help="PNG, PDF or SVG file.")
+@options.output("PNG, PDF or SVG file.", PLOTS)
 def plot(file, what, output):
     """Draw FILE: a result of simulate, its events, a matrix or a response of rmf."""
-    check_writable(output, PLOTS)
-    if not Path(file).is_file():
-        raise ValueError(f"{file!r} must be a file, but does not exist")
     _draw(file, output, what)
 
 
@@ -151,15 +153,15 @@ def _draw(path: str, output: str, what: str | None) -> None:
 @click.command()
 @click.argument("source")
 @click.argument("target")
-@click.option("--absorber", required=True, help="Preset or TOML file.")
+@options.absorber
 @click.option("--forced", is_flag=True, help="Every photon interacts: the ARF has the quantum efficiency already.")
-@click.option("--yields", default="eadl", show_default=True, help="Fluorescence yields: eadl or krause.")
-@click.option("--electrons", help="Electron model instead of the absorber's own: range or scattering.")
-@click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
+@options.yields
+@options.electrons
+@options.seed
 def impacts(source, target, absorber, forced, yields, electrons, seed):
     """Filter SIXTE's PIXELIMPACT file SOURCE into TARGET: energies become what the absorber keeps."""
     check_writable(target)
-    keep_compiled_programs()
+    options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.simulation.impacts import filter_impacts
 
@@ -174,41 +176,46 @@ def impacts(source, target, absorber, forced, yields, electrons, seed):
 
 @click.command()
 @click.argument("result")
-@click.option("--from", "lowest", help="Smallest loss that is fitted; default: 10eV, with scattering electrons 50eV.")
-@click.option("--to", "highest", help="Largest loss; default: half the photon energy.")
+@click.option(
+    "--from",
+    "lowest",
+    type=options.quantity("eV"),
+    help="Smallest loss that is fitted; default: 10eV, with scattering electrons 50eV.",
+)
+@click.option("--to", "highest", type=options.quantity("eV"), help="Largest loss; default: half the photon energy.")
 @click.option("--tails", type=int, help="How many, 1 or 2; default: by Akaike's criterion.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--plot", help="Also draw the continuum and the tails into this PNG, PDF or SVG file.")
+@options.as_json
+@options.plot("the continuum and the tails")
 def tail(result, lowest, highest, tails, as_json, plot):
     """Loss continuum of RESULT, a file of simulate, as (fraction, exponential scale) pairs for line fits."""
-    if plot:
-        check_writable(plot, PLOTS)
-    from xcal_jax.response.tail import SURE, fit_tails
+    from xcal_jax.response.tail import fit_tails
     from xcal_jax.simulation.results import load
 
-    bottom = parse_quantity(lowest, "eV", "--from") if lowest else None
-    top = parse_quantity(highest, "eV", "--to") if highest else None
     loaded = load(result)
-    found = fit_tails(loaded, bottom, top, tails)
+    found = fit_tails(loaded, lowest, highest, tails)
     if plot:
         from xcal_jax.plot.results import save_figure, tail_figure
 
         save_figure(tail_figure(loaded, found), plot)
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-        return
-    low, high = found["range_ev"]
-    click.echo(f"absorber   {found['absorber']} (electrons: {found['electrons']}), {found['energy_ev']:g} eV")
-    click.echo(f"losses     {low:g} to {high:g} eV, escape peaks left out")
+    show(found, as_json, _report)
+
+
+def _report(found: dict) -> Iterator[str]:
+    """Lines for people: what was fitted, a line a tail, how well it fits."""
+    from xcal_jax.response.tail import SURE
+
+    low, high = found["range"]
+    yield f"absorber   {found['absorber']} (electrons: {found['electrons']}), {found['energy']:g} eV"
+    yield f"losses     {low:g} to {high:g} eV, escape peaks left out"
     for one in found["tails"]:
-        share = f"{one['share_in_range']:.3e} +- {one['share_in_range_err']:.1e} within the range"
-        if one["scale_ev"] is None:
+        inside = f"{one['fraction_in_range']:.3e} +- {one['fraction_in_range_err']:.1e} within the range"
+        if one["scale"] is None:
             rises = one["range_over_scale"] < -SURE * one["range_over_scale_err"]
             kind = "rises with the loss" if rises else "flat"
-            click.echo(f"tail       {kind}: {share}; a scale would be above {one['scale_at_least_ev']:.4g} eV")
+            yield f"tail       {kind}: {inside}; a scale would be above {one['scale_at_least']:.4g} eV"
         else:
-            click.echo(
+            yield (
                 f"tail       fraction {one['fraction']:.3e} +- {one['fraction_err']:.1e}, "
-                f"scale {one['scale_ev']:.4g} +- {one['scale_err_ev']:.2g} eV; {share}"
+                f"scale {one['scale']:.4g} +- {one['scale_err']:.2g} eV; {inside}"
             )
-    click.echo(f"deviance   {found['deviance']:.1f} for {found['degrees_of_freedom']} degrees of freedom")
+    yield f"deviance   {found['deviance']:.1f} for {found['degrees_of_freedom']} degrees of freedom"

@@ -2,24 +2,28 @@
 
 import json
 import math
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import click
 
 
-def show(values: dict, as_json: bool) -> None:
-    """Print ``values`` as lines, or as one JSON object in which what is not finite is null."""
-
-    def plain(value):
-        if isinstance(value, dict):
-            return {str(key): plain(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [plain(item) for item in value]
-        if isinstance(value, float) and not math.isfinite(value):
-            return None
-        return value
-
+def show(values: dict, as_json: bool, report: Callable[[dict], Iterable[str]] | None = None) -> None:
+    """Print ``values``: the lines of ``report``, or a line a value; or one JSON object, null for what is not finite."""
     if as_json:
-        click.echo(json.dumps(plain(values)))
-        return
-    for key, value in values.items():
-        click.echo(f"{key}: {value:.6g}" if isinstance(value, float) else f"{key}: {value}")
+        click.echo(json.dumps(_plain(values)))
+    elif report:
+        click.echo("\n".join(report(values)))
+    else:
+        for key, value in values.items():
+            click.echo(f"{key}: {value:.6g}" if isinstance(value, float) else f"{key}: {value}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

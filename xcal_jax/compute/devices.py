@@ -27,13 +27,13 @@ def local_devices() -> Mesh:
     return Mesh(np.array(jax.local_devices() if chosen is None else [chosen]), (DEVICE,))
 
 
-def on_each(program: Callable, mesh: Mesh) -> Callable:
-    """``program`` of one device, on every device of ``mesh``: a function of (shared, own), two tuples of arguments.
+def on_each(program: Callable[..., Any], mesh: Mesh) -> Callable[[tuple[Any, ...], tuple[Any, ...]], Any]:
+    """``program`` for one device, on every device of ``mesh``: a function of (shared, own), two tuples of arguments.
 
     Arrays of ``own`` have a row for each device, (D, ...), and so have the results.
     """
 
-    def one(shared, own):
+    def one(shared: tuple[Any, ...], own: tuple[Any, ...]) -> Any:
         result = program(*shared, *jax.tree.map(lambda rows: rows[0], own))
         return jax.tree.map(lambda row: row[None], result)
 

@@ -141,9 +141,7 @@ def check(problem: Problem, best: Absorber, seed: int) -> tuple[float, float]:
     if goal.figure in ("heat_capacity", "thickness"):
         return Evaluation(problem, best.formulas, seed).goal(goal, np.asarray(best.thickness))[0], 0.0
     field = FIELD.get(goal.figure, goal.figure)
-    found = [
-        estimate(best, energy, (), n=2**15, seed=seed + 1, thresholds=(0.0,)).value(field) for energy in goal.energies
-    ]
+    found = [estimate(best, energy, (), n=2**15, seed=seed + 1, loss_above=()).value(field) for energy in goal.energies]
     values, errors = np.array(found).T
     return float(values.mean()), float(np.sqrt(np.sum(errors**2)) / len(errors))
 

@@ -1,1 +1,1 @@
-"""Derivatives of what an absorber does: expected figures without dice, differentiable in thickness and all else."""
+"""Weighted Monte Carlo: the expected observables of an absorber, with derivatives in thickness and all else."""

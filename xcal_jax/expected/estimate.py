@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
 from scipy.stats import qmc
 from tqdm import tqdm
 
@@ -30,9 +31,9 @@ from xcal_jax.expected.observables import (
 from xcal_jax.expected.parameters import Parameters, resolve
 from xcal_jax.expected.random_numbers import DIMENSIONS
 from xcal_jax.expected.tables import Tables
-from xcal_jax.montecarlo.tally import LOSS_THRESHOLDS
+from xcal_jax.simulation.loss_thresholds import LOW, loss_thresholds
 
-THRESHOLDS = (0.0, *LOSS_THRESHOLDS)
+THRESHOLDS = (0.0, *LOW)
 REPLICATES = 16
 LEAST_POINTS, MOST_POINTS = 256, 2**30
 
@@ -71,19 +72,20 @@ def estimate(
     yields: str = "eadl",
     yield_scale: float = 1.0,
     range_scale: float = 1.0,
-    thresholds: Sequence[float] = THRESHOLDS,
+    loss_above: Sequence[float] | None = None,
     replicates: int = REPLICATES,
     progress: bool = False,
 ) -> Estimate:
     """The expected observables of ``absorber`` at ``energy`` eV, and derivatives, from ``n`` histories or a few more.
 
     wrt: of ``thickness density width length energy x y yield range``, a name each or with its layer, ``thickness[1]``;
-    at: (x, y) um of the impact, or uniform over the top; yields: "eadl" or "krause"; thresholds: eV, ascending from 0.
+    at: (x, y) um of the impact, or uniform over the top; yields: "eadl" or "krause"; loss_above: eV, thresholds of
+    the loss (default: `loss_thresholds`).
     Raises ValueError where a name is unknown, a number makes no sense, or a derivative would be wrong
     (`scattering.check`); RuntimeError where a history overflows its counters.
     """
     Source.build(energy, at=at).check_fits(absorber)
-    thresholds = checked_thresholds(thresholds)
+    thresholds = (0.0, *loss_thresholds(loss_above, energy))
     with jax.enable_x64(True):
         tables = Tables.build(absorber, yields)
         parameters = Parameters.of(absorber, energy, at, yield_scale, range_scale)
@@ -193,15 +195,7 @@ def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float
     return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
 
 
-def scrambled(n: int, seed: int, replicate: int) -> np.ndarray:
+def scrambled(n: int, seed: int, replicate: int) -> Float[np.ndarray, "n D"]:
     """The first n points (n, DIMENSIONS) of a scrambled Sobol sequence, inside (0, 1)."""
     points = qmc.Sobol(DIMENSIONS, rng=np.random.default_rng([seed, replicate])).random(n)
     return np.clip(points + 2.0**-31, 0.0, 1.0 - 2.0**-24)
-
-
-def checked_thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:
-    """``thresholds``, eV, as floats. Raises ValueError unless they ascend from 0."""
-    values = np.asarray(thresholds, dtype=float)
-    if values.ndim != 1 or values.size == 0 or values[0] != 0 or not np.all(np.diff(values) > 0):
-        raise ValueError(f"`thresholds` must ascend from 0 eV, but are {list(thresholds)}")
-    return tuple(values.tolist())

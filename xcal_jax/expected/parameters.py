@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 from jax.lax import stop_gradient
-from jaxtyping import Float
+from jaxtyping import Num
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.physics.geometry import Stack
@@ -61,7 +61,7 @@ class Parameters:
             uniform=at is None,
         )
 
-    def fixed(self, number: Float[Array, "..."]) -> Float[Array, "..."]:
+    def fixed(self, number: Num[Array, "..."]) -> Num[Array, "..."]:
         """``number`` as used for sampling decisions.
 
         The gradient is stopped; under a vmap named ``choices`` it is the value of the first element.

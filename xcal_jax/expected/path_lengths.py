@@ -1,7 +1,7 @@
 """Straight tracks through the layers as sums instead of comparisons, so that they have derivatives.
 
-Everything is a list with one entry a layer. The axis is the normal of the layers; `Axial` holds what lies between a
-place and the two large faces, from which any inclined track follows.
+Lists have an entry a layer, the top layer first. Along the normal of the layers, `Axial` holds what lies between a site
+and the two large faces; any inclined track follows from it, longer by 1 / |cosine|.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,11 @@ SHALLOW = 1e-9  # the least |cosine|; a track with less counts as this inclined
 
 
 class Axial(NamedTuple):
-    """Along the normal, () each per layer: extent up and down in um, and the cost between it and the place."""
+    """The layers around a site, along their normal.
+
+    up, down: extent () um of each layer above and below the site; cost_before_up, cost_before_down: cost () between the
+    site and each layer; cost_up, cost_down: () cost to the top and to the bottom.
+    """
 
     up: list[Array]
     down: list[Array]
@@ -29,7 +33,7 @@ class Axial(NamedTuple):
 
 
 def axial(stack: Stack, site: Site, cost: Sequence[Array] | Array) -> Axial:
-    """What lies above and below ``site``; cost: of a um in each layer."""
+    """Extents and costs of the layers above and below ``site``; cost: of a um in each layer."""
     up, down = extents(stack.thickness, site.layer, site.depth)
     before_up, total_up = cumulative_upwards(cost, up)
     before_down, total_down = cumulative(cost, down)

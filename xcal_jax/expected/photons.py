@@ -1,7 +1,7 @@
 """A photon on its way out: it leaks with a probability, exp(-optical depth), and is absorbed with the rest.
 
-In which layer it is absorbed is drawn with fixed probabilities and weighted with the true ones, so that the weight
-carries the derivative; the place within the layer follows from the inverted law.
+The layer where it is absorbed is drawn with fixed probabilities and weighted with the true ones, so that the weight
+carries the derivative. The place within the layer follows from the inverted law.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,11 @@ from xcal_jax.physics.layers import absorbed_by_layer
 
 
 class Flight(NamedTuple):
-    """leaks: () probability to get out; site: where it is absorbed if not; stays: () weight, of mean 1 - leaks."""
+    """Both ends of a flight.
+
+    leaks: () probability to get out; site: where the photon is absorbed if it does not; stays: () weight of that, of
+    mean 1 - leaks.
+    """
 
     leaks: Array
     stays: Array
@@ -40,11 +44,11 @@ def fly(
     depth = jnp.stack([m * s for m, s in zip(mu, length, strict=True)])
     rises = direction.z > 0.0
     upwards = absorbed_by_layer(mu[::-1], length[::-1])[::-1]
-    chance = jnp.where(rises, upwards, absorbed_by_layer(mu, length))
-    chosen = parameters.fixed(chance)
+    probability = jnp.where(rises, upwards, absorbed_by_layer(mu, length))
+    chosen = parameters.fixed(probability)
     ends = jnp.cumsum(chosen)
     layer = jnp.minimum(jnp.sum((u[0] * ends[-1] >= ends).astype(jnp.int32)), len(mu) - 1)
-    stays = chance[layer] / jnp.where(chosen[layer] > 0.0, chosen[layer], 1.0) * ends[-1]
+    stays = probability[layer] / jnp.where(chosen[layer] > 0.0, chosen[layer], 1.0) * ends[-1]
 
     there, price = depth[layer], jnp.stack(mu)[layer]
     inside = -jnp.log1p(u[1] * jnp.expm1(-there)) / price

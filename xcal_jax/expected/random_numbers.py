@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from xcal_jax.compute.random import DRAWS, Key, uniforms
+from xcal_jax.compute.random import COUNTERS, Key, uniforms
 from xcal_jax.compute.shapes import Word
 from xcal_jax.expected.state import History
 
@@ -76,4 +76,4 @@ def step_numbers(key: Key, point: Point, history: History) -> StepNumbers:
 
 def track_key(key: Key, steps: Word) -> Key:
     """The key of the electron that waits after so many ``steps`` of the history with ``key``."""
-    return key.child(DRAWS - 1 - steps)
+    return key.child(COUNTERS - 1 - steps)

@@ -40,7 +40,7 @@ from xcal_jax.expected.state import Emission, History
 from xcal_jax.montecarlo.electron_tracks import Electron
 from xcal_jax.montecarlo.electron_tracks import follow as follow_tracks
 from xcal_jax.physics.electrons.scattering import HIGHEST, Scattering
-from xcal_jax.physics.geometry import Direction, Site, deflect, isotropic, least_cost_to_surface
+from xcal_jax.physics.geometry import Direction, Site, deflect, isotropic, margin_to_surface
 from xcal_jax.physics.photoelectric import sauter_density
 
 __all__ = ["absorbed", "check", "copies", "emit", "first_site", "follow", "guard", "nobody", "with_slope"]
@@ -105,12 +105,7 @@ def _narrow(site: Site) -> Site:
 
 
 def emit(
-    matter: Matter,
-    parameters: Parameters,
-    thresholds: Levels,
-    emission: Emission,
-    numbers: StepNumbers,
-    history: History,
+    matter: Matter, parameters: Parameters, thresholds: Levels, emission: Emission, u: StepNumbers, history: History
 ) -> History:
     """The history in which the electron waits to be followed, if it may reach a face.
 
@@ -126,11 +121,11 @@ def emit(
         lever = jnp.where(emission.varies, emission.energy / jnp.maximum(energy, TINY) - 1.0, 0.0)
         varied = varied._replace(lever=varied.lever + lever, scale=(1.0 + lever) / raised)
         energy = energy * raised
-    u_polar, u_azimuth = numbers.electron
+    u_polar, u_azimuth = u.electron
     law = jnp.zeros_like(history.count)
     directed = deflect(photon, matter.angles.sample_cosine(law, energy, u_polar), u_azimuth)
     way = choose(emission.sauter, directed, isotropic(u_polar, u_azimuth))
-    margin = least_cost_to_surface(frozen.stack, site, model.cost(frozen.density))
+    margin = margin_to_surface(frozen.stack, site, model.per_um(frozen.density))
     near = emission.present & (frozen.range_scale * model.maximum_range(energy) > margin)
     now = emission.photon
     density = sauter_density(energy, now.x * way.x + now.y * way.y + now.z * way.z)
@@ -160,8 +155,8 @@ def follow(matter: Matter, parameters: Parameters, thresholds: Levels, keys: Key
     def book(history: History, electron: Electron, lost: Array) -> History:
         if history.varied is not None:
             lost = lost * history.varied.scale
-        chance = exceeds(lost, thresholds - history.drawn)
-        booked = history.with_electron(chance, lost, lost * lost, lost)
+        probability = exceeds(lost, thresholds - history.drawn)
+        booked = history.with_electron(probability, lost, lost * lost, lost)
         return replace(booked, electron=electron._replace(energy=jnp.zeros_like(lost)))
 
     return jax.vmap(book)(histories, waiting, escaped)

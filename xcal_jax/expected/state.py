@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool
 
 from xcal_jax.compute.shapes import Flag, Real
 from xcal_jax.expected import score
@@ -84,28 +85,29 @@ class History:
     overflow: Array
 
     @property
-    def relaxes(self) -> Flag:
-        """Whether the ion has vacancies."""
+    def relaxes(self) -> Bool[Array, "..."]:
+        """Whether the ion has vacancies, of one history or of many."""
         return any_vacancy(self.vacancies)
 
     @property
-    def waits(self) -> Flag:
+    def waits(self) -> Bool[Array, "..."]:
         """Whether an electron has to be followed before the history goes on."""
         return jnp.zeros((), bool) if self.electron is None else self.electron.energy > 0.0
 
     @property
-    def unfinished(self) -> Flag:
+    def unfinished(self) -> Bool[Array, "..."]:
         """Whether vacancies or photons are left."""
         return self.relaxes | (self.count > 0)
 
-    def with_electron(self, chance: score.Levels, mean: Real, square: Real, lost: Real) -> "History":
-        """The history with one electron more, which takes out more than what is left of each threshold with ``chance``.
+    def with_electron(self, probability: score.Levels, mean: Real, square: Real, lost: Real) -> "History":
+        """The history with one electron more.
 
-        mean, square: eV, eV2 of what it takes out; lost: eV, in one drawn case.
+        probability: that it takes out more than what is left of each threshold; mean, square: eV, eV2 of what it takes
+        out; lost: eV, in one drawn case.
         """
         before = self.inside
         after = score.Electrons(
-            before.above * (1.0 - chance[0]) + chance,
+            before.above * (1.0 - probability[0]) + probability,
             before.mean + mean,
             before.square + square + 2.0 * before.mean * mean,
         )

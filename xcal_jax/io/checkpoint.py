@@ -20,7 +20,7 @@ SUFFIX = ".part"  # of a checkpoint, and of the files in its folder
 OWN = re.compile(r"\d+|\d+\.part|\.\d+-\w+\.part")  # what a checkpoint's folder holds: folders, files, unfinished files
 
 
-def checkpoint_of(output: str | os.PathLike) -> Path:
+def checkpoint_of(output: str | os.PathLike[str]) -> Path:
     """Where the commands keep the checkpoint of a run to the file ``output``."""
     return Path(f"{output}{SUFFIX}")
 
@@ -32,7 +32,7 @@ class Checkpoint:
     path: Path | None
 
     @classmethod
-    def open(cls, path: str | os.PathLike | None, resume: bool, folder: bool = False) -> "Checkpoint":
+    def open(cls, path: str | os.PathLike[str] | None, resume: bool, folder: bool = False) -> "Checkpoint":
         """The checkpoint at ``path``, emptied unless ``resume``. folder: whether it has a file for each part.
 
         Raises ValueError where nothing can be written there, or where something stands that is no such checkpoint.
@@ -61,9 +61,8 @@ class Checkpoint:
         kept, arrays = _read(file)
         differing = [name for name in facts if kept.get(name) != facts[name]]
         if differing:
-            raise ValueError(
-                f"checkpoint {str(self.path)!r} is of another run (another {', '.join(differing)}): remove it to start anew"
-            )
+            problem = f"is of another run (another {', '.join(differing)}): remove it to start anew"
+            raise ValueError(f"checkpoint {str(self.path)!r} {problem}")
         return arrays
 
     def save(self, facts: dict[str, str], arrays: dict[str, np.ndarray], part: int | None = None) -> None:
@@ -80,7 +79,7 @@ class Checkpoint:
         return self.path if self.path is None or part is None else self.path / f"{part}{SUFFIX}"
 
 
-def remove_checkpoint(path: str | os.PathLike) -> None:
+def remove_checkpoint(path: str | os.PathLike[str]) -> None:
     """Remove the checkpoint at ``path``, if there is one: its own files, and its folder if nothing else is in it.
 
     Raises ValueError where ``path`` is a file, but no checkpoint.
@@ -99,8 +98,8 @@ def remove_checkpoint(path: str | os.PathLike) -> None:
 def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
     """The facts and the arrays of a file. Raises ValueError where it is no checkpoint."""
     try:
-        with np.load(path) as file:
-            arrays = dict(file)
+        with path.open("rb") as file, np.load(file) as content:
+            arrays = dict(content)
         return json.loads(str(arrays.pop("facts"))), arrays
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as problem:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as problem:
         raise ValueError(f"checkpoint {str(path)!r} cannot be read: remove it to start anew") from problem

@@ -1,7 +1,8 @@
 """Datasets: one way to make a variable, to save and to load them."""
 
 import os
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ def variable(dims: Hashable, values: Any, units: str | None, long_name: str, **a
     return xr.Variable(dims, values, attrs | {"long_name": long_name} | ({} if units is None else {"units": units}))
 
 
-def save(dataset: xr.Dataset, path: str | os.PathLike) -> None:
+def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """Write ``dataset`` as netCDF-4, its arrays compressed, whole or not at all.
 
     Raises ValueError when the folder is missing.
@@ -28,21 +29,38 @@ def save(dataset: xr.Dataset, path: str | os.PathLike) -> None:
         dataset.to_netcdf(temporary, engine="netcdf4", encoding=packed)
 
 
-def load(path: str | os.PathLike, what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:
+def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:
     """Read a Dataset, all of it, and close the file.
 
     what: the kind of file in words, for the errors ("a result of `xcal-jax simulate`"); kinds: what its attribute
     `kind` may be, anything if empty; needed: variables that must be there. Raises ValueError when ``path`` is missing,
     cannot be read, or is no such file.
     """
+    with _opened(path, what, tuple(kinds)) as file:
+        dataset = file.load()
+    if missing := sorted(set(needed) - set(map(str, dataset.variables))):
+        made_by = f" (it is of version {dataset.attrs['version']})" if "version" in dataset.attrs else ""
+        raise ValueError(f"{str(path)!r} must be {what}, but has no {', '.join(missing)}{made_by}: make it anew")
+    return dataset
+
+
+def kind_of(path: str | os.PathLike[str], what: str, kinds: Iterable[str]) -> str:
+    """The attribute `kind` of the Dataset in a file, one of ``kinds``. Arguments and errors are those of `load`."""
+    with _opened(path, what, tuple(kinds)) as file:
+        return str(file.attrs["kind"])
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str], what: str, kinds: tuple[str, ...]) -> Iterator[xr.Dataset]:
     if not Path(path).is_file():
         raise ValueError(f"{str(path)!r} must be {what}, but does not exist")
+    other = False
     try:
-        with xr.open_dataset(path, engine="netcdf4") as file:
-            dataset = file.load()
+        with xr.open_dataset(path, engine="netcdf4") as dataset:
+            other = bool(kinds) and dataset.attrs.get("kind") not in kinds
+            if not other:
+                yield dataset
     except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as problem:
         raise ValueError(f"{str(path)!r} must be {what}, but cannot be read (is it truncated?)") from problem
-    kinds = tuple(kinds)
-    if (kinds and dataset.attrs.get("kind") not in kinds) or not set(needed) <= set(map(str, dataset.variables)):
+    if other:
         raise ValueError(f"{str(path)!r} must be {what}, but is not")
-    return dataset

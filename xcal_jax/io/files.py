@@ -1,4 +1,4 @@
-"""Files: written beside their place and renamed, so that a reader sees a whole file or none; small TOML files read."""
+"""Files: written beside their place and renamed, so that a reader sees a whole file or none; small ones read."""
 
 import os
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``path``; on success it takes the place of ``path``.
 
     On any error, an interruption included, nothing is left behind and an older ``path`` stays as it was.
@@ -33,7 +33,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 PLOTS = (".png", ".pdf", ".svg")
 
 
-def check_writable(path: str | os.PathLike, suffixes: tuple[str, ...] = ()) -> None:
+def check_writable(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ()) -> None:
     """Raise ValueError unless a file could be written at ``path``: asked before long work, not after it.
 
     suffixes: those that its kind of file may have, if not all.
@@ -49,16 +49,29 @@ def check_writable(path: str | os.PathLike, suffixes: tuple[str, ...] = ()) -> N
         raise ValueError(f"output folder must be writable, but {str(path.parent)!r} is not")
 
 
-def check_outputs(*paths: str | None, plot: str | None = None) -> None:
-    """Raise ValueError unless those of ``paths`` and ``plot`` that are asked for could be written, and differ."""
-    asked = [path for path in (*paths, plot) if path]
+def check_outputs(*paths: str | None) -> None:
+    """Raise ValueError unless those of ``paths`` that are asked for could be written, and differ."""
+    asked = [path for path in paths if path]
     for path in asked:
-        check_writable(path, PLOTS if path == plot else ())
+        check_writable(path)
     if len({os.path.realpath(path) for path in asked}) < len(asked):
         raise ValueError(f"outputs must be different files, but are {', '.join(asked)}")
 
 
-def read_toml(path: str | os.PathLike, where: str) -> dict:
+def read_text(path: str | os.PathLike[str], where: str, kind: str) -> str:
+    """The text of the file at ``path``, without a byte-order mark; ``where`` names it in errors, ``kind`` is "TOML".
+
+    Raises ValueError when it is missing or no text.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{where} must be a {kind} file, but does not exist")
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise ValueError(f"{where} must be a {kind} file in UTF-8, but is not text") from problem
+
+
+def read_toml(path: str | os.PathLike[str], where: str) -> dict:
     """The tables of the TOML file at ``path``. Raises ValueError, calling it ``where``, when it is none."""
     if not Path(path).is_file():
         raise ValueError(f"{where} must be a TOML file, but it does not exist")

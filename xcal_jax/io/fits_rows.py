@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
@@ -35,8 +35,9 @@ def table_rows(file: BinaryIO, header: fits.Header) -> Iterator[Callable[[np.nda
     file.seek(0, 2)
 
 
-def columns_dtype(header: fits.Header) -> np.dtype:
+def columns_dtype(header: fits.Header) -> np.dtype[Any]:
     """The big-endian type of a table's rows. Raises ValueError for columns of variable length."""
     if header.get("PCOUNT", 0):
         raise ValueError("a table must have no columns of variable length")
-    return fits.BinTableHDU(header=header, data=fits.DELAYED).columns.dtype.newbyteorder(">")
+    dtype: np.dtype[Any] = fits.BinTableHDU(header=header, data=fits.DELAYED).columns.dtype.newbyteorder(">")
+    return dtype

@@ -1,25 +1,28 @@
-"""Electrons that turn round wait in a pool until those of many generations can be followed at once."""
+"""Scattering electrons wait in a bank until those of many generations can be followed at once."""
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Int
 
-from xcal_jax.compute.lanes import sweep, take
+from xcal_jax.compute.lanes import for_selected, take
 from xcal_jax.compute.random import Key
+from xcal_jax.compute.shapes import Real, Whole, Word
 from xcal_jax.montecarlo.electron_tracks import Electron, follow, leave
 from xcal_jax.montecarlo.ledger import Ledger, Shares
 from xcal_jax.montecarlo.state import History, Medium
 from xcal_jax.physics.electrons.scattering import Scattering
 from xcal_jax.physics.geometry import Direction, Site
 
-MANY = 16  # one in so many lanes puts an electron in line at a time
+MANY = 16  # one in so many lanes puts an electron into the bank at a time
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Pool:
+class Bank:
     """Electrons of n histories that wait to be followed: the first ``count`` () int32 of P.
 
     keys: of their random numbers; photon: (P,) int32, the lane of the history to which each belongs.
@@ -31,49 +34,53 @@ class Pool:
     count: Array
 
     @classmethod
-    def empty(cls, histories: History) -> "Pool":
-        """Room for those that wait at all ions of one generation of n ``histories``, beside n that wait already."""
-        n = histories.draw.shape[0]
+    def empty(cls, histories: History) -> "Bank":
+        """Room for n electrons, and for all that wait at the ions of one more generation of n ``histories``."""
+        n = histories.counter.shape[0]
         size = (len(histories.electrons) + 2) * n
         real, whole, word = (jnp.zeros(size, dtype) for dtype in (jnp.result_type(float), jnp.int32, jnp.uint32))
         site = Site(real, real, real, whole, None if histories.ledger.shares is None else whole)
         electrons = Electron(site, Direction(real, real, real), real)
         return cls(electrons, Key(word, word, word, word), whole, jnp.int32(0))
 
-    def join(self, histories: History, keys: Key) -> tuple["Pool", History]:
-        """Every electron that waits at an ion joins the pool, and leaves its history; keys: (n,) of the photons."""
-        n = histories.draw.shape[0]
+    def join(self, histories: History, keys: Key) -> tuple["Bank", History]:
+        """The bank with every electron that waits at an ion, and the n histories without them.
+
+        keys: (n,) of the photons.
+        """
+        n = histories.counter.shape[0]
         waiting = jnp.concatenate(histories.electrons)
 
-        def visit(chosen, pool):
+        def visit(chosen: Array, bank: Bank) -> Bank:
             photon, slot = chosen % n, (chosen // n).astype(jnp.uint32)
-            ion = take((keys, histories.draw, histories.ion.site, histories.direction), photon)
+            ion = take((keys, histories.counter, histories.ion.site, histories.direction), photon)
             electrons, own = jax.vmap(_electron)(ion, slot, take(waiting, chosen))
             there = chosen < waiting.size
             electrons = electrons._replace(energy=jnp.where(there, electrons.energy, 0.0))
-            return pool.with_more(electrons, own, photon, jnp.sum(there, dtype=jnp.int32))
+            return bank.with_more(electrons, own, photon, jnp.sum(there, dtype=jnp.int32))
 
-        return sweep(visit, self, waiting > 0, n // MANY), replace(
+        return for_selected(visit, self, waiting > 0, n // MANY), replace(
             histories,
-            draw=histories.draw + jnp.uint32(len(histories.electrons)),
+            counter=histories.counter + jnp.uint32(len(histories.electrons)),
             electrons=jax.tree.map(jnp.zeros_like, histories.electrons),
         )
 
-    def with_more(self, electrons: Electron, keys: Key, photon: Array, count: Array) -> "Pool":
-        """With ``count`` () int32 more: the first of (W,)."""
+    def with_more(self, electrons: Electron, keys: Key, photon: Int[Array, " W"], count: Whole) -> "Bank":
+        """The bank with the first ``count`` of W electrons more; photon: the lanes of their histories."""
 
-        def insert(old, new):
+        def insert(old: Array, new: Array) -> Array:
             return jax.lax.dynamic_update_slice(old, new, (self.count,))
 
-        return Pool(
+        return Bank(
             jax.tree.map(insert, self.electrons, electrons),
             jax.tree.map(insert, self.keys, keys),
             insert(self.photon, photon),
             self.count + count,
         )
 
-    def followed(self, model: Scattering, medium: Medium, histories: History) -> History:
-        """All are followed to their ends; what they take out of their pixels is booked with their photons."""
+    def followed(self, medium: Medium, histories: History) -> History:
+        """The histories after all electrons were followed, with what they took out of their pixels in the ledgers."""
+        model = cast(Scattering, medium.matter.electrons)  # only electrons of this model wait
         escaped, shares = follow(model, medium.stack, medium.density, self.keys, self.electrons)
         if shares is None:
             ledger = self._book(histories.ledger, escaped)
@@ -84,17 +91,17 @@ class Pool:
     def _book(self, ledger: Ledger, escaped: Array) -> Ledger:
         n = ledger.deposited.shape[0]
 
-        def add(chosen, summed):
+        def add(chosen: Array, summed: Array) -> Array:
             photon = jnp.where(chosen < escaped.size, take(self.photon, chosen), n)
             return summed.at[photon].add(take(escaped, chosen), mode="drop")
 
-        summed = sweep(add, jnp.zeros_like(ledger.deposited), escaped > 0, n // MANY)
-        return jax.vmap(lambda one, out: one.settle(out, None))(ledger, summed)
+        summed = for_selected(add, jnp.zeros_like(ledger.deposited), escaped > 0, n // MANY)
+        return jax.vmap(lambda one, out: one.rebook(out, None))(ledger, summed)
 
     def _book_shares(self, ledger: Ledger, escaped: Array, shares: Shares) -> Ledger:
         n, size = ledger.deposited.shape[0], escaped.size
 
-        def settle(state):
+        def book_one(state: tuple[Array, Ledger]) -> tuple[Array, Ledger]:
             """One electron of each photon."""
             left, ledger = state
             photon = jnp.where(left, self.photon, n)
@@ -102,15 +109,15 @@ class Pool:
             some = chosen < size
             out, theirs = take((escaped, shares), chosen)
             theirs = replace(theirs, energy=jnp.where(some[:, None], theirs.energy, 0.0), full=theirs.full & some)
-            ledger = jax.vmap(Ledger.settle)(ledger, jnp.where(some, out, 0.0), theirs)
+            ledger = jax.vmap(Ledger.rebook)(ledger, jnp.where(some, out, 0.0), theirs)
             return left.at[chosen].set(False, mode="drop"), ledger
 
         out = (escaped > 0) | jnp.any(shares.energy != 0.0, axis=1) | shares.full
-        return jax.lax.while_loop(lambda state: jnp.any(state[0]), settle, (out, ledger))[1]
+        return jax.lax.while_loop(lambda state: jnp.any(state[0]), book_one, (out, ledger))[1]
 
 
-def _electron(ion: tuple, slot: Array, energy: Array) -> tuple[Electron, Key]:
-    """The electron in a ``slot`` () uint32 of an ion, and its key; the first is the photoelectron."""
-    photon, draw, site, direction = ion
-    key = photon.child(draw + slot)
+def _electron(ion: tuple[Key, Word, Site, Direction], slot: Word, energy: Real) -> tuple[Electron, Key]:
+    """The electron in a ``slot`` of an ion, and its key; the first is the photoelectron."""
+    photon, counter, site, direction = ion
+    key = photon.child(counter + slot)
     return leave(site, direction, energy, slot == 0, key), key

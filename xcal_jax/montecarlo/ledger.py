@@ -1,7 +1,7 @@
-"""Where the energy of one photon goes: what the pixel that it hits keeps, what leaves it, and who catches that.
+"""Where the energy of one photon goes: what the pixel that it hits keeps, what leaves it, and which pixels stop that.
 
-In an array all figures of a `Ledger` are those of the pixel of the first interaction. What other pixels catch, and what
-leaves the array, stands beside them in `Shares`. Without an array, or with one pixel, the two descriptions are one.
+In an array all numbers of a `Ledger` are those of the pixel of the first interaction. What other pixels stop, and what
+leaves the array, stands in its `Shares`. Without an array, or with one pixel, all that leaves the pixel escapes.
 """
 
 from dataclasses import dataclass, replace
@@ -11,19 +11,20 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.physics.geometry import Pixels
 
 NOBODY = -1
-SHARING = 8  # pixels beside the one hit that may have a share of one photon
+SHARING = 8  # pixels beside the one hit that may share the energy of one photon
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Shares:
-    """What the pixels beside ``home``, the one hit, have of a photon's energy.
+    """The energy of one photon that is not in ``home``, the pixel hit: in other pixels, or escaped.
 
-    home: () int32; pixel: (K,) int32, -1 for none; energy: (K,) eV; escaped: () eV that left the array; full: () bool,
-    whether there were more than K.
+    home: () int32; pixel: (K,) int32, -1 for none; energy: (K,) eV in each; escaped: () eV that left the array;
+    full: () bool, whether there were more than K pixels.
     """
 
     home: Array
@@ -33,16 +34,16 @@ class Shares:
     full: Array
 
     @classmethod
-    def of(cls, pixels: Pixels | None, home: Array | None, zero: Array) -> "Shares | None":
-        """Those of nobody yet; None without an array."""
+    def empty(cls, pixels: Pixels | None, home: Whole | None, zero: Real) -> "Shares | None":
+        """Empty shares (None for a single absorber); zero: 0 eV, in the float type of the run."""
         if pixels is None:
             return None
         others = (max(1, min(pixels.count - 1, SHARING)),)
         nobody = jnp.full(others, NOBODY, jnp.int32)
         return cls(cast(Array, home), nobody, jnp.zeros(others, zero.dtype), zero, jnp.zeros((), bool))
 
-    def add(self, pixel: Array, energy: Array) -> "Shares":
-        """With ``energy`` () eV more for ``pixel`` () int32, unless that is home."""
+    def add(self, pixel: Whole, energy: Real) -> "Shares":
+        """The shares with ``energy`` eV more in ``pixel``, unless that is home."""
         wanted = (energy != 0.0) & (pixel != self.home)
         mine, free = self.pixel == pixel, self.pixel == NOBODY
         place = jnp.where(jnp.any(mine), jnp.argmax(mine), jnp.argmax(free))
@@ -58,14 +59,15 @@ class Shares:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Ledger:
-    """Where the energy of one photon went, () eV each, and how.
+    """Where the energy of one photon went, and how; all are ().
 
-    deposited + by_photons + by_electrons is the photon's energy. escapes: photons that left; line: the transition
-    of the last of them, -1 for a scattered photon; scattered: an interaction was a scattering; overflow: a count
-    ran out of its bits.
+    deposited, by_photons, by_electrons: eV that stayed, and that photons and electrons took out; the three add up to
+    the photon's energy. escapes: int32, photons that left; line: int32, the transition of the last of them, -1 for a
+    scattered photon; scattered: bool, whether an interaction was a scattering; overflow: bool, whether a count ran out
+    of its bits.
 
-    In an array these are of the pixel hit: by_photons and by_electrons what left it less what came back, escapes the
-    photons that left it or came back to stay. shares: what the others have, None without an array.
+    In an array these are of the pixel hit: by_photons and by_electrons are what left it less what came back, escapes
+    counts the photons that left it or came back to stay. shares: the other pixels, None without an array.
     """
 
     deposited: Array
@@ -77,39 +79,42 @@ class Ledger:
     overflow: Array
     shares: Shares | None = None
 
-    def at_home(self, pixel: Array | None) -> Array | bool:
-        """Whether ``pixel`` () is the one hit; without an array there is no other."""
+    def at_home(self, pixel: Whole | None) -> Flag | bool:
+        """Whether ``pixel`` is the one hit; without an array there is no other."""
         return True if self.shares is None else pixel == self.shares.home
 
-    def keep(self, pixel: Array | None, energy: Array) -> "Ledger":
-        """``energy`` () eV stays in ``pixel`` ()."""
+    def keep(self, pixel: Whole | None, energy: Real) -> "Ledger":
+        """The ledger after ``energy`` eV stays in ``pixel``."""
         if self.shares is None:
             return replace(self, deposited=self.deposited + energy)
         deposited = self.deposited + jnp.where(self.at_home(pixel), energy, 0.0)
         return replace(self, deposited=deposited, shares=self.shares.add(cast(Array, pixel), energy))
 
-    def release(self, pixel: Array | None, energy: Array) -> "Ledger":
-        """An electron takes ``energy`` () eV out of ``pixel`` ()."""
+    def release(self, pixel: Whole | None, energy: Real) -> "Ledger":
+        """The ledger after an electron takes ``energy`` eV out of ``pixel``."""
         if self.shares is not None:
             energy = jnp.where(self.at_home(pixel), energy, 0.0)
         return replace(self, by_electrons=self.by_electrons + energy)
 
-    def catch(self, pixel: Array, energy: Array) -> "Ledger":
-        """``pixel`` () keeps ``energy`` () eV of an electron from another."""
+    def catch(self, pixel: Whole | None, energy: Real) -> "Ledger":
+        """The ledger after ``pixel`` stops ``energy`` eV of an electron from another pixel."""
         return self.keep(pixel, energy).release(pixel, -energy)
 
-    def settle(self, escaped: Array, shares: Shares | None) -> "Ledger":
-        """An electron booked as stopped leaves: ``escaped`` () eV the array, its ``shares`` the pixel it began in."""
+    def rebook(self, escaped: Real, shares: Shares | None) -> "Ledger":
+        """The ledger after an electron, booked as stopped where it began, is found to leave that pixel.
+
+        escaped: eV that it takes out of the absorber or array; shares: what other pixels have of it.
+        """
         pixel = None if shares is None else shares.home
         ledger = self.keep(pixel, -escaped).release(pixel, escaped).escape(escaped)
         if shares is None:
             return ledger
 
-        def any_left(state):
+        def any_left(state: tuple[Whole, Ledger]) -> Flag:
             k, _ = state
             return jnp.any((shares.energy != 0.0) & (jnp.arange(shares.energy.shape[0]) >= k))
 
-        def catch(state):
+        def catch(state: tuple[Whole, Ledger]) -> tuple[Whole, Ledger]:
             k, ledger = state
             energy = shares.energy[k]
             return k + 1, ledger.keep(pixel, -energy).release(pixel, energy).catch(shares.pixel[k], energy)
@@ -117,16 +122,19 @@ class Ledger:
         ledger = jax.lax.while_loop(any_left, catch, (jnp.int32(0), ledger))[1]
         return replace(ledger, overflow=ledger.overflow | shares.full)
 
-    def escape(self, energy: Array) -> "Ledger":
-        """``energy`` () eV leaves the array."""
+    def escape(self, energy: Real) -> "Ledger":
+        """The ledger after ``energy`` eV leaves the array."""
         if self.shares is None:
             return self
         return replace(self, shares=replace(self.shares, escaped=self.shares.escaped + energy))
 
-    def fly(self, start: Array | None, end: Array | None, flies: Array, escaped: Array, energy: Array, line: Array):
-        """A photon of ``energy`` () eV flies from pixel ``start`` to be absorbed in ``end``, if it has not ``escaped``.
+    def fly(
+        self, start: Whole | None, end: Whole | None, flies: Flag, escaped: Flag, energy: Real, line: Whole
+    ) -> "Ledger":
+        """The ledger after a photon of ``energy`` eV flies from pixel ``start`` to an interaction in ``end``.
 
-        line: () int32, its transition, -1 for a scattered photon.
+        flies: whether there is a photon; escaped: whether it leaves the array instead; line: its transition, -1 for a
+        scattered photon.
         """
         leaves, returns = flies & escaped, jnp.zeros_like(escaped)
         ledger = self.escape(jnp.where(leaves, energy, 0.0))

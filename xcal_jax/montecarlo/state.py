@@ -1,4 +1,4 @@
-"""What a photon's history is made of while it lasts: where it flies, what it meets, the ion, the photons that wait."""
+"""The state of one photon's history: its vertex, the ion, the photons and electrons that wait, the ledger."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool
 
 from xcal_jax.absorber.matter import Hit, Matter
 from xcal_jax.montecarlo.ledger import Ledger
@@ -15,11 +16,10 @@ from xcal_jax.physics.relaxation import NONE, Vacancies, any_vacancy
 
 PENDING = 8  # photons that may wait in one history
 EMITTED = 4  # photons that may wait at one ion
-EJECTED = 4  # electrons that may wait at one ion to be followed, apart from the photoelectron
 
 
 class Medium(NamedTuple):
-    """What a photon flies in: the stack, its densities (L,) g/cm3, the tables of its materials."""
+    """What photons and electrons move in: the stack, its densities (L,) g/cm3, the tables of its materials."""
 
     stack: Stack
     density: Array
@@ -29,11 +29,11 @@ class Medium(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Vertex:
-    """A photon meets an atom, or leaves (`met` False).
+    """The end of a photon's flight: it hits an atom, or leaves (`met` is false). All are ().
 
-    energy: () eV, of the photon along direction; hit: what it hits;
-    margin: () scaled range to the nearest face; emits: whether a photon comes out of the vacancy;
-    electron_near, ion_near: whether the photoelectron, or an electron of the ion, may reach a face.
+    energy: eV, of the photon along direction; hit: what it hits; margin: a lower bound of the electron range to any
+    face, in the measure of the electron model; emits: whether a photon comes out of the vacancy; electron_near,
+    ion_near: whether the photoelectron, or an electron of the ion, may reach a face.
     """
 
     site: Site
@@ -50,11 +50,11 @@ class Vertex:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Ion:
-    """An atom with vacancies, and the photons that it has sent out and that have not left it yet.
+    """An atom with vacancies, and the photons that it has emitted and that have not flown yet.
 
-    margin: () scaled range to the nearest face; element: () int32; vacancies: its counts; chosen: () int32, the
-    subshell of a further vacancy, one that must lead to a photon, or -1; emitted: up to four transitions
-    (subshell x T + t), the newest first, -1 for none.
+    margin: () as in `Vertex`; element: () int32; vacancies: its counts; chosen: () int32, the subshell of a further
+    vacancy, one that must lead to a photon, or -1; emitted: up to four transitions (`Transition.line`), the newest
+    first, -1 for none.
     """
 
     site: Site
@@ -65,20 +65,20 @@ class Ion:
     emitted: tuple[Array, ...]
 
     @property
-    def excited(self) -> Array:
-        """Whether vacancies are left, () bool."""
+    def excited(self) -> Bool[Array, "..."]:
+        """Whether vacancies are left."""
         return any_vacancy(self.vacancies) | (self.chosen >= 0)
 
     @property
-    def relaxing(self) -> Array:
-        """Whether it can go on relaxing before a photon has to fly, () bool."""
+    def relaxing(self) -> Bool[Array, "..."]:
+        """Whether it can go on relaxing before a photon has to fly."""
         return self.excited & (self.emitted[-1] == NONE)
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Pending:
-    """A stack of photons waiting where they were born: site (P,), line (P,) int32; count () int32."""
+    """A stack of photons that wait where they were emitted: site (P,), line (P,) int32; count () int32."""
 
     site: Site
     line: Array
@@ -88,14 +88,14 @@ class Pending:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class History:
-    """One photon's history so far. draw: () uint32, random numbers taken.
+    """One photon's history so far. counter: () uint32, of the next random numbers.
 
-    electrons: () eV each, of those at the ion that have to be followed, 0 for none: the photoelectron, along direction,
-    and up to four that left in any direction; empty where electrons go straight.
-    scattered_energy: () eV of a photon just scattered at the ion, along direction; 0 for none.
+    electrons: () eV each, of the electrons at the ion that have to be followed, 0 for none: the photoelectron, along
+    direction, and Auger electrons, in any direction. There are `waiting_slots` of them, none where electrons go
+    straight. scattered_energy: () eV of a photon just scattered at the ion, along direction; 0 for none.
     """
 
-    draw: Array
+    counter: Array
     ion: Ion
     electrons: tuple[Array, ...]
     scattered_energy: Array
@@ -104,17 +104,17 @@ class History:
     ledger: Ledger
 
     @property
-    def following(self) -> Array:
-        """Whether electrons have to be followed, () bool."""
+    def following(self) -> Bool[Array, "..."]:
+        """Whether electrons have to be followed."""
         return reduce(jnp.logical_or, (energy > 0 for energy in self.electrons), jnp.zeros_like(self.ion.excited))
 
     @property
-    def relaxing(self) -> Array:
-        """Whether the ion can go on relaxing, () bool."""
+    def relaxing(self) -> Bool[Array, "..."]:
+        """Whether the ion can go on relaxing."""
         return self.ion.relaxing & (self.electrons[-1] <= 0 if self.electrons else True)
 
     @property
-    def flying(self) -> Array:
-        """Whether the next thing to do is to fly, () bool."""
+    def flying(self) -> Bool[Array, "..."]:
+        """Whether a photon has to fly next."""
         waits = (self.pending.count > 0) | (self.scattered_energy > 0) | (self.ion.emitted[0] != NONE)
         return waits & ~self.ion.relaxing & ~self.following

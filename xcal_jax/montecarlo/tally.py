@@ -1,4 +1,4 @@
-"""Histories counted: integers only, so that sums do not depend on batches, devices or their order. Tallies add."""
+"""Counts of histories. They are integers: sums do not depend on batches, devices or their order. Tallies add."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,15 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool, Float, Int
 
+from xcal_jax.compute.shapes import Real
 from xcal_jax.montecarlo.ledger import NOBODY, Ledger
 from xcal_jax.physics.geometry import Pixels
 
-LOSS_THRESHOLDS = (50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 3000.0, 5000.0)  # eV
 PARTIAL = 1e-3  # eV; a smaller loss is rounding
 ENERGY_UNIT = 1.0 / 64.0  # eV, in which energies are summed
 PREFIX = "pixels_"
 ROUNDING = 64  # units of the float's resolution within which a history must balance
+Energies = Float[Array, " n"]
+Mask = Bool[Array, " n"]
 
 
 @jax.tree_util.register_dataclass
@@ -24,10 +27,10 @@ class PixelTally:
     """Counts of an array of R x C pixels; a deposit is more than PARTIAL.
 
     hits: (R C,) photons by the pixel hit, that of their first interaction; counts: (R C,) photons that left a deposit
-    in the pixel; deposited: (4, R C) sums of energies; central, caught, summed: (B,) deposits in the central pixel,
-    in pixels that were not hit, and in all pixels together, one a photon; coincidences: ((2 R - 1) (2 C - 1),) photons
-    with a deposit in the pixel hit and in the one so many rows and columns from it; shared: () photons with deposits
-    in more than one pixel; escaped: (4,) sum of the energies that left the array.
+    in the pixel; deposited: (4, R C) summed energies, as in `Tally`; central, caught, summed: (B,) spectra of deposits
+    in the central pixel, in pixels that were not hit, and in all pixels together; coincidences:
+    ((2 R - 1) (2 C - 1),) photons with a deposit in the pixel hit and in the one so many rows and columns from it;
+    shared: () photons with deposits in more than one pixel; escaped: (4,) summed energy that left the array.
     """
 
     hits: Array
@@ -44,78 +47,89 @@ class PixelTally:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Tally:
-    """Counts, int32 on the device (one block), int64 on the host (any number of blocks).
+    """Counts of histories, int32 on the device (one block), int64 on the host (any number of blocks).
 
-    interacting: (); spectrum: (B,) by deposited energy; photon, electron, both: () histories that lost energy by
-    photons alone, electrons alone, both; scattered: () partial ones with a scattering; loss_above: (8,), more than
-    LOSS_THRESHOLDS; peaks: (K, S T), one fluorescence photon escaped and nothing else, by source line and
-    transition; incident, lost: (4,) sums of energies in ENERGY_UNIT, byte by byte, lowest first;
-    overflow, unbalanced: () histories that ran out of their bits, or whose energies do not add up. In an array all of
-    these are of the pixel hit; pixels: the others, None without an array.
+    interacting: (), all; spectrum: (B,), by deposited energy; photon_escape, electron_escape, both: (), that lost
+    energy by photons alone, by electrons alone, by both; scattered: (), that lost energy and had a scattering;
+    loss_above: (A,), that lost more than each threshold; peaks: (K, S T), of which one fluorescence photon
+    escaped and nothing else, by source line and transition; overflow, unbalanced: (), that ran out of their bits, or
+    whose energies do not add up.
+    incident, summed_loss: (4,), summed energies of the photons, and lost, in ENERGY_UNIT, byte by byte, lowest first.
+    In an array all of these are of the pixel hit; pixels: the other pixels, None without an array.
     """
 
     interacting: Array
     spectrum: Array
-    photon: Array
-    electron: Array
+    photon_escape: Array
+    electron_escape: Array
     both: Array
     scattered: Array
     loss_above: Array
     peaks: Array
     incident: Array
-    lost: Array
+    summed_loss: Array
     overflow: Array
     unbalanced: Array
     pixels: PixelTally | None = None
 
+    @classmethod
+    def empty(
+        cls, bins: int, source_lines: int, transitions: int, pixels: Pixels | None = None, thresholds: int = 0
+    ) -> "Tally":
+        """A tally of no histories, with so many ``bins`` of the spectrum and ``thresholds`` of the loss.
+
+        Its peaks are (source_lines, transitions).
+        """
+        zeros = lambda *shape: jnp.zeros(shape, jnp.int32)  # noqa: E731
+        return cls(
+            interacting=zeros(),
+            spectrum=zeros(bins),
+            photon_escape=zeros(),
+            electron_escape=zeros(),
+            both=zeros(),
+            scattered=zeros(),
+            loss_above=zeros(thresholds),
+            peaks=zeros(source_lines, transitions),
+            incident=zeros(4),
+            summed_loss=zeros(4),
+            overflow=zeros(),
+            unbalanced=zeros(),
+            pixels=None
+            if pixels is None
+            else PixelTally(
+                hits=zeros(pixels.count),
+                counts=zeros(pixels.count),
+                deposited=zeros(4, pixels.count),
+                central=zeros(bins),
+                caught=zeros(bins),
+                summed=zeros(bins),
+                coincidences=zeros((2 * pixels.rows - 1) * (2 * pixels.columns - 1)),
+                shared=zeros(),
+                escaped=zeros(4),
+            ),
+        )
+
+    @property
+    def partial(self) -> Array:
+        """Histories that lost energy."""
+        return self.photon_escape + self.electron_escape + self.both
+
     def arrays(self) -> dict[str, Any]:
-        """All arrays by name, to be kept in a file."""
+        """All arrays by name, as they are kept in a file."""
         arrays = {name: array for name, array in vars(self).items() if name != "pixels"}
         of_pixels = {} if self.pixels is None else vars(self.pixels)
         return arrays | {f"{PREFIX}{name}": array for name, array in of_pixels.items()}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any]) -> "Tally":
-        """The tally of its `arrays`."""
+        """The tally that has these `arrays`."""
         of_pixels = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)}
         others = {name: array for name, array in arrays.items() if not name.startswith(PREFIX)}
         return cls(**others, pixels=PixelTally(**of_pixels) if of_pixels else None)
 
 
-def empty(bins: int, source_lines: int, transitions: int, pixels: Pixels | None = None) -> Tally:
-    """A tally of nothing."""
-    zeros = lambda *shape: jnp.zeros(shape, jnp.int32)  # noqa: E731
-    return Tally(
-        interacting=zeros(),
-        spectrum=zeros(bins),
-        photon=zeros(),
-        electron=zeros(),
-        both=zeros(),
-        scattered=zeros(),
-        loss_above=zeros(len(LOSS_THRESHOLDS)),
-        peaks=zeros(source_lines, transitions),
-        incident=zeros(4),
-        lost=zeros(4),
-        overflow=zeros(),
-        unbalanced=zeros(),
-        pixels=None
-        if pixels is None
-        else PixelTally(
-            hits=zeros(pixels.count),
-            counts=zeros(pixels.count),
-            deposited=zeros(4, pixels.count),
-            central=zeros(bins),
-            caught=zeros(bins),
-            summed=zeros(bins),
-            coincidences=zeros((2 * pixels.rows - 1) * (2 * pixels.columns - 1)),
-            shared=zeros(),
-            escaped=zeros(4),
-        ),
-    )
-
-
-def book_absorbed(tally: Tally, energy: Array, where: Array, bin_width: Array) -> Tally:
-    """Add the histories ``where`` (n,) that deposit all of their ``energy`` (n,) eV."""
+def book_absorbed(tally: Tally, energy: Energies, where: Mask, bin_width: Real) -> Tally:
+    """The tally with the histories ``where`` more, which deposit all of their ``energy`` in eV; bin_width: eV."""
     return replace(
         tally,
         interacting=tally.interacting + _count(where),
@@ -124,8 +138,19 @@ def book_absorbed(tally: Tally, energy: Array, where: Array, bin_width: Array) -
     )
 
 
-def book(tally: Tally, ledger: Ledger, energy: Array, source_line: Array, where: Array, bin_width: Array) -> Tally:
-    """Add the histories ``where`` (n,), of photons of ``energy`` (n,) eV, by their ledgers."""
+def book(
+    tally: Tally,
+    ledger: Ledger,
+    energy: Energies,
+    source_line: Int[Array, " n"],
+    where: Mask,
+    bin_width: Real,
+    thresholds: Float[Array, " A"],
+) -> Tally:
+    """The tally with the histories ``where`` more, of photons of ``energy`` in eV, by their ledgers (n,).
+
+    bin_width: eV; thresholds: eV, of `loss_above`.
+    """
     lost = ledger.by_photons + ledger.by_electrons
     partial = where & (lost > PARTIAL)
     photon, electron = partial & (ledger.by_photons > 0), partial & (ledger.by_electrons > 0)
@@ -137,32 +162,41 @@ def book(tally: Tally, ledger: Ledger, energy: Array, source_line: Array, where:
     tally = book_absorbed(tally, energy - lost, where, bin_width)
     return replace(
         tally,
-        photon=tally.photon + _count(photon & ~electron),
-        electron=tally.electron + _count(electron & ~photon),
+        photon_escape=tally.photon_escape + _count(photon & ~electron),
+        electron_escape=tally.electron_escape + _count(electron & ~photon),
         both=tally.both + _count(photon & electron),
         scattered=tally.scattered + _count(partial & ledger.scattered),
-        loss_above=tally.loss_above + jnp.stack([_count(where & (lost > least)) for least in LOSS_THRESHOLDS]),
+        loss_above=tally.loss_above
+        + jnp.sum(where[:, None] & (lost[:, None] > thresholds[None, :]), axis=0, dtype=jnp.int32),
         peaks=tally.peaks.reshape(-1).at[at].add(1, mode="drop").reshape(lines, transitions),
         incident=tally.incident + _sum(lost, where),
-        lost=tally.lost + _sum(lost, where),
+        summed_loss=tally.summed_loss + _sum(lost, where),
         overflow=tally.overflow + _count(where & full),
         unbalanced=tally.unbalanced + _count(where & wrong),
     )
 
 
 def book_pixels(
-    tally: Tally, pixels: Pixels, pixel: Array, deposit: Array, escaped: Array, energy: Array, where: Array, bin_width
+    tally: Tally,
+    pixels: Pixels,
+    pixel: Int[Array, "n J"],
+    deposit: Float[Array, "n J"],
+    escaped: Energies,
+    energy: Energies,
+    where: Mask,
+    bin_width: Real,
 ) -> Tally:
-    """Add who has what of the histories ``where`` (n,), of photons of ``energy`` (n,) eV.
+    """The tally with what each pixel has of the histories ``where``, of photons of ``energy`` in eV.
 
-    pixel: (n, J), the one hit first, -1 for none; deposit: (n, J) eV in it; escaped: (n,) eV that left the array.
+    pixel: the pixels of a history, the one hit first, -1 for none; deposit: eV in each; escaped: eV that left the
+    array; bin_width: eV.
     """
     old = tally.pixels
     assert old is not None
     has = (deposit > PARTIAL) & (pixel != NOBODY) & where[:, None]
     rows, columns = pixel // pixels.columns, pixel % pixels.columns
-    apart = (rows - rows[:, :1] + pixels.rows - 1) * (2 * pixels.columns - 1) + columns - columns[:, :1]
-    apart = apart + pixels.columns - 1
+    steps = (rows - rows[:, :1] + pixels.rows - 1) * (2 * pixels.columns - 1) + columns - columns[:, :1]
+    steps = steps + pixels.columns - 1
     at = jnp.where(has, pixel, pixels.count)
     new = PixelTally(
         hits=old.hits.at[jnp.where(where, pixel[:, 0], pixels.count)].add(1, mode="drop"),
@@ -176,7 +210,7 @@ def book_pixels(
         central=_histogram(old.central, deposit, has & (pixel == pixels.central), bin_width),
         caught=_histogram(old.caught, deposit[:, 1:], has[:, 1:], bin_width),
         summed=_histogram(old.summed, energy - escaped, where, bin_width),
-        coincidences=old.coincidences.at[jnp.where(has & has[:, :1], apart, old.coincidences.shape[0])].add(
+        coincidences=old.coincidences.at[jnp.where(has & has[:, :1], steps, old.coincidences.shape[0])].add(
             1, mode="drop"
         ),
         shared=old.shared + _count(jnp.sum(has, axis=1) > 1),
@@ -205,7 +239,7 @@ def _histogram(spectrum: Array, energy: Array, where: Array, bin_width: Array) -
     return spectrum.at[jnp.where(where, bin_, spectrum.shape[0])].add(1, mode="drop")
 
 
-def summed_energy(parts) -> np.ndarray:
-    """Sums in eV, (...), of what was booked in ENERGY_UNIT byte by byte, (B, ...), the lowest first."""
-    units = sum(np.asarray(part).astype(object) << (8 * byte) for byte, part in enumerate(parts))
-    return ENERGY_UNIT * np.asarray(units).astype(np.float64)
+def summed_energy(parts: Int[Array | np.ndarray, "B ..."]) -> Float[np.ndarray, "..."]:
+    """Summed energies in eV from their bytes (B, ...) in ENERGY_UNIT, the lowest first."""
+    units = sum(part.astype(object) << (8 * byte) for byte, part in enumerate(np.asarray(parts)))
+    return np.asarray(ENERGY_UNIT * np.asarray(units).astype(np.float64))

@@ -3,15 +3,19 @@
 Everything is written for one photon; `jax.vmap` makes the batch. After its `first_interaction`, a history repeats
 
     relax   the ion's vacancies, one transition after another: electrons stop or escape, photons wait
-    follow  the electrons that scatter and may escape, if they are of that kind
+    follow  the electrons that scatter and may escape, if the electron model is of that kind
     fly     the next waiting photon, through the layers, to a face or to an atom
     absorb  it there: a photoelectron and a vacancy, or a scattered photon
 
-In an array of absorbers a flight or an electron that leaves one goes on to the next (`travel`, `pass_on`).
+In an array of absorbers a photon or an electron that leaves one goes on to the next (`travel`,
+`track_into_neighbours`).
 
 Most photons lose nothing: they are absorbed where no electron can reach a face and no photon comes out of the ion.
 `first_interaction` finds that out exactly; only the others, the ones `at_risk`, become histories.
-What a history lost is counted, not what it deposited; the deposit is booked apart, and both must balance.
+A history counts the energy that it loses. Its deposit is added up independently, and the two must balance.
+
+Random numbers are named by counters of the photon's key, two numbers each: those of the source come first, then those
+of the first interaction, then those of the history's steps, one after another (`History.counter`).
 """
 
 from dataclasses import replace
@@ -19,42 +23,63 @@ from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
-from jax import Array
 
-from xcal_jax.absorber.matter import Matter
-from xcal_jax.absorber.source import DRAWS as SOURCE_DRAWS
-from xcal_jax.absorber.source import Source
-from xcal_jax.compute.lanes import apart, choose
-from xcal_jax.compute.random import DRAWS, Key, dice, uniforms
+from xcal_jax.absorber.source import SOURCE_COUNTERS, PhotonSource
+from xcal_jax.compute.lanes import choose, materialise
+from xcal_jax.compute.random import COUNTERS, Key, uniform_block, uniforms
+from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.montecarlo.ledger import Ledger, Shares
-from xcal_jax.montecarlo.state import EJECTED, EMITTED, PENDING, History, Ion, Medium, Pending, Vertex
+from xcal_jax.montecarlo.state import EMITTED, PENDING, History, Ion, Medium, Pending, Vertex
 from xcal_jax.physics.array import next_pixel, travel
-from xcal_jax.physics.electrons.scattering import Scattering
-from xcal_jax.physics.geometry import Direction, Site, deflect, isotropic, least_cost_to_surface
+from xcal_jax.physics.geometry import Direction, Site, deflect, isotropic, margin_to_surface
 from xcal_jax.physics.layers import cumulative
 from xcal_jax.physics.photon_scattering import compton_energy
 from xcal_jax.physics.relaxation import NONE, no_vacancies
 
+FIRST_FLIGHT = SOURCE_COUNTERS  # counter of the depth of the first interaction, and of its channel
+FIRST_HIT = FIRST_FLIGHT + 1  # of the row of its channels, and of whether a photon comes of it
+FIRST_STEP = FIRST_HIT + 1
+ABSORPTION, RELAXATION, FLIGHT = 1, 2, 3  # counters that a step takes
+SPARE = 8  # counters that are left when a history counts as overflowing
 
-def first_interaction(medium: Medium, source: Source, key: Key) -> tuple[Vertex, Array]:
-    """A source photon's first interaction, and its source line. Forced flights end before the far side."""
+
+def first_interaction(medium: Medium, source: PhotonSource, key: Key) -> tuple[Vertex, Whole]:
+    """The first interaction of a photon of ``source``, and its source line.
+
+    A photon of a forced source interacts for certain: its optical depth is sampled below that of its whole path.
+    """
     energy, line, top, direction = source.photon(medium.stack, key)
-    row, share = medium.matter.attenuation.place(energy)
-    attenuation = medium.matter.attenuation_at(medium.density, row, share)
+    row, fraction = medium.matter.attenuation.place(energy)
+    attenuation = medium.matter.attenuation_at(medium.density, row, fraction)
     through = cumulative(attenuation, medium.stack.thickness)[1] / jnp.abs(direction.z)
-    u_depth, u_channel = uniforms(key, jnp.uint32(SOURCE_DRAWS))
-    reach = -jnp.expm1(-through) * (1.0 - 2.0**-22) if source.forced else 1.0
-    escaped, _, site = travel(medium.stack, top, direction, attenuation, -jnp.log1p(-u_depth * reach))
-    u_row, u_photon = uniforms(key, jnp.uint32(SOURCE_DRAWS + 1))
-    return meet(medium, energy, site, direction, ~escaped, row, share, u_row, u_channel, u_photon), line
+    u_depth, u_channel = uniforms(key, jnp.uint32(FIRST_FLIGHT))
+    probability = -jnp.expm1(-through) * (1.0 - 2.0**-22) if source.forced else 1.0
+    escaped, _, site = travel(medium.stack, top, direction, attenuation, -jnp.log1p(-u_depth * probability))
+    u_row, u_photon = uniforms(key, jnp.uint32(FIRST_HIT))
+    vertex = sample_interaction(medium, energy, site, direction, ~escaped, row, fraction, u_row, u_channel, u_photon)
+    return vertex, line
 
 
-def meet(medium, energy, site, direction, met, row, share, u_row, u_channel, u_photon) -> Vertex:
-    """What the photon hits at ``site``, and what can come of it."""
+def sample_interaction(
+    medium: Medium,
+    energy: Real,
+    site: Site,
+    direction: Direction,
+    met: Flag,
+    row: Whole,
+    fraction: Real,
+    u_row: Real,
+    u_channel: Real,
+    u_photon: Real,
+) -> Vertex:
+    """What a photon of ``energy`` eV hits at ``site``, and what can come of it, for three uniform numbers.
+
+    met: whether there is an interaction at all; row, fraction: the place of the energy in the attenuation's rows.
+    """
     matter = medium.matter
     material = matter.material_of(site.layer)
-    hit = matter.hit(matter.attenuation.pick_channel(material, row, share, u_row, u_channel))
-    margin = least_cost_to_surface(medium.stack, site, matter.electrons.cost(medium.density))
+    hit = matter.hit(matter.attenuation.pick_channel(material, row, fraction, u_row, u_channel))
+    margin = margin_to_surface(medium.stack, site, matter.electrons.per_um(medium.density))
     kinetic = energy - matter.relaxation.binding[hit.subshell]
     ion_near = matter.maximum_range[hit.subshell] > margin
     photon_comes = u_photon > matter.relaxation.no_photon_probability[hit.subshell]
@@ -71,8 +96,8 @@ def meet(medium, energy, site, direction, met, row, share, u_row, u_channel, u_p
     )
 
 
-def at_risk(matter: Matter, vertex: Vertex) -> Array:
-    """Whether the photon may lose energy, () bool: if not, all of it is deposited."""
+def at_risk(vertex: Vertex) -> Flag:
+    """Whether the photon may lose energy. If not, all of it is deposited."""
     return vertex.met & (~vertex.hit.ejects | vertex.electron_near | vertex.emits)
 
 
@@ -80,9 +105,10 @@ def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
     """The history that starts with ``vertex``."""
     zero = jnp.zeros_like(vertex.energy)
     none = jnp.full((), NONE, jnp.int32)
+    no = jnp.zeros((), bool)
     nowhere = Site(*(jnp.zeros((PENDING,), field.dtype) for field in jax.tree.leaves(vertex.site)))
     nothing = History(
-        draw=jnp.uint32(SOURCE_DRAWS + 2),
+        counter=jnp.uint32(FIRST_STEP),
         ion=Ion(
             vertex.site,
             vertex.margin,
@@ -91,54 +117,54 @@ def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
             none,
             (none,) * EMITTED,
         ),
-        electrons=(zero,) * (1 + EJECTED) if isinstance(medium.matter.electrons, Scattering) else (),
+        electrons=(zero,) * medium.matter.electrons.waiting_slots,
         scattered_energy=zero,
         direction=vertex.direction,
         pending=Pending(nowhere, jnp.full((PENDING,), NONE, jnp.int32), jnp.zeros_like(none)),
         ledger=Ledger(
-            zero,
-            zero,
-            zero,
-            jnp.zeros_like(none),
-            none,
-            jnp.zeros((), bool),
-            jnp.zeros((), bool),
-            Shares.of(medium.stack.pixels, vertex.site.pixel, zero),
+            deposited=zero,
+            by_photons=zero,
+            by_electrons=zero,
+            escapes=jnp.zeros_like(none),
+            line=none,
+            scattered=no,
+            overflow=no,
+            shares=Shares.empty(medium.stack.pixels, vertex.site.pixel, zero),
         ),
     )
     return absorb(medium, key, nothing, vertex)
 
 
 def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> History:
-    """Scattering, or a photoelectron (Eq. 2) and a vacancy, at ``vertex``; nothing if no atom was met."""
-    matter, tables = medium.matter, medium.matter.relaxation
-    u_polar, u_azimuth = apart(medium.stack.width, dice, key, history.draw, 1)
-    ejects, scatters, subshell = vertex.met & vertex.hit.ejects, vertex.met & ~vertex.hit.ejects, vertex.hit.subshell
-    kinetic = jnp.maximum(vertex.energy - tables.binding[subshell], 0.0)
+    """The history after ``vertex``: a photoelectron (Eq. 2) and a vacancy, or scattering; nothing if no atom is met."""
+    matter, tables, hit = medium.matter, medium.matter.relaxation, vertex.hit
+    u_polar, u_azimuth = materialise(medium.stack.width, uniform_block, key, history.counter, ABSORPTION)
+    ejects, scatters = vertex.met & hit.ejects, vertex.met & ~hit.ejects
+    kinetic = jnp.maximum(vertex.energy - tables.binding[hit.subshell], 0.0)
 
-    cosine = matter.angles.sample_cosine(vertex.hit.law, jnp.where(ejects, kinetic, vertex.energy), u_polar)
+    cosine = matter.angles.sample_cosine(hit.law, jnp.where(ejects, kinetic, vertex.energy), u_polar)
     direction = deflect(vertex.direction, cosine, u_azimuth)
-    scattered_energy = jnp.where(vertex.hit.coherent, vertex.energy, compton_energy(vertex.energy, cosine))
+    scattered_energy = jnp.where(hit.coherent, vertex.energy, compton_energy(vertex.energy, cosine))
     near = ejects & vertex.electron_near
     escaping = escaping_at_once(medium, vertex.site, direction, kinetic, near)
-    ledger = pass_on(medium, history.ledger, vertex.site, direction, escaping)
+    ledger = track_into_neighbours(medium, history.ledger, vertex.site, direction, escaping)
     photoelectron = tuple(jnp.where(near, kinetic, waiting) for waiting in history.electrons[:1])
 
     decays = ejects & vertex.emits
-    vacancies, _, overflow = tables.open(history.ion.vacancies, subshell, decays & vertex.ion_near)
+    vacancies, _, overflow = tables.open(history.ion.vacancies, hit.subshell, decays & vertex.ion_near)
     stays = jnp.where(scatters, vertex.energy - scattered_energy, 0.0)
-    stays = stays + jnp.where(ejects, kinetic - escaping + jnp.where(decays, 0.0, tables.binding[subshell]), 0.0)
+    stays = stays + jnp.where(ejects, kinetic - escaping + jnp.where(decays, 0.0, tables.binding[hit.subshell]), 0.0)
     ledger = ledger.keep(vertex.site.pixel, stays)
     scattered = ledger.scattered | (scatters & ledger.at_home(vertex.site.pixel))
     return replace(
         history,
-        draw=history.draw + 1,
+        counter=history.counter + ABSORPTION,
         ion=Ion(
             site=choose(vertex.met, vertex.site, history.ion.site),
             margin=jnp.where(vertex.met, vertex.margin, history.ion.margin),
-            element=jnp.where(ejects, tables.element[subshell], history.ion.element),
+            element=jnp.where(ejects, tables.element[hit.subshell], history.ion.element),
             vacancies=vacancies,
-            chosen=jnp.where(decays & ~vertex.ion_near, subshell, history.ion.chosen),
+            chosen=jnp.where(decays & ~vertex.ion_near, hit.subshell, history.ion.chosen),
             emitted=history.ion.emitted,
         ),
         electrons=photoelectron + history.electrons[1:],
@@ -149,13 +175,13 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
 
 
 def relax(medium: Medium, key: Key, history: History, transitions: int) -> History:
-    """Relax the ion, by at most so many ``transitions`` now, as long as nothing has to fly or be followed before."""
+    """The history after at most so many ``transitions`` of the ion, fewer if something has to fly or be followed."""
 
-    def unfinished(state):
+    def unfinished(state: tuple[Whole, History]) -> Flag:
         n, history = state
         return history.relaxing & (n < transitions)
 
-    def step(state):
+    def step(state: tuple[Whole, History]) -> tuple[Whole, History]:
         n, history = state
         return n + 1, relax_once(medium, key, history)
 
@@ -163,10 +189,16 @@ def relax(medium: Medium, key: Key, history: History, transitions: int) -> Histo
 
 
 def relax_once(medium: Medium, key: Key, history: History) -> History:
-    """The innermost vacancy relaxes: by a photon, by an electron, or silently if neither could be noticed."""
+    """The history after one transition of the innermost vacancy, which emits a photon or an electron.
+
+    Out of the electrons' reach, the whole cascade of the vacancy is deposited if no photon comes of it, and otherwise
+    it is sampled given that a photon does (see `relaxation`).
+    """
     tables = medium.matter.relaxation
     ion, ledger = history.ion, history.ledger
-    u_photon, u_transition, u_first, u_second = apart(medium.stack.width, dice, key, history.draw, 2)
+    u_photon, u_transition, u_first, u_second = materialise(
+        medium.stack.width, uniform_block, key, history.counter, RELAXATION
+    )
     must = ion.chosen >= 0
     innermost, others = tables.innermost(ion.vacancies, ion.element)
     subshell = jnp.where(must, ion.chosen, innermost)
@@ -184,7 +216,8 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
     escaping = escaping_at_once(medium, ion.site, direction, energy, may_escape)
     photoelectron, others = history.electrons[:1], (energy, *history.electrons[1:])
     ejected = tuple(jnp.where(may_escape, newer, older) for newer, older in pairwise(others))
-    # out of reach, one of the two new vacancies leads to the photon: the first, or else the second, the first silent
+    # if no electron can escape, force a photon from one of the two vacancies: from the first, or from the second given
+    # none from the first
     p, q = tables.photon_probability(first), tables.photon_probability(second)
     first_leads = electrons & ~near & (u_first * (p + q - p * q) < p)
     second_leads = electrons & ~near & ~first_leads
@@ -203,17 +236,21 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
             *(jnp.where(photon, a, b) for a, b in zip(ion.emitted, ion.emitted[1:], strict=False)),
         ),
     )
-    ledger = pass_on(medium, ledger, ion.site, direction, escaping).keep(ion.site.pixel, stays)
-    ledger = replace(ledger, overflow=ledger.overflow | full_1 | full_2 | (history.draw + 8 > DRAWS))
-    return replace(history, draw=history.draw + 2, ion=ion, electrons=photoelectron + ejected, ledger=ledger)
+    ledger = track_into_neighbours(medium, ledger, ion.site, direction, escaping).keep(ion.site.pixel, stays)
+    ledger = replace(ledger, overflow=ledger.overflow | full_1 | full_2 | (history.counter + SPARE > COUNTERS))
+    return replace(
+        history, counter=history.counter + RELAXATION, ion=ion, electrons=photoelectron + ejected, ledger=ledger
+    )
 
 
 def fly(medium: Medium, key: Key, history: History) -> History:
-    """The scattered photon, or else the last that waits, flies to a face or to an atom, and is absorbed there."""
+    """The history after the flight of the scattered photon, or else of the last that waits, to a face or to an atom."""
     matter = medium.matter
-    u_cosine, u_azimuth, u_depth, u_channel, u_row, u_photon = apart(medium.stack.width, dice, key, history.draw, 3)
+    u_cosine, u_azimuth, u_depth, u_channel, u_row, u_photon = materialise(
+        medium.stack.width, uniform_block, key, history.counter, FLIGHT
+    )
     ion, pending = history.ion, queue(history.pending, history.ion)
-    overflow = history.ledger.overflow | (pending.count > PENDING) | (history.draw + 8 > DRAWS)
+    overflow = history.ledger.overflow | (pending.count > PENDING) | (history.counter + SPARE > COUNTERS)
     scattered = ~ion.excited & (history.scattered_energy > 0)
     waiting = ~ion.excited & ~scattered & (pending.count > 0)
     flies = scattered | waiting
@@ -226,14 +263,15 @@ def fly(medium: Medium, key: Key, history: History) -> History:
     )
     start = choose(waiting, jax.tree.map(lambda field: field[top], pending.site), ion.site)
     direction = choose(waiting, isotropic(u_cosine, u_azimuth), history.direction)
-    row, share = matter.attenuation.place(energy)
-    attenuation = matter.attenuation_at(medium.density, row, share)
+    row, fraction = matter.attenuation.place(energy)
+    attenuation = matter.attenuation_at(medium.density, row, fraction)
     escaped, _, site = travel(medium.stack, start, direction, attenuation, -jnp.log(u_depth))
-    vertex = meet(medium, energy, site, direction, flies & ~escaped, row, share, u_row, u_channel, u_photon)
+    met = flies & ~escaped
+    vertex = sample_interaction(medium, energy, site, direction, met, row, fraction, u_row, u_channel, u_photon)
     line = jnp.where(waiting, line, NONE)
     ledger = history.ledger.fly(start.pixel, site.pixel, flies, escaped, energy, line)
     history = History(
-        draw=history.draw + 3,
+        counter=history.counter + FLIGHT,
         ion=replace(ion, emitted=(jnp.full_like(line, NONE),) * EMITTED),
         electrons=history.electrons,
         scattered_energy=jnp.where(scattered, 0.0, history.scattered_energy),
@@ -245,7 +283,7 @@ def fly(medium: Medium, key: Key, history: History) -> History:
 
 
 def queue(pending: Pending, ion: Ion) -> Pending:
-    """The photons that the ion has sent out join those that wait."""
+    """The photons that wait, joined by those that the ion has emitted."""
     slot = jnp.arange(PENDING, dtype=jnp.int32)
     for line in reversed(ion.emitted):
         new = (slot == pending.count) & (line != NONE)
@@ -257,22 +295,23 @@ def queue(pending: Pending, ion: Ion) -> Pending:
     return pending
 
 
-def escaping_at_once(medium: Medium, site: Site, direction: Direction, energy: Array, when: Array) -> Array:
-    """The energy () eV that an electron takes out of the absorber: 0 if it does not, or has to be followed to know."""
+def escaping_at_once(medium: Medium, site: Site, direction: Direction, energy: Real, when: Flag) -> Real:
+    """Energy in eV that an electron takes out of its absorber if ``when``; 0 if it has to be followed to know."""
     model = medium.matter.electrons
-    if isinstance(model, Scattering):
-        return jnp.zeros_like(energy)
     return jnp.where(when, model.escaping_energy(medium.stack, medium.density, site, direction, energy), 0.0)
 
 
-def pass_on(medium: Medium, ledger: Ledger, site: Site, direction: Direction, escaping: Array) -> Ledger:
-    """A straight electron leaves the pixel of ``site`` with ``escaping`` () eV, 0 for none, and others may catch it."""
+def track_into_neighbours(medium: Medium, ledger: Ledger, site: Site, direction: Direction, escaping: Real) -> Ledger:
+    """The ledger after a straight electron leaves the pixel of ``site`` with ``escaping`` eV, 0 for none.
+
+    In an array it goes on through the pixels ahead, which may stop it.
+    """
     ledger = ledger.release(site.pixel, escaping)
     model = medium.matter.electrons
-    if medium.stack.pixels is None or isinstance(model, Scattering):
+    if medium.stack.pixels is None or model.waiting_slots:
         return ledger
 
-    def enter(state):
+    def enter(state: tuple[Real, Site, Ledger]) -> tuple[Real, Site, Ledger]:
         energy, site, ledger = state
         found, entry = next_pixel(medium.stack, site, direction, energy > 0.0)
         left = model.escaping_energy(medium.stack, medium.density, entry, direction, energy)

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool
 
 from xcal_jax.atomic import Element
 from xcal_jax.compute.shapes import Flag, Real, Whole
@@ -232,6 +233,6 @@ def take_innermost(vacancies: Vacancies) -> tuple[Whole, Vacancies]:
     return place, tuple(others)
 
 
-def any_vacancy(vacancies: Vacancies) -> Flag:
-    """Whether the ion still has to relax."""
+def any_vacancy(vacancies: Vacancies) -> Bool[Array, "..."]:
+    """Whether an ion, or each of many, still has to relax."""
     return reduce(jnp.bitwise_or, vacancies) != 0

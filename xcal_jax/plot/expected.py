@@ -1,20 +1,15 @@
-"""Plots of sensitivities and of trade-offs, on matplotlib figures without a display."""
+"""Plots of sensitivities, line fits and trade-offs, on matplotlib figures without a display."""
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-SHOWN = ("interaction_probability", "partial", "photon_escape", "electron_escape", "mean_loss_ev")
-TITLES = {
-    "interaction_probability": "interaction\nprobability",
-    "partial": "partial\ndeposition",
-    "photon_escape": "photon\nescape",
-    "electron_escape": "electron\nescape",
-    "mean_loss_ev": "mean loss",
-}
+from xcal_jax.simulation import vocabulary
+
+SHOWN = ("interaction_probability", "partial", "photon_escape", "electron_escape", "mean_loss")
 
 
 def sensitivity_figure(relative: dict, parameters, title: str) -> Canvas:
-    """Relative sensitivities of the main figures, a panel each, a bar a parameter."""
+    """Relative sensitivities of the main observables, a panel each, a bar a parameter."""
     canvas = Canvas(figsize=(11, 1.6 + 0.28 * len(parameters)), layout="constrained")
     panels = canvas.subplots(1, len(SHOWN), sharey=True)
     place = np.arange(len(parameters))
@@ -24,18 +19,18 @@ def sensitivity_figure(relative: dict, parameters, title: str) -> Canvas:
         panel.barh(place, value, xerr=error, color=colours, height=0.7, error_kw={"lw": 1})
         panel.axvline(0.0, color="k", lw=0.8)
         panel.margins(x=0.12)
-        panel.set_title(TITLES[name], fontsize=10)
+        panel.set_title(vocabulary.title(name).replace(" ", "\n"), fontsize=10)
         panel.set_yticks(place, parameters)
         panel.tick_params(labelsize=8)
         panel.grid(axis="x", lw=0.3)
     panels[0].invert_yaxis()
-    canvas.supxlabel("change of the figure (%) for a change of the parameter by 1 %", fontsize=10)
+    canvas.supxlabel("change of the observable (%) for a change of the parameter by 1 %", fontsize=10)
     canvas.suptitle(title, fontsize=11)
     return canvas
 
 
 def line_figure(counts, expected, edges, title: str) -> Canvas:
-    """A measured line (C,), what is expected of the fit (C,), and their distance in standard deviations."""
+    """A measured line (C,), the counts expected by the fit (C,), and their difference in standard deviations."""
     canvas = Canvas(figsize=(9, 5.5), layout="constrained")
     above, below = canvas.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     width = np.diff(edges)

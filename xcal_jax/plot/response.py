@@ -1,5 +1,6 @@
 """Figures of responses and event lists: the matrix as an image, escape and efficiency over energy, the rim's map."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.io import datasets
 from xcal_jax.montecarlo.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED
+from xcal_jax.plot import labels
 from xcal_jax.plot.results import result_figure
 from xcal_jax.response.components import KIND as RESPONSE
 from xcal_jax.response.components import load_response
 from xcal_jax.response.ogip import read_rmf
+from xcal_jax.simulation import vocabulary
 from xcal_jax.simulation.events import EVENTS, load_events
 from xcal_jax.simulation.results import KIND as RESULT
 from xcal_jax.simulation.results import load
@@ -27,13 +31,14 @@ DRAWN = 8  # escape peaks, the most intense
 LEAST_DISTANCE = 1e-3  # um from an edge: nearer photons are drawn there
 CELLS = 24  # of a map's side
 LEAST_EVENTS = 100  # of a cell that is drawn
-LEAST_SHARE = 0.1  # %, the lowest colour
+LEAST_FRACTION = 0.1  # %, the lowest colour
+COLOURS = {"partial": "black", "electron_escape": "tab:orange", "photon_escape": "tab:blue", "both": "tab:green"}
 
 
 def figure_of(path: str | os.PathLike, what: str | None = None) -> Figure:
-    """The figure of a file of this program; ``what`` chooses where there are two, "escape" or "efficiency".
+    """The figure of a file of this program; what: "escape" or "efficiency", of a response.
 
-    Raises ValueError when ``path`` is none, or has no such figure.
+    Raises ValueError when ``path`` is no such file, or has no such figure.
     """
     drawings = {
         RESULT: {"spectrum": lambda: result_figure(load(path))},
@@ -51,20 +56,11 @@ def figure_of(path: str | os.PathLike, what: str | None = None) -> Figure:
 
 
 def _kind(path: str | os.PathLike) -> str:
-    wrong = f"{str(path)!r} must be a result, an event list, a response or a matrix of this program, but is not"
-    if not Path(path).is_file():
-        raise ValueError(f"{str(path)!r} must be a file, but does not exist")
-    try:
-        with Path(path).open("rb") as file:
-            if file.read(6) == b"SIMPLE":
-                return EVENTS if "EVENTS" in fits.info(path, output=False)[1] else "matrix"
-        with xr.open_dataset(path, engine="netcdf4") as data:
-            kind = data.attrs.get("kind")
-    except (OSError, RuntimeError, ValueError, KeyError, AttributeError, IndexError) as problem:
-        raise ValueError(wrong) from problem
-    if kind not in (RESULT, RESPONSE, EVENTS):
-        raise ValueError(wrong)
-    return kind
+    what = "a result, an event list, a response or a matrix of this program"
+    with contextlib.suppress(OSError), Path(path).open("rb") as file:
+        if file.read(6) == b"SIMPLE":
+            return EVENTS if any(table[1] == "EVENTS" for table in fits.info(path, output=False)) else "matrix"
+    return datasets.kind_of(path, what, (RESULT, RESPONSE, EVENTS))
 
 
 def matrix_figure(path: str | os.PathLike) -> Figure:
@@ -96,23 +92,17 @@ def matrix_figure(path: str | os.PathLike) -> Figure:
 
 
 def escape_figure(response: xr.Dataset) -> Figure:
-    """Share of interacting photons that lose energy, by what leaves, and the strongest escape peaks."""
+    """Fraction of interacting photons that lose energy, by what leaves, and the strongest escape peaks."""
     figure = Figure(figsize=(8, 8), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
     energy = response.energy.values / 1000.0
-    shown = (
-        ("partial", "any", "black"),
-        ("electron", "electrons", "tab:orange"),
-        ("photon", "photons", "tab:blue"),
-        ("both", "photons and electrons", "tab:green"),
-    )
-    for name, label, colour in shown:
-        share, error = 100.0 * response[name].values, 100.0 * response[f"{name}_err"].values
-        above.plot(energy, np.where(share > 0, share, np.nan), color=colour, lw=1.2, label=label)
-        above.fill_between(energy, np.maximum(share - error, 0.0), share + error, color=colour, alpha=0.25, lw=0)
+    for name, colour in COLOURS.items():
+        value, error = 100.0 * response[name].values, 100.0 * response[f"{name}_err"].values
+        above.plot(energy, np.where(value > 0, value, np.nan), color=colour, lw=1.2, label=vocabulary.title(name))
+        above.fill_between(energy, np.maximum(value - error, 0.0), value + error, color=colour, alpha=0.25, lw=0)
     floor = 100.0 * float(response.partial.max())
     above.set(yscale="log", ylim=(1e-4 * floor, 3.0 * floor), ylabel="photons that lose energy (%)")
-    above.legend(title="what leaves", fontsize=8, ncol=2)
+    above.legend(fontsize=8, ncol=2)
     for name in response.line.values[np.argsort(-response.peaks.max("energy").values)][:DRAWN]:
         intensity = response.peaks.sel(line=name).values
         below.plot(energy, np.where(intensity > 0, intensity, np.nan), lw=1.2, label=str(name))
@@ -126,16 +116,14 @@ def escape_figure(response: xr.Dataset) -> Figure:
 
 
 def efficiency_figure(response: xr.Dataset) -> Figure:
-    """Quantum efficiency, and the layers' shares of it."""
+    """Quantum efficiency, and the part of it in each layer."""
     absorber = Absorber.from_toml(response.attrs["absorber"])
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     energy = response.energy.values / 1000.0
-    labels = [
-        f"{n}: {t:g} µm {f}" for n, (t, f) in enumerate(zip(absorber.thickness, absorber.formulas, strict=True), 1)
-    ]
-    axes.stackplot(energy, 100.0 * response.by_layer.values.T, labels=labels, alpha=0.6)
-    axes.plot(energy, 100.0 * response.quantum_efficiency.values, "k", lw=1.2, label="all layers")
+    numbered = [f"{n}: {layer}" for n, layer in enumerate(labels.layers(absorber), 1)]
+    axes.stackplot(energy, 100.0 * response.interaction_by_layer.values.T, labels=numbered, alpha=0.6)
+    axes.plot(energy, 100.0 * response.interaction_probability.values, "k", lw=1.2, label="all layers")
     axes.set(xlabel="photon energy (keV)", ylabel="first interaction (% of photons)", xscale="log", ylim=(0, 105))
     axes.margins(x=0)
     _plain_energies(axes)
@@ -145,7 +133,7 @@ def efficiency_figure(response: xr.Dataset) -> Figure:
 
 
 def map_figure(events: xr.Dataset) -> Figure:
-    """Share of events that lost energy against the distances of the impact to the nearest edges, corners folded."""
+    """Fraction of events that lost energy, by the distances of the impact to the nearest edges along x and y."""
     absorber = Absorber.from_toml(events.attrs["absorber"])
     kind = events.loss_type.values
     met = ((kind & PASSED) == 0) & (kind != CAUGHT)
@@ -157,10 +145,12 @@ def map_figure(events: xr.Dataset) -> Figure:
     ]
     cells = [np.geomspace(LEAST_DISTANCE, half, CELLS + 1) for half in halves]
     all_, part = (np.histogram2d(distance[0][use], distance[1][use], bins=cells)[0] for use in (met, met & lost))
-    share = np.ma.masked_where(all_ < LEAST_EVENTS, 100.0 * part / np.maximum(all_, 1.0))
+    fraction = np.ma.masked_where(all_ < LEAST_EVENTS, 100.0 * part / np.maximum(all_, 1.0))
     figure = Figure(figsize=(7, 6), layout="constrained")
     axes = figure.subplots()
-    mesh = axes.pcolormesh(*cells, np.maximum(share.T, LEAST_SHARE), norm=LogNorm(LEAST_SHARE, 100.0), cmap="viridis")
+    mesh = axes.pcolormesh(
+        *cells, np.maximum(fraction.T, LEAST_FRACTION), norm=LogNorm(LEAST_FRACTION, 100.0), cmap="viridis"
+    )
     axes.set(xscale="log", yscale="log", aspect="equal")
     axes.set(xlabel="distance to the nearest edge along x (µm)", ylabel="distance to the nearest edge along y (µm)")
     facts = f"{absorber.name}: {int(met.sum()):.3g} events, electrons: {absorber.electrons}"
@@ -183,5 +173,4 @@ def _pixels(count: int) -> np.ndarray:
 
 def _title(response: xr.Dataset) -> str:
     absorber = Absorber.from_toml(response.attrs["absorber"])
-    layers = " / ".join(f"{t:g} µm {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True))
-    return f"{absorber.name}: {layers}\nelectrons: {absorber.electrons}, yields: {response.attrs['yields']}"
+    return f"{labels.title(absorber)}\nelectrons: {absorber.electrons}, yields: {response.attrs['yields']}"

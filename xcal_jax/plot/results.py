@@ -4,19 +4,19 @@ import os
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.io.files import PLOTS, check_writable, replacing
+from xcal_jax.plot import labels
+from xcal_jax.plot.labels import name_peaks
 from xcal_jax.response.tail import loss_spectrum, tail_density
 from xcal_jax.simulation.pixels import caught_lines, has_pixels
 from xcal_jax.simulation.results import peaks
+from xcal_jax.simulation.vocabulary import title
 
-LABELLED = 12  # of the most intense escape peaks
-LEAST_COUNTS = 25  # of a labelled peak
-APART = 95  # a label closer than the width over this to a stronger peak's is left out
+LEAST_COUNTS = 25  # of an escape peak that is named
 
 
 def spectrum_figure(result: xr.Dataset) -> Figure:
@@ -34,15 +34,8 @@ def spectrum_figure(result: xr.Dataset) -> Figure:
     axes.set_xlabel("deposited energy (eV)")
     axes.set_ylabel("per interacting photon and eV")
     axes.set_title(_title(result), fontsize=10)
-    named: list[float] = []
-    for peak in peaks(result):
-        energy, counts = peak["energy_ev"], peak["intensity"] * n
-        if energy is None or counts < LEAST_COUNTS or any(abs(energy - e) < edges[-1] / APART for e in named):
-            continue
-        named.append(energy)
-        name_peak(axes, peak["line"], energy, peak["intensity"] / width)
-        if len(named) == LABELLED:
-            break
+    strong = (peak for peak in peaks(result) if peak["energy"] is not None and peak["intensity"] * n >= LEAST_COUNTS)
+    name_peaks(axes, ((peak["line"], peak["energy"], peak["intensity"] / width) for peak in strong))
     return figure
 
 
@@ -55,28 +48,22 @@ def array_figure(result: xr.Dataset) -> Figure:
     n = max(1, int(result.interacting))
     rows, columns = result.sizes["row"], result.sizes["column"]
     highest = np.zeros(edges.size - 1)
-    for name, colour, label in (
-        ("summed_spectrum", "black", "all pixels together"),
-        ("central_spectrum", "tab:blue", "central pixel"),
-        ("caught_spectrum", "tab:orange", "pixels that were not hit"),
-    ):
+    colours = {"summed_spectrum": "black", "central_spectrum": "tab:blue", "caught_spectrum": "tab:orange"}
+    for name, colour in colours.items():
         density = result[name].values / n / width
-        axes.stairs(density, edges, color=colour, lw=0.8, label=label)
+        axes.stairs(density, edges, color=colour, lw=0.8, label=title(name))
         highest = np.maximum(highest, density)
     axes.set_yscale("log")
     axes.set(xlim=(0, edges[-1] * 1.02), ylim=(0.5 / n / width, 300 * highest.max()))
     axes.set(xlabel="deposited energy (eV)", ylabel="per interacting photon and eV")
     axes.legend(fontsize=8, loc="upper left", ncols=3)
-    named: list[float] = []
-    for line in caught_lines(result):
-        energy = line["energy_ev"]
-        if all(abs(energy - e) >= edges[-1] / APART for e in named):
-            named.append(energy)
-            name_peak(axes, line["line"], energy, highest[abs(result.energy.values - energy) < 2.0 * width].max())
-    share = np.ma.masked_equal(result.coincidences.values / n, 0.0)
+    bins = result.energy.values
+    caught = ((line["line"], line["energy"]) for line in caught_lines(result))
+    name_peaks(axes, ((line, at, highest[abs(bins - at) < 2.0 * width].max()) for line, at in caught))
+    coincident = np.ma.masked_equal(result.coincidences.values / n, 0.0)
     sides = (np.append(side, side[-1] + 1) - 0.5 for side in (result.column_offset.values, result.row_offset.values))
-    least = min(0.1, float(share.min())) if share.count() else 0.1
-    mesh = beside.pcolormesh(*sides, share, norm=LogNorm(least, 1.0), cmap="viridis")
+    least = min(0.1, float(coincident.min())) if coincident.count() else 0.1
+    mesh = beside.pcolormesh(*sides, coincident, norm=LogNorm(least, 1.0), cmap="viridis")
     beside.set(aspect="equal", xlabel="columns from the pixel hit", ylabel="rows from the pixel hit")
     beside.set_title("deposits here and in the pixel hit", fontsize=10)
     figure.colorbar(mesh, label="per interacting photon (white: none)", shrink=0.8)
@@ -88,7 +75,7 @@ def tail_figure(result: xr.Dataset, found: dict) -> Figure:
     """The loss continuum that `response.tail.fit_tails` has fitted, and the tails ``found``."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
-    low, high = found["range_ev"]
+    low, high = found["range"]
     edges, counts, used = loss_spectrum(result, low, high)
     n = int(result.interacting)
     exposure = np.where(used > 0, n * np.diff(edges) * used, np.nan)
@@ -98,10 +85,10 @@ def tail_figure(result: xr.Dataset, found: dict) -> Figure:
     loss = np.linspace(edges[0], edges[-1], 400)
     curves = []
     for tail in found["tails"]:
-        curves.append(tail_density(tail, loss, found["range_ev"]))
-        label = f"no scale, {tail['share_in_range']:.2e} within the range"
-        if tail["scale_ev"] is not None:
-            label = f"fraction {tail['fraction']:.2e}, scale {tail['scale_ev']:.4g} ± {tail['scale_err_ev']:.2g} eV"
+        curves.append(tail_density(tail, loss, found["range"]))
+        label = f"no scale, {tail['fraction_in_range']:.2e} within the range"
+        if tail["scale"] is not None:
+            label = f"fraction {tail['fraction']:.2e}, scale {tail['scale']:.4g} ± {tail['scale_err']:.2g} eV"
         axes.plot(loss, curves[-1], "--" if len(found["tails"]) > 1 else "-", lw=1.5, label=label)
     if len(curves) > 1:
         axes.plot(loss, sum(curves), color="tab:red", lw=1.5, label="together")
@@ -109,7 +96,7 @@ def tail_figure(result: xr.Dataset, found: dict) -> Figure:
     axes.set(yscale="log", ylim=(0.3 * np.nanmin(filled), 3.0 * np.nanmax(filled)), xlim=(edges[0], edges[-1]))
     axes.set(xlabel="energy lost (eV)", ylabel="per interacting photon and eV")
     axes.legend(fontsize=8)
-    axes.set_title(f"{_title(result)}, {found['energy_ev']:g} eV", fontsize=10)
+    axes.set_title(f"{_title(result)}, {found['energy']:g} eV", fontsize=10)
     return figure
 
 
@@ -120,24 +107,9 @@ def result_figure(result: xr.Dataset) -> Figure:
 
 def _title(result: xr.Dataset) -> str:
     absorber = Absorber.from_toml(result.attrs["absorber"])
-    layers = " / ".join(f"{t:g} µm {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True))
     n = int(result.interacting)
     trapping = f", trapping: {result.attrs['trapping']}" if "trapping" in result.attrs else ""
-    return f"{absorber.name}: {layers}\n{n:.3g} interacting photons, electrons: {absorber.electrons}{trapping}"
-
-
-def name_peak(axes: Axes, line: str, energy: float, height: float) -> None:
-    """Write the name of a ``line`` at ``energy`` eV above its ``height``."""
-    axes.annotate(
-        f"{line}  {energy:.0f} eV",
-        (energy, height),
-        xytext=(0, 6),
-        textcoords="offset points",
-        rotation=90,
-        ha="center",
-        va="bottom",
-        fontsize=7,
-    )
+    return f"{labels.title(absorber)}\n{n:.3g} interacting photons, electrons: {absorber.electrons}{trapping}"
 
 
 def save_figure(figure: Figure, path: str | os.PathLike) -> None:

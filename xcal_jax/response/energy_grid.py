@@ -1,15 +1,17 @@
 """Energies of a response: rows of the matrix, channels, the nodes that are simulated, and rows drawn from nodes.
 
 Everything about an absorber's response is smooth in the photon energy between two absorption edges and jumps at
-them. So rows and nodes end at edges, and a row takes what it needs from the nodes near it on its own side: by local
-linear regression, the tricube-weighted straight line through them in the logarithm of the energy (Cleveland 1979,
-doi 10.1080/01621459.1979.10481038). It is linear in what was counted: errors follow, and sums stay sums.
+them. So rows and nodes end at edges, and a row draws on the nodes near it on its own side of an edge. Its value is a
+local linear regression: the straight line through the nodes' values over the logarithm of the energy, with tricube
+weights (Cleveland 1979, doi 10.1080/01621459.1979.10481038). It is linear in what was counted, so errors propagate
+exactly, and sums stay sums.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from xcal_jax.atomic import ENERGY_LIMITS, Element
@@ -22,9 +24,10 @@ BESIDE = 2e-5  # relative distance of a node from an edge: single precision tell
 SLIVER = 0.1  # of a row's width: less than this from an edge, the row's end moves to the edge
 
 
-def parse_grid(text: str, name: str) -> np.ndarray:
-    """ "0.2:12:5eV" as boundaries (R + 1,) in eV: bare ends are keV, a bare step is eV.
+def parse_grid(text: str, name: str) -> Float[np.ndarray, " B"]:
+    """Boundaries in eV of the intervals that ``text``, such as "0.2:12:5eV", stands for.
 
+    Ends without a unit are in keV, a step without one is in eV.
     The last interval is shorter where the step does not fit a whole number of times. Raises ValueError, naming
     ``name``, for anything but positive, ascending ends and a positive step that fits between them.
     """
@@ -43,15 +46,18 @@ def parse_grid(text: str, name: str) -> np.ndarray:
     return np.append(low + step * np.arange(count), high)
 
 
-def edges_between(elements: Sequence[Element], low: float, high: float) -> np.ndarray:
+def edges_between(elements: Sequence[Element], low: float, high: float) -> Float[np.ndarray, " D"]:
     """Absorption edges of ``elements`` between ``low`` and ``high`` eV, ascending, each once."""
     edges = np.unique(np.concatenate([element.binding for element in elements]))
     edges = edges[(edges > low * (1.0 + 4.0 * BESIDE)) & (edges < high * (1.0 - 4.0 * BESIDE))]
     return edges[np.append(True, np.diff(edges) > 4.0 * BESIDE * edges[1:])] if edges.size else edges
 
 
-def adapt(boundaries: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Row boundaries (R + 1,) eV with every absorption edge among them, so that no row spans one."""
+def adapt(boundaries: Float[np.ndarray, " B"], edges: Float[np.ndarray, " D"]) -> Float[np.ndarray, " R"]:
+    """Row boundaries in eV with every absorption edge among them, so that no row spans one.
+
+    Raises ValueError where they leave the atomic tables.
+    """
     low, high = ENERGY_LIMITS
     if boundaries[0] < low or boundaries[-1] > high:
         raise ValueError(
@@ -65,8 +71,10 @@ def adapt(boundaries: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate([boundaries[[0, -1]], inner, edges]))
 
 
-def nodes_between(low: float, high: float, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Energies (N,) eV to simulate from ``low`` to ``high``, and which stretch between edges (N,) each is of."""
+def nodes_between(
+    low: float, high: float, edges: Float[np.ndarray, " D"]
+) -> tuple[Float[np.ndarray, " N"], Int[np.ndarray, " N"]]:
+    """Energies in eV to simulate from ``low`` to ``high``, and the number of the stretch between edges of each."""
     ends = np.concatenate([[low], edges, [high]])
     stretches = []
     for a, b in pairwise(ends):
@@ -75,8 +83,16 @@ def nodes_between(low: float, high: float, edges: np.ndarray) -> tuple[np.ndarra
     return np.concatenate(stretches), np.repeat(np.arange(len(stretches)), [s.size for s in stretches])
 
 
-def share_of_nodes(energy: np.ndarray, nodes: np.ndarray, stretch: np.ndarray, edges: np.ndarray) -> csr_array:
-    """Weights (R, N): what was counted at ``nodes`` (N,), times these, is its smooth value at ``energy`` (R,) eV."""
+def node_weights(
+    energy: Float[np.ndarray, " R"],
+    nodes: Float[np.ndarray, " N"],
+    stretch: Int[np.ndarray, " N"],
+    edges: Float[np.ndarray, " D"],
+) -> csr_array:
+    """Weights (R, N) whose product with what was counted at ``nodes`` (eV) is its smooth value at ``energy`` (eV).
+
+    stretch: that of each node, from `nodes_between`; edges: eV, ascending.
+    """
     rows, columns, weights = [], [], []
     at, of = np.log(nodes), np.searchsorted(edges, energy)
     for r, x in enumerate(np.log(energy)):
@@ -93,9 +109,11 @@ def share_of_nodes(energy: np.ndarray, nodes: np.ndarray, stretch: np.ndarray, e
     return csr_array((weights, (rows, columns)), shape=(energy.size, nodes.size))
 
 
-def leverage(nodes: np.ndarray, stretch: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """(N,) the largest variance, in units of a node's own, of any smooth value that draws on the node."""
-    weights = share_of_nodes(nodes, nodes, stretch, edges)
+def leverage(
+    nodes: Float[np.ndarray, " N"], stretch: Int[np.ndarray, " N"], edges: Float[np.ndarray, " D"]
+) -> Float[np.ndarray, " N"]:
+    """The largest variance, in units of a node's own, of any smooth value that draws on the node."""
+    weights = node_weights(nodes, nodes, stretch, edges)
     variance = weights.multiply(weights).sum(axis=1)
     drawn_on = (weights != 0).astype(float)
     return np.asarray(drawn_on.multiply(variance[:, None]).max(axis=0).todense()).ravel()

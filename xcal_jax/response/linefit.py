@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import ArrayLike
 
 from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.absorber.source import Source
@@ -93,7 +94,7 @@ def linearise(
     peaks, slopes = found.value("peaks")[0], found.derivative("peaks")[0]
     strong = np.argsort(-peaks, kind="stable")[:LINES]
     strong = strong[peaks[strong] > 0]
-    numbers = (
+    numbers: tuple[ArrayLike, ...] = (
         np.array([values[name] for name in found.parameters]),
         found.value("interaction_probability")[0],
         found.derivative("interaction_probability")[0],

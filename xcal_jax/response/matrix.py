@@ -3,9 +3,8 @@
 A row is the mean over its photon energies. The full-energy peak and the escape peaks are Gaussians, averaged over
 the row and integrated over the channels in closed form: with K(z) = z Phi(z) + phi(z), whose derivative is the normal
 distribution Phi, the part of a peak below x is [K((x - low) / s) - K((x - high) / s)] s / (high - low). The loss
-continuum, linear within its cells, is spread by a Gaussian filter. Both may have a tail of trapped heat. What falls
-outside the channels is not in the row: rows add up to one, and the part of the photons that they hold goes with the
-effective area.
+continuum, linear within its cells, is spread by a Gaussian filter. Both may have a tail of trapped heat. Each row sums
+to 1; the fraction of the photons that falls into the channels goes with the effective area.
 """
 
 import os
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float, Int
 from scipy.ndimage import gaussian_filter1d
 
 from xcal_jax.absorber.source import read_spectrum
@@ -27,7 +27,7 @@ NO_TRAPPING = Trapping(0.0, 1.0)
 
 @dataclass(frozen=True)
 class Resolution:
-    """Full width at half maximum (F,) eV at energies (F,) eV, joined linearly and constant beyond the ends."""
+    """Full width at half maximum (F,) eV at energies (F,) eV, linear between them and constant beyond the ends."""
 
     energy: np.ndarray
     fwhm: np.ndarray
@@ -58,8 +58,9 @@ class Resolution:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the matrix: its first channel (from 0), the shares of its channels, float32, that add up to one,
-    the part of all photons that fell into channels, and the part of these that a threshold has left out.
+    """One row of the matrix. first: its first channel, from 0; values: (C,) float32, of its channels, which sum to 1.
+
+    contained: the fraction of all photons that falls into channels; left_out: the part of these below a threshold.
     """
 
     first: int
@@ -68,10 +69,10 @@ class Row:
     left_out: float
 
 
-def check_covers(channels: np.ndarray, boundaries: np.ndarray, resolution: Resolution) -> None:
-    """Raise ValueError unless the ``channels`` (C + 1,) eV hold all rows, between ``boundaries`` (R + 1,) eV, and are
-    wider than the ``resolution``.
-    """
+def check_covers(
+    channels: Float[np.ndarray, " C"], boundaries: Float[np.ndarray, " B"], resolution: Resolution
+) -> None:
+    """Raise ValueError unless ``channels`` eV hold all rows, between ``boundaries`` eV, and the ``resolution``."""
     widest = float(np.max(resolution.fwhm))
     if widest > channels[-1] - channels[0]:
         raise ValueError(
@@ -85,26 +86,28 @@ def check_covers(channels: np.ndarray, boundaries: np.ndarray, resolution: Resol
         )
 
 
-def row_ends(boundaries: np.ndarray, channels: np.ndarray, resolution: Resolution) -> np.ndarray:
-    """(R,) the channel after each row's last: rows reach from the first channel to their full-energy peak."""
+def row_ends(
+    boundaries: Float[np.ndarray, " B"], channels: Float[np.ndarray, " C"], resolution: Resolution
+) -> Int[np.ndarray, " R"]:
+    """The channel after the last of each row: rows reach from the first channel to their full-energy peak."""
     top = boundaries[1:] + SIGMAS * resolution.sigma(boundaries[1:])
     return np.clip(np.searchsorted(channels, top), 1, channels.size - 1)
 
 
 def fold(
     response: xr.Dataset,
-    channels: np.ndarray,
+    channels: Float[np.ndarray, " C"],
     resolution: Resolution,
     threshold: float = 0.0,
     trapping: Trapping = NO_TRAPPING,
 ) -> Iterator[Row]:
-    """Yield the rows of ``response`` in ``channels`` (C + 1,) eV, all of one width.
+    """Yield the rows of ``response`` in channels of one width, whose boundaries are ``channels`` eV.
 
-    threshold: channels below it are left out, from the lowest up to the first that is not.
+    threshold: channels with less are left out, from the lowest up to the first that has more.
     """
     values = {name: response[name].values for name in ("low", "high", "energy", "partial", "peaks", "continuum")}
     boundaries = np.append(values["low"], values["high"][-1])
-    shares = np.append(response.cell_low.values, 1.0)
+    cells = np.append(response.cell_low.values, 1.0)
     line_energy = np.append(0.0, response.line_energy.values)
     step = channels[1] - channels[0]
     for r, end in enumerate(row_ends(boundaries, channels, resolution)):
@@ -121,15 +124,20 @@ def fold(
             trapping,
         )
         below = np.append(0.0, np.cumsum(values["continuum"][r]))
-        continuum = np.diff(np.interp(channels[: end + 1], shares * energy, below))
+        continuum = np.diff(np.interp(channels[: end + 1], cells * energy, below))
         row += gaussian_filter1d(trapping.spread(continuum, step), resolution.sigma(energy) / step, mode="constant")
         yield _cut(row, threshold)
 
 
 def peaks_in_channels(
-    low, high, sigma, intensity, channels: np.ndarray, trapping: Trapping = NO_TRAPPING
-) -> np.ndarray:
-    """(C,) the sum of peaks (P,) of ``intensity`` whose places are uniform from ``low`` to ``high`` eV."""
+    low: Float[np.ndarray, " P"],
+    high: Float[np.ndarray, " P"],
+    sigma: Float[np.ndarray, " P"],
+    intensity: Float[np.ndarray, " P"],
+    channels: Float[np.ndarray, " C"],
+    trapping: Trapping = NO_TRAPPING,
+) -> Float[np.ndarray, " c"]:
+    """Sum of peaks of ``intensity`` in the ``channels`` (eV), their places uniform from ``low`` to ``high`` eV."""
     step = channels[1] - channels[0]
     count = channels.size - 1
     tail = REACH * trapping.scale if trapping.fraction else 0.0

@@ -1,8 +1,8 @@
 """The Monte Carlo at the nodes of a response: monochromatic photons over the whole top, at one energy after another.
 
-One compiled program serves all energies: the energy is data, and spectra are binned in units of it. What is kept of
-a node are counts: partial depositions, escape peaks line by line, and the rest, the loss continuum, in cells of the
-deposited share of the energy that are fine next to both ends (3 % of the way to the nearer one).
+Every node is a `Run` of its own. One compiled program serves all of them: the energy is data, and spectra are binned in
+units of it. A node keeps counts: partial depositions, escape peaks line by line, and the rest, the loss continuum, in
+cells of the deposited fraction of the energy. The cells are fine next to both ends, 3 % of the way to the nearer one.
 """
 
 import os
@@ -32,8 +32,8 @@ MOST_PHOTONS = 10**10  # at one node
 _half = np.unique(np.round(np.geomspace(1.0, BINS // 2, 1 + int(np.log(BINS // 2) / np.log(GROWTH)))).astype(int))
 CELLS = np.unique(np.concatenate([[0], _half, BINS - 1 - _half[_half < BINS // 2 - 1], [BINS - 1]]))
 """First bin of each cell, and the last bin, which holds what lost nothing."""
-CELL_SHARES = np.append(CELLS[:-1] / SCALE, 1.0)
-"""(K + 1,) boundaries of the cells as shares of the photon energy."""
+CELL_EDGES = np.append(CELLS[:-1] / SCALE, 1.0)
+"""(K + 1,) boundaries of the cells as fractions of the photon energy."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Node:
 
     photons: int
     partial: int
-    by_photons: int
-    by_electrons: int
+    photon_escape: int
+    electron_escape: int
     line: np.ndarray
     count: np.ndarray
     cells: np.ndarray
@@ -81,10 +81,12 @@ class Node:
                 raise RuntimeError(
                     f"an escape peak at {energy:g} eV is not in the spectrum: this is a fault of the program"
                 )
-        partial = int(tally.photon + tally.electron + tally.both)
+        partial = int(tally.partial)
         cells = np.add.reduceat(spectrum[: BINS - 1], CELLS[:-1])
         cells[-1] += partial - int(count.sum()) - int(cells.sum())  # losses below half a bin
-        return cls(int(tally.interacting), partial, int(tally.photon), int(tally.electron), line, count, cells)
+        return cls(
+            int(tally.interacting), partial, int(tally.photon_escape), int(tally.electron_escape), line, count, cells
+        )
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Node":
@@ -97,7 +99,7 @@ def simulate_nodes(
     energy: Float[np.ndarray, " N"],
     leverage: Float[np.ndarray, " N"],
     settings: Settings,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
     progress: bool = False,
     executor: Executor = in_parallel,
@@ -142,8 +144,8 @@ def count_node(node: tuple[Run, int, float], settings: Settings) -> Tally:
     needed = settings.photons or BLOCK
     total = count(Task(run, first, first + min(BLOCK, needed)))
     if settings.photons is None:
-        share = (int(total.photon + total.electron + total.both) + 1) / (BLOCK + 2)
-        needed = min(MOST_PHOTONS, max(BLOCK, round(leverage * share * (1.0 - share) / settings.tolerance**2)))
+        fraction = (int(total.partial) + 1) / (BLOCK + 2)
+        needed = min(MOST_PHOTONS, max(BLOCK, round(leverage * fraction * (1.0 - fraction) / settings.tolerance**2)))
     if needed > BLOCK:
         total = sum_of([total, count(Task(run, first + BLOCK, first + needed))])
     return total
@@ -158,5 +160,6 @@ def _run(absorber: Absorber, energy: float, settings: Settings) -> Run:
         energy / SCALE,
         settings.yields,
         lanes_for(BLOCK),
+        loss_above=(),
         electron_range=settings.electron_range,
     )

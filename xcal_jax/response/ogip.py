@@ -1,7 +1,7 @@
 """Redistribution matrix and effective area as OGIP files (CAL/GEN/92-002 and 92-019), as soxs, sherpa and XSPEC read.
 
-One MATRIX extension, one contiguous group a row, 32-bit channel columns, rows that add up to one: the quantum
-efficiency is in the effective area, with what of a row falls outside the channels.
+One MATRIX extension, one contiguous group a row, 32-bit channel columns. Each row sums to 1; the effective area holds
+the quantum efficiency times the fraction of the row inside the channels.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from astropy.io import fits
+from jaxtyping import Float, Int
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.io.files import replacing
@@ -20,8 +21,8 @@ MOST_BYTES = 2**31 - 1  # that the 32-bit descriptors of a variable-length colum
 COPIES = 3  # of the matrix in memory while it is written
 
 
-def matrix_bytes(ends: np.ndarray) -> int:
-    """Size of the matrix whose rows end before the channels ``ends`` (R,), at most."""
+def matrix_bytes(ends: Int[np.ndarray, " R"]) -> int:
+    """Largest size in bytes of a matrix whose rows end before the channels ``ends``."""
     return 4 * int(np.sum(ends))
 
 
@@ -53,11 +54,11 @@ def write_rmf(
     path: str | os.PathLike,
     response: xr.Dataset,
     rows: Sequence[Row],
-    channels: np.ndarray,
+    channels: Float[np.ndarray, " C"],
     threshold: float,
     about: Sequence[str],
 ) -> None:
-    """Write the matrix of ``rows`` in ``channels`` (C + 1,) eV, whole or not at all. about: lines for its header."""
+    """Write the matrix of ``rows``, whole or not at all. channels: boundaries, eV; about: lines for its header."""
     first = np.array([row.first + 1 for row in rows], dtype=np.int32)
     count = np.array([row.values.size for row in rows], dtype=np.int32)
     values = np.empty(len(rows), dtype=object)
@@ -91,7 +92,7 @@ def write_rmf(
         TLMIN4=1,
         TLMAX4=channels.size - 1,
     )
-    for line in ("Rows add up to 1: the quantum efficiency is in the ARF.", *about):
+    for line in ("Each row sums to 1: the quantum efficiency is in the ARF.", *about):
         matrix.header.add_history(line)
     bounds = fits.BinTableHDU.from_columns(
         [
@@ -120,14 +121,14 @@ def write_rmf(
 def write_arf(
     path: str | os.PathLike, response: xr.Dataset, rows: Sequence[Row], area: float, about: Sequence[str]
 ) -> None:
-    """Write ``area`` (cm2) times quantum efficiency times what the rows hold, whole or not at all."""
+    """Write ``area`` (cm2) times quantum efficiency times the fraction inside the channels, whole or not at all."""
     low, high = _ends(response)
     contained = np.array([row.contained for row in rows])
     table = fits.BinTableHDU.from_columns(
         [
             fits.Column("ENERG_LO", "E", "keV", array=low),
             fits.Column("ENERG_HI", "E", "keV", array=high),
-            fits.Column("SPECRESP", "E", "cm**2", array=area * response.quantum_efficiency.values * contained),
+            fits.Column("SPECRESP", "E", "cm**2", array=area * response.interaction_probability.values * contained),
         ],
         name="SPECRESP",
     )
@@ -140,14 +141,16 @@ def write_arf(
         HDUVERS="1.1.0",
         ARFVERSN="1992a",
     )
-    table.header.add_history("Area times quantum efficiency times the share of a row inside the channels.")
+    table.header.add_history("Area times quantum efficiency times the fraction of a row inside the channels.")
     for line in about:
         table.header.add_history(line)
     _write(path, table)
 
 
-def read_rmf(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, list[Row], str]:
-    """A matrix of `write_rmf`: boundaries of its rows (R + 1,) and channels (C + 1,) in keV, rows, electron model.
+def read_rmf(
+    path: str | os.PathLike,
+) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " C"], list[Row], str]:
+    """A matrix of `write_rmf`: boundaries of its rows and of its channels in keV, rows, electron model.
 
     Raises ValueError when ``path`` is none, or not one of this program's.
     """

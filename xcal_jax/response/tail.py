@@ -1,15 +1,16 @@
 """The loss continuum of a line as line-fitting packages take it: exponential tails, each a fraction and a scale.
 
 A tail of fraction f and scale t puts f / t exp(-loss / t) per eV below the line, of all photons that interact. The
-spectrum without its escape peaks is fitted by maximum likelihood, from just below the line to a largest loss; how
-many tails there are is chosen by Akaike's criterion. Each is fitted as its share within that range and as the range
-over its scale, which stay well determined where the continuum is flat: then there is no scale, only a least one.
-Electrons that leave with any energy make no exponential: errors are scaled up where the deviance says so.
+spectrum without its escape peaks is fitted by maximum likelihood, from just below the line to a largest loss. Akaike's
+criterion chooses the number of tails. The parameters of a tail are the logarithm of its fraction within that range and
+the range over its scale. Both stay well determined where the continuum is flat; it then has no scale, only a least one.
+Electrons that leave with any energy make no exponential, so errors are scaled up where the deviance says so.
 """
 
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.atomic.electron import ELECTRON_LIMITS
@@ -23,10 +24,13 @@ SURE = 2.0  # errors that the range over the scale must be above zero for the sc
 BESIDE = 2  # bins next to an escape peak that are left out with it
 
 
-def loss_spectrum(result: xr.Dataset, lowest: float, highest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Losses (B + 1,) eV between ``lowest`` and ``highest``, counts (B,), and the part (B,) of each bin that is used.
+def loss_spectrum(
+    result: xr.Dataset, lowest: float, highest: float
+) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, " B"], Float[np.ndarray, " B"]]:
+    """Boundaries of bins of the loss from ``lowest`` to ``highest`` eV, counts, and the part of each bin that is used.
 
-    Bins at escape peaks are not. Raises ValueError where ``result`` is not of one line or has too few counts there.
+    Bins at escape peaks are not used. Raises ValueError where ``result`` is not of one line, or has too few counts
+    there.
     """
     energies = result.source_energy.values
     if energies.size != 1 or not np.isfinite(energies[0]):
@@ -62,9 +66,9 @@ def fit_tails(
 ) -> dict:
     """(fraction, scale) pairs with their errors, the shortest first, for losses of ``lowest`` to ``highest`` eV.
 
-    lowest: if not given 10 eV, or 50 eV where electrons turn round: none of those leaves with less. highest: half the
-    photon energy if not given; tails: how many, 1 or 2, or by Akaike's criterion. Raises ValueError
-    where that cannot be fitted.
+    lowest: by default 10 eV, or 50 eV with scattering electrons, none of which leaves with less; highest: by default
+    half the photon energy; tails: how many, 1 or 2, or by Akaike's criterion. Raises ValueError where that cannot be
+    fitted.
     """
     energy = float(np.max(result.source_energy.values))
     if lowest is None:
@@ -89,8 +93,8 @@ def fit_tails(
     return {
         "absorber": Absorber.from_toml(result.attrs["absorber"]).name,
         "electrons": result.attrs["electrons"],
-        "energy_ev": energy,
-        "range_ev": [float(boundaries[0]), float(boundaries[-1])],
+        "energy": energy,
+        "range": [float(boundaries[0]), float(boundaries[-1])],
         "tails": [
             _tail(float(np.exp(log)), float(log_err), float(k), float(k_err), float(boundaries[0]), span)
             for log, log_err, k, k_err in zip(logs, logs_err, steepness, steepness_err, strict=True)
@@ -101,41 +105,41 @@ def fit_tails(
     }
 
 
-def tail_density(tail: dict, loss: np.ndarray, range_ev: list[float]) -> np.ndarray:
-    """Of one of the tails of `fit_tails`, per interacting photon and eV, at ``loss`` eV within ``range_ev``."""
-    low, high = range_ev
+def tail_density(tail: dict, loss: Float[np.ndarray, " B"], within: list[float]) -> Float[np.ndarray, " B"]:
+    """Density of a tail of `fit_tails` at each ``loss`` eV, per interacting photon and eV; within: the range, eV."""
+    low, high = within
     k = tail["range_over_scale"] or 1e-6
-    return tail["share_in_range"] * k / -np.expm1(-k) / (high - low) * np.exp(-k * (loss - low) / (high - low))
+    return tail["fraction_in_range"] * k / -np.expm1(-k) / (high - low) * np.exp(-k * (loss - low) / (high - low))
 
 
 def _is_sure(fit: Fit) -> bool:
-    """Whether it has converged, to tails that all are there."""
-    shares_err = np.asarray(scaled(fit).errors)[: fit.parameters.size // 2]
-    return bool(fit.converged) and bool(np.all(SURE * shares_err < 1.0))
+    """Whether a fit has converged, to tails that are all there."""
+    relative = np.asarray(scaled(fit).errors)[: fit.parameters.size // 2]
+    return bool(fit.converged) and bool(np.all(SURE * relative < 1.0))
 
 
-def _tail(share: float, relative: float, k: float, k_err: float, lowest: float, span: float) -> dict:
-    """One tail: its share within the range and, where it is steep enough to have one, its scale and fraction.
+def _tail(inside: float, relative: float, k: float, k_err: float, lowest: float, span: float) -> dict:
+    """One tail: its fraction ``inside`` the range and, where it is steep enough to have one, its scale and fraction.
 
-    range_over_scale is known in any case: near 0 for a flat one, negative for one that rises with the loss.
+    range_over_scale is always known: near 0 where the tail is flat, negative where it rises with the loss.
     """
     tail = {
-        "share_in_range": share,
-        "share_in_range_err": share * relative,
+        "fraction_in_range": inside,
+        "fraction_in_range_err": inside * relative,
         "range_over_scale": k,
         "range_over_scale_err": k_err,
     }
     if not k > SURE * k_err:
-        return {**tail, "scale_ev": None, "scale_at_least_ev": span / (max(k, 0.0) + SURE * k_err)}
+        return {**tail, "scale": None, "scale_at_least": span / (max(k, 0.0) + SURE * k_err)}
     scale = span / k
     whole = np.exp(lowest / scale) / -np.expm1(-k)
     by_scale = abs(np.exp(-k) * k / -np.expm1(-k) - lowest / scale) * k_err / k
-    fraction = float(share * whole)
+    fraction = float(inside * whole)
     return {
         "fraction": fraction,
         "fraction_err": float(fraction * np.hypot(relative, by_scale)),
-        "scale_ev": scale,
-        "scale_err_ev": scale * k_err / k,
+        "scale": scale,
+        "scale_err": scale * k_err / k,
         **tail,
     }
 
@@ -150,8 +154,8 @@ def _fit(boundaries: np.ndarray, counts: np.ndarray, used: np.ndarray, n: float,
 
 def _residuals(parameters, data):
     place, counts, exposure = data
-    share, k = jnp.exp(parameters[: parameters.size // 2]), parameters[parameters.size // 2 :]
+    inside, k = jnp.exp(parameters[: parameters.size // 2]), parameters[parameters.size // 2 :]
     k = jnp.where(jnp.abs(k) < 1e-6, 1e-6, k)
     below = jnp.expm1(-place[:, None] * k[None, :]) / jnp.expm1(-k)[None, :]
-    expected = exposure * jnp.sum(share[None, :] * (below[1:] - below[:-1]), axis=1)
+    expected = exposure * jnp.sum(inside[None, :] * (below[1:] - below[:-1]), axis=1)
     return jnp.where(exposure > 0, poisson_residuals(counts, jnp.maximum(expected, 1e-9)), 0.0)

@@ -1,8 +1,8 @@
-"""How well each component of a response is known: by the counts, the fluorescence yields, the electrons' ranges.
+"""Relative errors of the components of a response, by cause: counts, fluorescence yields, electron ranges and model.
 
-The systematic ones are found by simulating again: with the other set of yields, with all electron ranges 10 % longer
+Systematic errors are found by simulating again: with the other set of yields, with all electron ranges 10 % longer
 (Eq. 3 against Tabata et al. 1996, in gold: 3 % short at 5 keV, 26 % long at 10 keV), and with each other electron
-model there is. The same random numbers are used, so that part of the noise cancels.
+model. The same random numbers are used, so that part of the noise cancels.
 """
 
 import os
@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
-from xcal_jax.absorber.absorber import ELECTRONS, Absorber
-from xcal_jax.atomic import YIELDS
+from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.compute.devices import Executor, in_parallel
+from xcal_jax.constants import ELECTRONS, YIELDS
+from xcal_jax.io.datasets import variable
 from xcal_jax.response.components import simulate_response
 from xcal_jax.response.nodes import Settings
 
@@ -25,7 +27,7 @@ COMPONENTS = ("partial", "peak_total", "continuum_total", "peaks")
 def relative_errors(
     absorber: Absorber,
     response: xr.Dataset,
-    boundaries: np.ndarray,
+    boundaries: Float[np.ndarray, " B"],
     settings: Settings,
     checkpoint: str | os.PathLike | None = None,
     resume: bool = True,
@@ -34,7 +36,7 @@ def relative_errors(
 ) -> xr.Dataset:
     """Relative errors of the components of ``response``, by cause and energy; NaN where a component is zero.
 
-    Those by counts are standard errors; the others are changes, with their sign. boundaries, settings, resume,
+    Errors by counts are standard errors; the others are changes, with their sign. boundaries, settings, resume,
     progress, executor: as for `simulate_response`; checkpoint: a folder with a folder for each cause.
     """
     causes = {f"yields: {other}": (absorber, replace(settings, yields=other)) for other in YIELDS}
@@ -50,13 +52,12 @@ def relative_errors(
         varied = simulate_response(other, boundaries, changed, part, resume, progress, executor)
         varied = varied.reindex(line=response.line, fill_value=0.0)
         changes.append({name: varied[name] - response[name] for name in COMPONENTS})
-    index = xr.Variable("cause", ["counts", *causes], {"units": "", "long_name": "cause of the error"})
+    index = variable("cause", ["counts", *causes], "", "cause of the error")
     errors = {}
     for name in COMPONENTS:
         size = response[name].where(response[name] > 0.0)
         relative = xr.concat([(change[name] / size).drop_attrs() for change in changes], "cause")
-        words = {"units": "1", "long_name": f"relative error of {name}: {response[name].attrs['long_name']}"}
-        errors[name] = relative.assign_attrs(words)
+        errors[name] = relative.assign_attrs(units="1", long_name=f"relative error of {name}")
     return xr.Dataset(errors, coords={"cause": index, "line_energy": response.line_energy}).assign_attrs(
         {**response.attrs, "kind": "xcal_jax response uncertainty", "title": "Relative errors of a response"}
     )

@@ -1,12 +1,12 @@
 """One run described in full, and any range of its photons counted: what is counted never depends on who counts it."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial, reduce
 from math import isfinite
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +15,14 @@ import numpy as np
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.source import Source, given_interaction
-from xcal_jax.atomic import YIELDS
 from xcal_jax.compute.devices import local_devices
 from xcal_jax.compute.process import check_compatible, environment
+from xcal_jax.constants import YIELDS
 from xcal_jax.montecarlo.batch import LEAST_LANES, Event, counted, listed
 from xcal_jax.montecarlo.ledger import SHARING
 from xcal_jax.montecarlo.state import Medium
 from xcal_jax.montecarlo.tally import Tally
+from xcal_jax.simulation.loss_thresholds import loss_thresholds
 
 LANES = {"cpu": 2**18, "gpu": 2**22}
 MOST_BINS = 2**24
@@ -32,9 +33,9 @@ BINS = 2**14  # spectra are padded to a multiple, so that one compiled program s
 class Run:
     """All that the counts of a photon depend on.
 
-    bin_width: eV; bins: of the spectrum; lanes: photons to a block; electron_range: factor on all electron ranges;
-    environment: that of the process which asks. A run is small and can be sent to another process; `count` makes its
-    tables there.
+    bin_width: eV; bins: of the spectrum; lanes: photons to a block; loss_above: (A,) eV, thresholds of the loss;
+    electron_range: factor on all electron ranges; environment: that of the process which asks. A run is small and can
+    be sent to another process; `count` makes its tables there.
     """
 
     absorber: Absorber
@@ -44,6 +45,7 @@ class Run:
     yields: str
     bins: int
     lanes: int | None
+    loss_above: tuple[float, ...]
     electron_range: float
     environment: dict[str, str]
 
@@ -57,6 +59,7 @@ class Run:
         yields: str = "eadl",
         lanes: int | None = None,
         highest_energy: float | None = None,
+        loss_above: Sequence[float] | None = None,
         electron_range: float = 1.0,
     ) -> "Run":
         """A run, checked. highest_energy: eV, that the spectrum is to reach, if not the source's.
@@ -69,12 +72,15 @@ class Run:
         seed = whole(seed, "seed", 0, 2**64 - 1)
         if yields not in YIELDS:
             raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {yields!r}")
-        bins = _bins(bin_width, highest_energy or source.highest_energy)
+        highest = highest_energy or source.highest_energy
+        bins = _bins(bin_width, highest)
         if lanes is not None and whole(lanes, "lanes", 1, 2**26) % LEAST_LANES:
             raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
         if not (isfinite(electron_range) and electron_range > 0):
             raise ValueError(f"`electron_range` must be positive and finite, but is {electron_range}")
-        return cls(absorber, source, seed, float(bin_width), yields, bins, lanes, electron_range, environment())
+        thresholds = loss_thresholds(loss_above, highest)
+        width, facts = float(bin_width), environment()
+        return cls(absorber, source, seed, width, yields, bins, lanes, thresholds, electron_range, facts)
 
     @property
     def block(self) -> int:
@@ -90,6 +96,7 @@ class Run:
             "seed": str(self.seed),
             "bin width": repr(self.bin_width),
             "yields": self.yields,
+            "loss thresholds": repr(self.loss_above),
             "electron ranges": repr(self.electron_range),
             **self.environment,
         }
@@ -117,9 +124,7 @@ class Prepared:
         if drawn.forced:
             depth = matter.optical_depth(run.absorber) / abs(float(drawn.direction.z))
             drawn, probability = given_interaction(drawn, matter.attenuation.energy, depth)
-        medium = Medium(run.absorber.stack, run.absorber.density, matter)
-        medium, drawn = jax.tree.map(jnp.asarray, (medium, drawn))
-        return cls(run, matter, medium, drawn, probability)
+        return cls(run, matter, medium_of(run.absorber, matter), jax.tree.map(jnp.asarray, drawn), probability)
 
     def tally(self, first: int, stop: int) -> Tally:
         """Photons ``first`` to ``stop`` counted, int64 on the host."""
@@ -127,7 +132,15 @@ class Prepared:
         step = run.block * local_devices().size
         return sum_of(
             counted(
-                self.medium, self.drawn, run.seed, n, min(n + step, stop), run.bin_width, lanes=run.block, bins=run.bins
+                self.medium,
+                self.drawn,
+                run.seed,
+                n,
+                min(n + step, stop),
+                run.bin_width,
+                lanes=run.block,
+                bins=run.bins,
+                loss_above=run.loss_above,
             )
             for n in range(first, stop, step)
         )
@@ -157,7 +170,7 @@ def sum_of(tallies: Iterable[Tally]) -> Tally:
     return total
 
 
-def whole(value, name: str, least: int, most: int) -> int:
+def whole(value: Any, name: str, least: int, most: int) -> int:
     """``value`` as an int. Raises ValueError unless it is a whole number from ``least`` to ``most``."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not isfinite(value) or int(value) != value:
@@ -214,6 +227,12 @@ def matter_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 
     precision = str(jnp.result_type(float))
     with _building:
         return _matter(absorber.formulas, absorber.electrons, absorber.rayleigh, yields, electron_range, precision)
+
+
+def medium_of(absorber: Absorber, matter: Matter) -> Medium:
+    """The absorber and its tables, ``matter``, on the device."""
+    medium: Medium = jax.tree.map(jnp.asarray, Medium(absorber.stack, absorber.density, matter))
+    return medium
 
 
 _building = Lock()  # threads that ask for the same tables wait for the first

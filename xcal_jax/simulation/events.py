@@ -1,9 +1,9 @@
-"""Event lists: one row a photon, written block by block, so that memory does not grow with the list.
+"""Event lists: one row for each photon, written block by block, so that memory does not grow with the list.
 
-By its suffix a list is netCDF-4, every photon of the run in it, or a FITS EVENTS table of those that interacted. Both
-have the truth beside the deposit. In an array a photon has a row for the pixel hit, and after it one for each pixel
-that caught some of it. FITS energies are deposits without broadening: the detector's resolution is the
-matrix's. The simulation has no clock: photons come one a second.
+The suffix of its name says whether a list is netCDF-4, with every photon of the run, or a FITS EVENTS table of the
+photons that interacted. Both hold the true energy beside the deposit. In an array a photon has a row for the pixel hit,
+and after it a row for each pixel that caught some of its energy. FITS energies are deposits without broadening: the
+detector's resolution belongs to the matrix. The simulation has no clock, so photons come one a second.
 """
 
 import os
@@ -14,15 +14,19 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 import xarray as xr
+from jaxtyping import Shaped
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.constants import VERSION
+from xcal_jax.io import datasets
+from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import replacing
 from xcal_jax.montecarlo.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED, Event
 from xcal_jax.physics.geometry import Pixels
 from xcal_jax.simulation.pixels import caught
 
 EVENTS = "xcal_jax absorber events"
+WHAT = "an event list of `xcal-jax simulate --events`"
 COLUMNS = {
     "energy": ("f4", "eV", "true photon energy"),
     "deposited": ("f4", "eV", "deposited energy"),
@@ -54,7 +58,7 @@ FITS_COLUMNS = (
 
 
 @contextmanager
-def event_file(path: str | os.PathLike, attrs: dict[str, str], asked: int) -> Iterator[Callable[[Event], None]]:
+def event_file(path: str | os.PathLike[str], attrs: dict[str, str], asked: int) -> Iterator[Callable[[Event], None]]:
     """Yield a function that appends a block of events to the file ``path``; it appears when all is done.
 
     attrs: what the run was, the absorber's TOML among it; asked: photons that make it complete. Raises ValueError
@@ -93,10 +97,11 @@ def _netcdf_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Ca
         file.setncattr("complete", int(photons == asked))
 
 
-def rows_of(events: Event, first: int, pixels: Pixels | None) -> dict[str, np.ndarray]:
-    """Columns of COLUMNS and OF_PIXELS for a block of ``events`` that begins with photon ``first``.
+def rows_of(events: Event, first: int, pixels: Pixels | None) -> dict[str, Shaped[np.ndarray, " R"]]:
+    """The columns of COLUMNS and OF_PIXELS, by name, for a block of ``events`` that begins with photon ``first``.
 
-    A row of a pixel that caught energy has no bit in its loss type but CAUGHT, and places seen from its own centre.
+    Each photon has a row for the pixel hit, and after it a row for every pixel that caught some of its energy. The
+    latter has no bit in its loss type but CAUGHT, and places as seen from its own centre.
     """
     columns = {name: np.asarray(getattr(events, name)) for name in COLUMNS}
     hit = np.zeros(len(events.energy), int) if events.pixel is None else np.asarray(events.pixel)
@@ -173,20 +178,16 @@ def _fits_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Call
             add(np.array([(0.0, header["TSTOP"])], columns_dtype(good)))
 
 
-def load_events(path: str | os.PathLike) -> xr.Dataset:
-    """An event list, netCDF-4 or FITS, as a Dataset: the columns of COLUMNS. Raises ValueError when it is none."""
-    wrong = ValueError(f"{str(path)!r} must be an event list of `xcal-jax simulate --events`, but is not")
+def load_events(path: str | os.PathLike[str]) -> xr.Dataset:
+    """An event list, netCDF-4 or FITS, as a Dataset with the columns of COLUMNS over `photon`.
+
+    Raises ValueError when ``path`` is none.
+    """
     if Path(path).suffix.lower() not in FITS_SUFFIXES:
-        try:
-            with xr.open_dataset(path, engine="netcdf4") as file:
-                events = file.load()
-        except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as problem:
-            raise wrong from problem
-        if events.attrs.get("kind") != EVENTS:
-            raise wrong
-        return events
+        return datasets.load(path, WHAT, (EVENTS,))
     from astropy.io import fits
 
+    wrong = ValueError(f"{str(path)!r} must be {WHAT}, but is not")
     try:
         with fits.open(path, memmap=False) as file:
             table, header = file["EVENTS"].data, file["EVENTS"].header
@@ -205,9 +206,6 @@ def load_events(path: str | os.PathLike) -> xr.Dataset:
     native["photon_id"] = table["PH_ID"].astype(np.int64)
     native["pixel"] = table["PIXID"].astype(np.int32) - FIRST_PIXEL
     return xr.Dataset(
-        {
-            name: ("photon", native[name], {"units": units, "long_name": long_name})
-            for name, (_, units, long_name) in (COLUMNS | OF_PIXELS).items()
-        },
+        {name: variable("photon", native[name], *about) for name, (_, *about) in (COLUMNS | OF_PIXELS).items()},
         attrs={"kind": EVENTS, "absorber": "\n".join(comments[first:last]), "electrons": header["ELECTRON"]},
     )

@@ -13,7 +13,7 @@ import os
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +23,6 @@ from jax import Array
 from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.matter import Matter
-from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.compute.random import Key, words
 from xcal_jax.constants import VERSION
@@ -33,8 +31,8 @@ from xcal_jax.io.fits_rows import BLOCK, columns_dtype, table_rows
 from xcal_jax.montecarlo.batch import lanes_for, listed
 from xcal_jax.montecarlo.state import Medium
 from xcal_jax.physics.geometry import Direction, Site, Stack
-from xcal_jax.simulation.events import FIRST_PIXEL
-from xcal_jax.simulation.pixels import Caught, caught
+from xcal_jax.simulation.counting import matter_of, medium_of, whole
+from xcal_jax.simulation.events import FIRST_PIXEL, rows_of
 
 LANES = 2**17  # impacts read, simulated and written at a time
 UNITS = {"ENERGY": "keV", "U": "m", "V": "m"}
@@ -82,8 +80,8 @@ class Filtered:
 
 
 def filter_impacts(
-    source: str | os.PathLike,
-    target: str | os.PathLike,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
     absorber: Absorber,
     seed: int = 1,
     forced: bool = False,
@@ -98,8 +96,7 @@ def filter_impacts(
     """
     if os.path.realpath(source) == os.path.realpath(target):
         raise ValueError(f"input and output must be different files, but are both {str(target)!r}")
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"`seed` must be at least 0 and below 2^64, but is {seed}")
+    seed = whole(seed, "seed", 0, 2**64 - 1)
     header, start, data = find_table(source)
     if absorber.array is not None and PIXEL not in (columns_dtype(header).names or ()):
         raise ValueError(f"{str(source)!r} must have a column {PIXEL} for an absorber with an [array], but has none")
@@ -109,7 +106,7 @@ def filter_impacts(
     if Path(source).stat().st_size < needed:
         raise ValueError(f"{str(source)!r} must hold {rows} impacts, but is cut short")
     end = data + -(-rows * kind.itemsize // BLOCK) * BLOCK
-    medium = jax.tree.map(jnp.asarray, Medium(absorber.stack, absorber.density, Matter.build(absorber, yields)))
+    medium = medium_of(absorber, matter_of(absorber, yields))
     for card in ("CHECKSUM", "DATASUM"):
         header.remove(card, ignore_missing=True)
     header.add_history(f"xcal_jax {VERSION}: ENERGY is what the absorber keeps")
@@ -134,7 +131,7 @@ def filter_impacts(
     return Filtered(*(int(n) for n in counts))
 
 
-def find_table(path: str | os.PathLike) -> tuple[fits.Header, int, int]:
+def find_table(path: str | os.PathLike[str]) -> tuple[fits.Header, int, int]:
     """The header of the impacts' table in ``path``, and where it and its rows begin, in bytes.
 
     Raises ValueError where there is no such table.
@@ -172,7 +169,9 @@ def copy_bytes(source: BinaryIO, target: BinaryIO, count: int | None = None, pie
         left = None if left is None else left - len(part)
 
 
-def _deposit(block, medium: Medium, absorber: Absorber, seed: int, first: int, forced: bool, where: str):
+def _deposit(
+    block: np.ndarray, medium: Medium, absorber: Absorber, seed: int, first: int, forced: bool, where: str
+) -> tuple[np.ndarray, np.ndarray]:
     """The rows of ``block`` that are left, with deposits; and (read, kept, missed, passed, partial, caught) (6,)."""
     energy, u, v = (block[name].astype(np.float64) for name in UNITS)
     energy, x, y = 1e3 * energy, 1e6 * u, 1e6 * v
@@ -199,23 +198,19 @@ def _deposit(block, medium: Medium, absorber: Absorber, seed: int, first: int, f
         for values in (energy, np.where(on, x, 0.0), np.where(on, y, 0.0))
     )
     hit = None if pixels is None else jnp.asarray(np.pad(block[PIXEL].astype(np.int32) - FIRST_PIXEL, (0, pad)))
-    # `listed` asks a source for its photon and whether it is forced, and for nothing else
-    impacts = cast(Source, Impacts(energies, xs, ys, words(first), hit, forced))
+    impacts = Impacts(energies, xs, ys, words(first), hit, forced)
     events = listed(medium, impacts, seed, first, first + len(block), lanes=lanes_for(LANES))
-    deposited = events.deposited
-    kept = on & np.isfinite(events.x) & (deposited > 0.0)
-    lost = kept & (events.loss_type > 0)
-    rows = block.copy()
-    rows["ENERGY"][lost] = (deposited[lost] / 1e3).astype(rows["ENERGY"].dtype)
-    more = caught(events, pixels)
-    more = Caught(*(column[on[more.event]] for column in more))
-    impact = np.concatenate([np.flatnonzero(kept), more.event])
-    rows = rows[impact]
+    columns = rows_of(events, 0, pixels)
+    impact = columns["photon_id"]
+    own = np.diff(impact, prepend=-1) > 0  # the row of the pixel hit; the others are of neighbours
+    kept = on[impact] & (~own | (np.isfinite(columns["x"]) & (columns["deposited"] > 0.0)))
+    columns, impact, own = {name: column[kept] for name, column in columns.items()}, impact[kept], own[kept]
+    rows = block[impact]
+    lost = columns["loss_type"] > 0
+    rows["ENERGY"][lost] = (columns["deposited"][lost] / 1e3).astype(rows["ENERGY"].dtype)
     if pixels is not None:
-        beside = rows[len(impact) - len(more.event) :]
-        beside["ENERGY"] = more.energy / 1e3
-        beside[PIXEL] = FIRST_PIXEL + more.pixel
-        beside["U"], beside["V"] = 1e-6 * more.x, 1e-6 * more.y
-    partial = np.sum(lost & (deposited < energy))
-    tally = (len(block), kept.sum(), (~on).sum(), (on & ~kept).sum(), partial, len(more.event))
-    return rows[np.argsort(impact, kind="stable")], np.array(tally, dtype=np.int64)
+        rows[PIXEL][~own] = FIRST_PIXEL + columns["pixel"][~own]
+        rows["U"][~own], rows["V"][~own] = (1e-6 * columns[name][~own] for name in ("x", "y"))
+    partial = np.sum(own & lost & (columns["deposited"] < energy[impact]))
+    tally = (len(block), own.sum(), (~on).sum(), on.sum() - own.sum(), partial, (~own).sum())
+    return rows, np.array(tally, dtype=np.int64)

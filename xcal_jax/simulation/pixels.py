@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from xcal_jax.io.datasets import variable
 from xcal_jax.montecarlo.batch import Event
 from xcal_jax.montecarlo.tally import PARTIAL, PixelTally, summed_energy
 from xcal_jax.physics.geometry import Pixels
+from xcal_jax.simulation.vocabulary import count, fraction, fraction_error
 
 ADDED = (
     "pixel_hits",
@@ -33,37 +35,23 @@ def add_pixels(result: xr.Dataset, pixels: Pixels, tally: PixelTally) -> xr.Data
     """``result`` with the variables of ADDED, over rows (along y), columns (along x) and deposited energy."""
     rows, columns = pixels.shape
     bins = result.sizes["energy"]
-    of_pixel, apart = ("row", "column"), ("row_offset", "column_offset")
-    found: dict[str, Any] = {
-        "pixel_hits": (of_pixel, np.reshape(tally.hits, pixels.shape), "photons by the pixel hit"),
-        "pixel_counts": (of_pixel, np.reshape(tally.counts, pixels.shape), "photons with a deposit in the pixel"),
-        "central_spectrum": ("energy", tally.central[:bins], "photons by the deposit in the central pixel"),
-        "caught_spectrum": ("energy", tally.caught[:bins], "deposits in pixels that were not hit"),
-        "summed_spectrum": ("energy", tally.summed[:bins], "photons by the deposits in all pixels together"),
-        "coincidences": (
-            apart,
-            np.reshape(tally.coincidences, (2 * rows - 1, 2 * columns - 1)),
-            "photons with a deposit in the pixel hit and in the one so far from it",
-        ),
-        "shared": ((), tally.shared, "photons with deposits in more than one pixel"),
+    by_pixel, offsets = ("row", "column"), (2 * rows - 1, 2 * columns - 1)
+    found: dict[str, tuple[Any, ...]] = {
+        "pixel_hits": (by_pixel, np.reshape(tally.hits, pixels.shape)),
+        "pixel_counts": (by_pixel, np.reshape(tally.counts, pixels.shape)),
+        "pixel_energy": (by_pixel, summed_energy(tally.deposited).reshape(pixels.shape)),
+        "central_spectrum": ("energy", tally.central[:bins]),
+        "caught_spectrum": ("energy", tally.caught[:bins]),
+        "summed_spectrum": ("energy", tally.summed[:bins]),
+        "coincidences": (("row_offset", "column_offset"), np.reshape(tally.coincidences, offsets)),
+        "shared": ((), tally.shared),
+        "escaped": ((), summed_energy(tally.escaped)),
     }
-    variables: dict[str, Any] = {
-        name: (dims, data, {"units": "1", "long_name": text}) for name, (dims, data, text) in found.items()
-    }
-    summed = {"units": "eV", "long_name": "summed energy deposited in the pixel"}
-    return result.assign(
-        **variables,
-        pixel_energy=(of_pixel, summed_energy(tally.deposited).reshape(pixels.shape), summed),
-        escaped=((), summed_energy(tally.escaped), {"units": "eV", "long_name": "summed energy that left the array"}),
-    ).assign_coords(
-        row=("row", np.arange(rows), {"units": "1", "long_name": "row, along y"}),
-        column=("column", np.arange(columns), {"units": "1", "long_name": "column, along x"}),
-        row_offset=("row_offset", np.arange(1 - rows, rows), {"units": "1", "long_name": "rows from the pixel hit"}),
-        column_offset=(
-            "column_offset",
-            np.arange(1 - columns, columns),
-            {"units": "1", "long_name": "columns from the pixel hit"},
-        ),
+    return result.assign({name: count(name, *of) for name, of in found.items()}).assign_coords(
+        row=variable("row", np.arange(rows), "1", "row, along y"),
+        column=variable("column", np.arange(columns), "1", "column, along x"),
+        row_offset=variable("row_offset", np.arange(1 - rows, rows), "1", "rows from the pixel hit"),
+        column_offset=variable("column_offset", np.arange(1 - columns, columns), "1", "columns from the pixel hit"),
     )
 
 
@@ -99,50 +87,53 @@ def has_pixels(result: xr.Dataset) -> bool:
     return "pixel_hits" in result
 
 
-def pixel_summary(result: xr.Dataset) -> dict:
-    """Of an array: what its pixels share and catch, per interacting photon, and the lines that neighbours catch."""
+def pixel_summary(result: xr.Dataset) -> dict[str, Any]:
+    """What the pixels of an array share and catch, per interacting photon, and the lines that neighbours catch.
+
+    Energies are in eV: `mean_escaped` left the array, of an interacting photon; `mean_deposit` is by pixel, of the
+    photons that left one there.
+    """
     n = int(result.interacting)
     counts = result.pixel_counts
-    share = int(result.shared) / n if n else float("nan")
     return {
         "rows": result.sizes["row"],
         "columns": result.sizes["column"],
-        "shared": share,
-        "shared_err": float(np.sqrt(share * (1.0 - share) / n)) if n else float("nan"),
-        "mean_escaped_ev": float(result.escaped) / n if n else float("nan"),
+        "shared": fraction(result.shared, n),
+        "shared_err": fraction_error(result.shared, n),
+        "mean_escaped": fraction(result.escaped, n),
         "hits": result.pixel_hits.values.tolist(),
         "counts": counts.values.tolist(),
-        "mean_deposit_ev": (result.pixel_energy / counts.where(counts > 0)).values.tolist(),
+        "mean_deposit": (result.pixel_energy / counts.where(counts > 0)).values.tolist(),
         "caught_lines": caught_lines(result),
     }
 
 
-def caught_lines(result: xr.Dataset) -> list[dict]:
-    """Lines whole in a neighbour, the most frequent first: deposits within a bin of the line's energy.
+def caught_lines(result: xr.Dataset) -> list[dict[str, Any]]:
+    """Lines whole in a neighbour, the most frequent first: deposits within a bin of the line's energy (eV).
 
-    Lines that share a bin with a stronger one are counted with it; the continuum of electrons, by the median of the
-    bins around, is not. intensity, err: per interacting photon.
+    A line that shares a bin with a stronger one is counted with it. The continuum of electrons, which is the median of
+    the bins around, is subtracted. intensity, intensity_err: per interacting photon.
     """
     width = result.energy.attrs["bin_width"]
     spectrum = result.caught_spectrum.values
     n = max(1, int(result.interacting))
     at = (result.line_energy.values / width).astype(int)
-    found: list[dict] = []
+    found: list[dict[str, Any]] = []
     taken = np.zeros(spectrum.size + 2, bool)
     for line in np.argsort(-result.peaks.sum("source_energy").values, kind="stable"):
         near = slice(max(0, at[line] - 1), at[line] + 2)
-        count = int(spectrum[near].sum())
+        deposits = int(spectrum[near].sum())
         around = np.median(spectrum[max(0, at[line] - AROUND) : at[line] + AROUND + 1])
-        excess = count - 3 * float(around)
-        if taken[near].any() or excess < max(LEAST_COUNTS, SIGNIFICANT * np.sqrt(count)):
+        excess = deposits - 3 * float(around)
+        if taken[near].any() or excess < max(LEAST_COUNTS, SIGNIFICANT * np.sqrt(deposits)):
             continue
         taken[near] = True
         found.append(
             {
                 "line": str(result.line.values[line]),
-                "energy_ev": float(result.line_energy.values[line]),
+                "energy": float(result.line_energy.values[line]),
                 "intensity": excess / n,
-                "err": float(np.sqrt(count)) / n,
+                "intensity_err": float(np.sqrt(deposits)) / n,
             }
         )
     return sorted(found, key=lambda line: -line["intensity"])[:STRONGEST]

@@ -5,137 +5,58 @@ up exactly (`merge`). `summary` derives fractions, errors and named escape peaks
 """
 
 import os
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of
-from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import table_hash
 from xcal_jax.compute.process import physics_hash
 from xcal_jax.constants import VERSION
-from xcal_jax.io.files import replacing
-from xcal_jax.montecarlo.tally import LOSS_THRESHOLDS, Tally, summed_energy
+from xcal_jax.io import datasets
+from xcal_jax.io.datasets import variable
+from xcal_jax.montecarlo.tally import Tally, summed_energy
 from xcal_jax.simulation import pixels
-from xcal_jax.simulation.counting import bins_up_to
+from xcal_jax.simulation.counting import Prepared, bins_up_to
+from xcal_jax.simulation.vocabulary import count, fraction, fraction_error
 
 KIND = "xcal_jax absorber result"
-ADDED = (
-    "photons",
-    "interacting",
-    "spectrum",
-    "photon",
-    "electron",
-    "both",
-    "scattered",
-    "loss_above",
-    "peaks",
-    "incident",
-    "lost",
-)
+ESCAPES = ("photon_escape", "electron_escape", "both")  # the kinds of partial deposition
+ADDED = ("photons", "interacting", "spectrum", *ESCAPES, "scattered", "loss_above", "peaks", "incident", "lost")
 SAME = ("kind", "absorber", "atomic_tables", "source", "physics", "electrons", "yields", "trapping")
 
 
-def to_dataset(
-    absorber: Absorber,
-    source: Source,
-    matter: Matter,
-    tally: Tally,
-    probability: float,
-    photons: int,
-    asked: int,
-    seed: int,
-    bin_width: float,
-    yields: str,
-) -> xr.Dataset:
-    """A run's tally, with all that is needed to read it: `source` as asked for, `probability` of what was drawn."""
-    bins = bins_up_to(source.highest_energy, bin_width)
+def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr.Dataset:
+    """The ``tally`` of a run as a result, of the ``photons`` that are done; asked: those that were wanted."""
+    run = prepared.run
+    absorber, source = run.absorber, run.source
+    bins = bins_up_to(source.highest_energy, run.bin_width)
     seen = np.flatnonzero(tally.peaks.sum(axis=0))
-    label, energy = line_names(absorber, matter)
-    count = {"units": "1"}
+    label, energy = line_names(absorber, prepared.matter)
+    found: dict[str, tuple[Any, ...]] = {
+        "photons": ((), photons),
+        "source_probability": ((), prepared.probability),
+        "spectrum": ("energy", tally.spectrum[:bins]),
+        "loss_above": ("threshold", tally.loss_above),
+        "peaks": (("source_energy", "line"), tally.peaks[:, seen]),
+        "line_energy": ("line", energy[seen]),
+        "incident": ((), summed_energy(tally.incident)),
+        "lost": ((), summed_energy(tally.summed_loss)),
+        **{name: ((), getattr(tally, name)) for name in ("interacting", *ESCAPES, "scattered")},
+    }
+    lines = np.asarray(source.energies.low if source.lines else [np.nan], dtype=np.float64)
+    lower = "deposited energy, lower edge of the bin"
+    source_line = "photon energy of the source line (NaN: a continuous spectrum)"
+    vacancies = "fluorescence line: element, vacancy before and after"
     result = xr.Dataset(
-        {
-            "photons": ((), photons, {**count, "long_name": "photons drawn"}),
-            "interacting": ((), tally.interacting, {**count, "long_name": "photons that interacted"}),
-            "source_probability": (
-                (),
-                probability,
-                {**count, "long_name": "share of the source's photons from which photons were drawn"},
-            ),
-            "spectrum": (
-                "energy",
-                tally.spectrum[:bins],
-                {**count, "long_name": "photons by deposited energy"},
-            ),
-            "photon": ((), tally.photon, {**count, "long_name": "photons that lost energy by photons alone"}),
-            "electron": (
-                (),
-                tally.electron,
-                {**count, "long_name": "photons that lost energy by electrons alone"},
-            ),
-            "both": (
-                (),
-                tally.both,
-                {**count, "long_name": "photons that lost energy by photons and electrons"},
-            ),
-            "scattered": (
-                (),
-                tally.scattered,
-                {**count, "long_name": "photons that scattered and lost energy"},
-            ),
-            "loss_above": (
-                "threshold",
-                tally.loss_above,
-                {**count, "long_name": "photons that lost more than the threshold"},
-            ),
-            "peaks": (
-                ("source_energy", "line"),
-                tally.peaks[:, seen],
-                {**count, "long_name": "photons that lost one fluorescence photon and nothing else"},
-            ),
-            "line_energy": (
-                "line",
-                energy[seen],
-                {"units": "eV", "long_name": "energy of the fluorescence line"},
-            ),
-            "incident": (
-                (),
-                summed_energy(tally.incident),
-                {"units": "eV", "long_name": "summed energy of the photons that interacted"},
-            ),
-            "lost": (
-                (),
-                summed_energy(tally.lost),
-                {"units": "eV", "long_name": "summed energy that left the absorber"},
-            ),
-        },
+        {name: count(name, *of) for name, of in found.items()},
         coords={
-            "energy": (
-                "energy",
-                bin_width * np.arange(bins),
-                {
-                    "units": "eV",
-                    "long_name": "deposited energy, lower edge of the bin",
-                    "bin_width": bin_width,
-                },
-            ),
-            "threshold": (
-                "threshold",
-                np.array(LOSS_THRESHOLDS),
-                {"units": "eV", "long_name": "energy lost"},
-            ),
-            "source_energy": (
-                "source_energy",
-                np.asarray(source.energies.low if source.lines else [np.nan], dtype=np.float64),
-                {"units": "eV", "long_name": "photon energy of the source line (NaN: a continuous spectrum)"},
-            ),
-            "line": (
-                "line",
-                label[seen],
-                {"units": "", "long_name": "fluorescence line: element, vacancy before and after"},
-            ),
+            "energy": variable("energy", run.bin_width * np.arange(bins), "eV", lower, bin_width=run.bin_width),
+            "threshold": variable("threshold", np.array(run.loss_above), "eV", "energy lost"),
+            "source_energy": variable("source_energy", lines, "eV", source_line),
+            "line": variable("line", label[seen], "", vacancies),
         },
         attrs={
             "kind": KIND,
@@ -144,9 +65,9 @@ def to_dataset(
             "physics": physics_hash(),
             "absorber": absorber.to_toml(),
             "electrons": absorber.electrons,
-            "yields": yields,
+            "yields": run.yields,
             "source": source.describe(),
-            "seed": str(seed),
+            "seed": str(run.seed),
             "atomic_tables": table_hash(),
             "complete": int(photons == asked),
         },
@@ -183,6 +104,8 @@ def merge(*results: xr.Dataset) -> xr.Dataset:
                 raise ValueError(f"results to be merged must have the same {name.replace('_', ' ')}, but differ")
         if not other.energy.equals(first.energy):
             raise ValueError("results to be merged must have the same bins, but differ")
+        if not other.threshold.equals(first.threshold):
+            raise ValueError("results to be merged must have the same thresholds of the loss, but differ")
     aligned = xr.align(*results, join="outer", fill_value=0, exclude=set(first.dims) - {"line"})
     merged = aligned[0].copy()
     for name in (*ADDED, *(pixels.ADDED if pixels.has_pixels(first) else ())):
@@ -196,38 +119,34 @@ def merge(*results: xr.Dataset) -> xr.Dataset:
     return merged.assign_attrs(first.attrs, seed=" ".join(seeds), complete=complete)
 
 
-def summary(result: xr.Dataset) -> dict:
+def summary(result: xr.Dataset) -> dict[str, Any]:
     """Fractions per interacting photon with their standard errors, peaks by intensity, and what the run was.
 
-    `partial` photons deposit less than their energy; `photon_escape`, `electron_escape` and `both` say how. In an
-    array all of these are of the pixel hit; `array` has the others (`pixels.pixel_summary`).
+    Energies are in eV. `partial` photons deposit less than their energy; `photon_escape`, `electron_escape` and `both`
+    say how; `loss_above` has the fraction that loses more than each threshold. In an array all of these are of the
+    pixel hit; `array` has the others (`pixels.pixel_summary`).
     """
     n = int(result.interacting)
-    partial = int(result.photon + result.electron + result.both)
-    energies = result.source_energy.values[np.isfinite(result.source_energy.values)]
+    lost = partial_count(result)
+    energies = result.source_energy.values[np.isfinite(result.source_energy.values)].tolist()
+    seeds = [int(seed) for seed in result.attrs["seed"].split()]
+    above = zip(result.threshold.values, result.loss_above.values, strict=True)
     return {
         "absorber": Absorber.from_toml(result.attrs["absorber"]).name,
         "electrons": result.attrs["electrons"],
         "yields": result.attrs["yields"],
         "trapping": result.attrs.get("trapping"),
-        "energy_ev": float(energies[0]) if energies.size == 1 else [float(e) for e in energies],
+        "energy": energies[0] if len(energies) == 1 else energies,
         "n": int(result.photons),
         "interacting": n,
         "interaction_probability": float(result.source_probability) * n / max(1, int(result.photons)),
-        "partial": _share(partial, n),
-        "partial_err": _error(partial, n),
-        "photon_escape": _share(result.photon, n),
-        "electron_escape": _share(result.electron, n),
-        "both": _share(result.both, n),
-        "scattered": _share(result.scattered, n),
-        "mean_deposited_ev": _share(result.incident - result.lost, n),
+        "partial": fraction(lost, n),
+        "partial_err": fraction_error(lost, n),
+        **{name: fraction(result[name], n) for name in (*ESCAPES, "scattered")},
+        "mean_deposit": fraction(result.incident - result.lost, n),
         "peaks": peaks(result),
-        "loss_gt": {
-            f"{t:g}": _share(c, n) for t, c in zip(result.threshold.values, result.loss_above.values, strict=True)
-        },
-        "seed": [int(seed) for seed in result.attrs["seed"].split()]
-        if " " in result.attrs["seed"]
-        else int(result.attrs["seed"]),
+        "loss_above": {f"{threshold:g}": fraction(counted, n) for threshold, counted in above},
+        "seed": seeds[0] if len(seeds) == 1 else seeds,
         "version": result.attrs["version"],
         "atomic_tables": result.attrs["atomic_tables"],
         "complete": bool(result.attrs["complete"]),
@@ -235,8 +154,13 @@ def summary(result: xr.Dataset) -> dict:
     }
 
 
-def peaks(result: xr.Dataset) -> list[dict]:
-    """Escape peaks, the most intense first: line, deposited energy, intensity per interacting photon, its error."""
+def partial_count(counts: xr.Dataset) -> Any:
+    """How many photons of a result or a sweep deposit less than their energy."""
+    return counts.photon_escape + counts.electron_escape + counts.both
+
+
+def peaks(result: xr.Dataset) -> list[dict[str, Any]]:
+    """Escape peaks, the most intense first: line, deposited and line energy (eV), intensity per interacting photon."""
     n = int(result.interacting)
     counts = result.peaks.values
     order = np.argsort(-counts, axis=None, kind="stable")
@@ -245,42 +169,18 @@ def peaks(result: xr.Dataset) -> list[dict]:
     return [
         {
             "line": str(lines[t]),
-            "energy_ev": float(sources[k] - energies[t]) if np.isfinite(sources[k]) else None,
-            "line_energy_ev": float(energies[t]),
-            "intensity": _share(counts[k, t], n),
-            "err": _error(counts[k, t], n),
+            "energy": float(sources[k] - energies[t]) if np.isfinite(sources[k]) else None,
+            "line_energy": float(energies[t]),
+            "intensity": fraction(counts[k, t], n),
+            "intensity_err": fraction_error(counts[k, t], n),
         }
         for k, t in zip(rows, columns, strict=True)
         if counts[k, t] > 0
     ]
 
 
-def save(result: xr.Dataset, path: str | os.PathLike) -> None:
-    """Write ``result`` as netCDF-4, whole or not at all. Raises ValueError when the folder is missing."""
-    with replacing(path) as temporary:
-        packed = (name for name in result.data_vars if "spectrum" in str(name) or name == "peaks")
-        result.to_netcdf(temporary, encoding={name: {"zlib": True} for name in packed})
-
-
-def load(path: str | os.PathLike) -> xr.Dataset:
-    """Read a result. Raises ValueError when ``path`` is no readable result of this program."""
-    if not Path(path).is_file():
-        raise ValueError(f"result {str(path)!r} does not exist")
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as file:
-            result = file.load()
-    except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as problem:
-        raise ValueError(f"{str(path)!r} must be a netCDF-4 file, but cannot be read (is it truncated?)") from problem
-    if result.attrs.get("kind") != KIND or not {*ADDED, "source_probability", "line_energy"} <= set(result.variables):
-        raise ValueError(f"{str(path)!r} must be a result of `xcal-jax simulate`, but is not")
-    return result
-
-
-def _share(count, n: int) -> float:
-    return float(count) / n if n else float("nan")
-
-
-def _error(count, n: int) -> float:
-    """Standard error of a binomial share."""
-    share = float(count) / n if n else float("nan")
-    return float(np.sqrt(share * (1.0 - share) / n)) if n else float("nan")
+def load(path: str | os.PathLike[str]) -> xr.Dataset:
+    """The result in the file ``path``. Raises ValueError when it is no readable result of this program."""
+    return datasets.load(
+        path, "a result of `xcal-jax simulate`", (KIND,), (*ADDED, "source_probability", "line_energy")
+    )

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -36,11 +36,12 @@ def simulate(
     lanes: int | None = None,
     progress: bool = False,
     on_events: Callable[[Event], None] | None = None,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
     executor: Executor = in_parallel,
+    loss_above: Sequence[float] | None = None,
 ) -> xr.Dataset:
-    """Send ``n`` photons through ``absorber``: counts and spectrum as a Dataset (see `response.results`).
+    """Send ``n`` photons through ``absorber``: counts and spectrum as a Dataset (see `simulation.results`).
 
     source: a `Source`, or the energy in eV of a line that illuminates the top uniformly. bin_width: eV. yields:
     fluorescence yields, "eadl" as in the paper or "krause" (M lines of Au and Bi 13 to 14 % weaker). lanes:
@@ -48,12 +49,13 @@ def simulate(
     with each block's rows (see `batch.Event`). checkpoint: a file that keeps what is done, written at most every
     10 s, left to the caller to remove (`remove_checkpoint`); not with ``on_events``. resume: go on from it if it is
     there, to the same counts; else it begins anew. executor: who does the work, `in_parallel` or what
-    `cluster.connect` yields; not with ``on_events``. An interruption (Ctrl-C) returns the blocks done so far, with
-    ``attrs["complete"] = 0``. Raises ValueError where a number makes no sense, or the checkpoint is of another run;
-    TypeError inside jit, grad or vmap.
+    `cluster.connect` yields; not with ``on_events``. loss_above: eV, thresholds of the losses that are counted
+    (default: `loss_thresholds`). An interruption (Ctrl-C) returns the blocks done so far, with ``attrs["complete"] =
+    0``. Raises ValueError where a number makes no sense, or the checkpoint is of another run; TypeError inside jit,
+    grad or vmap.
     """
     refuse_traced(absorber, source)
-    run = Run.build(absorber, source, seed, bin_width, yields, lanes)
+    run = Run.build(absorber, source, seed, bin_width, yields, lanes, loss_above=loss_above)
     n = whole(n, "n", 1, MOST_PHOTONS)
     if checkpoint is not None and on_events is not None:
         raise ValueError("`checkpoint` and `on_events` exclude each other: events handed on cannot be resumed")
@@ -101,18 +103,7 @@ def simulate(
             save()
     if total is None:
         raise KeyboardInterrupt
-    return to_dataset(
-        absorber,
-        run.source,
-        prepared.matter,
-        total,
-        prepared.probability,
-        photons=done,
-        asked=n,
-        seed=run.seed,
-        bin_width=bin_width,
-        yields=yields,
-    )
+    return to_dataset(prepared, total, photons=done, asked=n)
 
 
 def _piece(n: int) -> int:

@@ -18,11 +18,11 @@ from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.compute.process import physics_hash
 from xcal_jax.constants import VERSION
 from xcal_jax.io.checkpoint import Checkpoint
-from xcal_jax.io.datasets import variable
 from xcal_jax.montecarlo.batch import LEAST_LANES
 from xcal_jax.montecarlo.tally import Tally
+from xcal_jax.simulation import vocabulary
 from xcal_jax.simulation.counting import Prepared, Run, Task, count, sum_of
-from xcal_jax.simulation.results import to_dataset
+from xcal_jax.simulation.results import partial_count, to_dataset
 from xcal_jax.simulation.sweep_grid import Grid
 
 KIND = "xcal_jax absorber sweep"
@@ -31,7 +31,7 @@ BATCHES = 16  # of every point's photons, whose scatter gives the errors of diff
 
 def sweep(
     grid: Grid,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
     progress: bool = False,
     executor: Executor = in_parallel,
@@ -87,21 +87,17 @@ def paired_difference(result: xr.Dataset, dimension: str) -> xr.Dataset:
     scatter = (by_batch - by_batch.isel({dimension: 0}, drop=True)).std("batch", ddof=1)
     difference = result.partial - result.partial.isel({dimension: 0}, drop=True)
     error = scatter / np.sqrt(result.sizes["batch"])
-    return xr.Dataset(
-        {
-            "difference": difference.assign_attrs(
-                units="1", long_name=f"partial fraction less the first {dimension}'s"
-            ),
-            "error": error.assign_attrs(units="1", long_name="standard error of the difference"),
-        }
-    )
+    found = xr.Dataset({"difference": difference, "error": error})
+    found.difference.attrs = {"units": "1", "long_name": f"partial fraction less that of the first {dimension}"}
+    found.error.attrs = {"units": "1", "long_name": "standard error of the difference"}
+    return found
 
 
 def _point(batches: list[Tally]) -> dict[str, Any]:
     """A point's sums, and its partial ones batch by batch."""
     return {
         **sum_of(batches).arrays(),
-        "partial_in_batch": np.array([b.photon + b.electron + b.both for b in batches]),
+        "partial_in_batch": np.array([b.partial for b in batches]),
         "interacting_in_batch": np.array([b.interacting for b in batches]),
     }
 
@@ -110,21 +106,9 @@ def _dataset(run: Run, arrays: dict[str, Any], n: int) -> xr.Dataset:
     fields = dict(arrays)
     in_batch = {name: fields.pop(name) for name in ("partial_in_batch", "interacting_in_batch")}
     prepared = Prepared.build(run)
-    point = to_dataset(
-        run.absorber,
-        run.source,
-        prepared.matter,
-        Tally.from_arrays(fields),
-        prepared.probability,
-        photons=n,
-        asked=n,
-        seed=run.seed,
-        bin_width=run.bin_width,
-        yields=run.yields,
-    ).isel(source_energy=0, drop=True)
+    point = to_dataset(prepared, Tally.from_arrays(fields), photons=n, asked=n).isel(source_energy=0, drop=True)
     for name, counts in in_batch.items():
-        words = name.replace("_", " ").replace("partial", "photons that lost energy,").replace("interacting", "photons")
-        point[name] = variable("batch", counts, "1", words)
+        point[name] = vocabulary.count(name.removesuffix("_in_batch"), "batch", counts)
     return point
 
 
@@ -140,10 +124,10 @@ def _joined(points: list[xr.Dataset], grid: Grid) -> xr.Dataset:
             continue
         values = np.stack([point[name].values for point in aligned])
         joined[name] = ((*grid.shape, *first.dims), values.reshape(*shape, *values.shape[1:]), first.attrs)
-    share = (joined.photon + joined.electron + joined.both) / joined.interacting
-    error = np.sqrt(share * (1.0 - share) / joined.interacting)
-    joined["partial"] = share.assign_attrs(units="1", long_name="share of interacting photons that lost energy")
-    joined["partial_err"] = error.assign_attrs(units="1", long_name="standard error of partial")
+    fraction = partial_count(joined) / joined.interacting
+    error = np.sqrt(fraction * (1.0 - fraction) / joined.interacting)
+    joined["partial"] = vocabulary.variable("partial", fraction.dims, fraction.values)
+    joined["partial_err"] = vocabulary.error("partial", error.dims, error.values)
     return joined.assign_attrs(
         kind=KIND,
         title=f"Sweep over {', '.join(grid.shape)}",

@@ -1,18 +1,19 @@
 """The grid of a sweep as its TOML file describes it: an absorber, a line of photons, and what varies."""
 
-import difflib
 import os
-import tomllib
-from copy import deepcopy
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
-from xcal_jax.absorber.absorber import LAYER_KEYS, Absorber
+from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
+from xcal_jax.io import toml
+from xcal_jax.io.datasets import variable
+from xcal_jax.io.files import read_text
 from xcal_jax.units import parse_quantity, parse_whole
 
 KEYS = ("absorber", "n", "seed", "bin", "yields", "energy", "at", "angle", "grid")
@@ -36,13 +37,14 @@ MOST_VALUES = 2**28  # in the spectra of all points
 
 @dataclass(frozen=True)
 class Grid:
-    """All combinations of what varies. n: photons a point; bin_width: eV.
+    """All combinations of what varies.
 
-    axes: values by key ("energy", "layers.1.thickness"), in the units of `Absorber` and `Source`; text: the file.
+    axes: the values of what varies, by key ("energy", "layers.1.thickness"), in the units of `Absorber` and `Source`;
+    fixed: what a source has at all points, by key; n: photons a point; bin_width: eV; text: that of the file.
     """
 
     absorber: Absorber
-    axes: dict[str, list]
+    axes: dict[str, list[Any]]
     fixed: dict[str, Any]
     n: int
     seed: int
@@ -51,28 +53,22 @@ class Grid:
     text: str
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Grid":
+    def load(cls, path: str | os.PathLike[str]) -> "Grid":
         """The sweep described in the TOML file ``path``. Raises ValueError, naming the key, where it makes no sense."""
-        where = repr(str(path))
-        if not Path(path).is_file():
-            raise ValueError(f"sweep must be a TOML file, but {where} does not exist")
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-            table = tomllib.loads(text)
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-            raise ValueError(f"sweep {where} must be valid TOML in UTF-8: {problem}") from problem
-        for key in table:
-            _check(key, KEYS, where)
-        for key in ("absorber", "grid"):
-            if key not in table:
-                raise ValueError(f"`{key}` is missing in {where}")
+        where = f"sweep {str(path)!r}"
+        text = read_text(path, where, "TOML")
+        table = toml.parse(text, where)
+        toml.check_keys(table, KEYS, ("absorber", "grid"), where)
         name = table["absorber"]
         if not isinstance(name, str):
             raise ValueError(f"`absorber` in {where} must be a preset or a TOML file, but is {name!r}")
         beside = Path(path).parent / name
         absorber = Absorber.load(beside if beside.is_file() else name)
         absorber.check_alone("a sweep")
-        axes = {key: _values(key, values, absorber, where) for key, values in _flat(table["grid"])}
+        axes = dict(_flat(table["grid"]))
+        layers = (f"layers.{n}.{what}" for n in range(len(absorber.formulas)) for what in LAYER)
+        toml.check_keys(axes, (*SOURCE, *WHOLE, *layers), (), f"the grid of {where}")
+        axes = {key: _values(key, values, where) for key, values in axes.items()}
         if not axes:
             raise ValueError(f"`grid` in {where} must name at least one thing that varies, but is empty")
         fixed = {key: _value(key, table[key]) for key in SOURCE if key in table}
@@ -101,14 +97,17 @@ class Grid:
 
     @property
     def highest_energy(self) -> float:
-        """Of all points, eV."""
-        return max(self.axes.get("energy", [self.fixed.get("energy")]))
+        """The highest photon energy of all points, eV."""
+        return float(max(self.axes.get("energy", [self.fixed.get("energy")])))
 
     def point(self, k: int) -> tuple[Absorber, Source]:
-        """Absorber and source of the point ``k``, the last dimension fastest. Raises ValueError as they do."""
+        """Absorber and source of the point ``k``, the last dimension fastest.
+
+        Raises ValueError as `Absorber.build` and `Source.build` do.
+        """
         index = np.unravel_index(k, tuple(self.shape.values()))
         chosen = {key: values[i] for (key, values), i in zip(self.axes.items(), index, strict=True)}
-        table = deepcopy(tomllib.loads(self.absorber.to_toml()))
+        table = toml.parse(self.absorber.to_toml(), "absorber")
         for key, value in chosen.items():
             if key in WHOLE:
                 table[key] = value
@@ -117,26 +116,23 @@ class Grid:
                 table["layers"][layer][what] = value
                 if what == "material" and f"layers.{layer}.density" not in chosen:
                     table["layers"][layer].pop("density", None)  # the tables' own
-        layers = [tuple(layer.get(key) for key in LAYER_KEYS) for layer in table.pop("layers")]
         arguments = {**self.fixed, **{key: chosen[key] for key in SOURCE if key in chosen}}
-        return Absorber.build(layers, **table), Source.build(**arguments)
+        return Absorber.from_table(table, f"point {k} of the sweep"), Source.build(**arguments)
 
-    def coordinates(self) -> dict[str, tuple]:
-        """A coordinate a dimension, for a Dataset; x and y of a position."""
-        found: dict[str, tuple] = {}
+    def coordinates(self) -> dict[str, xr.Variable]:
+        """The coordinates of a Dataset: one for each dimension, but x and y for a position."""
+        found: dict[str, xr.Variable] = {}
         for key, values in self.axes.items():
             dimension, units, long_name = _describe(key)
-            about = {"units": units, "long_name": long_name}
             if key == "at":
-                for n, name in enumerate("xy"):
-                    about = {"units": "um", "long_name": f"{long_name}, {name}"}
-                    found[name] = (dimension, [place[n] for place in values], about)
+                for name, places in zip("xy", zip(*values, strict=True), strict=True):
+                    found[name] = variable(dimension, list(places), "um", f"{long_name}, {name}")
             else:
-                found[dimension] = (dimension, values, about)
+                found[dimension] = variable(dimension, values, units, long_name)
         return found
 
 
-def _flat(table, prefix="") -> list[tuple[str, Any]]:
+def _flat(table: Any, prefix: str = "") -> list[tuple[str, Any]]:
     """Nested tables as dotted keys: ``layers.1.thickness``."""
     if not isinstance(table, dict):
         raise ValueError(f"`grid` must be a table, but is {table!r}")
@@ -146,9 +142,7 @@ def _flat(table, prefix="") -> list[tuple[str, Any]]:
     return pairs
 
 
-def _values(key: str, values, absorber: Absorber, where: str) -> list:
-    known = [*SOURCE, *WHOLE, *(f"layers.{n}.{what}" for n in range(len(absorber.formulas)) for what in LAYER)]
-    _check(key, known, f"the grid of {where}")
+def _values(key: str, values: Any, where: str) -> list[Any]:
     if not isinstance(values, list) or not values:
         raise ValueError(f"`{key}` in the grid of {where} must be a list of values, but is {values!r}")
     found = [_value(key, value) for value in values]
@@ -157,7 +151,7 @@ def _values(key: str, values, absorber: Absorber, where: str) -> list:
     return found
 
 
-def _value(key: str, value):
+def _value(key: str, value: Any) -> Any:
     units = _describe(key)[1]
     if key == "at":
         if not isinstance(value, list) or len(value) != 2:
@@ -182,9 +176,3 @@ def _describe(key: str) -> tuple[str, str, str]:
 def _layer(key: str) -> tuple[int, str]:
     _, layer, what = key.split(".")
     return int(layer), what
-
-
-def _check(key: str, known, where: str) -> None:
-    if key not in known:
-        nearest = difflib.get_close_matches(key, known, 1, cutoff=0.0)
-        raise ValueError(f"unknown key `{key}` in {where}; the nearest valid key is `{nearest[0]}`")

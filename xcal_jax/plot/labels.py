@@ -1,0 +1,40 @@
+"""What several figures write: an absorber's layers, and the names of escape peaks where there is room."""
+
+from collections.abc import Iterable
+
+from matplotlib.axes import Axes
+
+from xcal_jax.absorber.absorber import Absorber
+
+MOST = 12  # names of peaks in a figure
+APART = 97  # a name closer than the width of the axes over this to another is left out
+
+
+def layers(absorber: Absorber) -> list[str]:
+    """Thickness and material of each layer, from the top."""
+    return [f"{t:g} µm {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True)]
+
+
+def title(absorber: Absorber) -> str:
+    """Name and layers of an absorber, for the first line of a figure."""
+    return f"{absorber.name}: {' / '.join(layers(absorber))}"
+
+
+def name_peaks(axes: Axes, peaks: Iterable[tuple[str, float, float]]) -> None:
+    """Write the name of each line at its energy (eV) above its height, at most `MOST`, where there is room."""
+    left, right = axes.get_xlim()
+    named: list[float] = []
+    for line, energy, height in peaks:
+        if len(named) == MOST or any(abs(energy - other) < (right - left) / APART for other in named):
+            continue
+        named.append(energy)
+        axes.annotate(
+            f"{line}  {energy:.0f} eV",
+            (energy, height),
+            xytext=(0, 6),
+            textcoords="offset points",
+            rotation=90,
+            ha="center",
+            va="bottom",
+            fontsize=7,
+        )
