@@ -33,7 +33,7 @@ def test_known_answers(rounds, counter, key, expected):
 def test_twenty_rounds_are_jax_threefry():
     rng = np.random.default_rng(0)
     key, counter = rng.integers(0, 2**32, (2, 2), dtype=np.uint32), rng.integers(0, 2**32, (2, 500), dtype=np.uint32)
-    ours = jax.vmap(lambda a, b: jnp.stack(threefry(key[0, 0], key[0, 1], a, b, rounds=20)))(*counter)
+    ours = jax.vmap(lambda a, b: jnp.stack(threefry(*map(jnp.uint32, key[0]), a, b, rounds=20)))(*counter)
     theirs = threefry_2x32(jnp.asarray(key[0]), jnp.asarray(counter.reshape(-1)))
     np.testing.assert_array_equal(ours.T.reshape(-1), theirs)
 

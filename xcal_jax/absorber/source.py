@@ -1,9 +1,9 @@
 """Photons before they meet the absorber: energy, impact and direction.
 
-Energies are bins, each with a density that is linear from its lower to its upper edge: a line is a bin of no width,
-a tabulated spectrum is drawn exactly. By default photons are drawn *given that they interact*: the source is
-weighted with the interaction probability at each energy (`given_interaction`), and each first flight is cut short
-of the far side. Histories then need no weights, and event lists are samples of what a detector registers.
+Energies are bins, each with a density that is linear from its lower to its upper edge. A line is a bin of no width, and
+a tabulated spectrum is sampled exactly. By default photons are sampled *given that they interact*: the source is
+weighted with the interaction probability at each energy (`given_interaction`), and each first flight ends before the
+far side. Histories then need no weights, and event lists are samples of what a detector registers.
 """
 
 import json
@@ -12,43 +12,62 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.scipy.special import ndtr, ndtri
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.compute.random import COUNTERS, Key, uniforms
+from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, isotropic
 
-WIDEST_SPOT = 100  # times the absorber's side: beyond, single precision resolves no difference across it
-SOURCE_COUNTERS = 3  # of random numbers that a photon of the source takes: energy, impact, direction
+WIDEST_SPOT = 100  # times the absorber's side: single precision resolves no wider spot's profile across it
+ENERGY, IMPACT, DIRECTION = range(3)  # counters of the random numbers of a source photon
+SOURCE_COUNTERS = 3
+PIXEL = COUNTERS - 1  # the last counter, which no history takes
+Edges = Float[Array | np.ndarray, " K"]
+
+
+@runtime_checkable
+class PhotonSource(Protocol):
+    """What the Monte Carlo asks of a source: single photons, and whether they are given to interact."""
+
+    @property
+    def forced(self) -> bool:
+        """Whether photons are sampled given that they interact."""
+
+    def photon(self, stack: Stack, key: Key) -> tuple[Real, Whole, Site, Direction]:
+        """Energy in eV, source line, site on the top face and direction of the photon of ``key``."""
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class EnergyBins:
-    """K bins: low, high: (K,) eV; at_low, at_high: (K,) density at the edges; share: one row over K; mean: () eV."""
+    """K energy bins: low, high: (K,) eV; at_low, at_high: (K,) density at the edges; law: one row, which bin it is."""
 
     low: Array
     high: Array
     at_low: Array
     at_high: Array
-    share: Discrete
+    law: Discrete
 
     @classmethod
-    def build(cls, low, high, at_low, at_high, weight) -> "EnergyBins":
-        """Bins drawn in proportion to ``weight`` (K,)."""
-        return cls(low, high, at_low, at_high, Discrete.build(np.asarray(weight)[None, :]))
+    def build(cls, low: Edges, high: Edges, at_low: Edges, at_high: Edges, weight: Edges) -> "EnergyBins":
+        """Bins that are sampled in proportion to ``weight``."""
+        edges = (double(low), double(high), double(at_low), double(at_high))
+        return cls(*edges, Discrete.build(np.asarray(weight)[None, :]))
 
-    def sample(self, u_bin: Array, u_inside: Array) -> tuple[Array, Array]:
-        """(energy () eV, bin () int32) for two uniform numbers."""
-        k = self.share.pick(jnp.zeros((), jnp.int32), u_bin)
+    def sample(self, u_bin: Real, u_inside: Real) -> tuple[Real, Whole]:
+        """An energy in eV and its bin, for two uniform numbers."""
+        k = self.law.pick(jnp.zeros((), jnp.int32), u_bin)
         f, g = self.at_low[k], self.at_high[k]
         inside = u_inside * (f + g) / (f + jnp.sqrt(f * f + u_inside * (g * g - f * f)))
         return self.low[k] + (self.high[k] - self.low[k]) * inside, k
@@ -59,9 +78,10 @@ class EnergyBins:
 class Source:
     """Photons on the top face: energy bins with their weights (K,), an impact, a direction of flight.
 
-    x, y, spread: () um, centre and standard deviation of the spot; impact: "uniform", "point" or "spot".
-    isotropic: over the upper half space; forced: given an interaction; lines: whether all bins are lines.
-    pixel: (row, column) () int32 of the only pixel of an array that it illuminates, or None for all alike.
+    impact: "uniform", "point" or "spot"; x, y, spread: () um, centre and standard deviation of the spot.
+    isotropic: whether directions are uniform over the upper half space; forced: whether photons are sampled given an
+    interaction; lines: whether all bins are lines.
+    pixel: row and column, () int32, of the only pixel of an array that is illuminated, or None for all of them.
     """
 
     energies: EnergyBins
@@ -81,7 +101,7 @@ class Source:
         cls,
         energy: float | Sequence[float] | None = None,
         weights: Sequence[float] | None = None,
-        spectrum=None,
+        spectrum: str | os.PathLike[str] | tuple[Any, Any] | None = None,
         at: tuple[float, float] | None = None,
         spot: tuple[float, float, float] | None = None,
         angle: float = 0.0,
@@ -92,11 +112,12 @@ class Source:
     ) -> "Source":
         """A source of lines at ``energy`` (eV, one or several, with ``weights``), or of a ``spectrum``.
 
-        spectrum: (energies (K,) eV, photons per eV (K,)), joined linearly, or a two-column text file of them.
-        at: (x, y) um of the impact; spot: (x, y, standard deviation) um of a Gaussian one, cut at the rim;
-        neither: uniform over the top. angle, azimuth: deg of the incidence against the normal; isotropic: uniform
-        over the upper half space. forced: photons are drawn given that they interact; else as they come. pixel:
-        (row, column) from 0 of the only pixel of an array to be hit; without it, all of them in the same way.
+        spectrum: energies (K,) in eV and photons per eV (K,), interpolated linearly, or a text file with two columns of
+        them. at: (x, y) um, point of impact; spot: (x, y, standard deviation) um of a Gaussian spot, cut at the rim;
+        without either the impact is uniform over the top. angle, azimuth: deg, of incidence from the normal; isotropic:
+        directions uniform over the upper half space. forced: whether photons are sampled given that they interact;
+        otherwise many pass through. pixel: row and column, from 0, of the only pixel of an array to be illuminated;
+        without it, all pixels are.
         Raises ValueError where a number makes no sense or an energy is outside the tables.
         """
         if (energy is None) == (spectrum is None):
@@ -144,11 +165,11 @@ class Source:
 
     @property
     def highest_energy(self) -> float:
-        """The upper end of its energies, eV."""
+        """Highest energy of a photon, eV."""
         return float(np.max(self.energies.high))
 
     def describe(self) -> str:
-        """The source in full, as JSON."""
+        """Complete description of the source, as JSON."""
         nodes = self.energies
         where = {} if self.pixel is None else {"pixel": [int(n) for n in self.pixel]}
         return json.dumps(
@@ -186,11 +207,11 @@ class Source:
                 rule = f"within {side / 2:g} um of the centre of absorber {absorber.name!r}"
                 raise ValueError(f"impact {name} must be {rule}, but is {place:g} um")
 
-    def photon(self, stack: Stack, key: Key) -> tuple[Array, Array, Site, Direction]:
-        """One photon on the top face: (energy () eV, source line () int32, site, direction). Takes draws 0 to 2."""
-        energy, bin_ = self.energies.sample(*uniforms(key, jnp.uint32(0)))
+    def photon(self, stack: Stack, key: Key) -> tuple[Real, Whole, Site, Direction]:
+        """Energy in eV, source line, site on the top face and direction of the photon of ``key``."""
+        energy, bin_ = self.energies.sample(*uniforms(key, jnp.uint32(ENERGY)))
         line = bin_ if self.lines else jnp.zeros_like(bin_)
-        u_x, u_y = uniforms(key, jnp.uint32(1))
+        u_x, u_y = uniforms(key, jnp.uint32(IMPACT))
         site = Site(
             self._impact(u_x, self.x, stack.width),
             self._impact(u_y, self.y, stack.length),
@@ -200,16 +221,16 @@ class Source:
         )
         if not self.isotropic:
             return energy, line, site, self.direction
-        u_cosine, u_azimuth = uniforms(key, jnp.uint32(2))
+        u_cosine, u_azimuth = uniforms(key, jnp.uint32(DIRECTION))
         return energy, line, site, isotropic(0.5 * u_cosine, u_azimuth)
 
     def _pixel(self, pixels: Pixels | None, key: Key) -> Array | None:
-        """The pixel to be hit; of all, by the last of the draws, which no history takes."""
+        """The pixel to be hit, () int32."""
         if pixels is None:
             return None
         if self.pixel is not None:
             return self.pixel[0] * pixels.columns + self.pixel[1]
-        u_row, u_column = uniforms(key, jnp.uint32(COUNTERS - 1))
+        u_row, u_column = uniforms(key, jnp.uint32(PIXEL))
         row, column = (u * n for u, n in zip((u_row, u_column), pixels.shape, strict=True))
         return row.astype(jnp.int32) * pixels.columns + column.astype(jnp.int32)
 
@@ -222,21 +243,22 @@ class Source:
         return jnp.clip(centre + self.spread * ndtri(low + u * (high - low)), -0.5 * side, 0.5 * side)
 
 
-def given_interaction(source: Source, energy: Array | np.ndarray, optical_depth: np.ndarray) -> tuple[Source, float]:
+def given_interaction(
+    source: Source, energy: Float[Array | np.ndarray, " R"], optical_depth: Float[np.ndarray, " R"]
+) -> tuple[Source, float]:
     """The source weighted with the probability of an interaction, and the mean of that probability.
 
-    energy, optical_depth: (R,) eV and the whole stack's depth along the source's direction, joined log-log; two
-    rows at one energy are an absorption edge.
+    optical_depth: of the whole stack along the source's direction, at ``energy`` in eV, between which it is
+    interpolated log-log; two rows at one energy are an absorption edge.
     """
-
     energy = np.asarray(energy, dtype=np.float64)
 
-    def probability(at):
+    def probability(at: Array | np.ndarray) -> np.ndarray:
         return -np.expm1(-np.exp(np.interp(np.log(at), np.log(energy), np.log(optical_depth))))
 
     bins = source.energies
     if source.lines:
-        weight = source.weight * probability(bins.low)
+        weight = np.asarray(source.weight * probability(bins.low))
         weighted = EnergyBins.build(bins.low, bins.high, bins.at_low, bins.at_high, weight)
     else:
         nodes = np.append(bins.low, bins.high[-1])
@@ -249,11 +271,14 @@ def given_interaction(source: Source, energy: Array | np.ndarray, optical_depth:
         low, high, at_low, at_high, weight = _bins_between(merged[order], at_nodes)
         weighted = EnergyBins.build(low, high, at_low, at_high, weight)
     mean = float(weight.sum() / np.sum(source.weight))
-    return replace(source, energies=weighted, weight=weight), mean
+    return replace(source, energies=weighted, weight=double(weight)), mean
 
 
-def read_spectrum(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
-    """Two columns of a text file: energy in eV, photons per eV (any scale); '#' starts a comment."""
+def read_spectrum(path: str | os.PathLike[str]) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+    """Energies in eV and photons per eV (in any scale): the two columns of a text file, where '#' starts a comment.
+
+    Raises ValueError where the file does not hold two columns of numbers.
+    """
     try:
         with warnings.catch_warnings(action="error"):
             table = np.loadtxt(Path(path), ndmin=2)
@@ -264,12 +289,12 @@ def read_spectrum(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
     return table[:, 0], table[:, 1]
 
 
-def _bins_between(nodes: np.ndarray, density: np.ndarray):
+def _bins_between(nodes: np.ndarray, density: np.ndarray) -> tuple[np.ndarray, ...]:
     weight = 0.5 * (density[1:] + density[:-1]) * np.diff(nodes)
     return nodes[:-1], nodes[1:], density[:-1], density[1:], weight
 
 
-def _checked_spectrum(nodes, density) -> tuple[np.ndarray, np.ndarray]:
+def _checked_spectrum(nodes: ArrayLike, density: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     nodes = _checked_energies(np.asarray(nodes, dtype=float))
     density = _checked_weights(density, nodes.size, "spectrum")
     if nodes.size < 2 or np.any(np.diff(nodes) <= 0):
@@ -286,7 +311,7 @@ def _checked_energies(energy: np.ndarray) -> np.ndarray:
     return energy
 
 
-def _checked_weights(weight, size: int, name: str) -> np.ndarray:
+def _checked_weights(weight: ArrayLike, size: int, name: str) -> np.ndarray:
     weight = np.asarray(weight, dtype=float)
     if weight.shape != (size,):
         raise ValueError(f"`{name}` must have one number per energy ({size}), but has {weight.size}")

@@ -16,7 +16,6 @@ from xcal_jax.io.files import check_writable
     "--wrt",
     type=options.NAMES,
     default="thickness,density,yield,range",
-    show_default=True,
     help="Of thickness, density, width, length, energy, x, y, yield, range; one layer: thickness[1].",
 )
 @options.at
@@ -77,9 +76,7 @@ def _report(facts: dict, changes: dict, parameters: tuple[str, ...]) -> list[str
 
 @click.command()
 @click.argument("problem")
-@click.option(
-    "--starts", type=click.IntRange(1, 64), default=3, show_default=True, help="Starts for every choice of materials."
-)
+@click.option("--starts", type=click.IntRange(1, 64), default=3, help="Starts for every choice of materials.")
 @options.photons("16384", "Histories of every Monte Carlo run.")
 @options.seed
 @options.output("Result, netCDF-4; beside it the absorber (.toml) and a plot (.png).")

@@ -12,11 +12,12 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Int
 
-from xcal_jax.compute.shapes import Real, Whole
+from xcal_jax.compute.shapes import Flag, Real, Whole
 
 WORD = 32
 LAST = 8  # one in so many lanes works on the last jobs
 State = TypeVar("State")
+Carried = tuple[Array, Array, Any, Any]  # jobs of the lanes, the next job, states, outcomes
 
 
 @jax.tree_util.register_dataclass
@@ -97,7 +98,7 @@ def for_selected(visit: Callable[[Array, State], State], state: State, mask: Boo
     selection = Selection.of(mask)
     visits = (selection.total + width - 1) // width
 
-    def round_(n, carried):
+    def round_(n: Whole, carried: tuple[Array, State]) -> tuple[Array, State]:
         lanes, state = carried
         return selection.lanes((n + 1) * width, width), visit(lanes, state)
 
@@ -110,7 +111,7 @@ def drain(step: Callable[[State], State], state: State, alive: Callable[[State],
     Both functions take a batch: step gives the new state, alive gives (n,) bool.
     """
 
-    def visit(lanes, state):
+    def visit(lanes: Array, state: State) -> State:
         return put(state, lanes, step(take(state, lanes)))
 
     return jax.lax.while_loop(
@@ -136,7 +137,7 @@ def refill_lanes(
     every move. The last jobs finish on fewer lanes.
     """
 
-    def round_(carried):
+    def round_(carried: Carried) -> Carried:
         job, following, state, outcomes = carried
         state = move(state)
         ended = ~working(state)
@@ -155,7 +156,7 @@ def refill_lanes(
     )
     for least in (few, 0):
 
-        def unfinished(carried, least=least):
+        def unfinished(carried: Carried, least: int = least) -> Flag:
             _, following, state, _ = carried
             return (following < jobs) | (jnp.sum(working(state)) > least)
 
@@ -167,7 +168,7 @@ def refill_lanes(
     return outcomes
 
 
-def materialise(hint: Real, fn: Callable, *args: Any) -> Any:
+def materialise(hint: Real, fn: Callable[..., Any], *args: Any) -> Any:
     """``fn(*args)`` of one lane, computed once and stored as arrays.
 
     XLA would fuse its computation into every one of its uses, and compute random numbers and logarithms anew for a

@@ -1,33 +1,40 @@
-"""Blocks of photons, one a device: all fly once, the few at risk walk their histories, all are counted."""
+"""Blocks of photons, one for each device: every photon flies once, the few at risk are followed, all are counted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh
+from jaxtyping import Float, Int, UInt32
 
-from xcal_jax.absorber.source import Source
+from xcal_jax.absorber.source import PhotonSource, Source
 from xcal_jax.compute.devices import local_devices, on_each
 from xcal_jax.compute.lanes import for_selected, put
 from xcal_jax.compute.random import photon_key, words
+from xcal_jax.compute.shapes import Flag, Real, Seed, Whole, Word
 from xcal_jax.montecarlo.derivative import undifferentiable
 from xcal_jax.montecarlo.histories import walk_histories
 from xcal_jax.montecarlo.ledger import Shares
-from xcal_jax.montecarlo.state import Medium
+from xcal_jax.montecarlo.state import Medium, Vertex
 from xcal_jax.montecarlo.tally import PARTIAL, Tally, book, book_absorbed, book_pixels
 from xcal_jax.montecarlo.transport import at_risk, first_interaction
 from xcal_jax.physics.layers import depth_in_stack
 
-LEAST_LANES = 1024  # so that a share of them is still whole words of 32
-RISKY = 16  # one in so many of a block's lanes walks a history at a time
-COMPILER = {  # one core to a block: a run has many blocks; and the widest vectors
+LEAST_LANES = 1024  # so that one in `RISKY` of them is still whole words of 32
+RISKY = 16  # one in so many of a block's lanes follows a history at a time
+COMPILER = {  # one core for a block, since a run has many blocks; and the widest vectors
     "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
     "xla_cpu_prefer_vector_width": 512,
 }
 PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED = 1, 2, 4, 8, 16  # bits of an event's loss type
+Levels = Float[Array, " A"]
+Columns = tuple[Array, Array, Shares | None]  # deposited, loss type and shares of every photon
+Own = tuple[UInt32[Array, "D 2"], Int[Array, " D"]]  # first photon and number of photons of each device
 
 
 @jax.tree_util.register_dataclass
@@ -36,8 +43,8 @@ class Event:
     """Rows of an event list, (n,) each: energy, deposited: eV; loss_type: bits, int32; x, y, z: um, of the first
     interaction, from the centre of the top (z <= 0 inside), NaN for a photon that passed through.
 
-    In an array deposited and loss_type are of the pixel hit, pixel: (n,); catching, caught: (n, K), pixels beside it
-    (-1 for none) and what they have of the photon, eV. All None without an array.
+    In an array deposited and loss_type are of the pixel hit, pixel: (n,); catching, caught: (n, K), other pixels (-1
+    for none) and their energies of the photon in eV. These three are None without an array.
     """
 
     energy: Array
@@ -53,34 +60,49 @@ class Event:
 
 @partial(jax.jit, static_argnames=("mesh", "lanes", "bins"), compiler_options=COMPILER)
 def run_block(
-    medium: Medium, source: Source, seed, bin_width, thresholds, own, mesh: Mesh, lanes: int, bins: int
+    medium: Medium,
+    source: Source,
+    seed: Seed,
+    bin_width: Real,
+    thresholds: Levels,
+    own: Own,
+    mesh: Mesh,
+    lanes: int,
+    bins: int,
 ) -> Tally:
-    """Photons counted on the D devices of ``mesh``, each device its ``own`` (see `deal`): a tally of each, (D, ...).
+    """Tallies (D, ...) of the photons that each of the D devices of ``mesh`` counts, its ``own`` (see `deal`).
 
-    seed: (2,) uint32, low word first. bin_width: () eV; thresholds: (A,) eV, of `Tally.loss_above`; bins: of the
-    spectrum.
+    bin_width: eV; thresholds: eV, of `Tally.loss_above`; bins: of the spectrum.
     """
     program = partial(count_photons, lanes=lanes, bins=bins)
     return on_each(program, mesh)((medium, source, seed, bin_width, thresholds), own)
 
 
 @partial(jax.jit, static_argnames=("mesh", "lanes"), compiler_options=COMPILER)
-def run_events(medium: Medium, source: Source, seed, own, mesh: Mesh, lanes: int) -> Event:
-    """The same photons one by one, in their order: rows (D, lanes), those beyond a device's count mean nothing."""
+def run_events(medium: Medium, source: PhotonSource, seed: Seed, own: Own, mesh: Mesh, lanes: int) -> Event:
+    """The same photons one by one, in their order: rows (D, lanes), without meaning beyond a device's count."""
     return on_each(partial(list_photons, lanes=lanes), mesh)((medium, source, seed), own)
 
 
 def lanes_for(photons: int) -> int:
-    """Lanes on each of this process's devices so that all together take so many ``photons``."""
+    """Lanes of each of this process's devices, so that all devices together take at least so many ``photons``."""
     return -(-photons // (local_devices().size * LEAST_LANES)) * LEAST_LANES
 
 
 def counted(
-    medium, source, seed: int, first: int, stop: int, bin_width: float, lanes: int, bins: int, loss_above=()
+    medium: Medium,
+    source: Source,
+    seed: int,
+    first: int,
+    stop: int,
+    bin_width: float,
+    lanes: int,
+    bins: int,
+    loss_above: Sequence[float] = (),
 ) -> Tally:
-    """Photons ``first`` to ``stop``, ``lanes`` at most on each device, counted: one tally, int64 on the host.
+    """The tally of photons ``first`` to ``stop``, at most ``lanes`` for each device, in int64 on the host.
 
-    loss_above: eV, thresholds of the loss.
+    bin_width: eV; bins: of the spectrum; loss_above: eV, thresholds of the loss.
     """
     mesh = local_devices()
     own = deal(first, stop, mesh, lanes)
@@ -89,32 +111,43 @@ def counted(
     return jax.tree.map(lambda rows: np.asarray(rows).sum(0, dtype=np.int64), tallies)
 
 
-def listed(medium, source, seed: int, first: int, stop: int, lanes: int) -> Event:
-    """Photons ``first`` to ``stop``, ``lanes`` at most on each device, one row after the other, on the host."""
+def listed(medium: Medium, source: PhotonSource, seed: int, first: int, stop: int, lanes: int) -> Event:
+    """The rows of photons ``first`` to ``stop``, at most ``lanes`` for each device, on the host."""
     mesh = local_devices()
     rows = run_events(medium, source, words(seed), deal(first, stop, mesh, lanes), mesh=mesh, lanes=lanes)
     return jax.tree.map(lambda column: np.asarray(column).reshape(-1, *column.shape[2:])[: stop - first], rows)
 
 
-def deal(first: int, stop: int, mesh: Mesh, lanes: int) -> tuple[Array, Array]:
-    """Photons ``first`` to ``stop``, ``lanes`` at most to a device: first (D, 2) uint32 and count (D,) of each."""
+def deal(first: int, stop: int, mesh: Mesh, lanes: int) -> Own:
+    """The first photon and the number of photons of each device: ``first`` to ``stop``, at most ``lanes`` for each."""
     begins = range(first, first + mesh.size * lanes, lanes)
     counts = np.clip(np.array([stop - begin for begin in begins]), 0, lanes)
     return jnp.stack([words(begin) for begin in begins]), jnp.asarray(counts, jnp.int32)
 
 
 def count_photons(
-    medium: Medium, source: Source, seed, bin_width, thresholds, first, count, lanes: int, bins: int
+    medium: Medium,
+    source: Source,
+    seed: Seed,
+    bin_width: Real,
+    thresholds: Levels,
+    first: Seed,
+    count: Whole,
+    lanes: int,
+    bins: int,
 ) -> Tally:
-    """Photons ``first`` to ``first + count`` counted; count: () int32, at most ``lanes``."""
+    """The tally of photons ``first`` to ``first + count`` on one device.
+
+    count: at most ``lanes``; bin_width: eV; thresholds: eV, of `Tally.loss_above`; bins: of the spectrum.
+    """
     medium, source = undifferentiable((medium, source))
     offset = jnp.arange(lanes, dtype=jnp.uint32)
 
-    def fate(offset):
+    def fly_once(offset: Word) -> tuple[Real, Flag, Flag, Whole | None]:
         vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
         return vertex.energy, vertex.met, at_risk(vertex), vertex.site.pixel
 
-    energy, met, risky, pixel = jax.vmap(fate)(offset)
+    energy, met, risky, pixel = jax.vmap(fly_once)(offset)
     pixels = medium.stack.pixels
     here = offset < count.astype(jnp.uint32)
     risky = risky & here
@@ -123,9 +156,11 @@ def count_photons(
     tally = book_absorbed(tally, energy, absorbed, bin_width)
     if pixels is not None:
         whole = energy[:, None]
-        tally = book_pixels(tally, pixels, pixel[:, None], whole, jnp.zeros_like(energy), energy, absorbed, bin_width)
+        tally = book_pixels(
+            tally, pixels, cast(Array, pixel)[:, None], whole, jnp.zeros_like(energy), energy, absorbed, bin_width
+        )
 
-    def walk(chosen, tally):
+    def walk(chosen: Array, tally: Tally) -> Tally:
         ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32), chosen < lanes)
         tally = book(tally, ledger, energy, line, chosen < lanes, bin_width, thresholds)
         shares = ledger.shares
@@ -139,12 +174,12 @@ def count_photons(
     return for_selected(walk, tally, risky, lanes // RISKY)
 
 
-def list_photons(medium: Medium, source: Source, seed, first, count, lanes: int) -> Event:
-    """Photons ``first`` to ``first + count``, a row each."""
+def list_photons(medium: Medium, source: PhotonSource, seed: Seed, first: Seed, count: Whole, lanes: int) -> Event:
+    """The rows of photons ``first`` to ``first + count`` on one device; count: at most ``lanes``."""
     medium, source = undifferentiable((medium, source))
     offset = jnp.arange(lanes, dtype=jnp.uint32)
 
-    def start(offset):
+    def start(offset: Word) -> tuple[Vertex, Flag, tuple[Real, ...]]:
         vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
         site = vertex.site
         place = (site.x, site.y, -depth_in_stack(medium.stack.thickness, site.layer, site.depth))
@@ -152,7 +187,7 @@ def list_photons(medium: Medium, source: Source, seed, first, count, lanes: int)
 
     vertex, risky, (x, y, z) = jax.vmap(start)(offset)
 
-    def walk(chosen, columns):
+    def walk(chosen: Array, columns: Columns) -> Columns:
         ledger, energy, _ = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32), chosen < lanes)
         lost = ledger.by_photons + ledger.by_electrons
         kind = (
@@ -165,9 +200,9 @@ def list_photons(medium: Medium, source: Source, seed, first, count, lanes: int)
         return put(columns, chosen, (energy - lost, kind, ledger.shares))
 
     kept = jnp.where(vertex.met, vertex.energy, 0.0), jnp.where(vertex.met, 0, PASSED)
-    nobody = jax.vmap(partial(Shares.empty, medium.stack.pixels))(vertex.site.pixel, jnp.zeros_like(vertex.energy))
+    empty = jax.vmap(partial(Shares.empty, medium.stack.pixels))(vertex.site.pixel, jnp.zeros_like(vertex.energy))
     here = offset < count.astype(jnp.uint32)
-    deposited, kind, shares = for_selected(walk, (*kept, nobody), risky & here, lanes // RISKY)
+    deposited, kind, shares = for_selected(walk, (*kept, empty), risky & here, lanes // RISKY)
     event = Event(vertex.energy, deposited, kind, x, y, z)
     if shares is None:
         return event
@@ -175,5 +210,5 @@ def list_photons(medium: Medium, source: Source, seed, first, count, lanes: int)
 
 
 def peaks_shape(medium: Medium, source: Source) -> tuple[int, int]:
-    """Rows and columns of a tally's peaks: source lines (one row for a spectrum) and transitions."""
+    """Rows and columns of a tally's peaks: source lines (one for a spectrum), and all transitions."""
     return (source.energies.low.shape[0] if source.lines else 1), medium.matter.relaxation.energy.size

@@ -51,7 +51,7 @@ class Bank:
         n = histories.counter.shape[0]
         waiting = jnp.concatenate(histories.electrons)
 
-        def visit(chosen, bank):
+        def visit(chosen: Array, bank: Bank) -> Bank:
             photon, slot = chosen % n, (chosen // n).astype(jnp.uint32)
             ion = take((keys, histories.counter, histories.ion.site, histories.direction), photon)
             electrons, own = jax.vmap(_electron)(ion, slot, take(waiting, chosen))
@@ -68,7 +68,7 @@ class Bank:
     def with_more(self, electrons: Electron, keys: Key, photon: Int[Array, " W"], count: Whole) -> "Bank":
         """The bank with the first ``count`` of W electrons more; photon: the lanes of their histories."""
 
-        def insert(old, new):
+        def insert(old: Array, new: Array) -> Array:
             return jax.lax.dynamic_update_slice(old, new, (self.count,))
 
         return Bank(
@@ -91,7 +91,7 @@ class Bank:
     def _book(self, ledger: Ledger, escaped: Array) -> Ledger:
         n = ledger.deposited.shape[0]
 
-        def add(chosen, summed):
+        def add(chosen: Array, summed: Array) -> Array:
             photon = jnp.where(chosen < escaped.size, take(self.photon, chosen), n)
             return summed.at[photon].add(take(escaped, chosen), mode="drop")
 
@@ -101,7 +101,7 @@ class Bank:
     def _book_shares(self, ledger: Ledger, escaped: Array, shares: Shares) -> Ledger:
         n, size = ledger.deposited.shape[0], escaped.size
 
-        def book_one(state):
+        def book_one(state: tuple[Array, Ledger]) -> tuple[Array, Ledger]:
             """One electron of each photon."""
             left, ledger = state
             photon = jnp.where(left, self.photon, n)

@@ -1,7 +1,7 @@
-"""Electrons that turn round, followed to their ends: see `scattering`.
+"""Tracks of scattering electrons, followed to their ends: the physics is in `physics.electrons.scattering`.
 
-On a CPU lookups, not arithmetic, are what a step costs: so a row of the tables is drawn rather than interpolated, an
-energy is placed in them by its bits, and what has a value a layer is chosen.
+On a CPU a step spends its time on gathers, not on arithmetic. Therefore a row of the tables is sampled and not
+interpolated, an energy is placed in them by its bits, and a value of a layer is found by a chain of choices.
 """
 
 from dataclasses import dataclass, replace
@@ -11,9 +11,11 @@ from typing import NamedTuple, cast
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from xcal_jax.compute.lanes import WORD, choose, materialise, refill_lanes, take
 from xcal_jax.compute.random import Key, uniform_block, uniforms
+from xcal_jax.compute.shapes import Flag, Real
 from xcal_jax.constants import ELECTRON_REST_ENERGY as REST
 from xcal_jax.constants import PER_UM
 from xcal_jax.montecarlo.ledger import Shares
@@ -32,13 +34,15 @@ from xcal_jax.physics.geometry import (
     ratio,
 )
 
-LARGEST_STEP = 0.2  # of an electron's energy, lost between two looks at the tables
-SHARE, LEAST = 128, 1024  # one in so many of the electrons moves at a time, or so many
-STEPS = 3  # before others take the lanes of those that have stopped
+LARGEST_STEP = 0.2  # fraction of an electron's energy that is lost before the tables are read again
+ONE_IN, LEAST = 128, 1024  # one in so many of the electrons moves at a time, or so many
+START, FIRST_COUNTER = 0, 1  # counters of the key of a track: of its first direction, and of its first step
+STEP_COUNTERS = 2  # that a step takes
+STEPS = 3  # before other electrons take the lanes of those that have stopped
 
 
 class Electron(NamedTuple):
-    """Where an electron is, () each, which way it goes, and its energy in eV; 0 for none."""
+    """An electron: its site and direction, and its energy () in eV, which is 0 where there is none."""
 
     site: Site
     direction: Direction
@@ -48,60 +52,64 @@ class Electron(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Track:
-    """An electron on its way, and the last that it has set free, which waits until it has stopped.
+    """An electron that moves, and the last one that it has set free, which waits until the first has stopped.
 
-    moving, waiting: energy 0 for none; escaped: () eV so far; key: of its random numbers; step: () uint32. shares: what
-    pixels have beside the one where it began; None without an array.
+    escaped: () eV that they have taken out so far; key: of their random numbers; counter: () uint32, of the next of
+    them; shares: energies in pixels beside the one where the track began, None without an array.
     """
 
     moving: Electron
     waiting: Electron
     escaped: Array
     key: Key
-    step: Array
+    counter: Array
     shares: Shares | None
 
 
-def leave(site: Site, direction: Direction, energy: Array, directed: Array, key: Key) -> Electron:
-    """An electron of ``energy`` () eV at its start: along ``direction`` if ``directed`` () bool, else anywhere."""
-    return Electron(site, choose(directed, direction, isotropic(*uniforms(key, jnp.uint32(0)))), energy)
+def leave(site: Site, direction: Direction, energy: Real, directed: Flag, key: Key) -> Electron:
+    """An electron of ``energy`` eV at its start: along ``direction`` if ``directed``, else in an isotropic one."""
+    return Electron(site, choose(directed, direction, isotropic(*uniforms(key, jnp.uint32(START)))), energy)
 
 
 def follow(
-    model: Scattering, stack: Stack, density: Array, keys: Key, electrons: Electron
-) -> tuple[Array, Shares | None]:
-    """What n ``electrons``, and those they knock on, take away: (n,) eV out of the absorber, and in an array
-    out of all pixels; then their shares (n,) too, of what other pixels have got of them.
+    model: Scattering, stack: Stack, density: Float[Array, " L"], keys: Key, electrons: Electron
+) -> tuple[Float[Array, " n"], Shares | None]:
+    """Energies in eV that n ``electrons``, and those they set free, take out of the absorber, or out of its array.
+
+    Also their shares (n,), the energies in other pixels than the one where each began; None without an array.
+    density: g/cm3.
     """
     n = electrons.energy.shape[0]
     number = jnp.arange(n, dtype=jnp.int32)
     jobs = jnp.max(jnp.where(electrons.energy > 0, number + 1, 0))
 
-    def load(job):
+    def load(job: Array) -> Track:
         electron, key = take((electrons, keys), job)
         electron = electron._replace(energy=jnp.where(job < jobs, electron.energy, 0.0))
         return jax.vmap(partial(start, stack))(electron, key)
 
-    def steps(track):
+    def steps(track: Track) -> Track:
         return succeed(jax.lax.fori_loop(0, STEPS, lambda _, t: step(model, stack, density, t), track))
 
     working, outcome = lambda tracks: tracks.moving.energy > 0, lambda tracks: (tracks.escaped, tracks.shares)
-    width = -(-max(n // SHARE, min(n, LEAST)) // WORD) * WORD
+    width = -(-max(n // ONE_IN, min(n, LEAST)) // WORD) * WORD
     return refill_lanes(load, jax.vmap(steps), working, outcome, jobs, width, n)
 
 
 def start(stack: Stack, electron: Electron, key: Key) -> Track:
-    """The track of one electron."""
+    """The track of one electron at its start."""
     zero = jnp.zeros_like(electron.energy)
     nobody = electron._replace(energy=zero)
     shares = Shares.empty(stack.pixels, electron.site.pixel, zero)
-    return Track(electron, nobody, zero, key, jnp.uint32(1), shares)
+    return Track(electron, nobody, zero, key, jnp.uint32(FIRST_COUNTER), shares)
 
 
-def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track:
-    """One flight of the electron that moves, to a face, the next layer or a collision; nothing if none moves."""
+def step(model: Scattering, stack: Stack, density: Float[Array, " L"], track: Track) -> Track:
+    """The track after one flight of the electron that moves: to a face, to the next layer or to a collision."""
 
-    def flight(start, direction, before, u_path, u_row):
+    def flight(
+        start: Site, direction: Direction, before: Real, u_path: Real, u_row: Real
+    ) -> tuple[Site, Real, Flag, Flag]:
         matter = PER_UM * of_layer(density, start.layer)
         row = model.row(before, u_row)
         stopping = matter * model.at(SOFT, start.layer, row)
@@ -112,23 +120,34 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         energy = before - path * matter * model.at(SOFT, start.layer, middle)
         return site, energy, leaves, (path == free) & ~leaves & ~crosses & (energy > CUTOFF)
 
-    def collision(site, direction, energy, leaves, collides, u_kind, u_which, u_azimuth):
+    def collision(
+        site: Site,
+        direction: Direction,
+        energy: Real,
+        leaves: Flag,
+        collides: Flag,
+        u_kind: Real,
+        u_which: Real,
+        u_azimuth: Real,
+    ) -> tuple[Direction, Real, Direction, Real]:
         row = model.row(energy, later_digits(u_kind))
-        turns = collides & (u_kind < model.at(ELASTIC, site.layer, row))
+        deflects = collides & (u_kind < model.at(ELASTIC, site.layer, row))
         lost, free = model.hard_loss(site.layer, row, u_which)
-        loses = collides & ~turns & (lost < energy)
+        loses = collides & ~deflects & (lost < energy)
         margin = margin_to_surface(stack, site, model.per_um(density))
-        # a uniform cosine about whatever axis is any direction
+        # a uniform cosine about any axis is an isotropic direction
         freely = jnp.where(free < 0, 2.0 * later_digits(u_which) - 1.0, knock_on_cosine(energy, lost))
-        aside = deflect(direction, jnp.where(turns, model.cosine(site.layer, row, u_which), freely), u_azimuth)
+        aside = deflect(direction, jnp.where(deflects, model.cosine(site.layer, row, u_which), freely), u_azimuth)
         after = jnp.where(loses, energy - lost, energy)
         goes_on = ~leaves & (after > CUTOFF) & (model.maximum_range(after, LATER) > margin)
-        onwards = choose(turns, aside, direction), jnp.where(goes_on, after, 0.0)
+        onwards = choose(deflects, aside, direction), jnp.where(goes_on, after, 0.0)
         return *onwards, aside, jnp.where(loses & (model.maximum_range(jnp.abs(free)) > margin), jnp.abs(free), 0.0)
 
     start, direction, before = track.moving
     moves = before > 0
-    u_path, u_kind, u_which, u_azimuth = materialise(stack.width, uniform_block, track.key, track.step, 2)
+    u_path, u_kind, u_which, u_azimuth = materialise(
+        stack.width, uniform_block, track.key, track.counter, STEP_COUNTERS
+    )
     site, energy, leaves, collides = materialise(
         stack.width, flight, start, direction, before, u_path, later_digits(u_azimuth)
     )
@@ -146,7 +165,7 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
         track,
         moving=Electron(site, direction, jnp.where(moves, after, 0.0)),
         escaped=track.escaped + jnp.where(caught, 0.0, flown),
-        step=track.step + 2,
+        counter=track.counter + STEP_COUNTERS,
         shares=shares,
     )
     freed = jnp.where(moves, freed, 0.0)
@@ -154,7 +173,7 @@ def step(model: Scattering, stack: Stack, density: Array, track: Track) -> Track
 
 
 def succeed(track: Track) -> Track:
-    """Where the electron has stopped, the one that waits goes on."""
+    """The track with the electron that waits in the place of one that has stopped."""
     rests = track.moving.energy <= 0
     nobody = track.waiting._replace(energy=jnp.zeros_like(track.waiting.energy))
     return replace(
@@ -164,14 +183,17 @@ def succeed(track: Track) -> Track:
     )
 
 
-def later_digits(u: Array) -> Array:
-    """A number () from the binary digits of ``u`` () after those that say in which of `LOSSES` parts it lies."""
+def later_digits(u: Real) -> Real:
+    """A uniform number from the binary digits of ``u`` that come after its part, one of `LOSSES`."""
     scaled = LOSSES * u
     return scaled - jnp.floor(scaled)
 
 
-def fly(stack: Stack, site: Site, direction: Direction, flight: Array) -> tuple[Site, Array, Array, Array]:
-    """``flight`` () um straight on within the layer: (site, path () um, whether out of a face, into a new layer)."""
+def fly(stack: Stack, site: Site, direction: Direction, flight: Real) -> tuple[Site, Real, Flag, Flag]:
+    """The site after a straight ``flight`` in um within the layer, and the path in um up to there.
+
+    Also whether the electron leaves by a face of the absorber, and whether it enters a new layer.
+    """
     down = direction.z < 0.0
     thickness = of_layer(stack.thickness, site.layer)
     to_layer = ratio(jnp.where(down, thickness - site.depth, site.depth), direction.z)
@@ -187,7 +209,7 @@ def fly(stack: Stack, site: Site, direction: Direction, flight: Array) -> tuple[
     return place, path, (path == to_side) | ~inside, ends & inside
 
 
-def knock_on_cosine(energy: Array, lost: Array) -> Array:
-    """Of the angle () at which a free electron at rest is knocked on that takes ``lost`` of ``energy`` () eV."""
-    share = lost / jnp.maximum(energy, CUTOFF)
-    return jnp.sqrt(jnp.minimum(share * (energy + 2.0 * REST) / (lost + 2.0 * REST), 1.0))
+def knock_on_cosine(energy: Real, lost: Real) -> Real:
+    """Cosine of the recoil angle of a free electron that receives ``lost`` of ``energy``, both eV."""
+    fraction = lost / jnp.maximum(energy, CUTOFF)
+    return jnp.sqrt(jnp.minimum(fraction * (energy + 2.0 * REST) / (lost + 2.0 * REST), 1.0))

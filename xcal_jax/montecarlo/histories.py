@@ -1,20 +1,21 @@
 """Whole histories of a batch of photons: generation by generation, ions relax and photons fly."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float, Int, UInt32
 
-from xcal_jax.absorber.source import Source
+from xcal_jax.absorber.source import PhotonSource
 from xcal_jax.compute.lanes import drain
 from xcal_jax.compute.random import photon_key
-from xcal_jax.compute.shapes import Seed
+from xcal_jax.compute.shapes import Flag, Real, Seed, Whole, Word
 from xcal_jax.montecarlo.derivative import undifferentiable
 from xcal_jax.montecarlo.electron_bank import Bank
 from xcal_jax.montecarlo.ledger import Ledger
-from xcal_jax.montecarlo.state import Medium
+from xcal_jax.montecarlo.state import History, Medium
 from xcal_jax.montecarlo.transport import begin, first_interaction, fly, relax
 
 NARROW = 16  # one in so many lanes relaxes, or flies, at a time
@@ -22,7 +23,7 @@ TRANSITIONS = 3  # that an ion makes before the lanes are packed anew
 
 
 def walk_histories(
-    medium: Medium, source: Source, seed: Seed, first: Seed, offset: UInt32[Array, " n"], here: Bool[Array, " n"]
+    medium: Medium, source: PhotonSource, seed: Seed, first: Seed, offset: UInt32[Array, " n"], here: Bool[Array, " n"]
 ) -> tuple[Ledger, Float[Array, " n"], Int[Array, " n"]]:
     """Ledgers (n,), energies in eV and source lines of the photons ``first + offset``, followed to their ends.
 
@@ -33,34 +34,34 @@ def walk_histories(
     electrons_wait = medium.matter.electrons.waiting_slots > 0
     keys = jax.vmap(lambda offset: photon_key(seed, first, offset))(offset)
 
-    def start(offset, here):
+    def start(offset: Word, here: Flag) -> tuple[History, Real, Whole]:
         key = photon_key(seed, first, offset)
         vertex, line = first_interaction(medium, source, key)
         return begin(medium, key, replace(vertex, met=vertex.met & here)), vertex.energy, line
 
     @jax.vmap
-    def relax_on(state):
+    def relax_on(state: tuple[Word, History]) -> tuple[Word, History]:
         offset, history = state
         return offset, relax(medium, photon_key(seed, first, offset), history, TRANSITIONS)
 
     @jax.vmap
-    def fly_on(state):
+    def fly_on(state: tuple[Word, History]) -> tuple[Word, History]:
         offset, history = state
         return offset, fly(medium, photon_key(seed, first, offset), history)
 
-    def generation(state):
+    def generation(state: tuple[History, Any]) -> tuple[History, Any]:
         histories, bank = state
-        pending, idle = histories.pending, replace(histories, pending=None)
+        pending, idle = histories.pending, replace(histories, pending=cast(Any, None))
         _, idle = drain(relax_on, (offset, idle), lambda state: state[1].relaxing, n // NARROW)
         if electrons_wait:
             bank, idle = bank.join(idle, keys)
         histories = replace(idle, pending=pending)
         return drain(fly_on, (offset, histories), lambda state: state[1].flying, n // NARROW)[1], bank
 
-    def unfinished(histories):
+    def unfinished(histories: History) -> Flag:
         return jnp.any(histories.relaxing | histories.following | histories.flying)
 
-    def era(histories):
+    def era(histories: History) -> History:
         """Generations until all is done or the next might overfill the bank; then the electrons in it are followed."""
         if not electrons_wait:
             return generation((histories, None))[0]

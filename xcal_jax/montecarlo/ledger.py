@@ -96,7 +96,7 @@ class Ledger:
             energy = jnp.where(self.at_home(pixel), energy, 0.0)
         return replace(self, by_electrons=self.by_electrons + energy)
 
-    def catch(self, pixel: Whole, energy: Real) -> "Ledger":
+    def catch(self, pixel: Whole | None, energy: Real) -> "Ledger":
         """The ledger after ``pixel`` stops ``energy`` eV of an electron from another pixel."""
         return self.keep(pixel, energy).release(pixel, -energy)
 
@@ -110,11 +110,11 @@ class Ledger:
         if shares is None:
             return ledger
 
-        def any_left(state):
+        def any_left(state: tuple[Whole, Ledger]) -> Flag:
             k, _ = state
             return jnp.any((shares.energy != 0.0) & (jnp.arange(shares.energy.shape[0]) >= k))
 
-        def catch(state):
+        def catch(state: tuple[Whole, Ledger]) -> tuple[Whole, Ledger]:
             k, ledger = state
             energy = shares.energy[k]
             return k + 1, ledger.keep(pixel, -energy).release(pixel, energy).catch(shares.pixel[k], energy)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool
 
 from xcal_jax.absorber.matter import Hit, Matter
-from xcal_jax.compute.shapes import Flag
 from xcal_jax.montecarlo.ledger import Ledger
 from xcal_jax.physics.geometry import Direction, Site, Stack
 from xcal_jax.physics.relaxation import NONE, Vacancies, any_vacancy
@@ -65,12 +65,12 @@ class Ion:
     emitted: tuple[Array, ...]
 
     @property
-    def excited(self) -> Flag:
+    def excited(self) -> Bool[Array, "..."]:
         """Whether vacancies are left."""
         return any_vacancy(self.vacancies) | (self.chosen >= 0)
 
     @property
-    def relaxing(self) -> Flag:
+    def relaxing(self) -> Bool[Array, "..."]:
         """Whether it can go on relaxing before a photon has to fly."""
         return self.excited & (self.emitted[-1] == NONE)
 
@@ -104,17 +104,17 @@ class History:
     ledger: Ledger
 
     @property
-    def following(self) -> Flag:
+    def following(self) -> Bool[Array, "..."]:
         """Whether electrons have to be followed."""
         return reduce(jnp.logical_or, (energy > 0 for energy in self.electrons), jnp.zeros_like(self.ion.excited))
 
     @property
-    def relaxing(self) -> Flag:
+    def relaxing(self) -> Bool[Array, "..."]:
         """Whether the ion can go on relaxing."""
         return self.ion.relaxing & (self.electrons[-1] <= 0 if self.electrons else True)
 
     @property
-    def flying(self) -> Flag:
+    def flying(self) -> Bool[Array, "..."]:
         """Whether a photon has to fly next."""
         waits = (self.pending.count > 0) | (self.scattered_energy > 0) | (self.ion.emitted[0] != NONE)
         return waits & ~self.ion.relaxing & ~self.following

@@ -24,7 +24,7 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 
-from xcal_jax.absorber.source import SOURCE_COUNTERS, Source
+from xcal_jax.absorber.source import SOURCE_COUNTERS, PhotonSource
 from xcal_jax.compute.lanes import choose, materialise
 from xcal_jax.compute.random import COUNTERS, Key, uniform_block, uniforms
 from xcal_jax.compute.shapes import Flag, Real, Whole
@@ -43,7 +43,7 @@ ABSORPTION, RELAXATION, FLIGHT = 1, 2, 3  # counters that a step takes
 SPARE = 8  # counters that are left when a history counts as overflowing
 
 
-def first_interaction(medium: Medium, source: Source, key: Key) -> tuple[Vertex, Whole]:
+def first_interaction(medium: Medium, source: PhotonSource, key: Key) -> tuple[Vertex, Whole]:
     """The first interaction of a photon of ``source``, and its source line.
 
     A photon of a forced source interacts for certain: its optical depth is sampled below that of its whole path.
@@ -177,11 +177,11 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
 def relax(medium: Medium, key: Key, history: History, transitions: int) -> History:
     """The history after at most so many ``transitions`` of the ion, fewer if something has to fly or be followed."""
 
-    def unfinished(state):
+    def unfinished(state: tuple[Whole, History]) -> Flag:
         n, history = state
         return history.relaxing & (n < transitions)
 
-    def step(state):
+    def step(state: tuple[Whole, History]) -> tuple[Whole, History]:
         n, history = state
         return n + 1, relax_once(medium, key, history)
 
@@ -311,7 +311,7 @@ def track_into_neighbours(medium: Medium, ledger: Ledger, site: Site, direction:
     if medium.stack.pixels is None or model.waiting_slots:
         return ledger
 
-    def enter(state):
+    def enter(state: tuple[Real, Site, Ledger]) -> tuple[Real, Site, Ledger]:
         energy, site, ledger = state
         found, entry = next_pixel(medium.stack, site, direction, energy > 0.0)
         left = model.escaping_energy(medium.stack, medium.density, entry, direction, energy)

@@ -1,8 +1,12 @@
-"""Polar angles drawn by inverting a table of quantiles: no rejection, any law that is smooth in energy.
+"""Polar angles sampled by inverting a table of quantiles: no rejection, for any law that is smooth in energy.
 
-Quantiles are stored against v, where u = v^2 (3 - 2 v) is the uniform number: u is flat at both ends, where a
-distribution that vanishes like sin^2 has square-root quantiles, so interpolating linearly in v is accurate (and
-exact for the sin^2 law of a non-relativistic photoelectron, cos = 2 v - 1).
+Quantiles are stored against v, where u = v^2 (3 - 2 v) is the uniform number. Where a density vanishes like sin^2, its
+quantiles are square roots of u; since u is flat in v at both ends, they are smooth in v, and linear interpolation is
+accurate (and exact for the sin^2 law of a non-relativistic photoelectron, cos = 2 v - 1).
+
+The densities themselves are formulas, normalised or as cross sections: `photoelectric.sauter_density`,
+`photon_scattering.compton_density` and `rayleigh_density`. A density read from the quantiles would be constant between
+them, and so would have no derivative.
 """
 
 from collections.abc import Callable
@@ -13,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.constants import ENERGY_RANGE
 
 ENERGIES = 121
@@ -23,13 +28,13 @@ STEPS = 2049  # of the grid on which a law is integrated
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class AngularLaws:
-    """cosine: (laws, energies, v), quantiles of the cosine; the energies are log-spaced over ENERGY_RANGE."""
+    """Tables of angular laws. cosine: (laws, energies, v), quantiles; the energies are log-spaced over ENERGY_RANGE."""
 
     cosine: Array
 
     @classmethod
     def build(cls, *densities: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> "AngularLaws":
-        """One law a density: ``density(energy (E, 1) eV, cosine (C,))`` -> (E, C), in any units."""
+        """One law for each density: ``density(energy (E, 1) eV, cosine (C,))`` -> (E, C), in any units."""
         energy = np.geomspace(*ENERGY_RANGE, ENERGIES)
         t = np.linspace(1.0, 0.0, STEPS)
         cosine = 1.0 - 2.0 * t**3 * (10.0 - 15.0 * t + 6.0 * t**2)  # dense at both ends
@@ -41,8 +46,8 @@ class AngularLaws:
         quantiles = np.stack([np.interp(u * row[-1], row, cosine) for row in cumulative])
         return cls(jnp.asarray(quantiles.reshape(len(densities), ENERGIES, QUANTILES)))
 
-    def sample_cosine(self, law: Array, energy: Array, u: Array) -> Array:
-        """The cosine () for the uniform number u (), at ``energy`` () eV, of law () int32."""
+    def sample_cosine(self, law: Whole, energy: Real, u: Real) -> Real:
+        """The cosine by ``law`` at ``energy`` eV for the uniform number ``u``."""
         _, rows, columns = self.cosine.shape
         low, high = np.log(ENERGY_RANGE)
         row, a = _place((jnp.log(energy) - low) * ((rows - 1) / (high - low)), rows)
@@ -56,7 +61,7 @@ class AngularLaws:
 
 
 def _place(position: Array, points: int) -> tuple[Array, Array]:
-    """The grid interval that holds ``position``, and the share of it passed; clamped to the grid."""
+    """The grid interval that holds ``position``, and the fraction of the interval before it; clamped to the grid."""
     position = jnp.clip(position, 0.0, points - 1)
     index = jnp.minimum(position.astype(jnp.int32), points - 2)
     return index, position - index.astype(position.dtype)

@@ -1,7 +1,8 @@
 """Absorbers side by side: what leaves one through a side goes straight on through vacuum, and may enter another.
 
 All pixels are equal, and a place is given in the coordinates of its own pixel. A straight track goes from cell to
-cell of the array, a cell being a pixel and the vacuum around it, one pitch wide: rows + columns of them at most.
+cell of the array. A cell is a pixel and the vacuum around it, one pitch wide; a track crosses at most rows + columns of
+them.
 """
 
 from collections.abc import Sequence
@@ -12,13 +13,15 @@ import jax.numpy as jnp
 from jax import Array
 
 from xcal_jax.compute.lanes import choose
+from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, ratio, walk
 
 
 class Cell(NamedTuple):
-    """Where a track is above the array: x, y () um from the centre of the cell in row, column () int32.
+    """Where a track is, seen from above: x, y () um from the centre of the cell in row, column () int32.
 
-    track: () um of it so far; seeking: whether it may still meet a pixel; found: whether it has.
+    track: () um, its length so far; seeking: () bool, whether it may still enter a pixel; found: () bool, whether it
+    has entered one.
     """
 
     x: Array
@@ -30,16 +33,18 @@ class Cell(NamedTuple):
     found: Array
 
 
-def travel(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array] | Array, budget: Array):
-    """`walk`, which in an array goes on in the pixels ahead: escaped is who has left all of them."""
-    escaped, left, end = walk(stack, site, direction, cost, budget)
+def travel(
+    stack: Stack, site: Site, direction: Direction, per_um: Sequence[Array] | Array, limit: Real
+) -> tuple[Flag, Real, Site]:
+    """`walk` that goes on through the pixels ahead: a track escapes where it has left all pixels of the array."""
+    escaped, left, end = walk(stack, site, direction, per_um, limit)
     if stack.pixels is None:
         return escaped, left, end
 
-    def enter(state):
+    def enter(state: tuple[Flag, Flag, Real, Site, Site]) -> tuple[Flag, Flag, Real, Site, Site]:
         goes, escaped, left, start, end = state
         found, entry = next_pixel(stack, start, direction, goes)
-        leaves, after, stop = walk(stack, entry, direction, cost, left)
+        leaves, after, stop = walk(stack, entry, direction, per_um, left)
         stops = found & ~leaves
         return found & leaves, escaped & ~stops, jnp.where(found, after, left), entry, choose(stops, stop, end)
 
@@ -47,10 +52,10 @@ def travel(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array]
     return escaped, left, end
 
 
-def next_pixel(stack: Stack, site: Site, direction: Direction, goes: Array) -> tuple[Array, Site]:
-    """The next pixel straight ahead of ``site``: whether there is one, () bool, and where the track enters it.
+def next_pixel(stack: Stack, site: Site, direction: Direction, goes: Flag) -> tuple[Flag, Site]:
+    """Whether a track from ``site`` enters another pixel, and where it enters the next one.
 
-    goes: () bool, whether anybody wants to know; there is none else.
+    goes: whether there is a track; without one, no pixel is found.
     """
     pixels, pixel = cast(Pixels, stack.pixels), cast(Array, site.pixel)
     sign_x, sign_y = (jnp.where(slope < 0.0, -1.0, 1.0) for slope in (direction.x, direction.y))
@@ -102,16 +107,19 @@ def next_pixel(stack: Stack, site: Site, direction: Direction, goes: Array) -> t
     )
 
 
-def crossing(place: Array, half: Array, slope: Array) -> tuple[Array, Array]:
-    """Track lengths () um at which a coordinate enters and leaves the interval from -half to half."""
+def crossing(place: Real, half: Real, slope: Real) -> tuple[Real, Real]:
+    """Track lengths in um at which a coordinate enters and leaves the interval from -half to half."""
     forward = jnp.where(slope < 0.0, -place, place)
     beside = jnp.abs(place) > half
     still = jnp.where(beside, jnp.inf, -jnp.inf)
     return jnp.where(slope == 0.0, still, -ratio(half + forward, slope)), ratio(half - forward, slope)
 
 
-def sink(stack: Stack, site: Site, slope: Array, track: Array) -> tuple[Array, Array, Array]:
-    """Height after ``track`` () um in vacuum: whether still beside the layers, () bool, depth () um, layer () int32."""
+def sink(stack: Stack, site: Site, slope: Real, track: Real) -> tuple[Flag, Real, Whole]:
+    """Height after a ``track`` in um from ``site`` in vacuum: whether it is still beside the layers, depth, layer.
+
+    slope: z component of the direction; the depth is in um below the top of the layer.
+    """
     last = stack.thickness.shape[0] - 1
     depth, layer = site.depth - slope * track, site.layer
     for _ in range(last):

@@ -9,6 +9,7 @@ A channel's code is the subshell (0..S-1, all elements in a row), S + e for Comp
 S + N + e for Rayleigh scattering, with S subshells and N elements in all. `Matter.hit` decodes it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -118,7 +119,7 @@ def channels_of(
     return np.stack(curves), np.array(codes)
 
 
-def _log_totals(curves) -> Array:
+def _log_totals(curves: Sequence[np.ndarray]) -> Array:
     return jnp.asarray(np.log([np.sum(rows, axis=0) for rows in curves]))
 
 

@@ -1,6 +1,6 @@
 """Where things are in a stack of rectangular layers, and how far a straight track goes (section 2.1, Eq. 1).
 
-A photon uses up optical depth and an electron range, layer by layer: `walk` serves both. Depths are counted
+A photon uses up optical depth and an electron uses up range, layer by layer: `walk` serves both. Depths are counted
 from the top of the layer, so float32 resolves a nanometre in a millimetre-thick stack.
 """
 
@@ -10,17 +10,19 @@ from dataclasses import dataclass, field, replace
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
+from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.physics.layers import cumulative, extents
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Pixels:
-    """Equal boxes side by side, vacuum between them: ``rows`` along y, ``columns`` along x.
+    """Equal boxes side by side with vacuum between them: ``rows`` along y, ``columns`` along x.
 
-    pitch_x, pitch_y: () um from centre to centre. A pixel's number is row x columns + column, each counted from the
-    smallest coordinate.
+    pitch_x, pitch_y: () um from centre to centre. The number of a pixel is row x columns + column, where rows and
+    columns are counted from the smallest coordinate.
     """
 
     pitch_x: Array
@@ -30,26 +32,26 @@ class Pixels:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """Numbers of rows and columns."""
         return self.rows, self.columns
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of pixels."""
         return self.rows * self.columns
 
     @property
     def central(self) -> int:
-        """The number of the central pixel; of an even number of rows or columns, the one after the middle."""
+        """Number of the central pixel; the one after the middle where rows or columns are even."""
         return self.rows // 2 * self.columns + self.columns // 2
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Stack:
-    """The box: thickness (L,) um from the top; width (along x) and length (along y), () um, centred on 0.
+    """A box of L layers: thickness (L,) um from the top; width (along x) and length (along y), () um, centred on 0.
 
-    pixels: the array that it is repeated in, or None for a single one.
+    pixels: the array in which the box is repeated, or None for a single one.
     """
 
     thickness: Array
@@ -61,9 +63,9 @@ class Stack:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Site:
-    """A place inside: x, y () um from the centre; depth () um below the top of layer () int32.
+    """A place inside a box: x, y () um from its centre; depth () um below the top of layer () int32.
 
-    pixel: () int32, whose centre it is, None where there is one absorber alone.
+    pixel: () int32, the number of the box, or None for a single absorber.
     """
 
     x: Array
@@ -83,8 +85,8 @@ class Direction:
     z: Array
 
 
-def isotropic(u_cosine: Array, u_azimuth: Array) -> Direction:
-    """A direction uniform over the sphere, from two uniform numbers."""
+def isotropic(u_cosine: Real, u_azimuth: Real) -> Direction:
+    """A direction uniform over the sphere, for two uniform numbers."""
     cosine = 2.0 * u_cosine - 1.0
     sine = jnp.sqrt((1.0 - cosine) * (1.0 + cosine))
     x, y = circle(u_azimuth)
@@ -92,10 +94,10 @@ def isotropic(u_cosine: Array, u_azimuth: Array) -> Direction:
 
 
 def circle(turns: Array) -> tuple[Array, Array]:
-    """Cosine and sine () of a share ``turns`` () 0 to 1 of a full circle, by their series: to 1e-8.
+    """Cosine and sine of the angle 2 pi ``turns``, for turns from 0 to 1, by their series: to 1e-8.
 
-    The compiler computes them anew for each component of a direction that uses them. They need no reduction of the
-    angle, so that a deflection takes a fifth of what it takes with `jnp.cos` and `jnp.sin`.
+    The compiler computes them anew for each component of a direction that uses them. The series need no reduction of
+    the angle, so that a deflection takes a fifth of its time with `jnp.cos` and `jnp.sin`.
     """
     half = jnp.pi * (turns - 0.5)
     square = half * half
@@ -104,15 +106,15 @@ def circle(turns: Array) -> tuple[Array, Array]:
 
 
 def _series(square: Array, first: int, last: int) -> Array:
-    """1 - x2 / (n + 1)(n + 2) + ..., the terms of powers ``first`` to ``last`` of a sine (1) or cosine (0)."""
+    """1 - x^2 / (n + 1)(n + 2) + ..., from power ``first`` to ``last``: of a sine (first = 1) or a cosine (0)."""
     total = jnp.ones_like(square)
     for power in range(last, first, -2):
         total = 1.0 - square * total / (power * (power - 1))
     return total
 
 
-def deflect(direction: Direction, cosine: Array, u_azimuth: Array) -> Direction:
-    """``direction`` turned by the polar angle of ``cosine`` and a uniform azimuth."""
+def deflect(direction: Direction, cosine: Real, u_azimuth: Real) -> Direction:
+    """``direction`` deflected by the polar angle of ``cosine``, at the azimuth of a uniform number."""
     sine = jnp.sqrt(jnp.maximum((1.0 - cosine) * (1.0 + cosine), 0.0))
     x, y = circle(u_azimuth)
     along, across = sine * x, sine * y
@@ -128,18 +130,20 @@ def deflect(direction: Direction, cosine: Array, u_azimuth: Array) -> Direction:
     )
 
 
-def distance_to_side(stack: Stack, site: Site, direction: Direction) -> Array:
-    """Track length () um to the four side faces."""
+def distance_to_side(stack: Stack, site: Site, direction: Direction) -> Real:
+    """Track length in um to the nearest of the four side faces."""
     gap_x = 0.5 * stack.width - jnp.sign(direction.x) * site.x
     gap_y = 0.5 * stack.length - jnp.sign(direction.y) * site.y
     return jnp.minimum(ratio(gap_x, direction.x), ratio(gap_y, direction.y))
 
 
-def walk(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array] | Array, budget: Array):
-    """Go straight from ``site`` until ``budget`` is used up or a face is crossed.
+def walk(
+    stack: Stack, site: Site, direction: Direction, per_um: Sequence[Array] | Array, limit: Real
+) -> tuple[Flag, Real, Site]:
+    """Whether a straight track from ``site`` escapes, what is then left of ``limit``, and where else it stops.
 
-    cost: of a um of track, () for each of the L layers; budget: () in the same measure (optical depth, scaled range).
-    Returns (escaped: () bool, left: () of the budget after leaving, end: Site where it stops inside).
+    per_um: what a um of track uses up in each of the L layers, () each; limit: how much the track may use up, in the
+    same measure (optical depth, scaled range).
     """
     last = stack.thickness.shape[0] - 1
     down = direction.z < 0.0
@@ -151,14 +155,14 @@ def walk(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array] |
     end = site
     for n in range(last + 1):  # layers in the order of travel; n counts from the side that the track leaves
         thickness = jnp.where(down, stack.thickness[n], stack.thickness[last - n])
-        price = jnp.where(down, cost[n], cost[last - n])
+        rate = jnp.where(down, per_um[n], per_um[last - n])
         entry = jnp.where(n == start, site.depth, jnp.where(down, 0.0, thickness))
         to_face = ratio(jnp.where(down, thickness - entry, entry), slope)
         inside = jnp.minimum(to_face, side)
         here = going & (n >= start)
-        stops = here & (budget < price * inside)
+        stops = here & (limit < rate * inside)
         leaves = here & ~stops & (side <= to_face)
-        track = jnp.where(stops, budget / price, inside)
+        track = jnp.where(stops, limit / rate, inside)
         end = replace(
             end,
             x=jnp.where(here, end.x + direction.x * track, end.x),
@@ -167,29 +171,29 @@ def walk(stack: Stack, site: Site, direction: Direction, cost: Sequence[Array] |
             layer=jnp.where(stops, jnp.where(down, n, last - n), end.layer),
         )
         crosses = here & ~stops
-        budget = jnp.where(crosses, jnp.maximum(budget - price * inside, 0.0), budget)
+        limit = jnp.where(crosses, jnp.maximum(limit - rate * inside, 0.0), limit)
         side = jnp.where(crosses, side - inside, side)
         escaped = escaped | leaves
         going = going & ~stops & ~leaves
-    return escaped | going, budget, end
+    return escaped | going, limit, end
 
 
-def margin_to_surface(stack: Stack, site: Site, cost: Array) -> Array:
-    """A lower bound of what any track from ``site`` to any of the six faces costs, () in the measure of cost."""
-    (_, above), (_, below) = (cumulative(cost, um) for um in extents(stack.thickness, site.layer, site.depth))
+def margin_to_surface(stack: Stack, site: Site, per_um: Float[Array, " L"]) -> Real:
+    """A lower bound of what any track from ``site`` to any of the six faces uses up, in the measure of ``per_um``."""
+    (_, above), (_, below) = (cumulative(per_um, um) for um in extents(stack.thickness, site.layer, site.depth))
     side = jnp.minimum(0.5 * stack.width - jnp.abs(site.x), 0.5 * stack.length - jnp.abs(site.y))
-    return jnp.minimum(jnp.minimum(above, below), side * jnp.min(cost))
+    return jnp.minimum(jnp.minimum(above, below), side * jnp.min(per_um))
 
 
-def of_layer(values: Array, layer: Array) -> Array:
-    """The one of ``values`` (L,) of ``layer`` () int32, chosen: of a few that is faster than looked up."""
+def of_layer(values: Float[Array, " L"], layer: Whole) -> Real:
+    """The value of ``layer``, by a chain of choices: for a few layers this is faster than a gather."""
     found = values[0]
     for n in range(1, values.shape[0]):
         found = jnp.where(layer == n, values[n], found)
     return found
 
 
-def ratio(distance: Array, slope: Array) -> Array:
-    """distance / |slope|, infinite along a face."""
+def ratio(distance: Real, slope: Real) -> Real:
+    """distance / |slope|, infinite where the slope is 0."""
     slope = jnp.abs(slope)
     return jnp.where(slope > 0.0, distance / jnp.where(slope > 0.0, slope, 1.0), jnp.inf)

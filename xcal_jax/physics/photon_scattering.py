@@ -1,24 +1,25 @@
 """Bound Compton scattering (section 2.2) and, as an option the paper leaves out, Rayleigh scattering.
 
-Compton: Klein-Nishina x incoherent scattering function S(x, Z), x = sin(theta/2) E / hc; the total by integration
-over the solid angle. E - E' stays on the spot, the scattered photon flies on, no vacancy is left.
+Compton: Klein-Nishina x incoherent scattering function S(x, Z), with x = sin(theta/2) E / hc; the total is integrated
+over the solid angle. The energy E - E' stays where the photon is scattered, and the vacancy is neglected.
 Rayleigh: Thomson x squared form factor F(x, Z); the photon keeps its energy.
 """
 
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from xcal_jax.atomic import Element
 from xcal_jax.constants import CLASSICAL_ELECTRON_RADIUS_SQUARED, ELECTRON_REST_ENERGY, HC
 
 
 def compton_energy(energy: Array, cosine: Array) -> Array:
-    """E' in eV of a photon of ``energy`` () eV scattered through ``cosine`` ()."""
+    """Energy E' in eV of a photon of ``energy`` eV after Compton scattering by the angle of ``cosine``."""
     return energy / (1.0 + energy / ELECTRON_REST_ENERGY * (1.0 - cosine))
 
 
 def compton_density(element: Element, energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:
-    """d sigma / d cos in barn/atom: Klein-Nishina x S(x, Z)."""
+    """Compton d sigma / d cos in barn/atom, at ``energy`` eV: Klein-Nishina x S(x, Z)."""
     ratio = 1.0 / (1.0 + energy / ELECTRON_REST_ENERGY * (1.0 - cosine))
     klein_nishina = ratio**2 * (ratio + 1.0 / ratio - 1.0 + cosine**2)
     s = _along(momentum_transfer(energy, cosine), element.scattering_x, element.scattering_function)
@@ -26,24 +27,24 @@ def compton_density(element: Element, energy: np.ndarray, cosine: np.ndarray) ->
 
 
 def rayleigh_density(element: Element, energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:
-    """d sigma / d cos in barn/atom: Thomson x F(x, Z)^2."""
+    """Rayleigh d sigma / d cos in barn/atom, at ``energy`` eV: Thomson x F(x, Z)^2."""
     f = _along(momentum_transfer(energy, cosine), element.form_x, element.form_factor)
     return np.pi * CLASSICAL_ELECTRON_RADIUS_SQUARED * (1.0 + cosine**2) * f**2
 
 
-def compton_cross_section(element: Element, energy: np.ndarray) -> np.ndarray:
-    """Bound Compton total in barn/atom at ``energy`` (E,) eV, integrated over the solid angle (Gauss-Legendre)."""
+def compton_cross_section(element: Element, energy: Float[np.ndarray, " E"]) -> Float[np.ndarray, " E"]:
+    """Compton cross section of an atom in barn at ``energy`` eV, integrated over the solid angle (Gauss-Legendre)."""
     node, weight = np.polynomial.legendre.leggauss(64)
     return compton_density(element, np.asarray(energy)[:, None], node) @ weight
 
 
 def momentum_transfer(energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:
-    """x = sin(theta/2) / wavelength in 1/Angstrom."""
+    """Momentum transfer x = sin(theta/2) / wavelength in 1/Angstrom, at ``energy`` eV."""
     return energy / HC * np.sqrt(np.maximum(0.5 * (1.0 - cosine), 0.0))
 
 
 def _along(x: np.ndarray, grid: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A tabulated function of x, log-log; below its grid it goes on along its first two points."""
+    """A tabulated function at ``x``, interpolated log-log; below its grid extrapolated from its first two points."""
     log_x, log_grid, log_values = np.log(np.maximum(x, 1e-12)), np.log(grid), np.log(values)
     slope = (log_values[1] - log_values[0]) / (log_grid[1] - log_grid[0])
     below = np.minimum(log_x - log_grid[0], 0.0)

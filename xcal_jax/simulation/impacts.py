@@ -13,7 +13,7 @@ import os
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,6 @@ from jax import Array
 from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.compute.random import Key, words
 from xcal_jax.constants import VERSION
@@ -199,8 +198,7 @@ def _deposit(
         for values in (energy, np.where(on, x, 0.0), np.where(on, y, 0.0))
     )
     hit = None if pixels is None else jnp.asarray(np.pad(block[PIXEL].astype(np.int32) - FIRST_PIXEL, (0, pad)))
-    # `listed` asks a source for its photon and whether it is forced, and for nothing else
-    impacts = cast(Source, Impacts(energies, xs, ys, words(first), hit, forced))
+    impacts = Impacts(energies, xs, ys, words(first), hit, forced)
     events = listed(medium, impacts, seed, first, first + len(block), lanes=lanes_for(LANES))
     columns = rows_of(events, 0, pixels)
     impact = columns["photon_id"]

@@ -1,8 +1,9 @@
-"""Collisions of electrons in a material, elastic and inelastic, from those of its elements; how far electrons get."""
+"""Collisions of electrons in a material, elastic and inelastic, by its elements; how far electrons get."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from scipy.integrate import cumulative_trapezoid
 
 from xcal_jax.atomic import Material, load_element
@@ -13,18 +14,18 @@ from xcal_jax.physics.electrons.inelastic import GRID, HARD, Inelastic, first_el
 
 AVOGADRO = 6.02214076e23
 EV_PER_MEV = 1e6
-STARTS, GOES_ON = 3.5, 4.0  # standard deviations of the displacement along an axis beyond which no electron gets
+STARTS, GOES_ON = 3.5, 4.0  # standard deviations of the displacement along an axis that count as out of reach
 
 
 @dataclass(frozen=True)
 class Collisions:
-    """A material at R electron energies.
+    """Collisions of electrons in a material at R energies.
 
-    elastic, hard: (R,) cm2/g, of turning and of losing more than `HARD`
-    turn: (R, PARTS), b of the law of angles: see `elastic`
+    elastic, hard: (R,) cm2/g, cross sections of elastic collisions and of losing more than `HARD`
+    law: (R, PARTS), b of the law of angles: see `elastic`
     outcome: (2, R, LOSSES) eV, equally probable hard losses, and the electrons that they set free: see `outcomes`
-    soft: (R,) eV cm2/g, stopping power of the smaller losses; stopping: (R,) eV cm2/g, of all
-    range: (R,) g/cm2, of slowing down to the first energy
+    soft: (R,) eV cm2/g, stopping power of the smaller losses; stopping: (R,) eV cm2/g, of all losses
+    range: (R,) g/cm2, path until an electron has slowed down to the first energy
     maximum: (2, R) g/cm2, how far along an axis an electron gets from its start, and from any later place
     """
 
@@ -38,10 +39,10 @@ class Collisions:
     maximum: np.ndarray
 
     @classmethod
-    def build(cls, material: Material, energy: np.ndarray) -> "Collisions":
-        """At ``energy`` (R,) eV, by Bragg's rule in compounds: elements contribute as they do alone.
+    def build(cls, material: Material, energy: Float[np.ndarray, " R"]) -> "Collisions":
+        """The collisions at ``energy`` in eV. In a compound each element contributes as it does alone (Bragg's rule).
 
-        Inelastic collisions turn electrons, too (a share of 1/Z), by narrow angles.
+        Inelastic collisions deflect electrons, too, by narrow angles; they make a fraction 1/Z of the deflection.
         """
         window = np.geomspace(HARD, max(energy[-1], 2 * HARD), GRID)
         stopping, first, second = np.zeros((3, len(energy)))
@@ -71,20 +72,21 @@ class Collisions:
         return cls(elastic, hard, law, outcome, stopping - lost, stopping, path, maximum)
 
 
-def slowing_down(energy: np.ndarray, stopping: np.ndarray) -> np.ndarray:
-    """Range (R,) g/cm2 from each ``energy`` (R,) eV to the first; stopping: (R,) eV cm2/g."""
+def slowing_down(energy: Float[np.ndarray, " R"], stopping: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
+    """Range in g/cm2 from each ``energy`` in eV to the first; stopping: eV cm2/g."""
     return cumulative_trapezoid(1 / stopping, energy, initial=0.0)
 
 
-def displacement(path: np.ndarray, transport: np.ndarray) -> np.ndarray:
-    """Root mean square distance (R,) g/cm2 between the ends of tracks of ranges ``path`` (R,), by Lewis's theory.
+def displacement(path: Float[np.ndarray, " R"], transport: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
+    """Root mean square distance in g/cm2 between the ends of tracks of ranges ``path`` in g/cm2, by Lewis's theory.
 
-    transport: (R,) cm2/g. The mean displacement z along the first direction obeys dz/dR = 1 - z transport, and the
-    mean square distance is twice the integral of z over R (H.W. Lewis 1950, doi 10.1103/PhysRev.78.526).
+    transport: first transport cross section, cm2/g. The mean displacement z along the first direction obeys
+    dz/dR = 1 - z transport, and the mean square distance is twice the integral of z over R (H.W. Lewis 1950,
+    doi 10.1103/PhysRev.78.526).
     """
     forward, square = np.zeros((2, path.size))
     for row, step in enumerate(np.diff(path)):
-        turn = 0.5 * (transport[row] + transport[row + 1])
-        forward[row + 1] = forward[row] * np.exp(-step * turn) - np.expm1(-step * turn) / turn
+        deflection = 0.5 * (transport[row] + transport[row + 1])
+        forward[row + 1] = forward[row] * np.exp(-step * deflection) - np.expm1(-step * deflection) / deflection
         square[row + 1] = square[row] + step * (forward[row] + forward[row + 1])
     return np.sqrt(square)

@@ -1,36 +1,38 @@
 """Inelastic collisions of electrons: PENELOPE's oscillators, and what each collision makes of an electron's energy.
 
-The Sternheimer-Liljequist generalised oscillator strength (F. Salvat, PENELOPE-2018, NEA/MBDAV/R(2019)1, section
-3.2). An oscillator is hit from afar, which costs it its resonance energy (spread over a triangle above the ionisation
-energy in inner shells), or closely, as a free electron is (Moller). It gives the stopping power of the tables to about
-1 %, to which it is scaled.
+The model is the Sternheimer-Liljequist generalised oscillator strength (F. Salvat, PENELOPE-2018,
+NEA/MBDAV/R(2019)1, section 3.2). In a distant collision an oscillator takes its resonance energy, which in inner shells
+is spread over a triangle above the ionisation energy. In a close collision it is hit like a free electron (Moller). The
+model gives the stopping power of the tables to about 1 %, and is scaled to it.
 
-A loss W knocks on an electron with W less the ionisation energy and, where that is an inner shell's, leaves a vacancy.
-Of its decay the first transition is drawn (EADL), and its electron, if it emits one, may escape as well; photons, and
-vacancies that are left over, deposit their energy on the spot.
+A loss W sets an electron free with W less the ionisation energy and, in an inner shell, leaves a vacancy. The first
+transition of the vacancy is sampled (EADL); its electron, if it emits one, may escape as well. Photons and the other
+vacancies deposit their energy on the spot.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from xcal_jax.atomic import Element
 from xcal_jax.atomic.electron import ElectronTables
 from xcal_jax.constants import ELECTRON_REST_ENERGY as REST
 
 RADIUS_SQUARED = 7.940787e-26  # cm2, of the classical electron radius
-HARD = 100.0  # eV; larger losses happen one by one, smaller ones all along the path
+HARD = 100.0  # eV; larger losses are single collisions, smaller ones are spread along the path
 GRID = 256  # points of the integrals over losses
 LOSSES = 64  # equally probable outcomes of a hard collision
-GOLDEN, PLASTIC = 0.6180339887, 0.7548776662  # steps of sequences that fill an interval evenly
+GOLDEN, PLASTIC = 0.6180339887, 0.7548776662  # steps of low-discrepancy sequences
+Electrons = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Inelastic:
     """An element's inelastic collisions at R energies, per atom.
 
-    density: (K, R, W) cm2/eV of each oscillator over a grid of losses; stopping: (R,) eV cm2; transport_1, transport_2:
-    (R,) cm2.
+    density: (K, R, W) cm2/eV, cross section of each oscillator per loss, on a grid of losses; stopping: (R,) eV cm2,
+    stopping power; transport_1, transport_2: (R,) cm2, transport cross sections.
     """
 
     density: np.ndarray
@@ -39,8 +41,10 @@ class Inelastic:
     transport_2: np.ndarray
 
     @classmethod
-    def build(cls, tables: ElectronTables, energy: np.ndarray, window: np.ndarray) -> "Inelastic":
-        """At ``energy`` (R,) eV; ``window``: (W,) eV, losses, ascending."""
+    def build(
+        cls, tables: ElectronTables, energy: Float[np.ndarray, " R"], window: Float[np.ndarray, " W"]
+    ) -> "Inelastic":
+        """The collisions at ``energy`` in eV; window: losses in eV, ascending."""
         e = energy[:, None]
         density = []
         stopping, first, second = np.zeros((3, energy.size))
@@ -57,7 +61,7 @@ class Inelastic:
             cutoff = np.where(shrinks, ionisation * energy / top, threshold)
             top = np.where(shrinks, energy, top)
             mean = np.where(hit, mean, 0.5 * energy)
-            # from afar: recoil energies Q from the least that momentum allows up to the cutoff
+            # distant: recoil energies Q from the least that momentum allows up to the cutoff
             p, p_after = momentum(energy), momentum(energy - mean)
             least = np.hypot(p - p_after, REST) - REST
             least = np.where(least > 1e-9 * mean, least, mean**2 / (2 * beta_squared * REST))
@@ -69,7 +73,7 @@ class Inelastic:
             mu = (q * (q + 2 * REST) - (p - p_after) ** 2) / (4 * p * p_after)
             first += np.where(hit, np.trapezoid(recoil * 2 * mu, np.log(q), axis=0), 0.0)
             second += np.where(hit, np.trapezoid(recoil * 6 * mu * (1 - mu), np.log(q), axis=0), 0.0)
-            # closely: losses from the threshold to half of what the two electrons share
+            # close: losses from the threshold to half of the energy of the two electrons
             w = np.exp(np.linspace(np.log(threshold), np.log(np.maximum((energy + ionisation) / 2, threshold)), 64))
             close = moller(energy, energy + ionisation, w) * scale * electrons * w  # cm2 per unit of ln W
             left = np.maximum(energy - w, 1e-3)
@@ -91,27 +95,34 @@ class Inelastic:
 
 
 def momentum(energy: np.ndarray) -> np.ndarray:
-    """Of an electron, eV/c."""
+    """Momentum in eV/c of an electron of ``energy`` eV."""
     return np.sqrt(np.maximum(energy * (energy + 2 * REST), 0.0))
 
 
 def moller(energy: np.ndarray, shared: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Moller's cross section per loss ``w`` eV, 1/eV2, but for a constant; ``shared``: eV, by the two electrons."""
+    """Moller's cross section per loss ``w`` in eV, 1/eV2, but for a constant; shared: eV, of both electrons."""
     a = (energy / (energy + REST)) ** 2
     rest = np.maximum(shared - w, 0.5 * w)
     return 1 / w**2 + 1 / rest**2 - (1 - a) / (w * rest) + a / shared**2
 
 
-def outcomes(window: np.ndarray, density: np.ndarray, ionisation: np.ndarray, auger: list) -> tuple[np.ndarray, ...]:
-    """Of hard losses the cross section (R,), the stopping power (R,), eV times that, and LOSSES equally probable
-    outcomes (2, R, LOSSES) eV: the loss, and the energy of the electron set free: of the one knocked on or, with a
-    minus sign, of that from the vacancy, if it is the harder one. (The other stays where it is.)
+def outcomes(
+    window: Float[np.ndarray, " W"],
+    density: Float[np.ndarray, "K R W"],
+    ionisation: Float[np.ndarray, " K"],
+    auger: list[Electrons],
+) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"], Float[np.ndarray, "2 R LOSSES"]]:
+    """Cross section and stopping power of hard losses, and LOSSES equally probable outcomes (loss, electron) in eV.
 
-    window: (W,) eV, ascending from `HARD`; density: (K, R, W) per eV, of K oscillators; ionisation: (K,) eV; auger: of
-    each oscillator (probability (T,), energy (T,) eV of the electron), see `first_electrons`.
+    The electron of an outcome is the harder one of the electron that is knocked on and of that which the vacancy emits;
+    the latter's energy has a minus sign. The softer one stays where it is.
 
-    Rows begin at other places in the sequence of oscillators: one that is hit less often than once in LOSSES is there
-    in some rows, as often as it should, and only the mean of rows has the stopping power.
+    window: losses in eV, ascending from `HARD`; density: cross section per eV of K oscillators; ionisation: eV; auger:
+    `first_electrons` of each oscillator. The stopping power is in eV times the unit of the cross section.
+
+    Each row starts at another place in the sequence of oscillators. An oscillator that is hit less often than once in
+    LOSSES collisions is in some rows only, in the right number of them: only the mean over rows has the right stopping
+    power.
     """
     steps, middle = np.diff(window), 0.5 * (window[1:] + window[:-1])
     cells = np.moveaxis(0.5 * (density[..., 1:] + density[..., :-1]) * steps, 0, 1)  # (R, K, W - 1)
@@ -128,21 +139,22 @@ def outcomes(window: np.ndarray, density: np.ndarray, ionisation: np.ndarray, au
         low, high = np.maximum(bins, ends[hit]), np.minimum(bins + 1.0 / LOSSES, ends[hit + 1])
         result[0, row] = np.diff(np.interp([low, high], count, lost), axis=0)[0] / (high - low)
         result[1, row] = np.maximum(result[0, row] - ionisation[hit], 0.0)
-        chance = (PLASTIC * (row * LOSSES + np.arange(LOSSES))) % 1.0
+        uniform = (PLASTIC * (row * LOSSES + np.arange(LOSSES))) % 1.0
         for k in np.unique(hit):
             probability, energy = auger[k]
             if probability.size:
-                drawn = np.searchsorted(np.cumsum(probability), chance[hit == k])
-                emitted = energy[np.minimum(drawn, energy.size - 1)]
+                chosen = np.searchsorted(np.cumsum(probability), uniform[hit == k])
+                emitted = energy[np.minimum(chosen, energy.size - 1)]
                 knocked = result[1, row, hit == k]
                 result[1, row, hit == k] = np.where(emitted > knocked, -emitted, knocked)
     return total, stopping, result
 
 
-def first_electrons(element: Element, ionisation: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Of each oscillator (probability (T,), energy (T,) eV) of a vacancy's transitions; photons count with no energy.
+def first_electrons(element: Element, ionisation: Float[np.ndarray, " K"]) -> list[Electrons]:
+    """Probabilities of the transitions of each oscillator's vacancy, and the energies of their electrons in eV.
 
-    An oscillator with ``ionisation`` (K,) eV is the subshell nearest in energy; conduction electrons leave no vacancy.
+    A transition that emits a photon has energy 0. An oscillator with ``ionisation`` in eV is the subshell nearest in
+    energy; conduction electrons leave no vacancy and have no transitions.
     """
     decays = []
     for energy in ionisation:
