@@ -17,7 +17,7 @@ import xarray as xr
 from jaxtyping import Shaped
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.constants import VERSION
+from xcal_jax.compute.process import provenance
 from xcal_jax.io import datasets
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import replacing
@@ -64,7 +64,7 @@ def event_file(path: str | os.PathLike[str], attrs: dict[str, str], asked: int) 
     attrs: what the run was, the absorber's TOML among it; asked: photons that make it complete. Raises ValueError
     when the folder is missing.
     """
-    attrs = {**attrs, "electrons": Absorber.from_toml(attrs["absorber"]).electrons, "version": VERSION}
+    attrs = {**attrs, "electrons": Absorber.from_toml(attrs["absorber"]).electrons, **provenance()}
     write = _fits_events if Path(path).suffix.lower() in FITS_SUFFIXES else _netcdf_events
     with replacing(path) as temporary, write(temporary, attrs, asked) as append:
         yield append
