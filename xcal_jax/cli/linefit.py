@@ -71,9 +71,7 @@ def linefit(
     also = tuple(name for name in DETECTOR if name in asked)
     wrt = [name for name in asked if name not in DETECTOR]
     tail = Trapping.build(trapping) if trapping else start if "tail_frac" in also else replace(start, fraction=0.0)
-    detector = Detector(fwhm, tail.fraction, tail.scale)
-    if not detector.fwhm > 0.0:
-        raise ValueError(f"`--fwhm` must be positive, but is {fwhm:g} eV")
+    detector = Detector.build(fwhm, tail)
     if not wrt:
         raise ValueError(
             "`--fit` must name at least one parameter of the absorber: thickness[n], density[n], yield, range"
