@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xcal_jax.absorber.absorber import Absorber, presets
-from xcal_jax.absorber.matter import elements_of, quantum_efficiency
+from xcal_jax.absorber.matter import elements_of
 
 GOOD = """
 name = "mine"
@@ -117,17 +117,3 @@ def test_unknown_names():
         Absorber.load("/")
     with pytest.raises(ValueError, match="preset must be one of gold, resolve, xifu, xifu-thick"):
         Absorber.preset("silver")
-
-
-@pytest.mark.parametrize(
-    ("layers", "rayleigh", "energy", "percent", "tolerance"),
-    [
-        ([("Au", 0.04, 19.3), ("Bi", 5.15, 9.78), ("Au", 1.22, 19.3)], False, 7e3, 90.25, 0.06),
-        ([("Au", 0.04, 19.3), ("Bi", 5.15, 9.78), ("Au", 1.22, 19.3)], True, 7e3, 90.66, 0.05),
-        ([("Au", 1.05, 19.3), ("Bi", 5.51, 9.78)], True, 7e3, 90.65, 0.05),
-        ([("Bi", 3.0, 9.78)], True, 6e3, 75.9, 0.1),
-    ],
-)
-def test_quantum_efficiency(layers, rayleigh, energy, percent, tolerance):
-    absorber = Absorber.build(layers, 269.5, 269.5, rayleigh=rayleigh)
-    assert 100 * quantum_efficiency(absorber, [energy])[0] == pytest.approx(percent, abs=tolerance)

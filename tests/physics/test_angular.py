@@ -67,6 +67,18 @@ def test_sauter_density(kev, mean):
     assert density @ NODE / density.sum() == pytest.approx(mean, abs=6e-5)
 
 
+@pytest.mark.parametrize("energy", [1.0, 50.0, 1e3, 7e3, 1e5, 1e6])
+def test_sauter_density_is_normalised(energy):
+    """Its integral over the cosine is 1, from NumPy and from JAX, whose derivative is that of the logarithm."""
+    assert sauter_density(energy, NODE) @ WEIGHT == pytest.approx(1.0, rel=1e-12)
+    with jax.enable_x64(True):
+        density, slope = jax.jvp(
+            lambda e: sauter_density(e, jnp.asarray(NODE)), (jnp.asarray(energy),), (jnp.asarray(1.0),)
+        )
+        np.testing.assert_allclose(density, sauter_density(energy, NODE), rtol=1e-12)
+        assert abs(slope @ WEIGHT) * energy < 1e-9
+
+
 def test_free_klein_nishina(laws, reference):
     """Total, mean energy transfer and mean cosine of free electrons, 1 keV to 1 MeV."""
     for row in reference("klein_nishina_checks.csv"):

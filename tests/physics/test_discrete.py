@@ -37,8 +37,21 @@ def test_impossible_outcomes_never_come():
     assert np.mean(found == 1) == pytest.approx(0.75, abs=1e-3)
 
 
+def test_laws_know_their_probabilities():
+    """As given, and as the alias table has them."""
+    weights = np.random.default_rng(3).exponential(size=(4, 9)) ** 3
+    weights[1, 2:] = 0.0
+    table = Discrete.build(weights)
+    found = jax.vmap(lambda row: jax.vmap(lambda outcome: table.probability(row, outcome))(jnp.arange(9)))(
+        jnp.arange(4)
+    )
+    np.testing.assert_allclose(found, weights / weights.sum(axis=1, keepdims=True), rtol=1e-6)
+    np.testing.assert_allclose(found, probabilities(table), atol=1e-7)
+
+
 def test_a_row_of_zeros_gives_the_first():
     table = Discrete.build(np.zeros((2, 3)))
+    np.testing.assert_array_equal(table.probabilities, [[1.0, 0.0, 0.0]] * 2)
     assert {int(table.pick(jnp.int32(1), jnp.asarray(u))) for u in (1e-7, 0.5, 0.9999999)} == {0}
 
 

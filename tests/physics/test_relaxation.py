@@ -80,6 +80,33 @@ def test_subshells_stay_in_their_element(tables):
     np.testing.assert_array_equal(places, np.concatenate([np.arange(n) for n in sizes]))
 
 
+def test_a_transition_is_decoded(tables):
+    """Every transition, by its subshell and number, is that of the tables; its line gives its energy back."""
+    rows, columns = tables.energy.shape
+    place = jnp.repeat(jnp.arange(rows, dtype=jnp.int32), columns), jnp.tile(jnp.arange(columns, dtype=jnp.int32), rows)
+    found = jax.vmap(tables.transition)(*place)
+    for ours, table in zip(found[1:], (tables.energy, tables.radiative, tables.first, tables.second), strict=True):
+        np.testing.assert_array_equal(ours, np.ravel(table))
+    np.testing.assert_array_equal(jax.vmap(tables.line_energy)(found.line), found.energy)
+
+
+def test_a_vacancy_is_opened_or_deposited(tables):
+    """One that decays is the innermost of its ion; one that never does leaves its binding energy; none does nothing."""
+    for subshell in range(tables.subshells):
+        index, element = jnp.int32(subshell), tables.element[subshell]
+        opened = tables.open(no_vacancies(tables.words), index)
+        assert not opened.overflow and bool(any_vacancy(opened.vacancies)) == bool(tables.decays[subshell])
+        if tables.decays[subshell]:
+            assert int(tables.innermost(opened.vacancies, element)[0]) == subshell and opened.deposited == 0
+        else:
+            assert opened.deposited == tables.binding[subshell]
+        for none in (
+            tables.open(no_vacancies(tables.words), index, jnp.asarray(False)),
+            tables.open(no_vacancies(tables.words), jnp.int32(NONE)),
+        ):
+            assert not any_vacancy(none.vacancies) and none.deposited == 0
+
+
 def random_decays(seed, subshells=7, transitions=5):
     """A made-up atom: (probability, radiative, first, second)."""
     rng = np.random.default_rng(seed)

@@ -13,7 +13,6 @@ interpolation = click.option(
     "--interpolation",
     type=click.Choice(["log", "linear"]),
     default="linear",
-    show_default=True,
     help="Of the threshold; linear: Eq. 1.",
 )
 
@@ -57,7 +56,7 @@ def synthesize(mission: str, folder: Path, seed: int | None, as_csv: bool, as_js
 @satellite
 @interpolation
 @click.option("--level", type=float, help="cnt/s above the template; the mission's if not given.")
-@click.option("--min-exposure", default=10.0, show_default=True, help="Seconds below which a spectrum is flagged.")
+@click.option("--min-exposure", default=10.0, help="Seconds below which a spectrum is flagged.")
 @click.option("--template-end", type=int, help="First channel right of the template's noise peak.")
 @as_json
 def threshold(
@@ -117,12 +116,11 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
     "--shape",
     type=click.Choice(["linear", "quadratic", "saturation"]),
     default="linear",
-    show_default=True,
     help="Shape of the calibration.",
 )
 @click.option("--fwhm", type=float, help="Expected width in channels; else a third of the half-window is sigma.")
-@click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="chi2", show_default=True)
-@click.option("--selection", type=click.Choice(["reduced", "aicc"]), default="reduced", show_default=True)
+@click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="chi2")
+@click.option("--selection", type=click.Choice(["reduced", "aicc"]), default="reduced")
 @as_json
 def lines(
     spectrum: Path,
