@@ -11,6 +11,7 @@ given, for the next comparison.
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -101,6 +102,9 @@ CASES = {  # name: (tolerance, command, what it writes; its standard output wher
 }
 
 
+THRESHOLDS = "--loss-above 50eV,100eV,200eV,500eV,1keV,2keV,3keV,5keV"  # of every commit before they were the user's
+
+
 def arrays_of(path: Path) -> dict[str, np.ndarray]:
     """Every number in a file: netCDF variables, FITS columns, or the leaves of a JSON object."""
     if path.suffix == ".nc":
@@ -140,6 +144,8 @@ def run(tree: Path, folder: Path, only: str) -> None:
         if only not in case or result.exists():
             continue
         words = [word.format(target) for word in command.split()]
+        if words[0] == "simulate" and (tree / "xcal_jax" / "simulation" / "loss_thresholds.py").exists():
+            words += THRESHOLDS.split()
         print(f"{tree.name}: {case}", flush=True)
         done = subprocess.run(
             [sys.executable, "-m", "xcal_jax", *words], cwd=folder, env=environment, capture_output=True, text=True
@@ -177,7 +183,8 @@ def compare(base: Path, head: Path, only: str, renamed: dict[str, str]) -> int:
         old, new = arrays_of(base / name), arrays_of(head / name)
         missing, apart = [], {}
         for key, values in old.items():
-            key = "/".join(renamed.get(part, part) for part in key.split("/"))
+            for before, after in renamed.items():
+                key = re.sub(rf"(?<!\w)(?:{before})(?!\w)", after, key)
             if key in new:  # an error is compared with its value: that of a closed form is rounding
                 value = new.get(f"{key.removesuffix('/err')}/value", 0.0)
                 apart[key] = distance(values, new[key], float(np.abs(value)) if key.endswith("/err") else 0.0)
@@ -200,7 +207,12 @@ def main() -> None:
     parser.add_argument("head", nargs="?")
     parser.add_argument("--only", default="", help="cases whose name has this word")
     parser.add_argument("--kept", type=Path, help="folder that keeps what BASE printed")
-    parser.add_argument("--renamed", nargs="*", default=[], help="OLD=NEW, of names in the results")
+    parser.add_argument(
+        "--renamed",
+        nargs="*",
+        default=[],
+        help="OLD=NEW, of whole names in the results: a regular expression and what replaces it",
+    )
     asked = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="xcal-jax-compare-"))
     trees = []
@@ -216,7 +228,9 @@ def main() -> None:
         base = asked.kept or scratch / "base"
         run(tree(asked.base), base, asked.only)
         run(tree(asked.head), scratch / "head", asked.only)
-        sys.exit(min(1, compare(base, scratch / "head", asked.only, dict(pair.split("=") for pair in asked.renamed))))
+        sys.exit(
+            min(1, compare(base, scratch / "head", asked.only, dict(pair.split("=", 1) for pair in asked.renamed)))
+        )
     finally:
         for path in trees:
             subprocess.run(["git", "worktree", "remove", "--force", path], cwd=ROOT, check=False)

@@ -1,9 +1,9 @@
-"""The shared fitting stack: least squares and Poisson likelihoods with full covariance, one fit at a time.
+"""Least squares and Poisson likelihoods with full covariance, one fit at a time.
 
-Closed form where the model is linear, Levenberg-Marquardt (optimistix) where it is not. Every function is
-written for one data set and is meant to be wrapped in `jax.vmap` and `jax.jit`; a point is left out by an
-infinite `sigma`. Fits want float64: call them inside ``with double_precision():``, which asks JAX for it
-locally and leaves the global flag alone.
+The solution is in closed form where the model is linear, by Levenberg-Marquardt (optimistix) where it is not. Every
+function is written for one data set and is meant for `jax.vmap` and `jax.jit`; an infinite `sigma` leaves a point out.
+Fits need float64: call them inside ``with double_precision():``, which asks JAX for it locally and leaves the global
+flag unchanged.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ import lineax
 import numpy as np
 import optimistix
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
 
 Array = jax.Array | np.ndarray
 
@@ -49,11 +50,11 @@ class Fit:
         return self.chi_square / (self.points - float(self.parameters.shape[-1]))
 
 
-def inverse(matrix: Array) -> jax.Array:
-    """Inverse of a small symmetric positive matrix by Gauss-Jordan: (P, P); NaN where it is singular.
+def inverse(matrix: Float[Array, "P P"]) -> Float[jax.Array, "P P"]:
+    """Inverse of a small symmetric positive matrix by Gauss-Jordan; NaN where it is singular.
 
-    Plain arithmetic on purpose: LAPACK calls inside a large `vmap` are slower, and on a machine of few cores
-    they can wait for each other for ever (seen with jaxlib 0.10 on two cores).
+    It uses plain arithmetic, since LAPACK calls inside a large `vmap` are slower, and on a machine of few cores they
+    can wait for each other for ever (seen with jaxlib 0.10 on two cores).
     """
     size = jnp.sqrt(jnp.diagonal(matrix))
     a = jnp.asarray(matrix / (size[:, None] * size[None, :]))
@@ -65,16 +66,16 @@ def inverse(matrix: Array) -> jax.Array:
     return a / (size[:, None] * size[None, :])
 
 
-def covariance_of(jacobian: Array) -> jax.Array:
-    """Inverse of J^T J: (P, P), for a jacobian of weighted residuals (N, P)."""
+def covariance_of(jacobian: Float[Array, "N P"]) -> Float[jax.Array, "P P"]:
+    """Inverse of J^T J for a jacobian J of weighted residuals."""
     return inverse(jacobian.T @ jacobian)
 
 
 class NormalEquations(lineax.AbstractLinearSolver):
-    """The linear solve inside Levenberg-Marquardt, by `inverse` of the damped normal equations."""
+    """Linear solver inside Levenberg-Marquardt: `inverse` of the damped normal equations."""
 
     def init(self, operator, options):
-        """Keep the matrix and the inverse of its normal equations."""
+        """The matrix, and the inverse of its normal equations."""
         matrix = operator.as_matrix()
         return matrix, inverse(matrix.T @ matrix)
 
@@ -97,11 +98,13 @@ class NormalEquations(lineax.AbstractLinearSolver):
         return True
 
 
-def whiten(values: np.ndarray, sigma: np.ndarray, shared: np.ndarray) -> np.ndarray:
-    """Columns of unit variance and no correlation, from a covariance diag(sigma^2) + shared shared^T: (N, P).
+def whiten(
+    values: Float[np.ndarray, "N P"], sigma: Float[np.ndarray, " N"], shared: Float[np.ndarray, "N K"]
+) -> Float[np.ndarray, "N P"]:
+    """Columns of unit variance and no correlation from ``values`` with the covariance diag(sigma^2) + shared shared^T.
 
-    values: (N, P); sigma: (N,); shared: (N, K), as for `with_shared`. The inverse square root of the
-    covariance in closed form, without a matrix of N by N.
+    shared: as for `with_shared`. The inverse square root of the covariance is applied in closed form, without a matrix
+    of N by N.
     """
     left, size, _ = np.linalg.svd(shared / sigma[:, None], full_matrices=False)
     modes = left * np.sqrt(1.0 - 1.0 / np.sqrt(1.0 + size**2))
@@ -109,13 +112,13 @@ def whiten(values: np.ndarray, sigma: np.ndarray, shared: np.ndarray) -> np.ndar
     return scaled - modes @ (modes.T @ scaled)
 
 
-def count_points(sigma: Array) -> jax.Array:
-    """How many points carry weight: (), a float as the errors are. sigma: (N,)."""
+def count_points(sigma: Float[Array, " N"]) -> Float[jax.Array, ""]:
+    """Number of points that have weight, as a float."""
     return jnp.sum(jnp.isfinite(sigma), dtype=sigma.dtype)
 
 
-def linear(design: Array, values: Array, sigma: Array) -> Fit:
-    """Weighted linear least squares in closed form. design: (N, P); values, sigma: (N,) in one unit."""
+def linear(design: Float[Array, "N P"], values: Float[Array, " N"], sigma: Float[Array, " N"]) -> Fit:
+    """Weighted linear least squares in closed form. values, sigma: in one unit."""
     a, y = design / sigma[:, None], values / sigma
     covariance = covariance_of(a)
     parameters = covariance @ (a.T @ y)
@@ -126,12 +129,16 @@ def linear(design: Array, values: Array, sigma: Array) -> Fit:
 
 
 def least_squares(
-    residuals: Callable[[Any, Any], jax.Array], start: Array, data: Any, points: Array | float, max_steps: int = 200
+    residuals: Callable[[Any, Any], jax.Array],
+    start: Float[Array, " P"],
+    data: Any,
+    points: Float[Array, ""] | float,
+    max_steps: int = 200,
 ) -> Fit:
     """Nonlinear least squares by Levenberg-Marquardt.
 
-    residuals(parameters, data) -> (N,), already divided by the errors; start: (P,); points: () how many of
-    the residuals carry weight. The covariance is the inverse of J^T J at the minimum.
+    residuals(parameters, data) -> (N,), divided by the errors. points: how many of the residuals have weight. The
+    covariance is the inverse of J^T J at the minimum.
     """
     solver: Any = optimistix.LevenbergMarquardt(rtol=1e-9, atol=1e-9, linear_solver=NormalEquations())
     solution: Any = optimistix.least_squares(residuals, solver, start, args=data, max_steps=max_steps, throw=False)
@@ -142,9 +149,10 @@ def least_squares(
     return Fit(parameters, covariance, chi_square, jnp.asarray(points, covariance.dtype), converged)
 
 
-def poisson_residuals(counts: jax.Array, expected: jax.Array) -> jax.Array:
-    """Signed deviance residuals: (N,); their squares sum to the Poisson deviance, so that least squares on
-    them is maximum likelihood. counts, expected: (N,) counts, expected > 0.
+def poisson_residuals(counts: Float[Array, " N"], expected: Float[Array, " N"]) -> Float[jax.Array, " N"]:
+    """Signed deviance residuals, whose squares add up to the Poisson deviance; ``expected`` counts are positive.
+
+    Least squares on them is maximum likelihood.
     """
     ratio = (expected - counts) / jnp.maximum(counts, 1.0)
     near = (jnp.abs(ratio) < 1e-3) & (counts > 0)
@@ -156,17 +164,17 @@ def poisson_residuals(counts: jax.Array, expected: jax.Array) -> jax.Array:
     return jnp.where(near, series, far)
 
 
-def with_covariance(fit: Fit, factor: jax.Array) -> Fit:
-    """The same fit with its covariance times ``factor``: ()."""
+def with_covariance(fit: Fit, factor: Float[jax.Array, "*batch"]) -> Fit:
+    """The same fit (or fits) with its covariance times ``factor``."""
     return Fit(fit.parameters, fit.covariance * factor[..., None, None], fit.chi_square, fit.points, fit.converged)
 
 
-def with_shared(fit: Fit, jacobian: Array, sigma: Array, shared: Array) -> Fit:
-    """The same fit with what the points share in its covariance.
+def with_shared(fit: Fit, jacobian: Float[Array, "N P"], sigma: Float[Array, " N"], shared: Float[Array, "N K"]) -> Fit:
+    """The same fit with the errors that all points share in its covariance.
 
-    jacobian: (N, P) of the model in the values' unit; sigma: (N,) the weights of the fit; shared: (N, K) what
-    one sigma of each of K common causes does to every value. The parameters stay those of the independent
-    weights, so that errors in ``shared`` itself cannot bias them.
+    jacobian: of the model in the values' unit. sigma: the weights of the fit. shared: the shift of every value by one
+    sigma of each of K common causes. The parameters stay those of the independent weights, so that errors in
+    ``shared`` itself cannot bias them.
     """
     weighted = jacobian / sigma[:, None]
     moved = covariance_of(weighted) @ (weighted.T @ (shared / sigma[:, None]))
@@ -179,15 +187,15 @@ def scaled(fit: Fit) -> Fit:
 
 
 def rescaled(fit: Fit) -> Fit:
-    """For errors that are only relative weights: covariance times chi2/nu; as it is without degrees of
-    freedom.
-    """
+    """For errors that are only relative weights: covariance times chi2/nu; unchanged without degrees of freedom."""
     room = fit.points > fit.parameters.shape[-1]
     return with_covariance(fit, jnp.where(room, fit.reduced_chi_square, 1.0))
 
 
-def aicc(deviance: Array | float, points: Array | float, parameters: int) -> jax.Array:
-    """Akaike's criterion with the small-sample term: (); infinite where points <= parameters + 1."""
+def aicc(
+    deviance: Float[Array, "*batch"] | float, points: Float[Array, "*batch"] | float, parameters: int
+) -> Float[jax.Array, "*batch"]:
+    """Akaike's criterion with the small-sample term; infinite where points <= parameters + 1."""
     room = points - (parameters + 1.0)
     penalty = 2.0 * parameters + 2.0 * parameters * (parameters + 1) / jnp.maximum(room, 1.0)
     return jnp.where(room > 0, deviance + penalty, jnp.inf)

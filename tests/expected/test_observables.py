@@ -23,6 +23,7 @@ from xcal_jax.expected.tables import Tables
 from xcal_jax.physics.layers import absorbed_by_layer
 from xcal_jax.simulation.results import line_names, summary
 from xcal_jax.simulation.simulate import simulate
+from xcal_jax.simulation.vocabulary import VOCABULARY
 
 FRACTIONS = ("partial", "photon_escape", "electron_escape", "both")
 WIDE = 1e6  # um
@@ -207,12 +208,17 @@ def test_names(stack):
     ]
 
 
+def test_observables_have_the_words_of_the_vocabulary():
+    assert {field.name for field in fields(Observables)} <= set(VOCABULARY)
+
+
 def test_every_random_number_has_one_use():
     """Within a block, and only a vacancy's transition shares its number: with what a photon hits in another step."""
-    uses = StepNumbers.of(jnp.arange(2 * PAIRS) + 0.5)._asdict()
-    alone = np.concatenate([np.ravel(u) for name, u in uses.items() if name != "transition"])
-    assert len(set(alone.tolist())) == alone.size == 2 * PAIRS - 1
-    assert uses["transition"] in uses["hit"]
+    uses = {name: np.ravel(u).tolist() for name, u in StepNumbers.of(jnp.arange(2.0 * PAIRS))._asdict().items()}
+    transition = uses.pop("transition")
+    alone = [u for found in uses.values() for u in found]
+    assert len(set(alone)) == len(alone) == 2 * PAIRS - 1
+    assert set(transition) < set(uses["hit"])
 
 
 def test_electron_models_have_the_same_functions():

@@ -22,7 +22,7 @@ def test_a_byte_order_mark_is_read_over(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "design 'x.toml' must be a TOML file, but it does not exist"),
+        (None, "design 'x.toml' must be a TOML file, but does not exist"),
         (b"\xff\xfe", "design 'x.toml' must be a TOML file in UTF-8, but is not text"),
         (b"a = [", "design 'x.toml' must be valid TOML: "),
     ],

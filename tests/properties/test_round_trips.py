@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.montecarlo.tally import Tally, empty
+from xcal_jax.montecarlo.tally import Tally
 from xcal_jax.physics.geometry import Pixels
 from xcal_jax.spectra.dataset import build_spectra
 from xcal_jax.spectra.readers import read_csv
@@ -120,7 +120,7 @@ def test_an_archive_of_spectra_survives_its_csv(tmp_path_factory, rows, channels
 def test_a_tally_survives_its_arrays(in_array, seed):
     rng = np.random.default_rng(seed)
     pixels = Pixels(np.float64(5.0), np.float64(6.0), 2, 3) if in_array else None
-    tally = jax.tree.map(lambda zeros: rng.integers(0, 2**62, zeros.shape), empty(7, 2, 3, pixels))
+    tally = jax.tree.map(lambda zeros: rng.integers(0, 2**62, zeros.shape), Tally.empty(7, 2, 3, pixels))
     again = Tally.from_arrays(tally.arrays())
     assert jax.tree.structure(again) == jax.tree.structure(tally)
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b, strict=True), again, tally)

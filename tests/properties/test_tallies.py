@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.montecarlo.test_tally import ledger
-from xcal_jax.montecarlo.tally import book, empty
+from xcal_jax.montecarlo.tally import Tally, book
 from xcal_jax.simulation.counting import sum_of
 
 N, LINES, TRANSITIONS = 12, 2, 5
@@ -30,7 +30,7 @@ def tally_of(rows, where):
     columns = ledger(
         by_photons=photons, by_electrons=electrons, escapes=escapes, line=line, scattered=scattered, deposited=deposited
     )
-    start = empty(64, LINES, TRANSITIONS)
+    start = Tally.empty(64, LINES, TRANSITIONS)
     energy, source = jnp.full((N,), ENERGY), jnp.asarray(source, dtype=jnp.int32)
     tally = booked(start, columns, energy, source, jnp.asarray(where), jnp.asarray(125.0))
     return jax.tree.map(lambda count: np.asarray(count, dtype=np.int64), tally)

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import spearmanr
 
 from xcal_jax.sipm.change_points import change_points
 from xcal_jax.sipm.correlations import correlate
@@ -58,6 +59,29 @@ def test_memory_reduces_the_number_of_points():
     series = xr.Dataset({"days": ("sample", T), "slow": ("sample", np.cos(T / 200))})
     found = correlate(groups_of(slow), "dcr", series)
     assert found["effective_points"].item() < 0.2 * found["points"].item()
+
+
+def test_p_and_q_values_are_those_of_scipy():
+    """Two-sided p-values of Spearman's test where the points are independent; q-values of all by Benjamini-Hochberg."""
+    rng = np.random.default_rng(8)
+    residual = rng.normal(size=T.size)
+    slopes = np.linspace(-0.6, 0.6, 12)
+    causes = {f"cause_{k}": slope * residual + rng.normal(size=T.size) for k, slope in enumerate(slopes)}
+    series = xr.Dataset({"days": ("sample", T)} | {name: ("sample", cause) for name, cause in causes.items()})
+    found = correlate(groups_of(residual), "dcr", series, rate=0.01).sel(lag=0.0)
+    independent = np.flatnonzero(found["effective_points"] == T.size)
+    assert independent.size >= 4
+    for k in independent:
+        rho, p = spearmanr(residual, causes[found["quantity"].values[k]])
+        np.testing.assert_allclose(found["correlation"][k], rho, rtol=1e-12)
+        np.testing.assert_allclose(found["p_value"][k], p, rtol=1e-9)
+    assert (found["correlation"][independent] < 0).any() and (found["correlation"][independent] > 0).any()
+    p, m = found["p_value"].values, len(causes)
+    order = np.argsort(p)
+    q = np.minimum.accumulate((p[order] * m / np.arange(1, m + 1))[::-1])[::-1]
+    np.testing.assert_allclose(found["q_value"].values[order], q, rtol=1e-12)
+    assert (found["significant"].values == (found["q_value"].values <= 0.01)).all()
+    assert 0 < int(found["significant"].sum()) < m
 
 
 def test_annealing_kernel_against_a_sum():

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 import xarray as xr
-from scipy.stats import linregress
+from scipy.stats import t as student
 
 from xcal_jax.sipm import evaluate, fit_trends, forecast, group, joint_fit, temperature_residuals
 from xcal_jax.sipm.grouping import group_index
-from xcal_jax.sipm.temperature import regression
 
 T = np.linspace(30.0, 1300.0, 60)
 TRUE = {
@@ -76,17 +75,26 @@ def test_group_means_and_corrected_deviations():
     np.testing.assert_allclose(groups["temperature"], 2.0)
 
 
-def test_regression_agrees_with_scipy():
+def test_the_line_through_residuals_by_the_formulas():
     rng = np.random.default_rng(5)
-    x = rng.normal(10, 5, 30)
-    y = 3 + 0.2 * x + rng.normal(0, 1, 30)
-    ours, theirs = regression(x, y), linregress(x, y)
-    assert ours["slope"] == pytest.approx(theirs.slope)
-    assert ours["intercept"] == pytest.approx(theirs.intercept)
-    assert ours["slope_error"] == pytest.approx(theirs.stderr)
-    assert ours["intercept_error"] == pytest.approx(theirs.intercept_stderr)
-    assert ours["pearson_r"] == pytest.approx(theirs.rvalue)
-    assert ours["p_value"] == pytest.approx(theirs.pvalue)
+    x = rng.normal(10, 5, T.size)
+    groups = groups_of(TRUE["linear"][0] + 0.2 * x + rng.normal(0, 1, T.size), x)
+    line = temperature_residuals(groups, fit_trends(groups, "dcr"), "linear")
+    y, n = line["residual"].values, T.size
+    dx, dy = x - x.mean(), y - y.mean()
+    slope, r = dx @ dy / (dx @ dx), dx @ dy / np.sqrt((dx @ dx) * (dy @ dy))
+    variance = np.sum((dy - slope * dx) ** 2) / (n - 2)
+    expected = {
+        "slope": slope,
+        "slope_error": np.sqrt(variance / (dx @ dx)),
+        "intercept": y.mean() - slope * x.mean(),
+        "intercept_error": np.sqrt(variance * (1 / n + x.mean() ** 2 / (dx @ dx))),
+        "r_squared": r**2,
+        "pearson_r": r,
+        "p_value": 2 * student.sf(abs(r) * np.sqrt((n - 2) / (1 - r**2)), n - 2),
+    }
+    for name, value in expected.items():
+        assert line[name].item() == pytest.approx(value, rel=1e-10), name
 
 
 def test_joint_fit_with_temperature_gain_and_a_step():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from xcal_jax.io.files import check_outputs, replacing
+from xcal_jax.io.files import PLOTS, check_outputs, check_writable, replacing
 
 TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 
@@ -16,13 +16,13 @@ TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 @click.option("--altitudes", type=click.Path(), help="CSV: date,altitude_km,inclination_deg.")
 @click.option("--satellite", help="Shipped altitude history: GRBAlpha or VZLUSAT-2 (partly assumed: see the file).")
 @click.option("--shield", required=True, help='Outermost first: "Al:1mm,Pb:2.5mm"; sectors: "0.3*Al:1mm; 0.7*Al:5mm".')
-@click.option("--geometry", type=click.Choice(["slab", "sphere"]), default="slab", show_default=True)
-@click.option("--sides", type=click.Choice(["1", "2"]), default="2", show_default=True, help="Sides of the slab.")
+@click.option("--geometry", type=click.Choice(["slab", "sphere"]), default="slab")
+@click.option("--sides", type=click.Choice(["1", "2"]), default="2", help="Sides of the slab.")
 @click.option("--start", help="First day, UTC; default: the start of the elements.")
 @click.option("--end", help="Last day, UTC; default: the end of the elements.")
-@click.option("--activity", default="2022-09-01", show_default=True, help="min, max, or the date maximum starts.")
-@click.option("--nuclear-factor", default=1.0, show_default=True, help="Multiplies the protons' ionising dose.")
-@click.option("--step", default=60.0, show_default=True, help="Seconds between positions.")
+@click.option("--activity", default="2022-09-01", help="min, max, or the date maximum starts.")
+@click.option("--nuclear-factor", default=1.0, help="Multiplies the protons' ionising dose.")
+@click.option("--step", default=60.0, help="Seconds between positions.")
 @click.option("-o", "--output", required=True, type=click.Path(), help="netCDF file.")
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
@@ -37,7 +37,9 @@ def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, out
     flown = read_tle(tle) if tle else read_altitudes(altitudes) if altitudes else shipped_altitudes(satellite)
     sectors = parse_sectors(shield)
     picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
-    check_outputs(output, plot=picture)
+    if picture:
+        check_writable(picture, PLOTS)
+    check_outputs(output, picture)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         result = mission_dose(flown, sectors, geometry, int(sides), nuclear_factor, progress=True, **flight)
@@ -72,9 +74,9 @@ def orbit() -> None:
 @orbit.command()
 @click.option("--tle", required=True, type=click.Path(), help=TLE)
 @click.option("--day", required=True, help="UTC day, like 2021-05-20.")
-@click.option("--days", default=1.0, show_default=True, help="How many days.")
-@click.option("--solar", type=click.Choice(["min", "max"]), default="max", show_default=True)
-@click.option("--drift", default=0.0, show_default=True, help="Westward drift of the anomaly, degrees a year (0.3).")
+@click.option("--days", default=1.0, help="How many days.")
+@click.option("--solar", type=click.Choice(["min", "max"]), default="max")
+@click.option("--drift", default=0.0, help="Westward drift of the anomaly, degrees a year (0.3).")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def passes(tle, day, days, solar, drift, as_json) -> None:
     """Quiet windows outside the belts, and exits from the South Atlantic Anomaly going north."""

@@ -1,9 +1,20 @@
 """``xcal-jax sipm``: synthetic missions, thresholds, lines, and the report of SiPM ageing."""
 
+from pathlib import Path
+
 import click
 
-from xcal_jax.cli.sipm_missions import report, synthesize
-from xcal_jax.cli.sipm_spectra import lines, threshold
+from xcal_jax.cli.summary import show
+
+PATH = click.Path(path_type=Path)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
+satellite = click.option("--mission", help="Satellite, where the spectra do not say it.")
+interpolation = click.option(
+    "--interpolation",
+    type=click.Choice(["log", "linear"]),
+    default="linear",
+    help="Of the threshold; linear: Eq. 1.",
+)
 
 
 @click.group()
@@ -11,5 +22,212 @@ def sipm() -> None:
     """SiPM ageing in orbit: threshold, gain, dark counts, trends."""
 
 
-for command in (synthesize, threshold, lines, report):
-    sipm.add_command(command)
+@sipm.command()
+@click.argument("mission")
+@click.option("-o", "--output", "folder", type=PATH, required=True, help="Folder to write into.")
+@click.option("--seed", type=click.IntRange(0), help="Another seed than the mission's own.")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV archives in place of netCDF.")
+@as_json
+def synthesize(mission: str, folder: Path, seed: int | None, as_csv: bool, as_json: bool) -> None:
+    """Draw a synthetic MISSION (grbalpha, vzlusat2, or a TOML file) with known truth."""
+    from xcal_jax.io.datasets import save
+    from xcal_jax.sipm import load_mission
+    from xcal_jax.sipm import synthesize as draw
+    from xcal_jax.spectra.writers import write_csv
+
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"output must be a folder, but {str(folder)!r} is a file")
+    drawn = draw(load_mission(mission), seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = {}
+    for name, data in drawn._asdict().items():
+        if as_csv and name in ("spectra", "activation", "template"):
+            write_csv(data, folder / f"{name}.csv")
+        else:
+            save(data, folder / f"{name}.nc")
+        counts[name] = data.sizes["spectrum"]
+    show({"folder": str(folder), "synthetic": True, "seed": drawn.spectra.attrs["seed"], **counts}, as_json)
+
+
+@sipm.command()
+@click.argument("spectra", type=PATH)
+@click.option("--template", "template_path", type=PATH, required=True, help="Early spectra, one per readout channel.")
+@click.option("-o", "--output", type=PATH, required=True, help="netCDF file to write.")
+@satellite
+@interpolation
+@click.option("--level", type=float, help="cnt/s above the template; the mission's if not given.")
+@click.option("--min-exposure", default=10.0, help="Seconds below which a spectrum is flagged.")
+@click.option("--template-end", type=int, help="First channel right of the template's noise peak.")
+@as_json
+def threshold(
+    spectra: Path,
+    template_path: Path,
+    output: Path,
+    mission: str | None,
+    interpolation: str,
+    level: float | None,
+    min_exposure: float,
+    template_end: int | None,
+    as_json: bool,
+) -> None:
+    """Threshold (step 3) and dark count rate (Eq. 5) of every spectrum in SPECTRA."""
+    import numpy as np
+
+    from xcal_jax.io.datasets import save
+    from xcal_jax.io.files import check_writable
+    from xcal_jax.sipm import build_template, dark_count_rate, with_days
+    from xcal_jax.sipm import threshold as measure
+    from xcal_jax.sipm.mission import mission_of
+    from xcal_jax.spectra import read_spectra
+
+    check_writable(output)
+    archive = read_spectra(spectra)
+    satellite = mission_of(archive, mission)
+    template = build_template(read_spectra(template_path), template_end)
+    level = satellite.crossing_level if level is None else level
+    values = with_days(archive, satellite).pipe(measure, template, level, interpolation, min_exposure)
+    values = dark_count_rate(values).assign_attrs(template_checksum=list(map(str, template["checksum"].values)))
+    save(values, output)
+    flagged = int((values["threshold_flag"].values != 0).sum())
+    summary: dict = {"file": str(output), "spectra": values.sizes["spectrum"], "flagged": flagged}
+    for name in sorted(set(map(str, values["readout"].values))):
+        chosen = values["readout"].values == name
+        edge, rate = values["threshold_adu"].values[chosen], values["dcr"].values[chosen]
+        if np.isfinite(edge).any():
+            summary[f"threshold_adu_{name}"] = float(np.nanmean(edge))
+            summary[f"dcr_{name}"] = float(np.nanmean(rate))
+    show(summary, as_json)
+
+
+def parse_windows(text: str) -> list[tuple[float, float]]:
+    """First and last channels of the windows in text like "20-40,90-130". Raises ValueError for any other text."""
+    try:
+        pairs = [tuple(float(end) for end in part.split("-")) for part in text.split(",")]
+        return [(low, high) for low, high in pairs]
+    except ValueError as problem:
+        raise ValueError(f"`windows` must look like 20-40,90-130, but is {text!r}") from problem
+
+
+@sipm.command()
+@click.argument("spectrum", type=PATH)
+@click.option("--windows", required=True, help="First and last channel of each line, such as 20-40,90-130.")
+@click.option("--energies", help="keV of the lines, such as 59.5,81: a calibration is made (Eq. 2, or curved).")
+@click.option(
+    "--shape",
+    type=click.Choice(["linear", "quadratic", "saturation"]),
+    default="linear",
+    help="Shape of the calibration.",
+)
+@click.option("--fwhm", type=float, help="Expected width in channels; else a third of the half-window is sigma.")
+@click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="chi2")
+@click.option("--selection", type=click.Choice(["reduced", "aicc"]), default="reduced")
+@as_json
+def lines(
+    spectrum: Path,
+    windows: str,
+    energies: str | None,
+    shape: str,
+    fwhm: float | None,
+    statistic: str,
+    selection: str,
+    as_json: bool,
+) -> None:
+    """Fit a line in each window of SPECTRUM; the spectra of an archive are stacked first."""
+    from xcal_jax.constants import FWHM_PER_SIGMA
+    from xcal_jax.sipm import energy_calibration, fit_lines
+    from xcal_jax.sipm.calibration import FORMULAS, SHAPES
+    from xcal_jax.sipm.lines import VETOES
+    from xcal_jax.spectra import read_spectra, stack
+
+    pairs = parse_windows(windows)
+    try:
+        known = [float(word) for word in energies.split(",")] if energies else None
+    except ValueError as problem:
+        raise ValueError(f"`energies` must look like 59.5,81, but are {energies!r}") from problem
+    if known is not None and len(known) != len(pairs):
+        raise ValueError(f"`energies` must be one per window, {len(pairs)}, but are {len(known)}")
+    found = fit_lines(stack(read_spectra(spectrum)), pairs, fwhm, statistic, selection)
+    rows: list[dict] = []
+    for k, (low, high) in enumerate(pairs):
+        one = found.isel(line=k)
+        keys = ("position", "position_error", "sigma", "sigma_error", "reduced_chi_square")
+        row: dict = {"window": [low, high], **{key: float(one[key]) for key in keys}}
+        row["background"] = str(one["background"].item())
+        row["vetoes"] = [text for bit, text in VETOES.items() if int(one["veto"]) & bit]
+        rows.append(row)
+    summary: dict = {"lines": rows}
+    if known is not None:
+        calibration = energy_calibration(found["position"], found["position_error"], known, shape)
+        for name in map(str, calibration["parameter"].values):
+            one = calibration.sel(parameter=name)
+            summary |= {name: float(one["parameters"]), f"{name}_error": float(one["errors"])}
+        summary["residuals_kev"] = calibration["residual"].values.tolist()
+    if as_json:
+        show(summary, True)
+        return
+    for row in rows:
+        text = f"no line: {', '.join(row['vetoes'])}"
+        if not row["vetoes"]:
+            text = (
+                f"{row['position']:.3f} ± {row['position_error']:.3f}, FWHM {FWHM_PER_SIGMA * row['sigma']:.2f}, "
+                f"background {row['background']}, chi2/nu {row['reduced_chi_square']:.2f}"
+            )
+        click.echo(f"{row['window'][0]:g}-{row['window'][1]:g}: {text}")
+    if known is not None:
+        text = ", ".join(f"{n} = {summary[n]:.5g} ± {summary[f'{n}_error']:.2g}" for n in SHAPES[shape])
+        click.echo(f"{shape} calibration: {text}; E is {FORMULAS[shape]} keV")
+
+
+@sipm.command()
+@click.argument("source", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="HTML file to write.")
+@click.option("--template", "template_path", type=PATH, help="Early spectra, where SOURCE is a file.")
+@satellite
+@click.option("--fluence", type=PATH, help="Cumulative fluence (days, n_eq/cm2): fits the damage kernel.")
+@interpolation
+@click.option("--series", type=PATH, help="Housekeeping or space-weather series (CSV) to correlate with.")
+@as_json
+def report(
+    source: Path,
+    output: Path,
+    template_path: Path | None,
+    mission: str | None,
+    fluence: Path | None,
+    interpolation: str,
+    series: Path | None,
+    as_json: bool,
+) -> None:
+    """Analyse SOURCE, a folder as `synthesize` writes or a file of spectra, into one self-contained page."""
+    from dataclasses import replace
+
+    from xcal_jax.io.files import check_writable
+    from xcal_jax.sipm.damage import read_fluence
+    from xcal_jax.sipm.mission import mission_of
+    from xcal_jax.sipm.pipeline import Files, analyse, read_folder
+    from xcal_jax.sipm.report import write_report
+    from xcal_jax.sipm.time_series import read_series
+    from xcal_jax.spectra import read_spectra
+
+    check_writable(output)
+    if source.is_dir():
+        files = read_folder(source)
+    elif template_path is None:
+        raise ValueError(f"a report on a file needs --template, but {source} came without one")
+    else:
+        files = Files(read_spectra(source), read_spectra(template_path))
+    if fluence is not None:
+        files = replace(files, fluence=read_fluence(fluence))
+    if series is not None:
+        files = replace(files, series=read_series(series))
+    ageing = analyse(mission_of(files.spectra, mission), files, interpolation)
+    write_report(ageing, output)
+    synthetic = bool(int(files.spectra.attrs.get("synthetic", 0)))
+    summary: dict = {"file": str(output), "mission": ageing.mission.name, "synthetic": synthetic}
+    for name, channel in ageing.channels.items():
+        summary[f"flagged_{name}"] = int((channel.values["threshold_flag"].values != 0).sum())
+        for quantity, joint in channel.joint.items():
+            summary[f"{quantity}_per_degC_{name}"] = float(joint["parameters"][2])
+            summary[f"{quantity}_per_degC_error_{name}"] = float(joint["errors"][2])
+        for quantity, steps in channel.steps.items():
+            summary[f"{quantity}_steps_{name}"] = [round(float(day), 1) for day in steps["day"].values]
+    show(summary, as_json)

@@ -1,19 +1,15 @@
 """The electron models of weighted histories, as functions of one interface."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
 
 from jax import Array
 
-from xcal_jax.absorber.matter import Matter
-from xcal_jax.compute.random import Key
 from xcal_jax.expected import scattering, straight
 from xcal_jax.expected.parameters import Parameters
-from xcal_jax.expected.photons import Flight
-from xcal_jax.expected.random_numbers import StepNumbers
 from xcal_jax.expected.score import Sums
-from xcal_jax.expected.state import Emission, History, Photon
+from xcal_jax.expected.state import History
 from xcal_jax.montecarlo.electron_tracks import Electron
 from xcal_jax.physics.geometry import Direction, Site
 
@@ -24,14 +20,14 @@ class ElectronModel(NamedTuple):
     `straight` integrates over directions and has derivatives by itself. `scattering` follows tracks, which have none.
     """
 
-    check: Callable[[Matter, Parameters, Sequence[str]], None]
-    guard: Callable[[Matter, Parameters, bool], Parameters]
+    check: Callable[..., None]
+    guard: Callable[..., Parameters]
     copies: Callable[[bool], tuple[float, ...]]
-    first_site: Callable[[Matter, Parameters, Array], tuple[Site, Array]]
+    first_site: Callable[..., tuple[Site, Array]]
     nobody: Callable[[Site], Electron | None]
-    absorbed: Callable[[Matter, Parameters, Photon, Direction, Flight], tuple[Site, Direction, Array]]
-    emit: Callable[[Matter, Parameters, Array, Emission, StepNumbers, History], History]
-    follow: Callable[[Matter, Parameters, Array, Key, History], History]
+    absorbed: Callable[..., tuple[Site, Direction, Array]]
+    emit: Callable[..., History]
+    follow: Callable[..., History]
     with_slope: Callable[[Sums, History], Sums]
 
     @classmethod

@@ -1,15 +1,15 @@
 """The site of the first interaction: stratified over zones of every layer, with no layer left to chance.
 
-Layers are counted from the top. With attenuation mu, thickness t and electron range cost c (range per um) of a layer,
-tau the optical depth and C the range above it, C' the range below it, and R the range of the fastest electron, a layer
-has up to five zones, from its top to its bottom:
+Let mu be the attenuation of a layer, t its thickness and c the electron range that a um of it uses up; tau the optical
+depth above the layer, C and C' the range that the layers above and below it use up, and R the range of the fastest
+electron. The layer then has five zones, from its top (z = 0) to its bottom (z = t):
 
-    zone    from          to             electrons that start there
-    1       0             a              may leave by the top          a = min(t, (R - C) / c), at least 0
-    2       a             a + 3/4 d      stay                          d = t - a - b
-    3       a + 3/4 d     a + 3/4 d      stay                          extent t - t* = 0, t* the value of t
-    4       a + 3/4 d     t - b          stay
-    5       t - b         t              may leave by the bottom       b = min(t, (R - C') / c), at least 0
+    zone    from z       to z         electrons from there
+    1       0            a            may leave by the top           a = (R - C) / c, within 0 .. t
+    2       a            a + 3/4 d    stay                           d = t - a - b
+    3       a + 3/4 d    a + 3/4 d    stay                           extent 0
+    4       a + 3/4 d    t - b        stay
+    5       t - b        t            may leave by the bottom        b = (R - C') / c, within 0 .. t
 
 (a and b shrink by a common factor where a + b > t.) The zones 1 and 2 keep their distances from the top of the layer,
 the zones 4 and 5 theirs from its bottom, and all four their extents when the thickness varies. Zone 3 carries the

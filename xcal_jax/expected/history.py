@@ -68,14 +68,14 @@ def step(
     tables: Tables, parameters: Parameters, thresholds: Levels, key: Key, point: Point, history: History
 ) -> History:
     """The history after one step: the last photon that waits is absorbed or, if the ion is excited, that relaxes."""
-    numbers = step_numbers(key, point, history)
+    u = step_numbers(key, point, history)
     relaxes = history.relaxes
-    history, photon, absorbs = land(tables, parameters, thresholds, history, numbers)
-    relaxed, auger, fluorescence = relax(tables, parameters, history, numbers)
-    absorbed, photoelectron, scattered = absorb(tables, parameters, history, photon, absorbs, numbers)
+    history, photon, absorbs = land(tables, parameters, thresholds, history, u)
+    relaxed, auger, fluorescence = relax(tables, parameters, history, u)
+    absorbed, photoelectron, scattered = absorb(tables, parameters, history, photon, absorbs, u)
     history = choose(relaxes, relaxed, absorbed)
     electron = choose(relaxes, auger, photoelectron)
-    history = tables.electrons.emit(tables.matter, parameters, thresholds, electron, numbers, history)
+    history = tables.electrons.emit(tables.matter, parameters, thresholds, electron, u, history)
     history = push(history, *choose(relaxes, fluorescence, scattered))
     return replace(
         history,
@@ -91,7 +91,7 @@ def finish(thresholds: Levels, history: History) -> Sums:
 
 
 def land(
-    tables: Tables, parameters: Parameters, thresholds: Levels, history: History, numbers: StepNumbers
+    tables: Tables, parameters: Parameters, thresholds: Levels, history: History, u: StepNumbers
 ) -> tuple[History, Photon, Flag]:
     """(history without the last photon that waits, that photon where it is absorbed, whether it is).
 
@@ -100,14 +100,14 @@ def land(
     takes = ~history.relaxes
     top = jnp.clip(history.count - 1, 0, PENDING - 1)
     photon = jax.tree.map(lambda field: field[top], history.waiting)
-    direction = choose(photon.line == NONE, photon.direction, isotropic(*numbers.direction))
-    flight = fly(tables.matter, parameters, photon.site, direction, photon.energy, numbers.flight)
+    direction = choose(photon.line == NONE, photon.direction, isotropic(*u.direction))
+    flight = fly(tables.matter, parameters, photon.site, direction, photon.energy, u.flight)
     leaks = flight.leaks
     site, towards, stays = tables.electrons.absorbed(tables.matter, parameters, photon, direction, flight)
     flies = takes & (history.flights > 0)
     both = flies & (history.count == 1) & (history.sums.singles < score.SINGLES - 1)
     choice = jnp.clip(parameters.fixed(leaks), LEAST_CHOICE, 1.0 - LEAST_CHOICE)
-    leaves = flies & ~both & (numbers.end < choice)
+    leaves = flies & ~both & (u.end < choice)
 
     out = score.Photons(
         history.outside.number + 1, history.outside.energy + photon.energy, photon.line, history.outside.scattered
@@ -126,18 +126,18 @@ def land(
 
 
 def absorb(
-    tables: Tables, parameters: Parameters, history: History, photon: Photon, here: Flag, numbers: StepNumbers
+    tables: Tables, parameters: Parameters, history: History, photon: Photon, here: Flag, u: StepNumbers
 ) -> tuple[History, Emission, tuple[Photon, Flag]]:
     """(history, electron, (scattered photon, whether there is one)) after ``photon`` has hit an atom, if ``here``.
 
     The photon is scattered, or leaves a photoelectron and a vacancy.
     """
     matter, atoms = tables.matter, tables.matter.relaxation
-    code, weight = tables.pick_channel(parameters, matter.material_of(photon.site.layer), photon.energy, *numbers.hit)
+    code, weight = tables.pick_channel(parameters, matter.material_of(photon.site.layer), photon.energy, *u.hit)
     hit = matter.hit(code)
     ejects, scatters, subshell = here & hit.ejects, here & ~hit.ejects, hit.subshell
     vacancies, _, full = atoms.open(history.vacancies, subshell, ejects)
-    u_polar, u_azimuth = numbers.deflection
+    u_polar, u_azimuth = u.deflection
     cosine = matter.angles.sample_cosine(hit.law, photon.energy, u_polar)
     energy = jnp.where(hit.coherent, photon.energy, compton_energy(photon.energy, cosine))
     scattered = Photon(photon.site, deflect(photon.direction, cosine, u_azimuth), energy, jnp.full_like(code, NONE))
@@ -157,12 +157,12 @@ def absorb(
 
 
 def relax(
-    tables: Tables, parameters: Parameters, history: History, numbers: StepNumbers
+    tables: Tables, parameters: Parameters, history: History, u: StepNumbers
 ) -> tuple[History, Emission, tuple[Photon, Flag]]:
     """(history, electron, (photon, whether there is one)) after the ion's innermost vacancy has relaxed."""
     atoms = tables.matter.relaxation
     vacancy, others = atoms.innermost(history.vacancies, history.element)
-    line, energy, shines, first, second = atoms.transition(vacancy, tables.cascade.pick(vacancy, numbers.transition))
+    line, energy, shines, first, second = atoms.transition(vacancy, tables.cascade.pick(vacancy, u.transition))
     vacancies, _, full_1 = atoms.open(others, first)
     vacancies, _, full_2 = atoms.open(vacancies, second)
     energy = energy.astype(history.weight.dtype)

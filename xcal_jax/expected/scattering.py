@@ -105,12 +105,7 @@ def _narrow(site: Site) -> Site:
 
 
 def emit(
-    matter: Matter,
-    parameters: Parameters,
-    thresholds: Levels,
-    emission: Emission,
-    numbers: StepNumbers,
-    history: History,
+    matter: Matter, parameters: Parameters, thresholds: Levels, emission: Emission, u: StepNumbers, history: History
 ) -> History:
     """The history in which the electron waits to be followed, if it may reach a face.
 
@@ -126,7 +121,7 @@ def emit(
         lever = jnp.where(emission.varies, emission.energy / jnp.maximum(energy, TINY) - 1.0, 0.0)
         varied = varied._replace(lever=varied.lever + lever, scale=(1.0 + lever) / raised)
         energy = energy * raised
-    u_polar, u_azimuth = numbers.electron
+    u_polar, u_azimuth = u.electron
     law = jnp.zeros_like(history.count)
     directed = deflect(photon, matter.angles.sample_cosine(law, energy, u_polar), u_azimuth)
     way = choose(emission.sauter, directed, isotropic(u_polar, u_azimuth))

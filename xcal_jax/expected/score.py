@@ -74,16 +74,7 @@ def nothing(thresholds: Levels) -> Sums:
     """The sums over no ends."""
     zero, many = jnp.zeros_like(thresholds[0]), jnp.zeros_like(thresholds)
     return Sums(
-        losses=Losses(
-            partial=zero,
-            photon_escape=zero,
-            electron_escape=zero,
-            both=zero,
-            mean_loss=zero,
-            mean_square_loss=zero,
-            electron_loss_above=many,
-            loss_above=many,
-        ),
+        losses=Losses(**{name: many if name.endswith("_above") else zero for name in Losses._fields}),
         single=jnp.zeros((SINGLES,), thresholds.dtype),
         by_line=jnp.full((SINGLES,), NONE, jnp.int32),
         singles=jnp.zeros((), jnp.int32),

@@ -33,8 +33,9 @@ The weight of a site is a ratio of densities, with J the product of the slopes i
     absorption            q = mu exp(- tau) J / (4 pi d^2)                weight q' / q
       after scattering    q = mu exp(- tau) (dz' / dz) / |cos theta|      weight q' / q
 
-mu: attenuation at the site; tau: optical depth to it; w l: area of a uniform impact; d: distance from the place where a
-fluorescence photon is emitted. A scattered photon keeps its direction, at theta to the normal, down to the depth z'.
+mu: attenuation at the site; tau: optical depth to it; w l: area of a uniform impact (an impact at one point has q = mu
+exp(- tau(z)) dz' / dz); d: distance from the place where a fluorescence photon is emitted. A scattered photon keeps its
+direction, at theta to the normal, down to the depth z'.
 
 This is exact where every layer whose thickness or density changes is at least 2 r thick: tracks at one end of it are
 then independent of the other end. Elsewhere a derivative would be wrong: `inexact`. The photons' energy moves no site,

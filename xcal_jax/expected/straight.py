@@ -47,18 +47,13 @@ def absorbed(
 
 
 def emit(
-    matter: Matter,
-    parameters: Parameters,
-    thresholds: Levels,
-    emission: Emission,
-    numbers: StepNumbers,
-    history: History,
+    matter: Matter, parameters: Parameters, thresholds: Levels, emission: Emission, u: StepNumbers, history: History
 ) -> History:
     """The history with the losses of one electron more."""
     around = surroundings(parameters, matter.electrons.per_um(parameters.density), emission.site)
     room = budget(around, emission.energy, jnp.maximum(thresholds - history.drawn, 0.0))
-    probability, mean, square = escape(around, emission, room, numbers.escape)
-    u_polar, u_azimuth = numbers.electron
+    probability, mean, square = escape(around, emission, room, u.escape)
+    u_polar, u_azimuth = u.electron
     cosine = matter.angles.sample_cosine(jnp.zeros_like(history.count), emission.energy, u_polar)
     way = choose(emission.sauter, deflect(emission.photon, cosine, u_azimuth), isotropic(u_polar, u_azimuth))
     lost = energy_left(around, emission.site, way, emission.energy)

@@ -29,10 +29,29 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
         dataset.to_netcdf(temporary, engine="netcdf4", encoding=packed)
 
 
+def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:
+    """Read a Dataset, all of it, and close the file.
+
+    what: the kind of file in words, for the errors ("a result of `xcal-jax simulate`"); kinds: what its attribute
+    `kind` may be, anything if empty; needed: variables that must be there. Raises ValueError when ``path`` is missing,
+    cannot be read, or is no such file.
+    """
+    with _opened(path, what, tuple(kinds)) as file:
+        dataset = file.load()
+    if missing := sorted(set(needed) - set(map(str, dataset.variables))):
+        made_by = f" (it is of version {dataset.attrs['version']})" if "version" in dataset.attrs else ""
+        raise ValueError(f"{str(path)!r} must be {what}, but has no {', '.join(missing)}{made_by}: make it anew")
+    return dataset
+
+
+def kind_of(path: str | os.PathLike[str], what: str, kinds: Iterable[str]) -> str:
+    """The attribute `kind` of the Dataset in a file, one of ``kinds``. Arguments and errors are those of `load`."""
+    with _opened(path, what, tuple(kinds)) as file:
+        return str(file.attrs["kind"])
+
+
 @contextmanager
-def opened(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = ()) -> Iterator[xr.Dataset]:
-    """Yield the Dataset in a file, its arrays not yet read. Arguments and errors are those of `load`."""
-    kinds = tuple(kinds)
+def _opened(path: str | os.PathLike[str], what: str, kinds: tuple[str, ...]) -> Iterator[xr.Dataset]:
     if not Path(path).is_file():
         raise ValueError(f"{str(path)!r} must be {what}, but does not exist")
     other = False
@@ -45,18 +64,3 @@ def opened(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = ()) -
         raise ValueError(f"{str(path)!r} must be {what}, but cannot be read (is it truncated?)") from problem
     if other:
         raise ValueError(f"{str(path)!r} must be {what}, but is not")
-
-
-def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:
-    """Read a Dataset, all of it, and close the file.
-
-    what: the kind of file in words, for the errors ("a result of `xcal-jax simulate`"); kinds: what its attribute
-    `kind` may be, anything if empty; needed: variables that must be there. Raises ValueError when ``path`` is missing,
-    cannot be read, or is no such file.
-    """
-    with opened(path, what, kinds) as file:
-        dataset = file.load()
-    if missing := sorted(set(needed) - set(map(str, dataset.variables))):
-        made_by = f" (it is of version {dataset.attrs['version']})" if "version" in dataset.attrs else ""
-        raise ValueError(f"{str(path)!r} must be {what}, but has no {', '.join(missing)}{made_by}: make it anew")
-    return dataset

@@ -1,4 +1,4 @@
-"""Files: written beside their place and renamed, so that a reader sees a whole file or none; small TOML files read."""
+"""Files: written beside their place and renamed, so that a reader sees a whole file or none; small ones read."""
 
 import os
 import tempfile
@@ -56,6 +56,19 @@ def check_outputs(*paths: str | None) -> None:
         check_writable(path)
     if len({os.path.realpath(path) for path in asked}) < len(asked):
         raise ValueError(f"outputs must be different files, but are {', '.join(asked)}")
+
+
+def read_text(path: str | os.PathLike[str], where: str, kind: str) -> str:
+    """The text of the file at ``path``, without a byte-order mark; ``where`` names it in errors, ``kind`` is "TOML".
+
+    Raises ValueError when it is missing or no text.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{where} must be a {kind} file, but does not exist")
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise ValueError(f"{where} must be a {kind} file in UTF-8, but is not text") from problem
 
 
 def read_toml(path: str | os.PathLike[str], where: str) -> dict:

@@ -1,4 +1,4 @@
-"""Tables in CSV files: a header line, then a row a line; lines that start with # are remarks.
+"""Tables in CSV files: a header line, then one line for each row; lines that start with # are remarks.
 
 The lines are split by `csv`: `pandas.read_csv` would fill up a short line without a word.
 """
@@ -6,9 +6,10 @@ The lines are split by `csv`: `pandas.read_csv` would fill up a short line witho
 import csv
 import os
 from collections.abc import Collection
-from pathlib import Path
 
 import pandas as pd
+
+from xcal_jax.io.files import read_text
 
 
 def read_table(path: str | os.PathLike[str], where: str, words: Collection[str] = ()) -> pd.DataFrame:
@@ -19,19 +20,14 @@ def read_table(path: str | os.PathLike[str], where: str, words: Collection[str] 
     is missing, is no text, has no header or one column twice, a row has another number of cells than the header, or a
     cell is no number.
     """
-    if not Path(path).is_file():
-        raise ValueError(f"{where} must be a CSV file, but does not exist")
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise ValueError(f"{where} must be a CSV file in UTF-8, but is not text") from problem
+    text = read_text(path, where, "CSV")
     lines = {number: line for number, line in enumerate(text.splitlines(), 1) if line.strip()}
     remarks = [lines.pop(number)[1:].partition(":") for number in list(lines) if lines[number].startswith("#")]
     rows = {number: [cell.strip() for cell in next(csv.reader([line]))] for number, line in lines.items()}
     header = rows.pop(min(rows)) if rows else []
     if len(set(header)) < max(len(header), 1):
         raise ValueError(f"{where} must have a header line with a name for each column, but has {','.join(header)!r}")
-    columns: dict[str, list] = {name: [] for name in header}
+    columns: dict[str, list[str | float]] = {name: [] for name in header}
     for number, row in rows.items():
         if len(row) != len(header):
             raise ValueError(

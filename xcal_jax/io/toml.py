@@ -5,24 +5,15 @@ import json
 import os
 import tomllib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
+
+from xcal_jax.io.files import read_text
 
 
 def read(path: str | os.PathLike[str], what: str) -> dict[str, Any]:
     """The tables of the TOML file at ``path``. Raises ValueError when it is none, calling it ``what``."""
-    return parse(read_text(path, what), f"{what} {str(path)!r}")
-
-
-def read_text(path: str | os.PathLike[str], what: str) -> str:
-    """The text of the TOML file at ``path``. Raises ValueError when it is missing or no text."""
     where = f"{what} {str(path)!r}"
-    if not Path(path).is_file():
-        raise ValueError(f"{where} must be a TOML file, but it does not exist")
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise ValueError(f"{where} must be a TOML file in UTF-8, but is not text") from problem
+    return parse(read_text(path, where, "TOML"), where)
 
 
 def parse(text: str, where: str) -> dict[str, Any]:

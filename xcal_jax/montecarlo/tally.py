@@ -239,7 +239,7 @@ def _histogram(spectrum: Array, energy: Array, where: Array, bin_width: Array) -
     return spectrum.at[jnp.where(where, bin_, spectrum.shape[0])].add(1, mode="drop")
 
 
-def summed_energy(parts: Array | np.ndarray) -> Float[np.ndarray, "..."]:
+def summed_energy(parts: Int[Array | np.ndarray, "B ..."]) -> Float[np.ndarray, "..."]:
     """Summed energies in eV from their bytes (B, ...) in ENERGY_UNIT, the lowest first."""
     units = sum(part.astype(object) << (8 * byte) for byte, part in enumerate(np.asarray(parts)))
     return np.asarray(ENERGY_UNIT * np.asarray(units).astype(np.float64))

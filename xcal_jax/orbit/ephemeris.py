@@ -4,6 +4,8 @@ The inertial frame of SGP4 (Vallado et al. 2006) is turned to the Earth's by Gre
 with UT1 = UTC, an error of 0.5 km. Without elements the orbit is a circle whose node and phase drift by J2.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
@@ -55,7 +57,9 @@ def circular_position(
     return turned(axis * plane, ROTATION * seconds - node)
 
 
-def geodetic(position: ArrayLike) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+def geodetic(
+    position: ArrayLike | Sequence,
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Latitude and longitude in degrees and altitude in km of ``position`` (n, 3) km on WGS 84 (Bowring 1976)."""
     x, y, z = np.asarray(position, float).T
     across = np.hypot(x, y)

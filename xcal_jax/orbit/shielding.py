@@ -135,11 +135,7 @@ def _responses(particle: str) -> Float[np.ndarray, "2 A"]:
 
 
 def path_dose(
-    particle: str,
-    shield: Shield,
-    areal: Float[Array, " L"],
-    energy: Float[Array, " E"],
-    fluence: Float[Array, " E"],
+    particle: str, shield: Shield, areal: Float[Array, " L"], energy: Float[Array, " E"], fluence: Float[Array, " E"]
 ) -> Float[Array, "2"]:
     """Dose, rad, and 1 MeV neutrons/cm2 behind one straight path of ``areal`` g/cm2; the rest as in `dose`."""
     arriving = jnp.asarray(arriving_grid(particle), fluence.dtype)

@@ -8,6 +8,7 @@ is right for averages and wrong for the time of a pass. Since then it has drifte
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,17 +40,20 @@ def _model(particle, solar):
 
 
 def geomagnetic_coordinates(
-    position: ArrayLike, particle: str, solar: str
+    position: ArrayLike | Sequence, particle: str, solar: str
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """L and B/B0 at Earth-fixed ``position`` (n, 3) km; NaN where field lines are open. Raises ValueError without aep8."""
-    model = _model(particle, solar)
+    """L and B/B0 at Earth-fixed ``position`` (n, 3) km; NaN where field lines are open.
+
+    Raises ValueError without the package aep8.
+    """
+    model, position = _model(particle, solar), np.asarray(position, float)
     from astropy.coordinates import EarthLocation
     from astropy.time import Time
     from astropy.utils import iers
 
     with iers.conf.set_temp("auto_download", False):
         anytime = Time(np.zeros(len(position)), format="unix")
-        place = EarthLocation.from_geocentric(*np.asarray(position, float).T, unit="km")
+        place = EarthLocation.from_geocentric(*position.T, unit="km")
         shell, ratio = model.geomagnetic_coordinates(place, anytime)
     shell, ratio = np.array(shell, float), np.array(ratio, float)
     open_line = ~(shell > 0) | ~(ratio > 0)
@@ -58,7 +62,7 @@ def geomagnetic_coordinates(
 
 
 def integral_flux(
-    shell: ArrayLike, ratio: ArrayLike, energy: ArrayLike, particle: str, solar: str
+    shell: ArrayLike | Sequence, ratio: ArrayLike | Sequence, energy: ArrayLike | Sequence, particle: str, solar: str
 ) -> Float[np.ndarray, "n E"]:
     """Omnidirectional flux, 1/(cm2 s), above ``energy``; zero where field lines are open or the models have none.
 

@@ -78,4 +78,4 @@ def front_figure(result) -> Canvas:
 
 def _with_unit(attrs: dict, which: str) -> str:
     unit = attrs[f"{which}_unit"]
-    return attrs[which].replace("_", " ") + (f" ({unit})" if unit else "")
+    return attrs[which].replace("_", " ") + (f" ({unit})" if unit not in ("", "1") else "")

@@ -60,8 +60,7 @@ def _kind(path: str | os.PathLike) -> str:
     with contextlib.suppress(OSError), Path(path).open("rb") as file:
         if file.read(6) == b"SIMPLE":
             return EVENTS if any(table[1] == "EVENTS" for table in fits.info(path, output=False)) else "matrix"
-    with datasets.opened(path, what, (RESULT, RESPONSE, EVENTS)) as dataset:
-        return dataset.attrs["kind"]
+    return datasets.kind_of(path, what, (RESULT, RESPONSE, EVENTS))
 
 
 def matrix_figure(path: str | os.PathLike) -> Figure:

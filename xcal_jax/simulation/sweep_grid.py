@@ -13,6 +13,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.io import toml
 from xcal_jax.io.datasets import variable
+from xcal_jax.io.files import read_text
 from xcal_jax.units import parse_quantity, parse_whole
 
 KEYS = ("absorber", "n", "seed", "bin", "yields", "energy", "at", "angle", "grid")
@@ -54,7 +55,8 @@ class Grid:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Grid":
         """The sweep described in the TOML file ``path``. Raises ValueError, naming the key, where it makes no sense."""
-        text, where = toml.read_text(path, "sweep"), f"sweep {str(path)!r}"
+        where = f"sweep {str(path)!r}"
+        text = read_text(path, where, "TOML")
         table = toml.parse(text, where)
         toml.check_keys(table, KEYS, ("absorber", "grid"), where)
         name = table["absorber"]

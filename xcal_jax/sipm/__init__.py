@@ -1,7 +1,6 @@
 """SiPM ageing in orbit: spectra, threshold, gain, dark counts, trends; Dataset in, Dataset out."""
 
-from xcal_jax.sipm.blends import blend_shift
-from xcal_jax.sipm.calibration import energy_at, energy_calibration
+from xcal_jax.sipm.calibration import blend_shift, energy_at, energy_calibration
 from xcal_jax.sipm.darkcounts import correct_pile_up, dark_count_rate
 from xcal_jax.sipm.gain import gain_at, gain_drift, to_energy
 from xcal_jax.sipm.grouping import group

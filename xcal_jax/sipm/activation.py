@@ -1,14 +1,15 @@
-"""Spectra after exits of the South Atlantic Anomaly: stacked by epoch, their lines, and the lines' decay.
+"""Spectra after exits of the South Atlantic Anomaly (SAA): stacks by epoch, their lines, and the lines' decay.
 
-The exits of one epoch are aligned on the exit time (`since_exit`); what a quiet stack shows is subtracted, so
-that the lines stand on nothing but their own continuum (step 4: 260 keV at the nominal bias, 511 keV at a
-lower one).
+The exits of one epoch are aligned on the exit time (`since_exit`). The rate of a quiet stack is subtracted, so that the
+lines stand on their own continuum alone (step 4: 260 keV at the nominal bias, 511 keV at a lower one).
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax import Array
+from jaxtyping import Float, Real
 
 from xcal_jax import fit
 from xcal_jax.io.datasets import variable
@@ -26,10 +27,10 @@ def at_bias(spectra: xr.Dataset, bias: float) -> xr.Dataset:
     return chosen
 
 
-def stacks_by(spectra: xr.Dataset, index: np.ndarray, dim: str, quiet: xr.Dataset | None = None) -> xr.Dataset:
-    """One stack per value of ``index`` (n,), less the quiet stack: `rate`, `rate_error` (dim, channel)
-    cnt/s.
-    """
+def stacks_by(
+    spectra: xr.Dataset, index: Real[np.ndarray, " n"], dim: str, quiet: xr.Dataset | None = None
+) -> xr.Dataset:
+    """One stack per value of ``index``, less the quiet stack: `rate`, `rate_error` (dim, channel), cnt/s."""
     each = [stack(spectra.isel(spectrum=index == value)) for value in np.unique(index)]
     out = xr.concat([s.drop_attrs(deep=False) for s in each], dim)
     out = out.assign(exposure=variable(dim, [s.attrs["exposure_s"] for s in each], "s", "exposure of the stack"))
@@ -50,8 +51,10 @@ def by_epoch(spectra: xr.Dataset, quiet: xr.Dataset | None = None, width: float 
 
 
 @jax.jit
-def fit_decay(delay, exposure, rate, sigma):
-    """A e^(-t/tau), averaged over each exposure: `fit.Fit` of ln A and ln T_half. All (N,), s and cnt/s."""
+def fit_decay(
+    delay: Float[Array, " N"], exposure: Float[Array, " N"], rate: Float[Array, " N"], sigma: Float[Array, " N"]
+) -> fit.Fit:
+    """Fit of ln A and ln T_half in A 2^(-t/T_half), averaged over each exposure. Times in s, rates in cnt/s."""
 
     def residuals(p, _):
         constant = jnp.log(2.0) / jnp.exp(p[1])
@@ -62,10 +65,12 @@ def fit_decay(delay, exposure, rate, sigma):
     return fit.scaled(fit.least_squares(residuals, start, None, fit.count_points(sigma)))
 
 
-def line_decay(spectra: xr.Dataset, quiet: xr.Dataset, window, fwhm=None) -> xr.Dataset:
+def line_decay(
+    spectra: xr.Dataset, quiet: xr.Dataset, window: tuple[float, float], fwhm: float | None = None
+) -> xr.Dataset:
     """Rate of one line against time since the exit, and its decay.
 
-    spectra: after exits, of one bias and few days; window: first and last channel. Returns `since_exit` s,
+    spectra: after exits, of one bias and few days. window: first and last channel. Returns `since_exit` s,
     `rate` and `rate_error` cnt/s in the line (delay,), `half_life` s and `rate_at_exit` cnt/s with errors.
     Raises ValueError with fewer than three delays at which the line is seen.
     """

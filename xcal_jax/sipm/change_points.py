@@ -1,16 +1,18 @@
 """Steps in a series, such as VZLUSAT-2's of September 2023 (step 10).
 
-A step is looked for in the whole model at once: trend + temperature + step, so that neither swallows the
-other. For every possible day the fit without and with a step is compared; the largest gain is judged against
-the same maximum in series whose residuals are shuffled, so the p-value knows that many days were tried. Where the
-values share errors, such as the template's noise, all this is done after whitening (200 synthetic missions
-without a step: a false one in 4 % at a significance of 1 %; in 70 % without whitening).
+A step is searched in the whole model of trend, temperature and step at once, so that none takes up part of another.
+For every possible day the fits without and with a step are compared. The largest gain is compared with the same maximum
+in series whose residuals are shuffled, so the p-value takes into account that many days were tried. Where the values
+share errors, such as the template's noise, all this is done after whitening (200 synthetic missions without a step: a
+false one in 4 % at a significance of 1 %; in 70 % without whitening).
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax import Array
+from jaxtyping import Float
 
 from xcal_jax import fit
 from xcal_jax.io.datasets import variable
@@ -23,15 +25,16 @@ SMALLEST = 1e-6
 
 
 @jax.jit
-def largest_gains(orthogonal, residuals):
-    """Largest drop of chi-square by one step in each series: (M,). orthogonal: (K, N) unit step columns,
-    orthogonal to the design; residuals: (M, N), weighted.
+def largest_gains(orthogonal: Float[Array, "K N"], residuals: Float[Array, "M N"]) -> Float[Array, " M"]:
+    """Largest drop of chi-square by one step in each series.
+
+    orthogonal: unit step columns, orthogonal to the design. residuals: weighted.
     """
     return jnp.max((residuals @ orthogonal.T) ** 2, axis=1)
 
 
-def design_of(values: xr.Dataset, name: str, form: str, steps: list[float]):
-    """Design (N, P) of trend, temperature and known steps; days, values, errors: (N,); shared errors (N, K)."""
+def design_of(values: xr.Dataset, name: str, form: str, steps: list[float]) -> tuple[np.ndarray, ...]:
+    """Design (N, P) of trend, temperature and known steps; days, values, errors: (N,) each; shared errors (N, K)."""
     days, y, sigma, shared = check_points(values, name, 4 + len(steps))
     columns = [np.ones_like(days), np.asarray(BASIS[form](days)), *[(days >= s).astype(float) for s in steps]]
     temperature = board_mean(values) if "temperature" in values else np.full(days.size, np.nan)
@@ -40,10 +43,15 @@ def design_of(values: xr.Dataset, name: str, form: str, steps: list[float]):
     return np.stack(columns, 1), days, y, sigma, shared
 
 
-def whitened(design, columns, sigma, shared) -> np.ndarray:
-    """Design (N, P) and more columns (N, M), the first of them the values, side by side and whitened: (N, P + M).
+def whitened(
+    design: Float[np.ndarray, "N P"],
+    columns: Float[np.ndarray, "N M"],
+    sigma: Float[np.ndarray, " N"],
+    shared: Float[np.ndarray, "N K"],
+) -> Float[np.ndarray, "N P+M"]:
+    """Design and more ``columns``, the first of them the values, side by side and whitened.
 
-    The scale of ``sigma`` (N,) is that which makes chi2/nu one; ``shared`` (N, K) is known as it is.
+    ``sigma`` is scaled until chi2/nu is one; ``shared`` is not.
     """
     scale = 1.0
     for _ in range(ROUNDS):
@@ -65,13 +73,12 @@ def change_points(
     trials: int = 999,
     most: int = 5,
 ) -> xr.Dataset:
-    """Steps in ``name``, found one after the other until the next is not significant: (step,).
+    """Steps in ``name``, found one after the other until the next is not significant: (step,), possibly none.
 
-    key: JAX random key of the shuffles. values: groups with `days` (and `temperature`). form: "log", "sqrt"
-    or "linear" trend below the steps. edge: points kept free at either end. trials: shuffles per step. most:
-    steps at most. Returns `day` (middle between the points it lies between), `size` and `size_error` in the
-    value's unit, `p_value`; possibly none. Shuffling supposes residuals without memory: a slow wander that
-    the model lacks will show up as steps.
+    key: JAX random key of the shuffles. values: groups with `days` (and `temperature`). form: "log", "sqrt" or "linear"
+    trend below the steps. edge: points kept free at either end. trials: shuffles per step. most: largest number of
+    steps. Returns `day` (in the middle of the gap between two points), `size` and `size_error` in the value's unit, and
+    `p_value`. Shuffling supposes residuals without memory: a slow wander that the model lacks appears as steps.
     Raises ValueError for another form or fewer than 2 edge + 2 points.
     """
     if form not in BASIS:

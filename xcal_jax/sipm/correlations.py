@@ -1,20 +1,21 @@
 """Correlation of a measured series with housekeeping and space weather (step 10).
 
-Spearman's rank correlation at several lags; the p-values of all series and lags together are controlled for
-false discoveries (Benjamini and Hochberg). Neighbouring values of a slow series are not independent: the
-number of points is reduced by their first autocorrelations (Bretherton et al. 1999, eq. 31) before a p-value
-is taken.
+Spearman's rank correlation is taken at several lags. The p-values of all series and lags together are controlled for
+false discoveries (Benjamini and Hochberg). Neighbouring values of a slow series are not independent, so each p-value
+uses the number of points that their first autocorrelations leave (Bretherton et al. 1999, eq. 31).
 """
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 from scipy.stats import false_discovery_control, rankdata, spearmanr
 from scipy.stats import t as student
 
 from xcal_jax.io.datasets import variable
 
 
-def effective_size(x: np.ndarray, y: np.ndarray) -> float:
+def effective_size(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
     """Number of independent pairs: n (1 - r1 r2) / (1 + r1 r2), from the ranks' lag-one autocorrelations."""
     memory = []
     for series in (x, y):
@@ -25,14 +26,19 @@ def effective_size(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def correlate(
-    values: xr.Dataset, name: str, series: xr.Dataset, lags=(0.0,), rate: float = 0.05, launch=None
+    values: xr.Dataset,
+    name: str,
+    series: xr.Dataset,
+    lags: ArrayLike = (0.0,),
+    rate: float = 0.05,
+    launch: np.datetime64 | None = None,
 ) -> xr.Dataset:
-    """Rank correlation of ``name`` (its residuals, best: a common trend correlates with anything) with each
-    variable of ``series``, which is read off at day - lag by linear interpolation.
+    """Rank correlation of ``name`` with each variable of ``series``, interpolated linearly at day - lag.
 
-    values: `days` and ``name`` (point,) or (group,). series: `days`, or `time` with ``launch`` given; one
-    variable a quantity over one dimension. lags: days by which the series leads. rate: false-discovery rate.
-    Returns over (quantity, lag): `correlation`, `p_value` (two-sided, effective size), `q_value`
+    Residuals are best, since a common trend correlates with anything. values: `days` and ``name`` (point,) or (group,).
+    series: `days`, or `time` with ``launch`` given; one variable a quantity over one dimension. lags: days by which the
+    series leads. rate: false-discovery rate. Returns over (quantity, lag)
+    `correlation`, `p_value` (two-sided, effective size), `q_value`
     (Benjamini-Hochberg), `points`, `effective_points`, `significant`.
     Raises ValueError for a series without axis or overlap, or fewer than five common points.
     """

@@ -1,20 +1,24 @@
-"""Dark count rate driven by displacement damage, with annealing: an alternative to a free power law.
+"""Dark count rate from displacement damage with annealing, an alternative to a free power law.
 
-DCR(t) = d0 + integral of phi(t') [s + a e^(-(t - t')/tau)] dt' (+ slope x temperature): every bit of fluence
-adds stable damage s and damage a that anneals with the time tau. phi is the rate of 1 MeV neutron equivalent
-fluence; the fluence series comes from `xcal-jax dose` or a file. Moll, PhD thesis, Hamburg 1999, ch. 5, uses
-kernels of this kind for leakage current.
+DCR(t) = d0 + integral of phi(t') [s + a e^(-(t - t')/tau)] dt' (+ slope x temperature)
+
+phi is the rate of 1 MeV neutron equivalent fluence, of which every unit adds the stable damage s and the damage a that
+anneals with the time tau. The fluence comes from `xcal-jax dose` or another file. Moll, PhD thesis, Hamburg 1999, ch.
+5, uses kernels of this kind for the leakage current.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from xcal_jax import fit
-from xcal_jax.io.datasets import variable
+from xcal_jax.io.datasets import load, variable
 from xcal_jax.sipm.grouping import board_mean
 from xcal_jax.sipm.temperature import REFERENCE
 from xcal_jax.sipm.time_series import read_series
@@ -23,8 +27,10 @@ from xcal_jax.sipm.trends import check_points
 AXIS, AMOUNT = "days", "fluence"
 
 
-def check_fluence(days, fluence) -> tuple[np.ndarray, np.ndarray]:
-    """A fluence series that starts at launch with none: days (K,), cumulative n_eq/cm2 (K,).
+def check_fluence(
+    days: ArrayLike | Sequence, fluence: ArrayLike | Sequence
+) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+    """Days and cumulative fluence, n_eq/cm2, of a series that begins with 0 at launch.
 
     Raises ValueError unless days rise and the fluence is finite, not negative and never falls.
     """
@@ -43,18 +49,12 @@ def check_fluence(days, fluence) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_fluence(path: str | Path) -> xr.Dataset:
-    """Cumulative fluence: a netCDF or a CSV file with `days` since launch and `fluence` in n_eq/cm2.
+    """Cumulative fluence in a netCDF or CSV file with `days` since launch and `fluence` in n_eq/cm2.
 
-    Raises ValueError when either is missing, or as `check_fluence`.
+    Raises ValueError when the file or one of them is missing, or as `check_fluence`.
     """
     path = Path(path)
-    if path.suffix == ".nc":
-        if not path.is_file():
-            raise ValueError(f"`fluence` file must exist, but {path} does not")
-        with xr.open_dataset(path, engine="netcdf4") as opened:
-            series = opened.load()
-    else:
-        series = read_series(path)
+    series = load(path, "a file of `days` and `fluence`") if path.suffix == ".nc" else read_series(path)
     for name in (AXIS, AMOUNT):
         if name not in series.variables:
             raise ValueError(f"{path.name} must have `{name}`, but it is missing")
@@ -68,10 +68,15 @@ def read_fluence(path: str | Path) -> xr.Dataset:
     )
 
 
-def annealed(days, tau, at, fluence):
-    """The fluence that has not annealed by each day, n_eq/cm2: (N,), for constant flux between the samples.
+def annealed(
+    days: Float[fit.Array, " N"],
+    tau: Float[fit.Array, ""] | float,
+    at: Float[fit.Array, " K"],
+    fluence: Float[fit.Array, " K"],
+) -> Float[jax.Array, " N"]:
+    """The fluence that has not annealed by each day, n_eq/cm2, for a constant flux between the samples.
 
-    days: (N,); tau: () d; at, fluence: (K,) days and cumulative n_eq/cm2.
+    tau: d. at, fluence: days and cumulative n_eq/cm2 of the samples.
     """
     rate = jnp.diff(fluence) / jnp.diff(at)
 
@@ -83,8 +88,16 @@ def annealed(days, tau, at, fluence):
 
 
 @jax.jit
-def fit_kernel(days, covariates, values, sigma, shared, at, fluence):
-    """Fit d0, s, a, ln tau, and a slope per covariate: `fit.Fit`; amplitudes are per the last fluence."""
+def fit_kernel(
+    days: Float[fit.Array, " N"],
+    covariates: Float[fit.Array, "N C"],
+    values: Float[fit.Array, " N"],
+    sigma: Float[fit.Array, " N"],
+    shared: Float[fit.Array, "N M"],
+    at: Float[fit.Array, " K"],
+    fluence: Float[fit.Array, " K"],
+) -> fit.Fit:
+    """Fit of d0, s, a, ln tau, and a slope per covariate; s and a per unit of fluence."""
     total, unit = fluence[-1], jnp.mean(values)
     stable = jnp.interp(days, at, fluence) / total
 
@@ -108,7 +121,7 @@ def fit_kernel(days, covariates, values, sigma, shared, at, fluence):
 
 
 def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset:
-    """Fit the damage kernel (and temperature, where known) to ``name``, usually "dcr".
+    """Fit of the damage kernel (and of temperature, where known) to ``name``, usually "dcr".
 
     values: groups with `days`; fluence: `days` and cumulative `fluence` in n_eq/cm2 that cover them. Returns
     `parameters` (initial; stable and annealing, per n_eq/cm2; ln_tau of days; temperature slope), `errors`,

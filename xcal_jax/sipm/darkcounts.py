@@ -1,14 +1,16 @@
 """Dark count rate, Eq. 5 (step 6), and its correction for pile-up.
 
-The sum runs from the first channel to the threshold; the channel in which the threshold lies counts by its
-fraction. Pile-up makes the measured rate far less than the avalanche rate; the correction needs a dead time,
-which is the user's to give: the paper's is lost.
+The sum runs from the first channel to the threshold; the channel in which the threshold lies counts by its fraction.
+Pile-up makes the measured rate far less than the avalanche rate. The correction needs a dead time, which the user must
+give: the paper's is not legible in the copy at hand.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax import Array
+from jaxtyping import Float
 from scipy.special import lambertw
 
 from xcal_jax.fit import double_precision
@@ -18,8 +20,10 @@ from xcal_jax.spectra.dataset import reject
 
 @jax.jit
 @jax.vmap
-def rate_below(counts, exposure, threshold):
-    """Eq. 5 for one spectrum: rate and its Poisson error, cnt/s. counts: (C,); threshold: () channels from 1.
+def rate_below(
+    counts: Float[Array, " C"], exposure: Float[Array, ""], threshold: Float[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Eq. 5 for one spectrum: rate and its Poisson error, cnt/s. exposure: s. threshold: channels from 1.
 
     The channels up to x1 = floor(threshold) count whole, channel x1 + 1 by the fraction threshold - x1.
     """
@@ -28,9 +32,9 @@ def rate_below(counts, exposure, threshold):
 
 
 def dark_count_rate(spectra: xr.Dataset) -> xr.Dataset:
-    """Add `dcr` and `dcr_error` cnt/s: (spectrum,), after `threshold`; NaN where that is flagged.
+    """The spectra with `dcr` and `dcr_error`, cnt/s: (spectrum,); NaN where the threshold is flagged.
 
-    The error holds the counts and the threshold's own error. Raises ValueError before `threshold`.
+    The error contains that of the counts and that of the threshold. Raises ValueError where `threshold` has not run.
     """
     if "threshold_adu" not in spectra:
         raise ValueError("`spectra` must have `threshold_adu` before a dark count rate, but it is missing")
@@ -49,9 +53,9 @@ def dark_count_rate(spectra: xr.Dataset) -> xr.Dataset:
 
 
 def correct_pile_up(values: xr.Dataset, dead_time: float, model: str = "paralysable") -> xr.Dataset:
-    """Add `dcr_true` and `dcr_true_error`, cnt/s: the rate n whose measured rate m is `dcr`.
+    """The values with `dcr_true` and `dcr_true_error`, cnt/s: the rate n whose measured rate m is `dcr`.
 
-    dead_time: s. "non-paralysable": m = n / (1 + n dead_time). "paralysable": m = n exp(-n dead_time), the
+    dead_time: s. model: "non-paralysable", m = n / (1 + n dead_time), or "paralysable", m = n exp(-n dead_time) on the
     branch below saturation. Source: Knoll, Radiation Detection and Measurement, ch. 4.
     Raises ValueError for a dead time that is not positive, an unknown model, or a rate no n could give.
     """

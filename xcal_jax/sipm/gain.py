@@ -1,11 +1,16 @@
-"""Drift of the gain (step 5): Eq. 3 g(t), a cubic from the 260 keV line with b of Eq. 2 fixed; Eq. 4
-E = g(t) x + b, with the covariance of g carried into every energy.
+"""Drift of the gain (step 5): Eq. 3, g(t), a cubic from the 260 keV line with b of Eq. 2 fixed; Eq. 4, E = g(t) x + b.
+
+The covariance of g goes into the error of every energy.
 """
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from xcal_jax import fit
 from xcal_jax.io.datasets import variable
@@ -15,12 +20,15 @@ KILODAY = 1000.0
 SCALE = KILODAY ** np.arange(4.0)
 
 
-def gain_drift(days, position, position_error, b: float, energy: float = 260.0) -> xr.Dataset:
+def gain_drift(
+    days: ArrayLike, position: ArrayLike, position_error: ArrayLike, b: float, energy: float = 260.0
+) -> xr.Dataset:
     """Eq. 3: g(t) = (energy - b) / x(t), fitted by a cubic in days since launch.
 
-    days: (N,) d; position, position_error: (N,) channels; b: keV, fixed; energy: keV.
-    `parameters` c0..c3 in keV/ADU/day^n, `errors`, `covariance` (scaled by chi2/nu where that exceeds one),
-    and the points `days`, `gain`, `gain_error` (keV/ADU). Raises ValueError with fewer than four points.
+    days: (N,) d. position, position_error: (N,) channels of the line x(t). b: keV, fixed. energy: keV of the line.
+    Returns `parameters` c0..c3 in keV/ADU/day^n, `errors`, `covariance` (scaled by chi2/nu where that exceeds one),
+    and the points `days`, `gain`, `gain_error` (keV/ADU).
+    Raises ValueError with fewer than four points, or a position that is not positive.
     """
     x, error, t = usable(position, position_error, days)
     if x.size < 4:
@@ -52,8 +60,8 @@ def gain_drift(days, position, position_error, b: float, energy: float = 260.0) 
     )
 
 
-def gain_at(drift: xr.Dataset, days) -> tuple[np.ndarray, np.ndarray]:
-    """g(t) and its error from the covariance, keV/ADU: (N,) each. days: (N,) since launch."""
+def gain_at(drift: xr.Dataset, days: ArrayLike | Sequence) -> tuple[Float[np.ndarray, "*N"], Float[np.ndarray, "*N"]]:
+    """g(t) and its error from the covariance, keV/ADU, at ``days`` since launch."""
     powers = np.asarray(days, float)[..., None] ** np.arange(4)
     value = powers @ drift["parameters"].values
     variance = np.einsum("...i,ij,...j->...", powers, drift["covariance"].values, powers)
@@ -61,10 +69,10 @@ def gain_at(drift: xr.Dataset, days) -> tuple[np.ndarray, np.ndarray]:
 
 
 def to_energy(values: xr.Dataset, drift: xr.Dataset) -> xr.Dataset:
-    """Eq. 4: add `threshold_kev` and `threshold_kev_error` from `threshold_adu`; b is taken as exact.
+    """The values with `threshold_kev` and `threshold_kev_error` from `threshold_adu` by Eq. 4; b is taken as exact.
 
-    The error holds that of the threshold and that of g(t); what the spectra share of both, the template's noise
-    and the four directions of g's covariance, stands in `threshold_kev_shared` (spectrum, kev_mode).
+    The error contains that of the threshold and that of g(t). What all spectra share of both, the template's noise and
+    the four directions of g's covariance, stands in `threshold_kev_shared` (spectrum, kev_mode).
     Raises ValueError where `threshold_adu` is missing.
     """
     if "threshold_adu" not in values:

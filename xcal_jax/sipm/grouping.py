@@ -1,12 +1,13 @@
-"""Values within five days become one point: the mean, and the corrected standard deviation (step 7).
+"""Groups of values within five days: their means and corrected standard deviations (step 7).
 
-The paper's error of a group is the standard deviation of its values (`*_deviation`; a group of one has none).
-For fits there is also the error of the mean (`*_error`): the deviation pooled over all groups, over sqrt(n);
-and what all values share, such as the template's noise (`*_shared`), which no deviation shows.
+The paper's error of a group is the standard deviation of its values (`*_deviation`; a group of one has none). For fits
+there are also the error of the mean (`*_error`), which is the deviation pooled over all groups divided by sqrt(n), and
+the errors that all values share, such as the template's noise (`*_shared`), which no deviation shows.
 """
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float, Int
 
 from xcal_jax.io.datasets import variable
 
@@ -19,10 +20,8 @@ VALUES = {
 }
 
 
-def group_index(days: np.ndarray, width: float) -> np.ndarray:
-    """Group of each value: (n,). A group starts at its first value and holds all within ``width`` days of
-    it.
-    """
+def group_index(days: Float[np.ndarray, " n"], width: float) -> Int[np.ndarray, " n"]:
+    """Number of the group of each value. A group starts at its first value and has all within ``width`` days of it."""
     order = np.argsort(days, kind="stable")
     index, start, number = np.empty(days.size, int), 0.0, -1
     for i in order:
@@ -32,17 +31,18 @@ def group_index(days: np.ndarray, width: float) -> np.ndarray:
     return index
 
 
-def board_mean(values: xr.Dataset) -> np.ndarray:
-    """Mean of the board temperatures, degC: (n,)."""
+def board_mean(values: xr.Dataset) -> Float[np.ndarray, " n"]:
+    """Mean of the board temperatures, degC."""
     temperature = values["temperature"]
     return temperature.mean("board").values if "board" in temperature.dims else temperature.values
 
 
 def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
-    """Return one point a group for every known quantity: mean, `*_deviation` (corrected), `*_error`; `days`,
-    `size`, and `single`, the flag of a group of one. Flagged spectra (NaN) are left out and counted in attrs.
+    """One point a group for every known quantity: its mean, `*_deviation` (corrected) and `*_error`.
 
-    width: days. Raises ValueError for several readout channels at once, missing `days`, or no value at all.
+    Also `days`, `size`, and `single`, which marks a group of one. Flagged spectra (NaN) are left out and counted in
+    the attributes. width: days.
+    Raises ValueError for a width not positive, several readout channels at once, missing `days`, or no value at all.
     """
     if "days" not in values:
         raise ValueError("`values` must have `days` since launch before grouping, but it is missing")

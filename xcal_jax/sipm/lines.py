@@ -1,21 +1,27 @@
-"""Spectral lines: a Gaussian on one of four backgrounds, the lowest reduced chi-square kept (step 4).
+"""Spectral lines: a Gaussian on one of four backgrounds, that of the lowest reduced chi-square (step 4).
 
-The bare rule is fragile, so a fit counts only if it passes every veto: converged, positive at five sigma,
-position inside the middle of its window, a width near the expected one, a small position error, a window of
-at least 2.5 sigma to each side. Errors are scaled by sqrt(chi2/nu) where that exceeds one. Windows of one
-batch are fitted together under `vmap`; a window that no model passes is flagged and has no position.
+The rule alone is fragile, so a fit counts only if it passes every veto: converged, positive at five sigma, position
+inside the middle of its window, a width near the expected one, a small position error, a window of at least 2.5 sigma
+to each side. Errors are scaled by sqrt(chi2/nu) where that exceeds one. The windows of one batch are fitted together
+under `vmap`. A window that no model passes is flagged and has no position.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax import Array
+from jaxtyping import Float, Int, Real
+from numpy.typing import ArrayLike
 
 from xcal_jax import fit
+from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.io.datasets import variable
 
+Scalar = Real[Array, ""]
 BACKGROUNDS = ("none", "constant", "linear", "parabola")
 VETOES = {
     1: "no convergence",
@@ -32,9 +38,12 @@ PRIOR = 0.25
 PIN = 1e6
 
 
-def line_model(parameters, x, middle, half):
-    """Gaussian on a polynomial, per channel: (W,). parameters: (6,) amplitude, position, sigma, and the
-    background's three terms in u = (x - middle) / half.
+def line_model(
+    parameters: Float[fit.Array, "6"], x: Float[fit.Array, " W"], middle: Scalar, half: Scalar
+) -> Float[fit.Array, " W"]:
+    """Gaussian on a polynomial at channels ``x``, per channel.
+
+    parameters: amplitude, position, sigma, and the background's three terms in u = (x - middle) / half.
     """
     amplitude, position, sigma = parameters[0], parameters[1], parameters[2]
     u = (x - middle) / half
@@ -42,13 +51,23 @@ def line_model(parameters, x, middle, half):
     return amplitude * jnp.exp(-0.5 * ((x - position) / sigma) ** 2) + smooth
 
 
-def fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spread):
-    """Fit one window with one background; `fit.Fit` of the physical parameters (see `line_model`), and nu.
+def fit_line(
+    background: Scalar,
+    poisson: bool,
+    x: Float[Array, " W"],
+    y: Float[Array, " W"],
+    sigma: Float[Array, " W"],
+    middle: Scalar,
+    half: Scalar,
+    expected_sigma: Scalar,
+    spread: Scalar,
+) -> tuple[fit.Fit, Scalar]:
+    """Fit of one window with one background: its parameters (see `line_model`), and the degrees of freedom nu.
 
-    background: () how many of its terms are free; the others are pinned to zero, so that all four backgrounds
-    are one batch. x, y, sigma: (W,), an infinite sigma outside the window; with ``poisson`` y are counts and
-    sigma only masks. expected_sigma: () channels, with a Gaussian prior of relative width ``spread`` on its
-    logarithm. Bounds: the position stays in the window, sigma between 1/4 and 4 of the expected one.
+    background: how many of its terms are free; the others are pinned to zero, so that all four backgrounds are one
+    batch. sigma: infinite outside the window; with ``poisson`` y are counts and sigma is only a mask. expected_sigma:
+    channels, with a Gaussian prior of relative width ``spread`` on its logarithm. Bounds: the position stays in the
+    window, sigma between 1/4 and 4 of the expected one.
     """
     inside = jnp.isfinite(sigma)
     pinned = jnp.arange(3.0) >= background
@@ -86,10 +105,17 @@ def fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spr
     return fit.with_covariance(line, jnp.maximum(chi_square / degrees, 1.0)), degrees
 
 
-def vetoes(line: fit.Fit, degrees, x, y, sigma, middle, half, expected_sigma):
-    """The sum of the `VETOES` that one fit falls under: () int. degrees: () nu; the rest as for
-    `fit_line`.
-    """
+def vetoes(
+    line: fit.Fit,
+    degrees: Scalar,
+    x: Float[Array, " W"],
+    y: Float[Array, " W"],
+    sigma: Float[Array, " W"],
+    middle: Scalar,
+    half: Scalar,
+    expected_sigma: Scalar,
+) -> Int[Array, ""]:
+    """The sum of the `VETOES` that one fit fails. degrees: nu; the rest as for `fit_line`."""
     amplitude, position, width = line.parameters[0], line.parameters[1], line.parameters[2]
     error = line.errors
     reach = half - jnp.abs(position - middle)
@@ -101,17 +127,17 @@ def vetoes(line: fit.Fit, degrees, x, y, sigma, middle, half, expected_sigma):
         ~(amplitude > 5 * error[0]),
         ~(jnp.abs(position - middle) < 0.5 * half),
         ~((ratio < WIDTH_RANGE) & (ratio > 1 / WIDTH_RANGE)),
-        ~(error[1] < 0.25 * 2.3548 * width),
+        ~(error[1] < 0.25 * FWHM_PER_SIGMA * width),
         ~((half >= NARROWEST * width) & (reach >= width)),
         (line.chi_square > 5.0 * degrees) & rough,
     )
-    return sum(jnp.where(test, bit, 0) for bit, test in zip(VETOES, tests, strict=True))
+    return jnp.sum(jnp.where(jnp.stack(tests), jnp.array(list(VETOES)), 0))
 
 
 @partial(jax.jit, static_argnames="poisson")
 @partial(jax.vmap, in_axes=(None, 0, 0, 0, 0, 0, 0, None))
 def fit_windows(poisson, x, y, sigma, middle, half, expected_sigma, spread):
-    """All four backgrounds for each window: parameters (b, 4, 6), errors, chi2, nu, AICc, vetoes: (b, 4)."""
+    """Fits of all four backgrounds in each window: parameters and errors (b, 4, 6); chi2, nu, AICc, vetoes (b, 4)."""
 
     def one(background):
         line, degrees = fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spread)
@@ -123,9 +149,10 @@ def fit_windows(poisson, x, y, sigma, middle, half, expected_sigma, spread):
     return parameters, errors, chi_square, degrees, criterion, verdict
 
 
-def check_windows(windows, channels: int, fwhm) -> tuple[np.ndarray, np.ndarray]:
-    """Windows as (b, 2) channels and the expected sigma (b,) channels: FWHM/2.3548, or a third of the
-    half-window.
+def check_windows(
+    windows: ArrayLike | Sequence, channels: int, fwhm: ArrayLike | Sequence | None
+) -> tuple[Float[np.ndarray, "b 2"], Float[np.ndarray, " b"]]:
+    """Windows and expected sigmas in channels: from the FWHM, or a third of the half-window.
 
     Raises ValueError for a window outside the spectrum, with fewer than 8 channels, or an FWHM not positive.
     """
@@ -136,16 +163,14 @@ def check_windows(windows, channels: int, fwhm) -> tuple[np.ndarray, np.ndarray]
         if high - low < 7:
             raise ValueError(f"`windows` must hold at least 8 channels, but one is {low:g}-{high:g}")
     half = 0.5 * (windows[:, 1] - windows[:, 0])
-    sigma = half / 3.0 if fwhm is None else np.broadcast_to(np.asarray(fwhm, float) / 2.3548, half.shape)
+    sigma = half / 3.0 if fwhm is None else np.broadcast_to(np.asarray(fwhm, float) / FWHM_PER_SIGMA, half.shape)
     if not (np.isfinite(sigma) & (sigma > 0)).all():
-        raise ValueError(f"`fwhm` must be positive, in channels, but is {fwhm}")
+        raise ValueError(f"`fwhm` must be positive, in channels, but is {fwhm!r}")
     return windows, sigma
 
 
 def padded(rows: int) -> int:
-    """The size of the batch that holds ``rows``: a power of four from 16 on, so that few are ever
-    compiled.
-    """
+    """Size of the batch for so many ``rows``: a power of four from 16 on, so that few sizes are ever compiled."""
     size = 16
     while size < rows:
         size *= 4
@@ -153,18 +178,22 @@ def padded(rows: int) -> int:
 
 
 def fit_lines(
-    stacks: xr.Dataset, windows, fwhm=None, statistic: str = "chi2", selection: str = "reduced", prior=PRIOR
+    stacks: xr.Dataset,
+    windows: ArrayLike,
+    fwhm: ArrayLike | None = None,
+    statistic: str = "chi2",
+    selection: str = "reduced",
+    prior: float = PRIOR,
 ) -> xr.Dataset:
-    """Fit one line in each window of each spectrum, all in one batch.
+    """One line in each window of each spectrum, all fitted in one batch.
 
-    stacks: `rate` and `rate_error`, cnt/s, (channel,) or (..., channel), as `spectra.stack` gives; windows:
-    (b, 2) first and last channel. fwhm: () or (b,) expected channels, else from the window (three sigma a
-    side), with a prior of relative width ``prior``. statistic: "chi2", or "poisson" for a stack whose
-    rate x exposure are counts. selection: "reduced" (lowest reduced chi-square, the paper's) or "aicc".
+    stacks: `rate` and `rate_error`, cnt/s, (channel,) or (..., channel), as `spectra.stack` gives. windows: first and
+    last channel, (b, 2). fwhm: expected channels, one or (b,), else from the window (three sigma a side), with a prior
+    of relative width ``prior``. statistic: "chi2", or "poisson" for a stack whose rate x exposure are counts.
+    selection: "reduced" (lowest reduced chi-square, the paper's) or "aicc".
 
-    Returns over (..., line): `position`, `sigma`, `amplitude` (cnt/s) and their `_error`, `background`,
-    `reduced_chi_square`, `veto` (0, or why no model passed), and over `model` all `positions` and
-    `vetoes_of`.
+    Returns over (..., line) `position`, `sigma`, `amplitude` (cnt/s) and their `_error`, `background`,
+    `reduced_chi_square`, `veto` (0, or why no model passed), and over `model` all `positions` and `vetoes_of`.
     Raises ValueError for unusable windows or options.
     """
     if statistic not in ("chi2", "poisson"):

@@ -1,4 +1,4 @@
-"""The whole analysis of one satellite, step after step, as the paper runs it: what the report shows."""
+"""The whole analysis of one satellite in the paper's ten steps; the report shows its results."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +31,11 @@ LOWEST_LINE = 75
 
 @dataclass(frozen=True)
 class Files:
-    """What there is of one satellite. Only spectra and template must be there.
+    """Data of one satellite, of which only spectra and template must be there.
 
-    spectra: routine archive. template: early spectra, or rates as `build_template` gives. activation: after
-    SAA exits. ground: with sources, `line_energy` and `window`. fluence: as `damage.read_fluence`. series: as
-    `time_series.read_series`.
+    spectra: routine archive. template: early spectra, or rates as `build_template` gives. activation: spectra after
+    exits of the South Atlantic Anomaly (SAA). ground: spectra of sources, with `line_energy` and `window`. fluence: as
+    `damage.read_fluence` gives. series: as `time_series.read_series` gives.
     """
 
     spectra: xr.Dataset
@@ -50,9 +50,8 @@ class Files:
 class Channel:
     """Results of one readout channel; each dict is by quantity (`threshold_adu`, `dcr`).
 
-    values: one row a spectrum. groups: five-day groups. trends, residuals, joint, steps: Datasets of
-    `fit_trends`, `temperature_residuals`, `joint_fit`, `change_points`. correlations, damage: where asked
-    for.
+    values: one row a spectrum. groups: five-day groups. trends, residuals, joint, steps: Datasets of `fit_trends`,
+    `temperature_residuals`, `joint_fit`, `change_points`. correlations, damage: where series and fluence are given.
     """
 
     values: xr.Dataset
@@ -67,8 +66,10 @@ class Channel:
 
 @dataclass(frozen=True)
 class Gain:
-    """Energy calibration. ground: lines on ground. linear: Eq. 2. epochs, lines: stacks after SAA exits and
-    their 260 keV line. drift: Eq. 3. stacks, decays: by bias setting. None where there are no data.
+    """Energy calibration, each part None where there are no data.
+
+    ground: lines on ground. linear: Eq. 2. epochs, lines: stacks after SAA exits and their 260 keV line. drift: Eq. 3.
+    stacks, decays: stacks with their line, and its decay, by bias setting.
     """
 
     ground: xr.Dataset | None = None
@@ -82,9 +83,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Ageing:
-    """All results of one satellite: `channels` by readout name, the gain of the first readout, the
-    template.
-    """
+    """All results of one satellite: `channels` by readout name, the gain of the first readout, the template."""
 
     mission: Mission
     files: Files
@@ -109,9 +108,7 @@ def read_folder(folder: Path) -> Files:
 
 
 def brightest(stacked: xr.Dataset) -> tuple[float, float]:
-    """A window of +-1.45 FWHM around the brightest place of a stack, above the noise: first and last
-    channel.
-    """
+    """First and last channel of the window of +-1.45 FWHM around the brightest place of a stack above the noise."""
     smooth = np.convolve(stacked["rate"].values, np.ones(9) / 9, "same")
     peak = LOWEST_LINE + int(np.argmax(smooth[LOWEST_LINE - 1 : -9]))
     half = 1.45 * LINE_WIDTH
@@ -119,8 +116,9 @@ def brightest(stacked: xr.Dataset) -> tuple[float, float]:
 
 
 def ground_lines(ground: xr.Dataset) -> xr.Dataset:
-    """The line of each ground spectrum, in its own window: a Dataset over `line` with `energy` and
-    `source`.
+    """The line of each ground spectrum in its own window, over `line`, with its `energy`.
+
+    Raises ValueError where `line_energy` or `window` is missing.
     """
     for name in ("line_energy", "window"):
         if name not in ground:
@@ -153,8 +151,8 @@ def gain_of(mission: Mission, files: Files, quiet: xr.Dataset, readout: str) -> 
         window = brightest(net)
         out["stacks"][bias] = (net, fit_lines(net, [window], LINE_WIDTH))
         out["decays"][bias] = line_decay(chosen, quiet, window, LINE_WIDTH)
-    nominal = mission.bias["nominal"]
-    if nominal in out["stacks"] and b is not None:
+    nominal = mission.bias.get("nominal")
+    if nominal is not None and nominal in out["stacks"] and b is not None:
         window = tuple(out["stacks"][nominal][1]["window"].values[0])
         out["epochs"] = at_bias(after, nominal).pipe(by_epoch, quiet)
         out["lines"] = out["epochs"].pipe(fit_lines, [window], LINE_WIDTH).isel(line=0)
@@ -165,7 +163,7 @@ def gain_of(mission: Mission, files: Files, quiet: xr.Dataset, readout: str) -> 
 
 
 def trend_under(joint: xr.Dataset) -> str:
-    """A linear form for the search for steps: the joint fit's own, or the square root for a power law."""
+    """The linear form of the trend in the search for steps: the joint fit's own, or the square root for a power law."""
     form = joint.attrs["chosen_form"]
     return form if form in BASIS else "sqrt"
 
@@ -173,7 +171,7 @@ def trend_under(joint: xr.Dataset) -> str:
 def channel_of(
     mission: Mission, files: Files, template: xr.Dataset, gain: Gain, name: str, interpolation: str
 ) -> Channel:
-    """Steps 3 and 6 to 10 for one readout channel."""
+    """Results of steps 3 and 6 to 10 for one readout channel."""
     values = select(files.spectra, name).pipe(with_days, mission)
     values = values.pipe(threshold, template, mission.crossing_level, interpolation).pipe(dark_count_rate)
     if gain.drift is not None:
@@ -198,7 +196,7 @@ def channel_of(
 
 
 def analyse(mission: Mission, files: Files, interpolation: str = "linear") -> Ageing:
-    """Run every step for every readout channel of the spectra. interpolation: of `threshold`.
+    """Results of every step for every readout channel of the spectra. interpolation: of `threshold`.
 
     Raises ValueError, as the steps do, for data that cannot be analysed.
     """

@@ -1,13 +1,13 @@
-"""One self-contained HTML page: the figures of the chain, a table of every fit with its errors, the flags.
+"""One self-contained HTML page: figures of every step, a table of every fit with its errors, the flags.
 
-The figures stand where the paper has its Figures 4-9, 11 and 14-18; they are ordered by the steps of the
-analysis, for the paper's own numbering is not known to this project.
+The figures correspond to Figures 4-9, 11 and 14-18 of the paper. They are in the order of the steps of the analysis,
+since the paper's own numbers of the figures are not legible in the copy at hand.
 """
 
 import base64
 import html
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -45,33 +45,23 @@ def picture(figure: Figure | None, caption: str, missing: str) -> str:
     return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
 
 
+def residuals(quantity: str) -> Callable[[Ageing], Figure | None]:
+    """The figure of one quantity's residuals against temperature, as a function of the results."""
+    return lambda ageing: figures.residuals_with_temperature(ageing, quantity)
+
+
 FIGURES = (
     ("Spectra", figures.spectra_with_time, "Spectra from early to late, and the template", "no spectra"),
     ("Threshold", figures.threshold_construction, "Spectrum, template, difference, threshold", "no threshold"),
     ("Lines on ground", figures.ground_spectra, "Calibration sources on ground", "no ground spectra"),
     ("Calibration, Eq. 2", figures.linear_calibration_plot, "Linear calibration", "no ground spectra"),
-    (
-        "Lines after SAA exits",
-        figures.activation_lines,
-        "Activation lines and their decay",
-        "no spectra after SAA exits",
-    ),
+    ("Lines after SAA exits", figures.activation_lines, "Activation lines and their decay", "no spectra after exits"),
     ("Gain, Eq. 3", figures.gain_with_time, "Gain with time", "no 260 keV line or no b"),
     ("Threshold with time", figures.threshold_with_time, "Threshold with time and its trends", "no threshold"),
     ("Dark counts, Eq. 5", figures.dark_counts_with_time, "Dark count rate, trends, forecast", "no dark counts"),
     ("Temperature", figures.temperature_with_time, "Board temperature with time", "no temperatures"),
-    (
-        "Threshold and temperature",
-        lambda a: figures.residuals_with_temperature(a, "threshold_adu"),
-        "Threshold residuals against temperature",
-        "no temperatures",
-    ),
-    (
-        "Dark counts and temperature",
-        lambda a: figures.residuals_with_temperature(a, "dcr"),
-        "Dark count residuals against temperature",
-        "no temperatures",
-    ),
+    ("Threshold and temperature", residuals("threshold_adu"), "Threshold residuals and temperature", "no temperatures"),
+    ("Dark counts and temperature", residuals("dcr"), "Dark count residuals and temperature", "no temperatures"),
     ("Joint fit and steps", figures.joint_fits, "Residuals of the joint fits, and steps", "no temperatures"),
 )
 
@@ -112,7 +102,7 @@ def render(ageing: Ageing) -> str:
 
 
 def write_report(ageing: Ageing, path: str | Path) -> Path:
-    """Write the page to ``path``; raises ValueError when the folder cannot take it."""
+    """Write the page to ``path`` and return it. Raises ValueError when the folder is missing or not writable."""
     with replacing(path) as temporary:
         temporary.write_text(render(ageing), encoding="utf-8")
     return Path(path)

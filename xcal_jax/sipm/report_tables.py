@@ -1,9 +1,10 @@
-"""The tables of the report: every fit with its errors, and every flag; cells are HTML."""
+"""Tables of the report: every fit with its errors, and every flag; cells are HTML."""
 
 import html
 
 import numpy as np
 
+from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.sipm.pipeline import Ageing
 from xcal_jax.sipm.threshold import FLAGS
 from xcal_jax.sipm.trends import FORMS
@@ -87,7 +88,7 @@ def line_rows(ageing: Ageing):
         sets += [(f"epoch of day {d:.0f}", gain.lines.isel(epoch=k)) for k, d in enumerate(gain.epochs["days"].values)]
     for title, line in sets:
         position = number(float(line["position"]), float(line["position_error"]))
-        width = number(2.3548 * float(line["sigma"]), 2.3548 * float(line["sigma_error"]))
+        width = number(FWHM_PER_SIGMA * float(line["sigma"]), FWHM_PER_SIGMA * float(line["sigma_error"]))
         chi, veto = f"{float(line['reduced_chi_square']):.2f}", int(line["veto"])
         yield title, position, width, str(line["background"].item()), chi, str(veto or "passed")
 

@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float, Int
 
 from xcal_jax.io.datasets import variable
 from xcal_jax.spectra.dataset import check_spectra, select
@@ -14,8 +15,8 @@ TEMPLATE_RULE = (
 )
 
 
-def peak_end(counts: np.ndarray) -> int:
-    """Index of the first channel right of the noise peak, by `TEMPLATE_RULE`. counts: (C,) cnt.
+def peak_end(counts: Float[np.ndarray, " C"]) -> int:
+    """Index of the first channel right of the noise peak, by `TEMPLATE_RULE`.
 
     Raises ValueError when the fall from the maximum never ends.
     """
@@ -28,11 +29,12 @@ def peak_end(counts: np.ndarray) -> int:
 
 
 def build_template(spectra: xr.Dataset, end: int | None = None) -> xr.Dataset:
-    """Template rates, one per readout channel (step 2): early quiet spectra without their noise peak.
+    """Template rates, one per readout channel (step 2), of early quiet spectra without their noise peak.
 
-    Spectra of one readout are summed. end: the first channel right of the peak, found by `TEMPLATE_RULE` if
-    none. Returns `rate`, `rate_error` (readout, channel) cnt/s, `exposure` s,
-    `time`, `peak_end` (first channel right of the peak) and `checksum` (of the counts), by readout.
+    Spectra of one readout are summed. end: the first channel right of the peak, found by `TEMPLATE_RULE` if none.
+    Returns `rate`, `rate_error` (readout, channel) cnt/s, and by readout `exposure` s, `time`, `peak_end` (first
+    channel right of the peak) and `checksum` (of the counts).
+    Raises ValueError for an ``end`` outside the channels, and for a peak that never ends.
     """
     check_spectra(spectra)
     if end is not None and not 1 <= end <= spectra.sizes["channel"]:
@@ -52,7 +54,7 @@ def build_template(spectra: xr.Dataset, end: int | None = None) -> xr.Dataset:
             "rate": variable(("readout", "channel"), rates, "count/s", "template count rate"),
             "rate_error": variable(("readout", "channel"), errors, "count/s", "error of the template rate"),
             "exposure": variable("readout", exposures, "s", "exposure"),
-            "time": xr.Variable("readout", np.array(times), {"long_name": "start of exposure, UTC"}),
+            "time": variable("readout", np.array(times), None, "start of exposure, UTC"),
             "peak_end": variable("readout", ends, "1", "first channel right of the noise peak"),
             "checksum": variable("readout", np.array(digests, object), "1", "SHA-256 of the summed counts"),
         },
@@ -64,8 +66,8 @@ def build_template(spectra: xr.Dataset, end: int | None = None) -> xr.Dataset:
     )
 
 
-def template_rows(spectra: xr.Dataset, template: xr.Dataset) -> np.ndarray:
-    """Row of ``template`` that belongs to each spectrum: (n,).
+def template_rows(spectra: xr.Dataset, template: xr.Dataset) -> Int[np.ndarray, " n"]:
+    """Row of ``template`` that belongs to each spectrum.
 
     Raises ValueError for a template of another readout channel, satellite or channel count.
     """

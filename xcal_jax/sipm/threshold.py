@@ -1,9 +1,9 @@
 """Low-energy threshold of each spectrum: where it sinks to 10 cnt/s above the template (step 3).
 
-Eq. 1, the default, interpolates linearly between the two channels around the crossing; on a steep flank that sits high
-by 0.05 to 0.1 channel, more than half of its statistical error on a spectrum of 60 s, always by about as much.
-`interpolation="log"` interpolates the logarithm, by a parabola through the last three channels, which is exact on an
-exponential or Gaussian flank. What cannot be measured is flagged and has no number.
+Eq. 1, the default, interpolates linearly between the two channels around the crossing. On a steep flank its result is
+too high by 0.05 to 0.1 channel, always by about as much, which is more than half of the statistical error of a spectrum
+of 60 s. `interpolation="log"` interpolates the logarithm by a parabola through the last three channels, which is exact
+on an exponential or Gaussian flank. A threshold that cannot be measured is flagged and has no number.
 """
 
 from functools import partial
@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax import Array
+from jaxtyping import Float, Int
 
 from xcal_jax.fit import double_precision
 from xcal_jax.io.datasets import variable
@@ -27,15 +29,15 @@ FLAGS = {
 }
 
 
-def linear_crossing(around: jax.Array, level: float | jax.Array) -> jax.Array:
-    """Eq. 1 with x1 = 0, x2 = 1: () channels past x1. around: (3,) D at x1 - 1, x1, x2, cnt/s; D1 >= level > D2."""
+def linear_crossing(around: Float[Array, "3"], level: Float[Array, ""] | float) -> Float[Array, ""]:
+    """Eq. 1 with x1 = 0, x2 = 1: channels past x1. around: D at x1 - 1, x1, x2, cnt/s, where D1 >= level > D2."""
     return (level - around[1]) / (around[2] - around[1])
 
 
-def logarithmic_crossing(around: jax.Array, level: float | jax.Array) -> jax.Array:
-    """Where a parabola through ln D at x1 - 1, x1, x2 has sunk to the level: () channels past x1.
+def logarithmic_crossing(around: Float[Array, "3"], level: Float[Array, ""] | float) -> Float[Array, ""]:
+    """Channels past x1 at which the parabola through ln D at x1 - 1, x1, x2 sinks to the level; NaN unless D2 > 0.
 
-    A straight line through ln D1 and ln D2 where the flank has no third channel. NaN unless D2 > 0.
+    It is a straight line through ln D1 and ln D2 where the flank has no third channel.
     """
     before, first, second = around
     second = jnp.where(second > 0, second, jnp.nan)
@@ -51,11 +53,18 @@ CROSSINGS = {"linear": linear_crossing, "log": logarithmic_crossing}
 
 @partial(jax.jit, static_argnames="interpolation")
 @partial(jax.vmap, in_axes=(0, 0, 0, 0, None, None))
-def crossing(counts, exposure, template, template_error, level, interpolation):
-    """Threshold of one spectrum in channels counted from 1, its error, whether there is a crossing, the place
-    x1 - 1 of its first channel, and the threshold's slopes (3,) on the differences at x1 - 1, x1 and x2.
+def crossing(
+    counts: Float[Array, " C"],
+    exposure: Float[Array, ""],
+    template: Float[Array, " C"],
+    template_error: Float[Array, " C"],
+    level: Float[Array, ""],
+    interpolation: str,
+) -> tuple[Array, ...]:
+    """Threshold of one spectrum in channels counted from 1, its error, whether there is a crossing, and its slopes.
 
-    counts: (C,) cnt; exposure: () s; template, template_error: (C,) cnt/s; level: () cnt/s.
+    The last two results are the place x1 - 1 of its first channel, and the derivatives (3,) of the threshold with
+    respect to the differences at x1 - 1, x1 and x2. exposure: s. template, its error and level: cnt/s.
     """
     difference = counts / exposure - template
     variance = counts / exposure**2 + template_error**2
@@ -71,11 +80,16 @@ def crossing(counts, exposure, template, template_error, level, interpolation):
     return first.astype(past.dtype) + 1.0 + past, error, found, first, slopes
 
 
-def template_shifts(first: np.ndarray, slopes: np.ndarray, error: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """What one sigma of each template channel does to every threshold: (n, K) channels, K template channels.
+def template_shifts(
+    first: Int[np.ndarray, " n"],
+    slopes: Float[np.ndarray, "n 3"],
+    error: Float[np.ndarray, "n C"],
+    end: Int[np.ndarray, " n"],
+) -> Float[np.ndarray, "n K"]:
+    """Shift of every threshold, in channels, by one sigma of each of the K template channels that matter.
 
-    first, slopes: (n,), (n, 3) of `crossing`; error: (n, C) cnt/s of the template rate; end: (n,) place of the
-    first channel right of the template's noise peak, whose rate stands for all before it.
+    first, slopes: of `crossing`. error: cnt/s of the template rate. end: place of the first channel right of the
+    template's noise peak, whose rate stands for all before it.
     """
     channels = np.stack([first - 1, first, first + 1], 1)
     source = np.maximum(channels, end[:, None])
@@ -94,12 +108,12 @@ def threshold(
     min_exposure: float = 10.0,
     saturation: float = np.inf,
 ) -> xr.Dataset:
-    """Add `threshold_adu`, `threshold_adu_error` (channels from 1) and `threshold_flag` to the spectra.
+    """The spectra with `threshold_adu`, `threshold_adu_error` (channels from 1) and `threshold_flag`.
 
-    level: cnt/s above the template. interpolation: "linear" (the paper's Eq. 1) or "log". min_exposure: s,
-    below which a spectrum is flagged. saturation: counts at which the channel counter is full. The error holds
-    the Poisson variance of spectrum and template; the template's part, which the spectra share, stands in
-    `threshold_adu_shared` (spectrum, adu_mode), one column a template channel. A flagged spectrum has NaN.
+    level: cnt/s above the template. interpolation: "linear" (the paper's Eq. 1) or "log". min_exposure: s, below which
+    a spectrum is flagged. saturation: counts at which the channel counter is full. The error contains the Poisson
+    variance of spectrum and template. The template's part, which the spectra share, stands in `threshold_adu_shared`
+    (spectrum, adu_mode), one column a template channel. A flagged spectrum has NaN.
 
     Raises ValueError for unusable spectra, a template of another channel, and when nothing crosses at all.
     """

@@ -1,18 +1,22 @@
 """Trends of threshold and dark count rate with time (step 8), and their forecast.
 
-The paper's two-parameter form is lost, so four are fitted and compared by AICc: a t^b, a + b ln t,
-a + b sqrt t, a + b t, with t in days since launch. The errors serve as weights; their common scale is
-taken from the fit itself: the covariance is multiplied by chi2/nu, and AICc counts the scale as a parameter.
-What the points share does not show in their scatter (the Poisson noise of the template, for energies also the
-error of the gain): where the data carry it (`*_shared`), its covariance is added.
+The paper's two-parameter form is not legible in the copy at hand, so four are fitted and compared by AICc: a t^b,
+a + b ln t, a + b sqrt t, a + b t, with t in days since launch. The errors are weights whose common scale comes from the
+fit: the covariance is multiplied by chi2/nu, and AICc counts the scale as a parameter. Errors that all points share
+(the Poisson noise of the template, for energies also the error of the gain) do not appear in their scatter; where the
+data have them (`*_shared`), their covariance is added.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax import Array
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from xcal_jax import fit
@@ -22,18 +26,24 @@ FORMS = {"power": "a t^b", "log": "a + b ln t", "sqrt": "a + b sqrt t", "linear"
 BASIS = {"log": jnp.log, "sqrt": jnp.sqrt, "linear": lambda t: t}
 
 
-def curve(form: str, parameters: fit.Array, days: fit.Array) -> jax.Array:
-    """The trend: (N,) in the value's unit. parameters: (2,) a and b; days: (N,) since launch, positive."""
+def curve(form: str, parameters: Float[fit.Array, "2"], days: Float[fit.Array, " N"]) -> Float[fit.Array, " N"]:
+    """The trend in the value's unit. parameters: a and b. days: since launch, positive."""
     a, b = parameters[0], parameters[1]
     return a * days**b if form == "power" else a + b * BASIS[form](days)
 
 
 @partial(jax.jit, static_argnames="form")
-def fit_curve(form, days, covariates, values, sigma, shared) -> fit.Fit:
-    """Fit one form and the slopes on covariates at once: a, b, then one slope each.
+def fit_curve(
+    form: str,
+    days: Float[Array, " N"],
+    covariates: Float[Array, "N K"],
+    values: Float[Array, " N"],
+    sigma: Float[Array, " N"],
+    shared: Float[Array, "N M"],
+) -> fit.Fit:
+    """Fit of one form and the slopes on covariates at once: a, b, then one slope each.
 
-    days, values, sigma: (N,); covariates: (N, K), K may be 0; shared: (N, M) as for `fit.with_shared`. The
-    covariance holds the scatter (times chi2/nu) and what the values share.
+    shared: as for `fit.with_shared`. The covariance is that of the scatter (times chi2/nu) and of the shared errors.
     """
     n = days.size
     if form != "power":
@@ -57,11 +67,14 @@ def fit_curve(form, days, covariates, values, sigma, shared) -> fit.Fit:
     return fit.Fit(outer(inner.parameters), covariance, inner.chi_square, inner.points, inner.converged)
 
 
-def fit_forms(forms: list[str], days, covariates, values, sigma, shared) -> tuple[list[fit.Fit], np.ndarray]:
+def fit_forms(
+    forms: list[str], covariates: Float[np.ndarray, "N K"], points: Sequence[Float[np.ndarray, "N ..."]]
+) -> tuple[list[fit.Fit], Float[np.ndarray, " F"]]:
     """Every form's fit and its AICc, in which the common scale of the errors is one more parameter.
 
-    Shapes as in `fit_curve`. A fit that did not converge has an infinite AICc.
+    points: of `check_points`. A fit that did not converge has an infinite AICc.
     """
+    days, values, sigma, shared = points
     n, k = days.size, 2 + covariates.shape[1]
     with fit.double_precision():
         fits = [jax.tree.map(np.asarray, fit_curve(f, days, covariates, values, sigma, shared)) for f in forms]
@@ -70,11 +83,10 @@ def fit_forms(forms: list[str], days, covariates, values, sigma, shared) -> tupl
 
 
 def check_points(groups: xr.Dataset, name: str, parameters: int) -> tuple[np.ndarray, ...]:
-    """Days, values, errors of ``name``, each (N,), and what the values share (N, M), ready for a fit.
+    """Days, values and errors of ``name``, (N,) each, and the errors that the values share, (N, M).
 
-    M is filled up with zeros to a multiple of eight, so that few shapes are ever compiled.
-    The errors are those of the group means; single spectra all weigh the same, for their scatter is larger
-    than their counting errors.
+    M is filled up with zeros to a multiple of eight, so that few shapes are ever compiled. The errors are those of the
+    group means; single spectra have equal weights, since their scatter is larger than their counting errors.
     Raises ValueError for an unknown name, all points in one group, fewer points than parameters, or t <= 0.
     """
     if name not in groups:
@@ -97,14 +109,14 @@ def check_points(groups: xr.Dataset, name: str, parameters: int) -> tuple[np.nda
 
 
 def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
-    """Fit the four forms to ``name`` of the groups: a Dataset over `form`.
+    """Fits of the four forms to ``name`` of the groups, over `form`.
 
     `parameters` (form, parameter), `covariance`, `errors`, `chi_square` and `degrees`, `aicc`, its difference
     to the best and the Akaike `weight`, `scatter` (rms of the residuals). a and b are in the value's unit,
     over the unit of the form's function of t in days. Raises ValueError as `check_points`.
     """
-    days, values, sigma, shared = check_points(groups, name, 2)
-    fits, criterion = fit_forms(list(FORMS), days, np.zeros((days.size, 0)), values, sigma, shared)
+    days, values, *_ = points = check_points(groups, name, 2)
+    fits, criterion = fit_forms(list(FORMS), np.zeros((days.size, 0)), points)
     with fit.double_precision():
         curves = [np.asarray(curve(form, f.parameters, days)) for form, f in zip(FORMS, fits, strict=True)]
     best = np.min(criterion)
@@ -142,9 +154,10 @@ def best_form(trends: xr.Dataset) -> str:
     return str(trends["form"].values[int(np.argmin(trends["aicc" if finite else "chi_square"].values))])
 
 
-def evaluate(trends: xr.Dataset, days, form: str | None = None) -> xr.Dataset:
-    """The trend and its one-sigma parameter error at ``days``: `value`, `value_error` (time,), best form if
-    none.
+def evaluate(trends: xr.Dataset, days: ArrayLike, form: str | None = None) -> xr.Dataset:
+    """The trend and its one-sigma parameter error at ``days``: `value`, `value_error` (time,).
+
+    form: the best one if none. Raises ValueError for an unknown form and days that are not positive.
     """
     form = form or best_form(trends)
     if form not in FORMS:
@@ -169,13 +182,12 @@ def evaluate(trends: xr.Dataset, days, form: str | None = None) -> xr.Dataset:
     )
 
 
-def forecast(trends: xr.Dataset, days, probability: float = 0.68) -> xr.Dataset:
+def forecast(trends: xr.Dataset, days: ArrayLike, probability: float = 0.68) -> xr.Dataset:
     """Value at ``days`` with a band, averaged over the forms by Akaike weight: (time,).
 
-    `value`; `lower` and `upper` hold ``probability`` of new group means: parameter errors, the spread between
-    the forms, and the scatter of the points, added as variances of a normal distribution. It supposes that
-    nothing new happens: no step, no change of orbit or bias. Raises ValueError for a probability outside (0,
-    1).
+    Between `lower` and `upper` lie new group means with ``probability``: parameter errors, the differences between the
+    forms, and the scatter of the points, added as variances of a normal distribution. It supposes that nothing new
+    happens: no step, no change of orbit or bias. Raises ValueError for a probability outside (0, 1).
     """
     if not 0 < probability < 1:
         raise ValueError(f"`probability` must lie between 0 and 1, but is {probability}")

@@ -47,7 +47,9 @@ def build_spectra(
             "readout": variable("spectrum", names, "1", "readout channel"),
             "temperature": variable(("spectrum", "board"), boards, "degC", "temperature of the boards"),
             "bias": variable("spectrum", column(bias, np.nan, float), "1", "bias setting"),
-            "since_exit": variable("spectrum", column(since_exit, np.nan, float), "s", "time since the SAA exit"),
+            "since_exit": variable(
+                "spectrum", column(since_exit, np.nan, float), "s", "time since the exit of the SAA"
+            ),
         },
         {"channel": variable("channel", np.arange(1, channels + 1), "1", "ADC channel")},
         attrs,

@@ -1,4 +1,4 @@
-"""The figures of the report, one function each: results in, a matplotlib figure out. No display is needed."""
+"""Figures of the report: each function returns a matplotlib figure of the results and needs no display."""
 
 from xcal_jax.sipm.figures.gain import (
     activation_lines,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from xcal_jax.sipm.figures.frame import DAYS, single
@@ -9,8 +10,8 @@ from xcal_jax.sipm.gain import gain_at
 from xcal_jax.sipm.pipeline import Ageing
 
 
-def line_curve(line: xr.Dataset, x: np.ndarray) -> np.ndarray:
-    """The kept model of one fitted line at channels ``x``: (N,) cnt/s."""
+def line_curve(line: xr.Dataset, x: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """The model that was kept of one fitted line at channels ``x``, cnt/s."""
     low, high = line["window"].values
     u = (x - 0.5 * (low + high)) / (0.5 * (high - low))
     terms = np.nan_to_num(line["terms"].values)
@@ -20,7 +21,7 @@ def line_curve(line: xr.Dataset, x: np.ndarray) -> np.ndarray:
 
 
 def draw_line(axis, stacked: xr.Dataset, line: xr.Dataset, name: str) -> None:
-    """Points of a stack around one line, with the fit where there is one."""
+    """Draw the points of a stack around one line, with the fit where there is one."""
     low, high = line["window"].values
     x = stacked["channel"].values
     near = (x > low - 15) & (x < high + 15)
@@ -54,7 +55,7 @@ def ground_spectra(ageing: Ageing) -> Figure | None:
 
 
 def linear_calibration_plot(ageing: Ageing) -> Figure | None:
-    """Eq. 2 through the ground lines, and what is left."""
+    """Eq. 2 through the ground lines, and its residuals."""
     linear = ageing.gain.linear
     if linear is None:
         return None

@@ -9,7 +9,7 @@ from xcal_jax.sipm.trends import FORMS, best_form, evaluate, forecast
 
 
 def draw_trends(axis, channel: Channel, name: str, future: float = 0.0) -> None:
-    """Groups of one quantity, the four trends, and a forecast band to ``future`` days past the last group."""
+    """Draw the groups of one quantity, the four trends, and a forecast band to ``future`` days past the last group."""
     groups, trends = channel.groups, channel.trends[name]
     axis.errorbar(
         groups["days"],
@@ -100,7 +100,7 @@ def residuals_with_temperature(ageing: Ageing, name: str) -> Figure | None:
 
 
 def joint_fits(ageing: Ageing) -> Figure | None:
-    """What the joint fits of trend, temperature and steps leave, and where the steps are."""
+    """Residuals of the joint fits of trend, temperature and steps, and the days of the steps."""
     if not all(channel.joint for channel in ageing.channels.values()):
         return None
     figure, axes = panels(ageing, 2, 3.0)

@@ -1,17 +1,19 @@
-"""Synthetic missions with known truth: every Dataset made here says `synthetic = 1` in its attrs.
+"""Draws of synthetic missions with known truth; every Dataset made here has `synthetic = 1` in its attributes.
 
-A spectrum is the Poisson draw of: the noise peak (a Gaussian, part of it piled up at a higher channel), whose
-width and rate are solved for so that it sinks through 10 cnt/s exactly at the mission's threshold and Eq. 5
-gives exactly its dark count rate; the quiet background of the public GRBAlpha events (constant below the
-on-board cut-off, where nothing is known); and, after SAA exits, activation lines that decay. The background
-stays fixed in ADU while the gain drifts, and the gain does not depend on temperature: the paper's numbers for
-both are lost.
+A spectrum is the Poisson draw of the noise peak, the quiet background, and, after SAA exits, activation lines that
+decay. The noise peak is a Gaussian, part of it piled up at a higher channel; its width and rate are such that it sinks
+through 10 cnt/s exactly at the mission's threshold and Eq. 5 gives exactly its dark count rate. The background is that
+of the public GRBAlpha events, constant below the on-board cut-off, where nothing is known. It stays fixed in ADU while
+the gain drifts, and the gain does not depend on temperature: the paper's numbers for both are not legible in the copy
+at hand.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
+from numpy.polynomial.polynomial import polyval
 
 from xcal_jax.constants import VERSION
 from xcal_jax.io.datasets import variable
@@ -24,10 +26,10 @@ REFERENCE = 10.0
 
 
 class SyntheticMission(NamedTuple):
-    """What a satellite would send down, and the truth.
+    """Spectra that a satellite would send down, and the truth.
 
-    spectra: routine low-background spectra. activation: after SAA exits. ground: with sources, before launch.
-    template: the early spectra. truth: what the routine spectra were drawn from, and the mission's constants.
+    spectra: routine low-background spectra. activation: after SAA exits. ground: with sources, before launch. template:
+    the early spectra. truth: the quantities that the routine spectra were drawn from.
     """
 
     spectra: xr.Dataset
@@ -37,13 +39,17 @@ class SyntheticMission(NamedTuple):
     truth: xr.Dataset
 
 
-def trend(table: dict, days: np.ndarray, last: float, step: float, step_day: float) -> np.ndarray:
-    """start + (end - start) sqrt(t / last_day), plus the step after its day: (n,)."""
+def trend(
+    table: dict, days: Float[np.ndarray, " n"], last: float, step: float, step_day: float
+) -> Float[np.ndarray, " n"]:
+    """start + (end - start) sqrt(t / last), plus ``step`` from its day on."""
     return table["start"] + (table["end"] - table["start"]) * np.sqrt(days / last) + step * (days >= step_day)
 
 
-def sensor_temperature(rng: np.random.Generator, table: dict, days: np.ndarray, last: float) -> np.ndarray:
-    """Sensor temperature, degC: (n,): mean, yearly swing, drift, and a uniform place in the orbital cycle."""
+def sensor_temperature(
+    rng: np.random.Generator, table: dict, days: Float[np.ndarray, " n"], last: float
+) -> Float[np.ndarray, " n"]:
+    """Sensor temperature, degC: mean, yearly swing, drift, and a uniform phase in the orbital cycle."""
     orbit = table["orbital"] * np.sin(rng.uniform(0, 2 * np.pi, days.size))
     year = table["yearly"] * np.sin(2 * np.pi * days / 365.25)
     return table["mean"] + orbit + year + table["drift"] * (days / last - 0.5)
@@ -71,7 +77,7 @@ def draw(rng, mission, rates, exposure, days, readout, boards, bias, since_exit=
 
 
 def synthesize(mission: Mission, seed: int | None = None, readouts: tuple[str, ...] | None = None) -> SyntheticMission:
-    """Draw a whole mission; the same seed gives the same mission. readouts: all of the satellite's if none.
+    """A whole mission, drawn; the same seed gives the same mission. readouts: all of the satellite's if none.
 
     Raises ValueError for a mission without a synthetic table or a readout that it does not have.
     """
@@ -90,7 +96,7 @@ def synthesize(mission: Mission, seed: int | None = None, readouts: tuple[str, .
     return SyntheticMission(merged[0], merged[1], ground, merged[2], merged[3])
 
 
-def synthesize_readout(mission: Mission, seed: int, name: str):
+def synthesize_readout(mission: Mission, seed: int, name: str) -> tuple[xr.Dataset, ...]:
     """Routine, activation and template spectra of one readout channel, and the truth of the routine ones."""
     table = mission.synthetic
     rng = np.random.default_rng([seed, mission.readouts.index(name)])
@@ -134,7 +140,7 @@ def synthesize_readout(mission: Mission, seed: int, name: str):
     when = when + delays / 86400
     of = {key: np.array([each[key] for each in setting["line"]])[line] for key in setting["line"][0]}
     after_boards, after_rates, *_ = common(when)
-    gain = np.polynomial.polynomial.polyval(when, table["gain"]["coefficients"]) / of["gain_ratio"]
+    gain = polyval(when, table["gain"]["coefficients"]) / of["gain_ratio"]
     seen = mean_decay(of["half_life"], delays, setting["exposure"]) * of["rate"]
     after_rates = after_rates + line_rate(mission, of["energy"], gain, seen)
     after = observed(when, after_rates, setting["exposure"], after_boards, of["bias"], delays)
@@ -145,12 +151,7 @@ def synthesize_readout(mission: Mission, seed: int, name: str):
             "temperature": variable("spectrum", temperature, "degC", "sensor temperature"),
             "threshold_adu": variable("spectrum", threshold, "1", "true threshold, ADC channel"),
             "dcr": variable("spectrum", dcr, "count/s", "true dark count rate, Eq. 5"),
-            "gain": variable(
-                "spectrum",
-                np.polynomial.polynomial.polyval(days, table["gain"]["coefficients"]),
-                "keV",
-                "true gain, keV/ADU",
-            ),
+            "gain": variable("spectrum", polyval(days, table["gain"]["coefficients"]), "keV", "true gain, keV/ADU"),
         },
         attrs={"satellite": mission.name, "synthetic": 1, "seed": seed},
     )
@@ -161,23 +162,15 @@ def synthesize_ground(mission: Mission, seed: int, name: str) -> xr.Dataset:
     """One spectrum a source, taken on ground 100 days before launch at 20 degC: `source` names it."""
     table, (k, _) = mission.synthetic, calibration(mission)
     rng = np.random.default_rng([seed, 99])
-    setting = table["ground"]
-    sources = list(setting["line"])
+    setting, sources, lines = table["ground"], list(table["ground"]["line"]), list(table["ground"]["line"].values())
     n = len(sources)
-    dcr = np.full(n, table["readout"][name]["dcr"]["start"])
-    noise = noise_rates(mission, np.full(n, 41.0), dcr)
-    lines = [
-        line_rate(mission, line["energy"], np.array([k]), np.array([line["rate"]]))[0]
-        for line in setting["line"].values()
-    ]
-    days = np.full(n, -100.0)
-    boards = np.full((n, 3), 20.0)
-    ground = draw(
-        rng, mission, noise + np.array(lines), setting["exposure"], days, name, boards, setting["bias"], seed=seed
-    )
-    settings = list(setting["line"].values())
+    noise = noise_rates(mission, np.full(n, 41.0), np.full(n, table["readout"][name]["dcr"]["start"]))
+    peaks = [line_rate(mission, line["energy"], np.array([k]), np.array([line["rate"]]))[0] for line in lines]
+    days, boards = np.full(n, -100.0), np.full((n, 3), 20.0)
+    exposure, bias = setting["exposure"], setting["bias"]
+    ground = draw(rng, mission, noise + np.array(peaks), exposure, days, name, boards, bias, seed=seed)
     return ground.assign(
         source=variable("spectrum", np.array(sources, object), "1", "calibration source"),
-        line_energy=variable("spectrum", [line["energy"] for line in settings], "keV", "energy of its line"),
-        window=variable(("spectrum", "edge"), [line["window"] for line in settings], "1", "channels to fit in"),
+        line_energy=variable("spectrum", [line["energy"] for line in lines], "keV", "energy of its line"),
+        window=variable(("spectrum", "edge"), [line["window"] for line in lines], "1", "channels to fit in"),
     )

@@ -1,14 +1,14 @@
-"""Expected rates of a synthetic mission: what each part of a spectrum contributes, cnt/s per channel."""
+"""Expected rates of a synthetic mission: background, noise peak and lines, cnt/s per channel."""
 
 import numpy as np
+from jaxtyping import Float
 
+from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.sipm.mission import Mission
 
 
-def background(mission: Mission) -> np.ndarray:
-    """Quiet background, cnt/s: (C,); logarithmic between the middles of the bands, constant below the
-    first.
-    """
+def background(mission: Mission) -> Float[np.ndarray, " C"]:
+    """Quiet background, cnt/s: logarithmic between the middles of the bands, constant below the first."""
     table = mission.synthetic["background"]
     channel, rate = np.array(table["channel"], float), np.array(table["rate"], float)
     floor = 1e-4
@@ -17,8 +17,10 @@ def background(mission: Mission) -> np.ndarray:
     return np.where(x >= channel[-1], 0.0, out)
 
 
-def noise_shape(x: np.ndarray, width: np.ndarray, piled: np.ndarray, table: dict) -> np.ndarray:
-    """Noise peak of unit area. x: (..., C) or (...,) channels; width: core sigma, ADU; piled: fraction."""
+def noise_shape(
+    x: Float[np.ndarray, "..."], width: Float[np.ndarray, "..."], piled: Float[np.ndarray, "..."], table: dict
+) -> Float[np.ndarray, "..."]:
+    """Noise peak of unit area at channels ``x``. width: sigma of the core, ADU. piled: fraction that is piled up."""
     core = np.exp(-0.5 * ((x - table["centre"]) / width) ** 2) / (width * np.sqrt(2 * np.pi))
     wide = width * np.sqrt(2)
     centre = table["centre"] + table["pile_up_shift"]
@@ -26,9 +28,12 @@ def noise_shape(x: np.ndarray, width: np.ndarray, piled: np.ndarray, table: dict
     return (1 - piled) * core + piled * second
 
 
-def noise_rates(mission: Mission, threshold: np.ndarray, dcr: np.ndarray) -> np.ndarray:
-    """Noise peaks, cnt/s: (n, C), that cross 10 cnt/s at ``threshold`` (n,) and sum to ``dcr`` (n,) by Eq. 5,
-    quiet background included. Width by bisection, rate by fixed point.
+def noise_rates(
+    mission: Mission, threshold: Float[np.ndarray, " n"], dcr: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "n C"]:
+    """Noise peaks, cnt/s, that cross 10 cnt/s at ``threshold`` and with the quiet background have ``dcr`` by Eq. 5.
+
+    The width is found by bisection, the rate by a fixed point.
     """
     table = mission.synthetic["noise"]
     x = np.arange(1.0, mission.channels + 1)
@@ -53,22 +58,24 @@ def calibration(mission: Mission) -> tuple[float, float]:
     return table["k"], table["b"]
 
 
-def mean_decay(half_life: np.ndarray, delay: np.ndarray, exposure: float) -> np.ndarray:
-    """Mean of 2^(-t/half_life) over an exposure that starts ``delay`` after t = 0, all in s: (n,)."""
+def mean_decay(
+    half_life: Float[np.ndarray, " n"], delay: Float[np.ndarray, " n"], exposure: float
+) -> Float[np.ndarray, " n"]:
+    """Mean of 2^(-t/half_life) over an exposure that starts ``delay`` after t = 0, all in s."""
     constant = np.log(2) / half_life
     return np.exp(-constant * delay) * -np.expm1(-constant * exposure) / (constant * exposure)
 
 
-def line_rate(mission: Mission, energy, gain: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """A Gaussian line, cnt/s per channel: (n, C). energy: () or (n,) keV; gain: (n,) keV/ADU; rate: (n,)
-    cnt/s in all.
-    """
+def line_rate(
+    mission: Mission,
+    energy: Float[np.ndarray, " n"] | float,
+    gain: Float[np.ndarray, " n"],
+    rate: Float[np.ndarray, " n"],
+) -> Float[np.ndarray, "n C"]:
+    """A Gaussian line, cnt/s per channel. energy: keV. gain: keV/ADU. rate: cnt/s in the whole line."""
     _, b = calibration(mission)
     fwhm = mission.synthetic["resolution_260"] * np.sqrt(260.0 * energy)
-    sigma = (fwhm / 2.3548 / gain)[:, None]
+    sigma = (fwhm / FWHM_PER_SIGMA / gain)[:, None]
     x = np.arange(1.0, mission.channels + 1)
-    return (
-        rate[:, None]
-        * np.exp(-0.5 * ((x - ((energy - b) / gain)[:, None]) / sigma) ** 2)
-        / (sigma * np.sqrt(2 * np.pi))
-    )
+    offset = (x - ((energy - b) / gain)[:, None]) / sigma
+    return rate[:, None] * np.exp(-0.5 * offset**2) / (sigma * np.sqrt(2 * np.pi))
