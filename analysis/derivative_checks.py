@@ -23,7 +23,7 @@ from xcal_jax.expected import scattering
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, reweighted, run
 from xcal_jax.expected.observables import Observables
 from xcal_jax.expected.parameters import UNITS, Parameters, parameter_values
-from xcal_jax.expected.score import Losses
+from xcal_jax.expected.score import LOSSES
 from xcal_jax.expected.tables import Tables
 
 XIFU = Absorber.preset("xifu")
@@ -46,11 +46,11 @@ ENERGIES = (  # relative steps that no absorption edge lies within two of
     (SCATTERING_XIFU, 12600.0, 0.022),
     (SCATTERING, 7000.0, 0.1),
 )
-SHOWN, LINES = ("partial", "mean_loss"), 4  # figures in the third table; the strongest peaks, compared too
+SHOWN, LINES = ("partial", "mean_loss"), 4  # observables in the third table; the strongest peaks, compared too
 N, THRESHOLDS = 2**13, (0.0, 1000.0, 2000.0)
 STEP, CLOSE = 1e-6, 1e-9  # relative; of the sides, whose gap to an impact is small: arcs begin like square roots
 NEIGHBOUR = 0.04  # further away, of thickness, density and ranges
-ZERO = 1e-9  # relative to the figure: no derivative
+ZERO = 1e-9  # relative to the observable: no derivative
 
 
 def check(absorber: Absorber, energy: float, at) -> str:
@@ -104,7 +104,7 @@ def neighbours(absorber: Absorber, energy: float) -> str:
     own = run(tables, other, n=4 * N, seed=2, thresholds=THRESHOLDS)
     near = reweighted(tables, (parameters, other), n=4 * N, thresholds=THRESHOLDS)
     sigmas = []
-    for name in Losses._fields:
+    for name in LOSSES:
         mean, error = mean_and_error(getattr(near, name)[:, 1])
         value, own_error = own.value(name)
         sigmas += np.ravel((mean - value) / np.hypot(error, own_error)).tolist()
@@ -113,7 +113,7 @@ def neighbours(absorber: Absorber, energy: float) -> str:
 
 
 def energies(absorber: Absorber, energy: float, step: float, n: int = 16 * N) -> str:
-    """A row of the third: d ln(figure) / d ln(energy), its difference from that of values, and the worst in sigmas."""
+    """A row of the third table: d ln(observable) / d ln(energy), less that of values, the worst in sigmas."""
     with jax.enable_x64(True):
         tables, point = Tables.build(absorber), Parameters.of(absorber, energy)
         around = [replace(point, energy=point.energy * (1.0 + k * step)) for k in (1, -1, 2, -2)]
@@ -121,7 +121,7 @@ def energies(absorber: Absorber, energy: float, step: float, n: int = 16 * N) ->
     near, less, far, least = (run(tables, p, n=n, thresholds=THRESHOLDS).values for p in around)
     strong = np.argsort(-found.value("peaks")[0])[:LINES]
     sigmas, shown = {}, ""
-    for name in ("interaction_probability", *Losses._fields, "peaks"):
+    for name in ("interaction_probability", *LOSSES, "peaks"):
         value, slope, *ends = (
             getattr(f, name)[..., strong] if name == "peaks" else getattr(f, name)
             for f in (found.values, found.derivatives, near, less, far, least)
@@ -141,18 +141,18 @@ def energies(absorber: Absorber, energy: float, step: float, n: int = 16 * N) ->
 
 def main() -> None:
     """Print the four tables."""
-    print(f"derivatives against differences, {len(fields(Observables))} figures, parameters {' '.join(UNITS)}\n")
+    print(f"derivatives against differences, {len(fields(Observables))} observables, parameters {' '.join(UNITS)}\n")
     print("absorber      energy             impact  compared  worst rel.  worst sd   where")
     for absorber, energy, at in CASES:
         print(check(absorber, energy, at), flush=True)
     print("\nvalues at a neighbour, weighted from here, against its own")
-    print("absorber      energy partial moves, %   figures  worst sd")
+    print("absorber      energy partial moves, %   values   worst sd")
     for absorber, energy, at in CASES:
         if at is None:
             print(neighbours(absorber, energy), flush=True)
-    print("\nd ln(figure) / d ln(energy), scattering electrons, and less differences of values")
+    print("\nd ln(observable) / d ln(energy), scattering electrons, and less differences of values")
     print("absorber      energy step,% interacts     off             partial              off" + " " * 13, end="")
-    print("mean loss              off   figures worst sd")
+    print("mean loss              off   values  worst sd")
     for absorber, energy, step in ENERGIES:
         print(energies(absorber, energy, step), flush=True)
     print("\nd(partial)/d(thickness of Bi), X-IFU, 7 keV: relative standard error, time by the clock and of all cores")

@@ -1,13 +1,19 @@
-"""Design: a case with a closed-form answer, heat capacities, and bad problems."""
+"""Design: closed forms, an optimum on a bound, a scan, what is no optimum, heat capacities, and bad problems."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import OptimizeResult
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
+from xcal_jax.design import objectives, optimise
 from xcal_jax.design.heat import KNOWN, heat_per_um
-from xcal_jax.design.optimise import design
-from xcal_jax.design.specification import load
+from xcal_jax.design.objectives import Evaluation
+from xcal_jax.design.optimise import design, projected_gradient
+from xcal_jax.design.specification import Constraint, load
+from xcal_jax.io.datasets import load as load_dataset
 from xcal_jax.plot.expected import front_figure
 
 SLAB = """
@@ -18,15 +24,37 @@ temperature = "90 mK"
 material = ["Bi", "Au"]
 thickness = ["0.5 um", "20 um"]
 [minimise]
-figure = "heat_capacity"
+observable = "heat_capacity"
 [[constraints]]
-figure = "interaction_probability"
+observable = "interaction_probability"
 energy = "7 keV"
 at_least = 0.9
 [front]
 constraint = 0
 values = [0.8, 0.95]
 """
+
+STACK = """
+width = "269.5 um"
+length = "269.5 um"
+[[layers]]
+material = "Au"
+thickness = ["0.2 um", "5 um"]
+[[layers]]
+material = "Bi"
+thickness = ["1 um", "10 um"]
+[minimise]
+observable = "photon_escape"
+energy = "7 keV"
+[[constraints]]
+observable = "interaction_probability"
+energy = "7 keV"
+at_least = 0.8
+[[constraints]]
+observable = "heat_capacity"
+at_most = 0.6
+"""
+SAMPLED = 2048  # histories: few, so that values jump
 
 
 def written(tmp_path, text):
@@ -52,10 +80,115 @@ def test_closed_form(tmp_path):
     front_figure(result).canvas.draw()
 
 
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """The problem of two layers, as few histories see it."""
+    problem = load(written(tmp_path_factory.mktemp("stack"), STACK))
+    return Evaluation(problem, ("Au", "Bi"), 1, SAMPLED)
+
+
+def test_an_optimum_on_a_bound(stack, monkeypatch):
+    """What plain SLSQP finds with thicknesses in um on the same points, 1.26493e-3 at (0.806, 10) um, in 17 looks."""
+    runs = []
+    run = objectives.run
+    monkeypatch.setattr(objectives, "run", lambda *args: runs.append(args) or run(*args))
+    found = optimise.optimise(stack, np.array([2.6, 5.5]), stack.problem.constraints)
+    assert found.objective < 1.26493e-3 * 1.005
+    assert found.absorber.thickness[1] == 10.0
+    assert found.violation < 1e-6
+    assert len(runs) <= found.evaluations <= 2 * 17
+    assert len(runs) == len(stack.runs)
+
+
+def test_a_jump_is_no_optimum(stack):
+    """There the line search stops, and SLSQP says success, between values and slopes that do not go together."""
+    found = optimise.optimise(stack, np.array([2.6, 5.5]), stack.problem.constraints)
+    slope = stack.value(stack.problem.objective, np.asarray(found.absorber.thickness))[1]
+    in_gold = abs(slope[0]) * 4.8 / stack.value(stack.problem.objective, np.array([2.6, 5.5]))[0]
+    assert in_gold > 0.1 and found.slope > 0.1
+    assert not found.converged
+
+
+def test_an_optimum_in_a_corner(stack):
+    """All the heat and all the bismuth that are allowed: the gradient is that of their limits."""
+    found = optimise.optimise(stack, np.array([2.99, 9.44]), stack.problem.constraints)
+    thickness = np.asarray(found.absorber.thickness)
+    assert thickness[1] == pytest.approx(10.0, rel=1e-12)
+    assert found.constraints[1] == pytest.approx(0.6, rel=1e-6)
+    gold, bismuth = stack.value(stack.problem.objective, thickness)[1]
+    assert gold < 0.0 and bismuth - gold * stack.heat[1] / stack.heat[0] < 0.0
+    assert found.slope < 1e-6 and found.converged
+
+
+def test_a_sampled_constraint_against_a_scan(stack):
+    """The least bismuth under 1 um of gold whose partial depositions stay below a limit."""
+    low, high = np.array([1.0, 1.0]), np.array([1.0, 10.0])
+    scanned = np.linspace(1.0, 10.0, 37)
+    partial = replace(stack.problem.objective, observable="partial")
+    values = np.array([stack.value(partial, np.array([1.0, t]))[0] for t in scanned])
+    limit = float(values[12:24].mean())
+    first = int(np.flatnonzero(values <= limit)[0])
+    assert np.all(values[:first] > limit) and np.all(values[first + 1 :] < limit)
+    least = replace(stack.problem.objective, observable="thickness", energies=())
+    problem = replace(stack.problem, low=low, high=high, objective=least)
+    evaluation = Evaluation(problem, ("Au", "Bi"), 1, SAMPLED)
+    found = optimise.optimise(evaluation, np.array([1.0, 8.0]), (Constraint(partial, limit),))
+    assert found.converged
+    assert scanned[first - 1] - 0.05 < found.absorber.thickness[1] < scanned[first] + 0.05
+    assert found.constraints[0] == pytest.approx(limit, rel=1e-3)
+
+
+def test_success_is_not_taken_on_trust(tmp_path, monkeypatch):
+    """An optimiser that stays where it is and says success."""
+    problem = load(written(tmp_path, SLAB.replace('["Bi", "Au"]', '"Bi"')))
+    stays = OptimizeResult(x=np.array([0.9]), success=True, nfev=1)
+    monkeypatch.setattr(optimise, "minimize", lambda *args, **options: stays)
+    found = design(problem, starts=1)
+    assert not found.converged.values.any() and not found.attrs["converged"]
+    assert found.slope.values[0] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("slope", "margins", "inward", "x", "norm"),
+    [
+        ((0.3, -0.4), (), (), (0.5, 0.5), 0.5),  # inside: all of it
+        ((0.3, -0.4), (), (), (0.0, 1.0), 0.0),  # both bounds stop the descent
+        ((0.3, -0.4), (), (), (1.0, 0.0), 0.5),  # neither does
+        ((0.3, -0.4), (), (), (0.0, 0.5), 0.4),
+        ((0.3, 0.4), (0.0,), ((0.6, 0.8),), (0.5, 0.5), 0.0),  # a constraint stops it
+        ((-0.3, -0.4), (0.0,), ((0.6, 0.8),), (0.5, 0.5), 0.5),  # and is no rope: multipliers are not negative
+        ((0.3, 0.4), (0.1,), ((0.6, 0.8),), (0.5, 0.5), 0.5),  # not when it is far
+        ((0.3, 0.4), (-1e-5,), ((1.0, 0.0),), (0.5, 0.5), 0.4),
+        ((0.3, 0.4), (0.0,), ((1.0, 0.0),), (0.5, 0.0), 0.0),  # with a bound
+    ],
+)
+def test_projected_gradient(slope, margins, inward, x, norm):
+    inward = np.reshape(inward, (-1, 2))
+    assert projected_gradient(*map(np.array, (slope, margins, inward, x))) == pytest.approx(norm, abs=1e-12)
+
+
 def test_what_cannot_be(tmp_path):
     problem = load(written(tmp_path, SLAB.replace('"20 um"', '"2 um"').replace('["Bi", "Au"]', '"Bi"')))
     with pytest.raises(RuntimeError, match="no design keeps the constraints"):
         design(problem, starts=1)
+
+
+def test_command(call, tmp_path, monkeypatch):
+    """Result, absorber and plot are written; and it says so where the best end is no optimum."""
+    written(tmp_path, SLAB)
+    words = "design design.toml -o best.nc --starts 1".split()
+    code, out, err = call(*words)
+    assert code == 0, err
+    assert "converged: 2 of 2 starts" in out and "no optimum" not in out
+    assert load_dataset(tmp_path / "best.nc", "a design").attrs["best"] == 0
+    assert Absorber.load(str(tmp_path / "best.toml")).formulas == ("Bi",)
+    assert (tmp_path / "best.png").stat().st_size > 5_000
+    stays = OptimizeResult(x=np.array([0.9]), success=True, nfev=1)
+    monkeypatch.setattr(optimise, "minimize", lambda *args, **options: stays)
+    code, out, err = call(*words)
+    assert code == 0 and "converged: 0 of 2 starts\nthe best of them is no optimum" in out
+    code, out, err = call(*words, "-n", "0.5")
+    assert code == 2 and "-n" in err
 
 
 def test_overridden_heat(tmp_path):
@@ -70,7 +203,25 @@ def test_overridden_heat(tmp_path):
     ("old", "new", "sentence"),
     [
         ("[minimise]", "[minimize]", "unknown key `minimize`"),
-        ('figure = "heat_capacity"', 'figure = "heat"', "must be one of"),
+        ('observable = "heat_capacity"', 'observable = "heat"', "must be one of"),
+        ('observable = "heat_capacity"', "observable = []", "must be one of"),
+        ('observable = "heat_capacity"', 'figure = "heat_capacity"', "unknown key `figure` in .minimise."),
+        ('observable = "heat_capacity"', "", "`observable` is missing in .minimise."),
+        ('width = "100 um"', 'width = "100 um"\nminimise = 3', "valid TOML"),
+        ("at_least = 0.9", "at_least = 0.9\natmost = 1", "unknown key `atmost` in constraint 0; .* `at_most`"),
+        ("at_least = 0.9", "at_least = 1.1", "at most 1, since interaction_probability is a probability"),
+        ("at_least = 0.9", "at_least = true", "must be a number"),
+        ("values = [0.8, 0.95]", "values = [0.8, 1.5]", "at most 1, since"),
+        ("values = [0.8, 0.95]", "values = [0.8]\nvalue = 1", "unknown key `value` in .front."),
+        ("values = [0.8, 0.95]", "", "`values` is missing in .front."),
+        ("constraint = 0", "constraint = true", "number of a constraint"),
+        ('"90 mK"', '"-1 K"', "`temperature` must be positive, but is -1 K"),
+        ('"90 mK"', '"0 K"', "`temperature` must be positive"),
+        ('["Bi", "Au"]', "7", "must be a formula or a list of them, but has 7"),
+        ("[front]", "[specific_heat.Bi]\ngamma = 1\n[front]", "unknown key `gamma` in .specific_heat.Bi."),
+        ("[front]", "[specific_heat.Cu]\nlattice = 1\n[front]", "unknown key `Cu` in .specific_heat."),
+        ("[front]", "[specific_heat]\nBi = 1\n[front]", ".specific_heat.Bi. must be a table"),
+        ("[front]", "[specific_heat.Bi]\nelectron = -1\n[front]", "neither negative"),
         ("at_least = 0.9", "", "one of `at_least` and `at_most`"),
         ("at_least = 0.9", "at_least = -1", "must be positive"),
         ('energy = "7 keV"', "", "needs `energy`"),

@@ -12,15 +12,16 @@ from astropy.io import fits
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.io.datasets import save as save_result
-from xcal_jax.response.line_shape import Detector, fold
+from xcal_jax.response.line_shape import Detector, line_in_channels
 from xcal_jax.response.linefit import fit_line, linearise
 from xcal_jax.response.measured import read_line
 from xcal_jax.simulation.simulate import simulate
+from xcal_jax.simulation.trapping import Trapping
 
 TRIALS, PHOTONS = 50, 50_000
 TRUTH = {"thickness[0]": 3.0, "yield": 1.0, "range": 1.0, "tail_frac": 0.03, "tail_tau": 40.0}
 FWHM = 2.5  # eV
-START, TRAPPING = Detector(FWHM, 0.02, 60.0), ("tail_frac", "tail_tau")
+START, TRAPPING = Detector(FWHM, Trapping(0.02, 60.0)), ("tail_frac", "tail_tau")
 FIGURES = 0.33  # sigmas that the expected figures' own error may shift all trials by
 EDGES = np.concatenate([np.arange(100, 6600, 50.0), np.arange(6600, 6960, 10.0), np.arange(6960, 7021, 1.0)])
 
@@ -96,7 +97,7 @@ def test_closure_of_the_shape(linear, trials):
 def test_the_line_moves_with_the_energy(linear):
     """Photons of 3 eV more are seen 3 eV higher, whatever they lose."""
     more = 3.0
-    shape = np.asarray(fold(linear.at(linear.origin), linear.lines, linear.thresholds, START, EDGES - more))
+    shape = np.asarray(line_in_channels(linear.at(linear.origin), linear.lines, linear.thresholds, START, EDGES - more))
     slopes = {name: getattr(linear, name)[:1] * 0.0 for name in ("probability_slope", "peaks_slope", "loss_slope")}
     moving = replace(linear, parameters=("energy",), origin=np.array([7000.0]), **slopes)
     found = fit_line(moving, PHOTONS * shape, EDGES, START)
@@ -117,7 +118,7 @@ def test_the_line_moves_with_the_energy(linear):
 )
 def test_refused(linear, counts, edges, also, sentence):
     with pytest.raises(ValueError, match=sentence):
-        fit_line(linear, counts, edges, Detector(FWHM, 0.02, 50.0), also)
+        fit_line(linear, counts, edges, Detector(FWHM, Trapping(0.02, 50.0)), also)
 
 
 def test_too_few_incident(linear):
@@ -169,17 +170,18 @@ GOOD = "low_ev,high_ev,counts\n100,200,5\n200,300,7\n"
     ("text", "words", "sentence"),
     [
         (GOOD.replace("low_ev", "low"), "", "must have the columns low_ev,high_ev,counts"),
-        (GOOD.replace("5", "five"), "", "could not convert|numbers"),
-        (GOOD.replace(",5", ""), "", "3 numbers a line"),
+        (GOOD.replace("5", "five"), "", "line 2 of the spectrum .* must hold numbers, but its counts is .five."),
+        (GOOD.replace(",5", ""), "", "line 2 of the spectrum .* must have 3 columns as the header, but has 2"),
         (GOOD.replace("5", "nan"), "", "finite and not negative"),
         (GOOD.replace("5", "-5"), "", "finite and not negative"),
         (GOOD.replace("\n200", "\n210"), "", "must join, but one ends at 200 and the next begins at 210 eV"),
         (GOOD.replace("300", "150"), "", "must ascend in energy"),
         ("low_ev,high_ev,counts\n", "", "has none"),
-        ("", "", "must have the columns"),
+        ("", "", "must have a header line"),
         (GOOD, "--bins 0eV,1eV", "has energies of its own"),
         (GOOD, "--window 1keV,2keV", "`--window` must hold channels of 100 to 300 eV"),
         (GOOD, "--window 1keV", "2 numbers separated by commas"),
+        (GOOD, "--fwhm 0eV", "the FWHM must be positive and finite, but is 0 eV"),
         (GOOD, "--trapping 2:10eV", "a fraction from 0 to 1"),
         (GOOD, "--fit fwhm", "at least one parameter of the absorber"),
         (GOOD, "--fit thick", "'thick' is asked"),

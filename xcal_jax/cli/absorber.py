@@ -45,15 +45,11 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
     type=options.Text("pixel", _pixel),
     help="ROW,COLUMN from 0 of the only pixel of an [array] to be hit; default: all alike.",
 )
-@click.option(
-    "--angle", type=options.quantity("deg"), default="0deg", show_default=True, help="Incidence against the normal."
-)
-@click.option(
-    "--azimuth", type=options.quantity("deg"), default="0deg", show_default=True, help="Direction of the incidence."
-)
+@click.option("--angle", type=options.DEG, default="0deg", help="Incidence against the normal.")
+@click.option("--azimuth", type=options.DEG, default="0deg", help="Direction of the incidence.")
 @click.option("--isotropic", is_flag=True, help="Directions uniform over the upper half space.")
 @click.option("--free", is_flag=True, help="Let photons pass through; default: every photon interacts.")
-@click.option("--bin", "bin_width", type=options.quantity("eV"), default="1eV", show_default=True, help="Bin width.")
+@click.option("--bin", "bin_width", type=options.EV, default="1eV", help="Bin width.")
 @options.yields
 @options.electrons
 @options.loss_above

@@ -16,7 +16,6 @@ from xcal_jax.io.files import check_writable
     "--wrt",
     type=options.NAMES,
     default="thickness,density,yield,range",
-    show_default=True,
     help="Of thickness, density, width, length, energy, x, y, yield, range; one layer: thickness[1].",
 )
 @options.at
@@ -77,12 +76,11 @@ def _report(facts: dict, changes: dict, parameters: tuple[str, ...]) -> list[str
 
 @click.command()
 @click.argument("problem")
-@click.option(
-    "--starts", type=click.IntRange(1, 64), default=3, show_default=True, help="Starts for every choice of materials."
-)
+@click.option("--starts", type=click.IntRange(1, 64), default=3, help="Starts for every choice of materials.")
+@options.photons("16384", "Histories of every Monte Carlo run.")
 @options.seed
 @options.output("Result, netCDF-4; beside it the absorber (.toml) and a plot (.png).")
-def design(problem, starts, seed, output):
+def design(problem, starts, n, seed, output):
     """Choose thicknesses and materials as PROBLEM, a TOML file, asks."""
     from xcal_jax.io.files import replacing
 
@@ -103,7 +101,7 @@ def design(problem, starts, seed, output):
 
     asked = load(problem)
     try:
-        result = run(asked, starts, seed, progress=True)
+        result = run(asked, starts, seed, n, progress=True)
     except RuntimeError as problem_:
         raise ValueError(str(problem_)) from problem_
     save(result, path)
@@ -116,3 +114,6 @@ def design(problem, starts, seed, output):
     for name, value in zip(result.constraint.values, result.constraint_value.values[facts["best"]], strict=True):
         click.echo(f"{name}: {value:.6g}")
     click.echo(f"converged: {int(result.converged.sum())} of {result.sizes['start']} starts")
+    if not facts["converged"]:
+        slope = float(result.slope[facts["best"]])
+        click.echo(f"the best of them is no optimum of the sampled observables (gradient {slope:.2g}): try a larger -n")

@@ -14,13 +14,12 @@ ROUNDS = 2  # of linearising where the last fit ended
 @click.argument("spectrum")
 @options.absorber
 @options.energy
-@click.option("--fwhm", type=options.quantity("eV"), required=True, help="The detector's resolution, such as 2.5eV.")
+@click.option("--fwhm", type=options.EV, required=True, help="The detector's resolution, such as 2.5eV.")
 @click.option(
     "--fit",
     "asked",
     type=options.NAMES,
     default="yield,range",
-    show_default=True,
     help="Of thickness[n], density[n], yield, range, and of the detector fwhm, tail_frac, tail_tau.",
 )
 @click.option("--trapping", help="Tail FRACTION:SCALE, such as 0.02:60eV: fixed, or where its fit starts.")
@@ -29,14 +28,10 @@ ROUNDS = 2  # of linearising where the last fit ended
     type=options.quantity(""),
     help="Photons that fell on the absorber, if known: their number tells the thickness.",
 )
-@click.option(
-    "--window",
-    type=options.quantities("eV", "eV"),
-    help="Fit channels within LOW,HIGH only, such as 100eV,7.02keV.",
-)
+@click.option("--window", type=options.EV_EV, help="Fit channels within LOW,HIGH only, such as 100eV,7.02keV.")
 @click.option(
     "--bins",
-    type=options.quantities("eV", "eV"),
+    type=options.EV_EV,
     help="LOW,WIDTH of the channels, such as 0eV,1eV, in files of counts by channel.",
 )
 @options.at
@@ -76,9 +71,7 @@ def linefit(
     also = tuple(name for name in DETECTOR if name in asked)
     wrt = [name for name in asked if name not in DETECTOR]
     tail = Trapping.build(trapping) if trapping else start if "tail_frac" in also else replace(start, fraction=0.0)
-    detector = Detector(fwhm, tail.fraction, tail.scale)
-    if not detector.fwhm > 0.0:
-        raise ValueError(f"`--fwhm` must be positive, but is {fwhm:g} eV")
+    detector = Detector.build(fwhm, tail)
     if not wrt:
         raise ValueError(
             "`--fit` must name at least one parameter of the absorber: thickness[n], density[n], yield, range"

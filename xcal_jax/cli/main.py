@@ -40,7 +40,7 @@ class Commands(click.Group):
         return getattr(import_module(COMMANDS[name]), name) if name in COMMANDS else None
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(VERSION)
 def commands() -> None:
     """X-ray microcalorimeter absorbers, simulated; SiPM ageing in orbit, measured and predicted."""

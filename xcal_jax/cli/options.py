@@ -41,13 +41,15 @@ def listed(unit: str) -> Text:
     return Text("quantities", lambda text, option: parse_quantities(text, (unit,) * len(text.split(",")), option))
 
 
+EV, DEG = quantity("eV"), quantity("deg")
+UM_UM, EV_EV = quantities("um", "um"), quantities("eV", "eV")
 WHOLE = Text("whole number", parse_whole)
 NAMES = Text("names", lambda text, option: [name.strip() for name in text.split(",") if name.strip()])
 
 
 def photons(default: str | None, text: str):
     """Option ``-n``, how many photons or histories; text: its help."""
-    return click.option("-n", "n", type=WHOLE, default=default, show_default=True, help=text)
+    return click.option("-n", "n", type=WHOLE, default=default, help=text)
 
 
 def plot(what: str):
@@ -79,15 +81,11 @@ def on_a_cluster(command):
 
 
 absorber = click.option("--absorber", required=True, help="Preset or TOML file.")
-energy = click.option("--energy", type=quantity("eV"), required=True, help="Photon energy, such as 7keV.")
-at = click.option(
-    "--at", type=quantities("um", "um"), help="Impact X,Y from the centre; default: uniform over the top."
-)
+energy = click.option("--energy", type=EV, required=True, help="Photon energy, such as 7keV.")
+at = click.option("--at", type=UM_UM, help="Impact X,Y from the centre; default: uniform over the top.")
 electrons = click.option("--electrons", type=click.Choice(ELECTRONS), help="Model in place of the absorber's own.")
-yields = click.option(
-    "--yields", type=click.Choice(YIELDS), default=YIELDS[0], show_default=True, help="Fluorescence yields."
-)
-seed = click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the random numbers.")
+yields = click.option("--yields", type=click.Choice(YIELDS), default=YIELDS[0], help="Fluorescence yields.")
+seed = click.option("--seed", type=click.IntRange(0), default=1, help="Seed of the random numbers.")
 loss_above = click.option(
     "--loss-above",
     type=listed("eV"),

@@ -12,24 +12,18 @@ from xcal_jax.io.files import PLOTS, check_outputs, check_writable
 
 @click.command()
 @click.argument("absorber")
-@click.option("--grid", default="0.2:12:5eV", show_default=True, help="Photon energies LOW:HIGH:STEP.")
-@click.option("--channels", default="0.2:12.5:2eV", show_default=True, help="Measured energies LOW:HIGH:STEP.")
+@click.option("--grid", default="0.2:12:5eV", help="Photon energies LOW:HIGH:STEP.")
+@click.option("--channels", default="0.2:12.5:2eV", help="Measured energies LOW:HIGH:STEP.")
 @click.option("--fwhm", help="Energy resolution at all energies, such as 2.5eV.")
 @click.option("--fwhm-file", help="Resolution instead as two columns: energy in eV, FWHM in eV.")
 @click.option("--trapping", help="Tail of trapped heat, FRACTION:SCALE, such as 0.05:12eV; default: none.")
-@click.option("--tolerance", default=1e-4, show_default=True, help="Standard error of each row's partial fraction.")
+@click.option("--tolerance", default=1e-4, help="Standard error of each row's partial fraction.")
 @options.photons(None, "Photons at every simulated energy instead.")
 @options.seed
 @options.yields
 @options.electrons
-@click.option(
-    "--area",
-    type=options.quantity("cm^2"),
-    default="1cm^2",
-    show_default=True,
-    help="Geometric area that the ARF starts from.",
-)
-@click.option("--threshold", default=0.0, show_default=True, help="Leave out far channels below it (LO_THRES).")
+@click.option("--area", type=options.quantity("cm^2"), default="1cm^2", help="Geometric area that the ARF starts from.")
+@click.option("--threshold", default=0.0, help="Leave out far channels below it (LO_THRES).")
 @click.option("--arf", help="Also write the quantum efficiency as an ARF.")
 @click.option("--nc", help="Also write the components with their errors, before the resolution, as netCDF-4.")
 @click.option("--uncertainty", help="Also write relative errors: counts, yields, electrons (three times as long).")
@@ -179,10 +173,10 @@ def impacts(source, target, absorber, forced, yields, electrons, seed):
 @click.option(
     "--from",
     "lowest",
-    type=options.quantity("eV"),
+    type=options.EV,
     help="Smallest loss that is fitted; default: 10eV, with scattering electrons 50eV.",
 )
-@click.option("--to", "highest", type=options.quantity("eV"), help="Largest loss; default: half the photon energy.")
+@click.option("--to", "highest", type=options.EV, help="Largest loss; default: half the photon energy.")
 @click.option("--tails", type=int, help="How many, 1 or 2; default: by Akaike's criterion.")
 @options.as_json
 @options.plot("the continuum and the tails")

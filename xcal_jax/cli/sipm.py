@@ -13,7 +13,6 @@ interpolation = click.option(
     "--interpolation",
     type=click.Choice(["log", "linear"]),
     default="linear",
-    show_default=True,
     help="Of the threshold; linear: Eq. 1.",
 )
 
@@ -57,7 +56,7 @@ def synthesize(mission, folder, seed, as_csv, as_json) -> None:
 @satellite
 @interpolation
 @click.option("--level", type=float, help="cnt/s above the template; the mission's if not given.")
-@click.option("--min-exposure", default=10.0, show_default=True, help="Seconds below which a spectrum is flagged.")
+@click.option("--min-exposure", default=10.0, help="Seconds below which a spectrum is flagged.")
 @click.option("--template-end", type=int, help="First channel right of the template's noise peak.")
 @as_json
 def threshold(
@@ -109,12 +108,11 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
     "--shape",
     type=click.Choice(["linear", "quadratic", "saturation"]),
     default="linear",
-    show_default=True,
     help="Shape of the calibration.",
 )
 @click.option("--fwhm", type=float, help="Expected width in channels; else a third of the half-window is sigma.")
-@click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="chi2", show_default=True)
-@click.option("--selection", type=click.Choice(["reduced", "aicc"]), default="reduced", show_default=True)
+@click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="chi2")
+@click.option("--selection", type=click.Choice(["reduced", "aicc"]), default="reduced")
 @as_json
 def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_json) -> None:
     """Fit a line in each window of SPECTRUM; the spectra of an archive are stacked first."""

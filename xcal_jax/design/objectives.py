@@ -1,63 +1,88 @@
-"""Values and gradients of a design problem's goals, for one choice of materials."""
+"""Values and gradients of the observables of a design problem, for one choice of materials.
+
+The points of the sequence stay the same throughout, so that an optimiser sees functions. Such a function jumps where a
+decision of one history changes, and its gradient is that between the jumps: unbiased, but not the slope of the jumps.
+With 2,048 histories the photon escape from 0.8 um Au on 9 um Bi at 7 keV (1.4e-3) jumps by 3 % within 5 nm and lies 10
+to 13 % below the truth; hence `HISTORIES`.
+"""
 
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from xcal_jax.design.heat import heat_per_um
-from xcal_jax.design.specification import Goal, Problem
-from xcal_jax.expected.estimate import run
+from xcal_jax.design.specification import Objective, Problem
+from xcal_jax.expected.estimate import Estimate, run
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import attenuation
 from xcal_jax.expected.tables import Tables
 from xcal_jax.physics.layers import absorbed_by_layer
 
-POINTS, REPLICATES = 2048, 2
-FIELD = {"mean_loss_ev": "mean_loss"}
+HISTORIES, REPLICATES = 2**14, 2
 
 
 class Evaluation:
-    """Values and gradients, in the thicknesses (L,) um, of the goals of a problem, for one choice of materials."""
+    """Observables and their gradients in the thicknesses (L,) um, for one choice of materials.
 
-    def __init__(self, problem: Problem, formulas: tuple[str, ...], seed: int):
-        """Tables of ``formulas``, one a layer; seed: of the points, the same throughout."""
-        self.problem, self.seed = problem, seed
+    A Monte Carlo run at one energy and one set of thicknesses is done once and kept: ``runs``.
+    """
+
+    def __init__(self, problem: Problem, formulas: tuple[str, ...], seed: int, histories: int = HISTORIES):
+        """Build the tables of ``formulas``, one a layer; seed: of the points; histories: of a Monte Carlo run."""
+        self.problem, self.seed, self.histories = problem, seed, histories
         self.absorber = problem.absorber(formulas, problem.high)
         with jax.enable_x64(True):
             self.tables = Tables.build(self.absorber)
-        area = problem.width * problem.length
+        area, heats = problem.width * problem.length, problem.specific_heat
         self.heat = np.array(
             [
-                heat_per_um(f, float(d), area, problem.temperature, problem.specific_heat[f])
-                if f in problem.specific_heat
-                else 0.0
-                for f, d in zip(formulas, self.absorber.density, strict=True)
+                heat_per_um(formula, float(density), area, problem.temperature, heats[formula])
+                if formula in heats
+                else np.nan
+                for formula, density in zip(formulas, self.absorber.density, strict=True)
             ]
         )
+        self.runs: dict[tuple[float, bytes], Estimate] = {}
 
-    def goal(self, goal: Goal, thickness: np.ndarray) -> tuple[float, np.ndarray]:
-        """(value (), gradient (L,)) of its figure at ``thickness``."""
-        if goal.figure == "heat_capacity":
+    def value(self, of: Objective, thickness: Float[np.ndarray, " L"]) -> tuple[float, Float[np.ndarray, " L"]]:
+        """(value, gradient per um) of an observable at ``thickness`` um, in its unit."""
+        if of.observable == "heat_capacity":
             return float(self.heat @ thickness), self.heat
-        if goal.figure == "thickness":
+        if of.observable == "thickness":
             return float(thickness.sum()), np.ones_like(thickness)
-        each = [self.figure(goal.figure, energy, thickness) for energy in goal.energies]
-        return float(np.mean([value for value, _ in each])), np.mean([slope for _, slope in each], axis=0)
+        values, slopes = zip(*(self._at(of.observable, energy, thickness) for energy in of.energies), strict=True)
+        return float(np.mean(values)), np.mean(slopes, axis=0)
 
-    def figure(self, name: str, energy: float, thickness: np.ndarray) -> tuple[float, np.ndarray]:
-        """At one energy: the interaction probability in closed form, all else from `estimate.run`."""
-        with jax.enable_x64(True):
-            parameters = replace(Parameters.of(self.absorber, energy), thickness=jnp.asarray(thickness))
-            if name == "interaction_probability":
+    def estimate(self, of: Objective, thickness: Float[np.ndarray, " L"], histories: int) -> tuple[float, float]:
+        """(value, standard error) of an observable at ``thickness`` um, from ``histories`` of new points."""
+        if of.observable in ("heat_capacity", "thickness"):
+            return self.value(of, thickness)[0], 0.0
+        found = [
+            run(self.tables, self._parameters(energy, thickness), (), histories, self.seed + 1, (0.0,))
+            for energy in of.energies
+        ]
+        values, errors = np.array([each.value(of.observable) for each in found]).T
+        return float(values.mean()), float(np.sqrt(np.sum(errors**2)) / errors.size)
+
+    def _at(self, observable: str, energy: float, thickness: np.ndarray) -> tuple[float, np.ndarray]:
+        """At one energy: the interaction probability in closed form, all else from a Monte Carlo run."""
+        parameters = self._parameters(energy, thickness)
+        if observable == "interaction_probability":
+            with jax.enable_x64(True):
                 value, slopes = _probability(parameters, self.tables)
                 return float(value), np.asarray(slopes.thickness)
-        found = run(
-            self.tables, parameters, ("thickness",), POINTS, self.seed, (0.0,), replicates=REPLICATES, progress=False
-        )
-        field = FIELD.get(name, name)
-        return float(found.value(field)[0]), found.derivative(field)[0]
+        key = energy, thickness.tobytes()
+        if key not in self.runs:
+            self.runs[key] = run(self.tables, parameters, ("thickness",), self.histories, self.seed, (0.0,), REPLICATES)
+        found = self.runs[key]
+        return float(found.value(observable)[0]), found.derivative(observable)[0]
+
+    def _parameters(self, energy: float, thickness: np.ndarray) -> Parameters:
+        with jax.enable_x64(True):
+            return replace(Parameters.of(self.absorber, energy), thickness=jnp.asarray(thickness))
 
 
 @jax.jit

@@ -1,197 +1,202 @@
-"""Absorbers designed on true gradients: thicknesses and materials that make a figure least within constraints.
+"""Absorbers designed on true gradients: thicknesses and materials that make an observable least within constraints.
 
-An augmented Lagrangian (Nocedal & Wright 2006, chapter 17.3) around Adam (optax), from several starts, for every
-choice of materials. Bounds are kept by a logistic map. The points of the sequence stay the same throughout, so that
-the figures are functions; their final values come from new points, with errors.
+Sequential quadratic programming (SLSQP: Kraft 1988, DFVLR-FB 88-28; scipy) from several starts, for every choice of
+materials. Thicknesses are scaled to their bounds, constraints to their limits, the objective to its value at the start.
+An end counts as converged by a test of our own, not by SLSQP's word: the constraints hold, and the gradient of the
+Lagrangian vanishes, for the best multipliers that are not negative (Karush, Kuhn and Tucker; Nocedal & Wright 2006,
+chapter 12.3). SLSQP alone also ends where a jump of the sampled observable stops its line search.
+
+The points of the sequence stay the same throughout (`objectives`); the final value comes from new points, with its
+error. Where each step may have new points and there is nothing but bounds, a stochastic first-order method does it with
+fewer histories, since gradients are unbiased and values are not needed: Adam (optax) in `notebooks/03_thickness.ipynb`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import jax
 import numpy as np
-import optax
 import xarray as xr
+from jaxtyping import Float
+from scipy.optimize import minimize, nnls
 from scipy.stats import qmc
 from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber, double
-from xcal_jax.design.objectives import FIELD, Evaluation
-from xcal_jax.design.specification import FIGURES, Goal, Problem
-from xcal_jax.expected.estimate import estimate
+from xcal_jax.design.objectives import HISTORIES, Evaluation
+from xcal_jax.design.specification import Constraint, Problem
+from xcal_jax.io.datasets import variable
 
-OUTER, INNER = 8, 25  # rounds of multipliers, steps of Adam in each
-RATE, SLOWER = 0.2, 0.5  # of Adam in the first round, and from round to round
-PENALTY = 200.0
-VIOLATION, SLOPE = 2e-3, 2e-2  # what counts as converged: of a constraint, and of the Lagrangian, both relative
+STEPS, GAIN = 50, 1e-6  # most steps of SLSQP, and the relative gain below which it stops
+CAUTION = 16.0  # divides the first step of SLSQP, which is as long as the gradient: across all bounds without it
+VIOLATION = 1e-3  # of a constraint that counts as kept, relative to its limit
+ACTIVE = 1e-4  # within which a constraint, relative to its limit, or a bound, of its range, is active
+SLOPE = 1e-2  # of the Lagrangian when converged: relative change of the objective over the range of a thickness
+CHECKED = 2**15  # histories of the final value
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class Design:
-    """One optimum: absorber; objective: value of the figure; constraints: values; converged; rounds done."""
+    """Where one start ended: value of the objective; values of the constraints; violation: the worst, relative, 0 if
+    all are kept; slope: norm of the gradient of the Lagrangian (`projected_gradient`); evaluations: points looked at.
+    """
 
     absorber: Absorber
     objective: float
     constraints: tuple[float, ...]
     violation: float
-    converged: bool
+    slope: float
+    evaluations: int
+
+    @property
+    def converged(self) -> bool:
+        """Whether this is an optimum on the points of the evaluation."""
+        return self.violation < VIOLATION and self.slope < SLOPE
 
 
-def optimise(
-    evaluation: Evaluation, start: np.ndarray, constraints: tuple[Goal, ...], step: Callable[[], object]
-) -> Design:
-    """From ``start`` (L,) um to an optimum; step: called after every step."""
+def optimise(evaluation: Evaluation, start: Float[np.ndarray, " L"], constraints: tuple[Constraint, ...]) -> Design:
+    """The optimum that SLSQP finds from ``start`` um."""
     problem = evaluation.problem
-    low, high, free = problem.low, problem.high, problem.free
-    share = np.clip((start[free] - low[free]) / (high - low)[free], 0.02, 0.98)
-    v = np.log(share / (1.0 - share))
-    multipliers = np.zeros(len(constraints))
-    scale = max(abs(evaluation.goal(problem.objective, start)[0]), 1e-12)
+    free = problem.free
+    low, high = problem.low[free], problem.high[free]
+    factor = problem.objective.sign / max(abs(evaluation.value(problem.objective, start)[0]), TINY)
 
-    def lagrangian(v: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-        """(its gradient in v (K,), violations)."""
-        thickness, inside = _thickness(v, low, high, free)
-        total = problem.objective.sign * evaluation.goal(problem.objective, thickness)[1] / scale
-        violations = np.zeros(len(constraints))
-        for n, goal in enumerate(constraints):
-            violations[n], of = _violation(goal, *evaluation.goal(goal, thickness))
-            total = total + max(0.0, multipliers[n] + penalty * violations[n]) * of
-        return total[free] * inside, violations
+    def thickness(x: np.ndarray) -> np.ndarray:
+        found = problem.low.copy()
+        found[free] = (1.0 - x) * low + x * high
+        return found
 
-    for n in range(OUTER):
-        adam = optax.adam(optax.cosine_decay_schedule(RATE * SLOWER**n, INNER, SLOWER))
-        state = adam.init(v)
-        for _ in range(INNER):
-            update, state = adam.update(lagrangian(v, PENALTY)[0], state, v)
-            v = np.clip(np.asarray(optax.apply_updates(v, update)), -8.0, 8.0)
-            step()
-        multipliers = np.maximum(0.0, multipliers + PENALTY * lagrangian(v, PENALTY)[1])
-    slope, violations = lagrangian(v, 0.0)
-    thickness, _ = _thickness(v, low, high, free)
-    values = tuple(evaluation.goal(goal, thickness)[0] for goal in constraints)
-    worst = max([0.0, *violations])
+    def scaled(slope: np.ndarray) -> np.ndarray:
+        return slope[free] * (high - low)
+
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = evaluation.value(problem.objective, thickness(x))
+        return factor / CAUTION * value, factor / CAUTION * scaled(slope)
+
+    def margins(x: np.ndarray) -> np.ndarray:
+        return np.array([-c.excess(evaluation.value(c.of, thickness(x))[0]) for c in constraints])
+
+    def margin_slopes(x: np.ndarray) -> np.ndarray:
+        slopes = [-c.of.sign / c.limit * scaled(evaluation.value(c.of, thickness(x))[1]) for c in constraints]
+        return np.array(slopes).reshape(-1, len(free))
+
+    found = minimize(
+        objective,
+        (start[free] - low) / (high - low),
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * len(free),
+        constraints={"type": "ineq", "fun": margins, "jac": margin_slopes} if constraints else (),
+        options={"maxiter": STEPS, "ftol": GAIN / CAUTION},
+    )
+    x = np.clip(found.x, 0.0, 1.0)
+    end = thickness(x)
     return Design(
-        replace(evaluation.absorber, thickness=double(thickness)),
-        evaluation.goal(problem.objective, thickness)[0],
-        values,
-        worst,
-        bool(worst < VIOLATION and np.max(np.abs(slope)) < SLOPE),
+        replace(evaluation.absorber, thickness=double(end)),
+        evaluation.value(problem.objective, end)[0],
+        tuple(evaluation.value(c.of, end)[0] for c in constraints),
+        float(np.max(-margins(x), initial=0.0)),
+        projected_gradient(CAUTION * objective(x)[1], margins(x), margin_slopes(x), x),
+        found.nfev,
     )
 
 
-def design(problem: Problem, starts: int = 3, seed: int = 1, progress: bool = False) -> xr.Dataset:
+def projected_gradient(
+    slope: Float[np.ndarray, " K"],
+    margins: Float[np.ndarray, " J"],
+    margin_slopes: Float[np.ndarray, "J K"],
+    x: Float[np.ndarray, " K"],
+) -> float:
+    """Norm of the gradient of the Lagrangian, for the multipliers that make it least:
+
+        min |slope - sum_j m_j n_j| over all m_j >= 0,
+
+    where n_j are the inward normals of what is active: constraints without ``margins``, whose slopes these are, and
+    the bounds 0 and 1 of ``x``. It vanishes where no step that is allowed makes the objective less, to first order.
+    """
+    at_bound = np.concatenate([np.eye(len(x))[x < ACTIVE], -np.eye(len(x))[x > 1.0 - ACTIVE]])
+    inward = np.concatenate([margin_slopes[margins < ACTIVE], at_bound])
+    return float(nnls(inward.T, slope)[1] if len(inward) else np.linalg.norm(slope))
+
+
+def design(problem: Problem, starts: int = 3, seed: int = 1, n: int = HISTORIES, progress: bool = False) -> xr.Dataset:
     """The best absorber of ``problem``, every start's end, and the trade-off front if one is asked for.
 
+    n: histories of every Monte Carlo run.
     Raises RuntimeError when no start keeps the constraints: then they contradict each other or the bounds.
     """
     cube = qmc.Sobol(len(problem.free), rng=np.random.default_rng(seed)).random(max(starts - 1, 0))
-    shares = np.vstack([np.full((1, len(problem.free)), 0.5), cube])[:starts]
-    total = INNER * OUTER * (len(problem.materials) * len(shares) + len(problem.front))
-    evaluations = {formulas: Evaluation(problem, formulas, seed) for formulas in problem.materials}
-    ends = []
-    with (
-        jax.numpy_dtype_promotion("standard"),  # optax's schedules divide integers
-        tqdm(total=total, unit=" steps", disable=None if progress else True) as bar,
-    ):
+    places = np.vstack([np.full((1, len(problem.free)), 0.5), cube])[:starts]
+    evaluations = {formulas: Evaluation(problem, formulas, seed, n) for formulas in problem.materials}
+    total = len(evaluations) * len(places) + len(problem.front)
+    with tqdm(total=total, unit=" optima", disable=None if progress else True) as bar:
+        ends, front = [], []
         for evaluation in evaluations.values():
-            for share in shares:
+            for place in places:
                 start = problem.low.copy()
-                start[problem.free] += share * (problem.high - problem.low)[problem.free]
-                ends.append(optimise(evaluation, start, problem.constraints, bar.update))
+                start[problem.free] += place * (problem.high - problem.low)[problem.free]
+                ends.append(optimise(evaluation, start, problem.constraints))
+                bar.update()
         best = _best(problem, ends)
-        front = []
+        evaluation = evaluations[best.absorber.formulas]
         for limit in problem.front:
             constraints = list(problem.constraints)
             constraints[problem.varied] = replace(constraints[problem.varied], limit=limit)
-            evaluation = evaluations[best.absorber.formulas]
-            front.append(optimise(evaluation, np.asarray(best.absorber.thickness), tuple(constraints), bar.update))
-    return _dataset(problem, ends, best, front, seed)
-
-
-def _thickness(v, low, high, free) -> tuple[np.ndarray, np.ndarray]:
-    share = 1.0 / (1.0 + np.exp(-v))
-    thickness = low.copy()
-    thickness[free] += share * (high - low)[free]
-    return thickness, share * (1.0 - share) * (high - low)[free]
-
-
-def _violation(goal: Goal, value: float, slope: np.ndarray) -> tuple[float, np.ndarray]:
-    limit = goal.limit or 1.0
-    return goal.sign * (value - limit) / limit, goal.sign * slope / limit
+            front.append(optimise(evaluation, np.asarray(best.absorber.thickness), tuple(constraints)))
+            bar.update()
+    checked = evaluation.estimate(problem.objective, np.asarray(best.absorber.thickness), CHECKED)
+    return _dataset(problem, ends, best, front, checked, seed)
 
 
 def _best(problem: Problem, ends: list[Design]) -> Design:
     kept = [end for end in ends if end.violation < VIOLATION]
     if not kept:
         least = min(ends, key=lambda end: end.violation)
+        layers = zip(least.absorber.thickness, least.absorber.formulas, strict=True)
         raise RuntimeError(
             f"no design keeps the constraints within its bounds: the nearest is {100 * least.violation:.2g} % off "
-            f"({', '.join(f'{t:.4g} um {f}' for f, t in _layers(least.absorber))})"
+            f"({', '.join(f'{float(t):.4g} um {formula}' for t, formula in layers)})"
         )
     return min(kept, key=lambda end: problem.objective.sign * end.objective)
 
 
-def _layers(absorber: Absorber):
-    return [(f, float(t)) for f, t in zip(absorber.formulas, absorber.thickness, strict=True)]
-
-
-def check(problem: Problem, best: Absorber, seed: int) -> tuple[float, float]:
-    """(value, standard error) of the objective, with more and other points than it was optimised on."""
-    goal = problem.objective
-    if goal.figure in ("heat_capacity", "thickness"):
-        return Evaluation(problem, best.formulas, seed).goal(goal, np.asarray(best.thickness))[0], 0.0
-    field = FIELD.get(goal.figure, goal.figure)
-    found = [estimate(best, energy, (), n=2**15, seed=seed + 1, loss_above=()).value(field) for energy in goal.energies]
-    values, errors = np.array(found).T
-    return float(values.mean()), float(np.sqrt(np.sum(errors**2)) / len(errors))
-
-
-def _dataset(problem: Problem, ends: list[Design], best: Design, front: list[Design], seed: int) -> xr.Dataset:
-    value, error = check(problem, best.absorber, seed)
+def _dataset(
+    problem: Problem, ends: list[Design], best: Design, front: list[Design], checked: tuple[float, float], seed: int
+) -> xr.Dataset:
     goal = problem.objective
 
-    def stacked(designs: list[Design], dim: str, prefix: str) -> dict:
+    def stacked(designs: list[Design], dim: str, prefix: str) -> dict[str, xr.Variable]:
         thickness = np.array([np.asarray(d.absorber.thickness) for d in designs]).reshape(-1, len(problem.low))
-        limits = np.array([d.constraints for d in designs]).reshape(-1, len(problem.constraints))
-        return {
-            f"{prefix}thickness": ((dim, "layer"), thickness, {"units": "um", "long_name": "thickness"}),
-            f"{prefix}objective": (dim, [d.objective for d in designs], {"units": "1", "long_name": goal.label}),
-            f"{prefix}constraint_value": (
-                (dim, "constraint"),
-                limits,
-                {"units": "1", "long_name": "constrained figures"},
-            ),
-            f"{prefix}converged": (dim, [int(d.converged) for d in designs], {"units": "1", "long_name": "converged"}),
+        limited = np.array([d.constraints for d in designs]).reshape(-1, len(problem.constraints))
+        found = {
+            "thickness": variable((dim, "layer"), thickness, "um", "thickness"),
+            "objective": variable(dim, [d.objective for d in designs], goal.unit, goal.label),
+            "constraint_value": variable((dim, "constraint"), limited, "1", "constrained observables"),
+            "converged": variable(dim, [int(d.converged) for d in designs], "1", "converged"),
+            "slope": variable(dim, [d.slope for d in designs], "1", "norm of the gradient of the Lagrangian, scaled"),
+            "evaluations": variable(dim, [d.evaluations for d in designs], "1", "points looked at"),
         }
+        return {prefix + name: values for name, values in found.items()}
 
     variables = stacked(ends, "start", "") | stacked(front, "front", "front_")
-    variables["material"] = (
-        ("start", "layer"),
-        np.array([d.absorber.formulas for d in ends]),
-        {"units": "", "long_name": "material"},
-    )
-    variables["limit"] = (
-        "front",
-        np.array(problem.front),
-        {"units": "1", "long_name": "limit of the constraint varied"},
-    )
+    variables["material"] = variable(("start", "layer"), np.array([d.absorber.formulas for d in ends]), "", "material")
+    variables["limit"] = variable("front", np.array(problem.front), "1", "limit of the constraint varied")
+    labels = [constraint.of.label for constraint in problem.constraints]
+    varied = problem.constraints[problem.varied].of if problem.front else None
     return xr.Dataset(
         variables,
-        coords={
-            "constraint": ("constraint", [c.label for c in problem.constraints], {"units": "", "long_name": "figure"})
-        },
+        coords={"constraint": variable("constraint", labels, "", "observable")},
         attrs={
             "kind": "xcal_jax absorber design",
             "title": f"Design of absorber {problem.name!r}",
             "absorber": best.absorber.to_toml(),
             "objective": goal.label,
-            "objective_unit": FIGURES[goal.figure],
-            "varied_unit": FIGURES[problem.constraints[problem.varied].figure] if problem.front else "",
-            "objective_value": value,
-            "objective_err": error,
+            "objective_unit": goal.unit,
+            "varied_unit": varied.unit if varied else "",
+            "objective_value": checked[0],
+            "objective_err": checked[1],
             "best": next(n for n, end in enumerate(ends) if end is best),
             "converged": int(best.converged),
-            "varied": problem.constraints[problem.varied].label if problem.front else "",
+            "varied": varied.label if varied else "",
             "seed": str(seed),
         },
     )

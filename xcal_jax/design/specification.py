@@ -1,53 +1,64 @@
-"""A design problem as its TOML file states it: layers to choose, a figure to minimise, constraints."""
+"""A design problem as its TOML file states it: layers to choose, an observable to optimise, constraints."""
 
 import os
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import Material
 from xcal_jax.design.heat import KNOWN, SpecificHeat
-from xcal_jax.io.files import read_toml
+from xcal_jax.io.toml import check_keys, read, table_list
+from xcal_jax.simulation.vocabulary import VOCABULARY
 from xcal_jax.units import parse_quantity
 
-FIGURES = {
-    "interaction_probability": "",
-    "partial": "",
-    "photon_escape": "",
-    "electron_escape": "",
-    "mean_loss_ev": "eV",
-    "heat_capacity": "pJ/K",
-    "thickness": "um",
-}
 WITHOUT_ENERGY = ("heat_capacity", "thickness")
+OBSERVABLES = "interaction_probability", "partial", "photon_escape", "electron_escape", "mean_loss", *WITHOUT_ENERGY
 KEYS = tuple("name width length temperature layers minimise maximise constraints specific_heat front".split())
 
 
 @dataclass(frozen=True)
-class Goal:
-    """A figure, the mean over its energies (eV, empty where it has none); limit in `FIGURES`' unit, None to optimise;
-    sign: +1 to keep it low, -1 to keep it high.
-    """
+class Objective:
+    """An observable, the mean over its energies (eV, empty where it has none); sign: +1 if low is good, -1 if high."""
 
-    figure: str
+    observable: str
     energies: tuple[float, ...]
     sign: float
-    limit: float | None = None
 
     @property
     def label(self) -> str:
         """In words."""
         at = ", ".join(f"{e:g}" for e in self.energies)
-        return self.figure + (f" at {at} eV" if at else "")
+        return self.observable + (f" at {at} eV" if at else "")
+
+    @property
+    def unit(self) -> str:
+        """The unit of the observable, "1" for a probability."""
+        return VOCABULARY[self.observable].unit
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """What ``of`` says, kept at most (sign +1) or at least (sign -1) at ``limit``, which is positive, in its unit."""
+
+    of: Objective
+    limit: float
+
+    def excess(self, value: Any) -> Any:
+        """How far ``value`` is beyond the limit, as a fraction of it; negative within."""
+        return self.of.sign * (value / self.limit - 1.0)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """low, high: (L,) um, equal where a thickness is given; materials: choices of (formula per layer); front: limits of
-    the constraint ``varied`` along the trade-off.
+    """low, high: (L,) um, equal where a thickness is given; density: (L,) g/cm3, None for that of the material.
+
+    temperature: K; materials: choices of (formula per layer); front: limits of the constraint ``varied`` along the
+    trade-off.
     """
 
     name: str
@@ -57,94 +68,80 @@ class Problem:
     low: np.ndarray
     high: np.ndarray
     materials: tuple[tuple[str, ...], ...]
-    density: dict[str, float]
+    density: tuple[float | None, ...]
     specific_heat: dict[str, SpecificHeat]
-    objective: Goal
-    constraints: tuple[Goal, ...]
+    objective: Objective
+    constraints: tuple[Constraint, ...]
     varied: int
     front: tuple[float, ...]
 
     @property
-    def free(self) -> np.ndarray:
-        """Layers (K,) whose thickness is to be chosen."""
+    def free(self) -> Int[np.ndarray, " K"]:
+        """Layers whose thickness is to be chosen."""
         return np.flatnonzero(self.high > self.low)
 
-    def absorber(self, formulas: tuple[str, ...], thickness: np.ndarray) -> Absorber:
-        """Made of ``formulas`` with ``thickness`` (L,) um."""
-        layers = [(f, float(t), self.density.get(f)) for f, t in zip(formulas, thickness, strict=True)]
-        return Absorber.build(layers, self.width, self.length, self.name)
+    def absorber(self, formulas: tuple[str, ...], thickness: Float[np.ndarray, " L"]) -> Absorber:
+        """The absorber made of ``formulas`` with ``thickness`` um, from the top."""
+        layers = zip(formulas, map(float, thickness), self.density, strict=True)
+        return Absorber.build(list(layers), self.width, self.length, self.name)
 
 
 def load(path: str | os.PathLike) -> Problem:
     """Read a design file. Raises ValueError for what is missing, unknown or impossible, in one sentence."""
     where = f"design {str(path)!r}"
-    table = read_toml(path, where)
-    for key in table:
-        if key not in KEYS:
-            raise ValueError(f"unknown key `{key}` in {where}; keys are {', '.join(KEYS)}")
-    for key in ("width", "length", "layers"):
-        if key not in table:
-            raise ValueError(f"`{key}` is missing in {where}")
+    table = read(path, "design")
+    check_keys(table, KEYS, ("width", "length", "layers"), where)
     if ("minimise" in table) == ("maximise" in table):
         raise ValueError(f"{where} must have one of [minimise] and [maximise]")
     try:
-        return _problem(table)
+        return _problem(table, where)
     except ValueError as problem:
         raise ValueError(f"{where}: {problem}") from problem
 
 
-def _problem(table: dict) -> Problem:
-    low: list[float] = []
-    high: list[float] = []
+def _problem(table: dict, where: str) -> Problem:
+    bounds: list[tuple[float, float]] = []
     choices: list[list[str]] = []
-    density: dict[str, float] = {}
-    for n, layer in enumerate(_tables(table["layers"], "layers")):
-        for key in layer:
-            if key not in ("material", "thickness", "density"):
-                raise ValueError(f"unknown key `{key}` in layer {n}; keys are material, thickness, density")
-        if not {"material", "thickness"} <= set(layer):
-            raise ValueError(f"layer {n} must have `material` and `thickness`")
-        bounds = layer["thickness"]
-        bounds = [bounds, bounds] if not isinstance(bounds, list) else bounds
-        if len(bounds) != 2:
-            raise ValueError(f"`thickness` of layer {n} must be one length or two bounds, but has {len(bounds)}")
-        a, b = (parse_quantity(bound, "um", f"thickness of layer {n}") for bound in bounds)
-        if not 0.0 < a <= b:
-            raise ValueError(f"`thickness` of layer {n} must ascend from above 0, but is {a:g} to {b:g} um")
-        low.append(a)
-        high.append(b)
-        formulas = layer["material"] if isinstance(layer["material"], list) else [layer["material"]]
+    density: list[float | None] = []
+    for n, layer in enumerate(table_list(table["layers"], "layers", where)):
+        check_keys(layer, ("material", "thickness", "density"), ("material", "thickness"), f"layer {n}")
+        bounds.append(_bounds(layer["thickness"], n))
+        formulas = _listed(layer["material"])
         choices.append(formulas)
-        if "density" in layer:
-            density |= {f: parse_quantity(layer["density"], "g/cm^3", f"density of layer {n}") for f in formulas}
+        given = layer.get("density")
+        density.append(None if given is None else parse_quantity(given, "g/cm^3", f"density of layer {n}"))
         for formula in formulas:
-            Material.build(formula, density.get(formula))
-    specific = dict(KNOWN)
-    for formula, given in table.get("specific_heat", {}).items():
-        specific[formula] = SpecificHeat(
-            parse_quantity(given.get("electron", 0.0), "J/mol/K^2", f"electron of specific_heat.{formula}"),
-            parse_quantity(given.get("lattice", 0.0), "J/mol/K^4", f"lattice of specific_heat.{formula}"),
-        )
-    kind = "minimise" if "minimise" in table else "maximise"
-    objective = _goal(table[kind], kind, 1.0 if kind == "minimise" else -1.0)
-    constraints = tuple(_constraint(c, n) for n, c in enumerate(_tables(table.get("constraints", []), "constraints")))
-    if any(goal.figure == "heat_capacity" for goal in (objective, *constraints)):
-        unknown = {f for choice in choices for f in choice} - set(specific)
-        if unknown:
-            raise ValueError(f"the specific heat of {', '.join(sorted(unknown))} is not known: give [specific_heat.X]")
-    varied, front = _front(table.get("front"), constraints)
-    if not np.any(np.array(high) > np.array(low)):
+            if not isinstance(formula, str):
+                raise ValueError(f"`material` of layer {n} must be a formula or a list of them, but has {formula!r}")
+            Material.build(formula, density[-1])
+    low, high = np.array(bounds, float).reshape(-1, 2).T
+    if not np.any(high > low):
         raise ValueError("at least one layer must have two bounds for its `thickness`")
+    used = sorted({formula for formulas in choices for formula in formulas})
+    specific_heat = KNOWN | _specific_heats(table.get("specific_heat", {}), used)
+    temperature = parse_quantity(table.get("temperature", "90 mK"), "K", "temperature")
+    if not temperature > 0.0:
+        raise ValueError(f"`temperature` must be positive, but is {temperature:g} K")
+    kind = "minimise" if "minimise" in table else "maximise"
+    check_keys(table[kind], ("observable", "energy"), ("observable",), f"[{kind}]")
+    objective = _objective(table[kind], f"[{kind}]", 1.0 if kind == "minimise" else -1.0)
+    limited = table_list(table.get("constraints", []), "constraints", where)
+    constraints = tuple(_constraint(constraint, f"constraint {n}") for n, constraint in enumerate(limited))
+    if "heat_capacity" in {each.observable for each in (objective, *(constraint.of for constraint in constraints))}:
+        unknown = [formula for formula in used if formula not in specific_heat]
+        if unknown:
+            raise ValueError(f"the specific heat of {', '.join(unknown)} is not known: give [specific_heat.X]")
+    varied, front = _front(table.get("front"), constraints)
     return Problem(
         str(table.get("name", "design")),
         parse_quantity(table["width"], "um", "width"),
         parse_quantity(table["length"], "um", "length"),
-        parse_quantity(table.get("temperature", "90 mK"), "K", "temperature"),
-        np.array(low),
-        np.array(high),
+        temperature,
+        low,
+        high,
         tuple(product(*choices)),
-        density,
-        specific,
+        tuple(density),
+        specific_heat,
         objective,
         constraints,
         varied,
@@ -152,47 +149,73 @@ def _problem(table: dict) -> Problem:
     )
 
 
-def _tables(value, name: str) -> list[dict]:
-    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise ValueError(f"`{name}` must be [[{name}]] tables")
-    return value
+def _listed(value: Any) -> list:
+    return value if isinstance(value, list) else [value]
 
 
-def _goal(table: dict, where: str, sign: float, limit=None) -> Goal:
-    figure = table.get("figure")
-    if figure not in FIGURES:
-        raise ValueError(f"`figure` of {where} must be one of {', '.join(FIGURES)}, but is {figure!r}")
-    energies = table.get("energy", [])
-    energies = energies if isinstance(energies, list) else [energies]
-    if (not energies) != (figure in WITHOUT_ENERGY):
+def _bounds(thickness: Any, n: int) -> tuple[float, float]:
+    ends = [parse_quantity(bound, "um", f"thickness of layer {n}") for bound in _listed(thickness)]
+    if len(ends) not in (1, 2):
+        raise ValueError(f"`thickness` of layer {n} must be one length or two bounds, but has {len(ends)}")
+    if not 0.0 < ends[0] <= ends[-1]:
+        raise ValueError(f"`thickness` of layer {n} must ascend from above 0, but is {ends[0]:g} to {ends[-1]:g} um")
+    return ends[0], ends[-1]
+
+
+def _specific_heats(table: Any, used: list[str]) -> dict[str, SpecificHeat]:
+    check_keys(table, used, (), "[specific_heat]")
+    found = {}
+    for formula, given in table.items():
+        where = f"[specific_heat.{formula}]"
+        check_keys(given, ("electron", "lattice"), (), where)
+        electron = parse_quantity(given.get("electron", 0.0), "J/mol/K^2", f"electron of {where}")
+        lattice = parse_quantity(given.get("lattice", 0.0), "J/mol/K^4", f"lattice of {where}")
+        if min(electron, lattice) < 0.0 or max(electron, lattice) == 0.0:
+            raise ValueError(f"{where} must have a positive `electron` or `lattice`, and neither negative")
+        found[formula] = SpecificHeat(electron, lattice)
+    return found
+
+
+def _objective(table: dict, where: str, sign: float) -> Objective:
+    observable = table["observable"]
+    if not isinstance(observable, str) or observable not in OBSERVABLES:
+        raise ValueError(f"`observable` of {where} must be one of {', '.join(OBSERVABLES)}, but is {observable!r}")
+    energies = _listed(table.get("energy", []))
+    if (not energies) != (observable in WITHOUT_ENERGY):
         rule = "must have no `energy`" if energies else "needs `energy`"
-        raise ValueError(f"{figure} of {where} {rule}")
+        raise ValueError(f"{observable} of {where} {rule}")
     values = tuple(parse_quantity(energy, "eV", f"energy of {where}") for energy in energies)
     if values:
         Source.build(values)
-    if limit is not None:
-        limit = parse_quantity(limit, FIGURES[figure], f"limit of {where}")
-        if not limit > 0.0:
-            raise ValueError(f"limit of {where} must be positive, but is {limit:g}")
-    return Goal(figure, values, sign, limit)
+    return Objective(observable, values, sign)
 
 
-def _constraint(table: dict, n: int) -> Goal:
-    where = f"constraint {n}"
+def _constraint(table: dict, where: str) -> Constraint:
+    check_keys(table, ("observable", "energy", "at_least", "at_most"), ("observable",), where)
     if ("at_least" in table) == ("at_most" in table):
         raise ValueError(f"{where} must have one of `at_least` and `at_most`")
     most = "at_most" in table
-    return _goal(table, where, 1.0 if most else -1.0, table["at_most" if most else "at_least"])
+    objective = _objective(table, where, 1.0 if most else -1.0)
+    return Constraint(objective, _limit(table["at_most" if most else "at_least"], objective, f"limit of {where}"))
 
 
-def _front(table: dict | None, constraints: tuple[Goal, ...]) -> tuple[int, tuple[float, ...]]:
+def _limit(given: Any, of: Objective, where: str) -> float:
+    """The positive limit ``given`` for an observable, which for a probability is at most 1."""
+    limit = parse_quantity(given, "" if of.unit == "1" else of.unit, where)
+    if not limit > 0.0:
+        raise ValueError(f"{where} must be positive, but is {limit:g}")
+    if of.unit == "1" and limit > 1.0:
+        raise ValueError(f"{where} must be at most 1, since {of.observable} is a probability, but is {limit:g}")
+    return limit
+
+
+def _front(table: Any, constraints: tuple[Constraint, ...]) -> tuple[int, tuple[float, ...]]:
     if table is None:
         return 0, ()
-    varied = table.get("constraint")
-    if not isinstance(varied, int) or not 0 <= varied < len(constraints):
+    check_keys(table, ("constraint", "values"), ("constraint", "values"), "[front]")
+    varied, values = table["constraint"], table["values"]
+    if type(varied) is not int or not 0 <= varied < len(constraints):
         raise ValueError(f"`constraint` of [front] must be the number of a constraint, from 0, but is {varied!r}")
-    unit = FIGURES[constraints[varied].figure]
-    values = tuple(parse_quantity(value, unit, "values of [front]") for value in table.get("values", []))
-    if not values or min(values) <= 0.0:
-        raise ValueError("`values` of [front] must be positive limits")
-    return varied, values
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"`values` of [front] must be positive limits, but is {values!r}")
+    return varied, tuple(_limit(value, constraints[varied].of, "`values` of [front]") for value in values)

@@ -1,26 +1,41 @@
-"""The spectrum of a narrow line as a detector shows it: expected counts per channel, differentiable.
+"""The shape of a line as a detector with a Gaussian resolution and trapped heat shows it.
 
-Full-energy peak and escape peaks stand where the energies say, with expected intensities; what electrons take out is a
-continuum between the thresholds. All is folded with a Gaussian; the narrow components may have an exponential tail to
-low energies (trapping: a share of the events loses an exponentially distributed part of the heat, as `tail_frac` and
-`tail_tau` in the NIST fits).
+A deposit at 0 is seen at G - T: G is normal with standard deviation s, T is 0 or, for a fraction of the events,
+exponential with mean t (`Trapping`). With the normal distribution Phi, its density phi and z = x / s,
+
+    P(G < x) = Phi(z)                   and its integral up to x is x Phi(z) + s phi(z) = I(x)
+    P(G - T < x) = Phi(z) + exp(x / t + s^2 / 2 t^2) Phi(-z - s / t) = F(x)
+                                        and its integral up to x is I(x) + t F(x)
+
+The matrix integrates peaks over the energies of a row, on NumPy arrays; line fits differentiate, on JAX arrays. The
+functions of x take either and stay in its library. A whole line is its full-energy peak, its escape peaks, and the
+continuum of what electrons take out, which has no trapping.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jax.scipy.special
 import numpy as np
+import scipy.special
 from jax import Array
-from jax.scipy.special import log_ndtr, ndtr
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.simulation.trapping import Trapping
+
+Numbers = Array | np.ndarray | float
+NARROWEST = 1e-9  # eV, of a part of the continuum
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Components:
-    """Per interacting photon. peaks: (K,) and loss_above: (A,) as in `Figures`; energy: () eV of the photon."""
+    """Per interacting photon. peaks: (K,) and loss_above: (A,) as in `Observables`; energy: () eV of the photon."""
 
     peaks: Array
     loss_above: Array
@@ -30,47 +45,87 @@ class Components:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Detector:
-    """fwhm: () eV; tail_frac: () share of events with a loss by trapping; tail_tau: () eV, its mean."""
+    """fwhm: () eV, of its Gaussian resolution; trapping: of heat."""
 
     fwhm: Array | float
-    tail_frac: Array | float
-    tail_tau: Array | float
+    trapping: Trapping
+
+    @classmethod
+    def build(cls, fwhm: float, trapping: Trapping) -> "Detector":
+        """A detector of numbers that make sense. Raises ValueError unless the ``fwhm`` is positive and finite."""
+        if not (math.isfinite(fwhm) and fwhm > 0.0):
+            raise ValueError(f"the FWHM must be positive and finite, but is {fwhm:g} eV")
+        return cls(fwhm, trapping)
+
+    @property
+    def numbers(self) -> dict[str, Array | float]:
+        """Its numbers by the names that a fit calls them: `fwhm`, `tail_frac` and `tail_tau`, as in the NIST fits."""
+        return {"fwhm": self.fwhm, "tail_frac": self.trapping.fraction, "tail_tau": self.trapping.scale}
+
+    def changed(self, numbers: dict[str, Array]) -> "Detector":
+        """The same detector with some of its ``numbers`` changed."""
+        fwhm, fraction, scale = (self.numbers | numbers).values()
+        return Detector(fwhm, Trapping(fraction, scale))
 
 
-def fold(parts: Components, lines: Array, thresholds: Array, detector: Detector, edges: Array) -> Array:
-    """Probability per channel (C,), given an interaction.
+def gaussian_integral(x: Any, sigma: Numbers) -> Any:
+    """I(x), in eV: the integral up to ``x`` of the probability that an event without trapping is seen below it."""
+    numbers, special = _library(x)
+    z = x / sigma
+    return x * special.ndtr(z) + sigma * numbers.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
 
-    lines: (K,) eV that each peak lost; thresholds: (A,) eV, ascending from 0 to the photon's energy at least;
-    edges: (C + 1,) eV of the channels.
+
+def trapped_below(x: Any, sigma: Numbers, scale: Numbers) -> Any:
+    """F(x): the probability that a trapped event is seen below ``x``; sigma, scale: eV, as ``x``."""
+    numbers, special = _library(x)
+    z = x / sigma
+    late = x / scale + 0.5 * (sigma / scale) ** 2 + special.log_ndtr(-z - sigma / scale)
+    return special.ndtr(z) + numbers.exp(numbers.minimum(late, 0.0))
+
+
+def below(x: Any, sigma: Numbers, trapping: Trapping) -> Any:
+    """The probability that an event is seen below ``x`` eV."""
+    _, special = _library(x)
+    free = special.ndtr(x / sigma)
+    return free + trapping.fraction * (trapped_below(x, sigma, trapping.scale) - free)
+
+
+def integral_below(x: Any, sigma: Numbers, trapping: Trapping) -> Any:
+    """The integral of `below` up to ``x``, in eV; ``trapping`` has numbers of the host, no tracers."""
+    free = gaussian_integral(x, sigma)
+    if not trapping.fraction:
+        return free
+    return free + trapping.fraction * trapping.scale * trapped_below(x, sigma, trapping.scale)
+
+
+def line_in_channels(
+    parts: Components,
+    lines: Float[ArrayLike, " K"],
+    thresholds: Float[ArrayLike, " A"],
+    detector: Detector,
+    edges: Float[ArrayLike, " E"],
+) -> Float[Array, " C"]:
+    """The probability of each channel between the ``edges`` eV, given an interaction.
+
+    lines: eV that each peak lost; thresholds: eV, ascending from 0 to the photon's energy at least.
     """
+    lines, thresholds, edges = map(jnp.asarray, (lines, thresholds, edges))
     sigma = detector.fwhm / FWHM_PER_SIGMA
-    full = 1.0 - parts.loss_above[0]
     places = parts.energy - jnp.append(jnp.zeros_like(lines[:1]), lines)
-    narrow = jnp.append(full[None], parts.peaks)
-    cumulative = jax.vmap(lambda place: _peak(edges - place, sigma, detector))(places)
+    narrow = jnp.append(1.0 - parts.loss_above[:1], parts.peaks)
+    cumulative = jax.vmap(lambda place: below(edges - place, sigma, detector.trapping))(places)
     counts = narrow @ jnp.diff(cumulative, axis=1)
-    # what no single photon explains, spread evenly between thresholds
+    # what no single photon explains, even between thresholds
     single = jnp.sum(jnp.where(lines[None, :] > thresholds[:, None], parts.peaks[None, :], 0.0), axis=1)
     rest = parts.loss_above - single
     mass = rest - jnp.append(rest[1:], jnp.zeros_like(rest[:1]))
     low = parts.energy - jnp.append(thresholds[1:], jnp.maximum(parts.energy, 2.0 * thresholds[-1])[None])
-    high = parts.energy - thresholds
-    low = jnp.maximum(low, 0.0)
-    width = jnp.maximum(high - low, 1e-9)
-    ramp = jax.vmap(lambda a, b: _ramp(edges - a, sigma) - _ramp(edges - b, sigma))(low, high)
+    low, high = jnp.maximum(low, 0.0), parts.energy - thresholds
+    width = jnp.maximum(high - low, NARROWEST)
+    ramp = jax.vmap(lambda a, b: gaussian_integral(edges - a, sigma) - gaussian_integral(edges - b, sigma))(low, high)
     return counts + (mass / width) @ jnp.diff(ramp, axis=1)
 
 
-def _peak(x: Array, sigma: Array, detector: Detector) -> Array:
-    """Cumulative of a Gaussian at 0, a share of it with an exponential tail to the left."""
-    t = detector.tail_tau
-    inside = x / sigma
-    # P(G - Exp(tau) < x) = Phi(x/s) + exp(x/t + s^2/2t^2) Phi(-x/s - s/t)
-    tail = ndtr(inside) + jnp.exp(x / t + 0.5 * (sigma / t) ** 2 + log_ndtr(-inside - sigma / t))
-    return ndtr(inside) + detector.tail_frac * (tail - ndtr(inside))
-
-
-def _ramp(x: Array, sigma: Array) -> Array:
-    """Integral of the cumulative Gaussian, () eV: x Phi(x/s) + s phi(x/s)."""
-    z = x / sigma
-    return x * ndtr(z) + sigma * jnp.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+def _library(x: Any) -> tuple[Any, Any]:
+    """(array functions, special functions) of the library that ``x`` belongs to."""
+    return (jnp, jax.scipy.special) if isinstance(x, Array) else (np, scipy.special)

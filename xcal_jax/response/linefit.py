@@ -1,8 +1,8 @@
 """Physics fitted to a measured line: range scale, thickness, yields, trapping, by Poisson likelihood.
 
-For small changes of the parameters the expected figures are linear: they are computed once with their derivatives
+For small changes of the parameters the expected observables are linear: they are computed once with their derivatives
 (`linearise`), and the likelihood is maximised on them (`fit_line`: `xcal_jax.fit`, Poisson deviance). Where a parameter
-ends far from its origin, linearise there and fit again. The figures' own statistical error is not in the fit's.
+ends far from its origin, linearise there and fit again. Errors of the fit do not hold those of the expectation.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from xcal_jax.expected.estimate import run
 from xcal_jax.expected.parameters import Parameters, parameter_values
 from xcal_jax.expected.tables import Tables
 from xcal_jax.fit import double_precision, least_squares, poisson_residuals
-from xcal_jax.response.line_shape import Components, Detector, fold
+from xcal_jax.response.line_shape import Components, Detector, line_in_channels
 
 LINES = 40  # the most intense escape peaks, told apart
 FINE, EVEN = 5, 12  # thresholds of the continuum, in ratios and then in steps of the energy
@@ -33,7 +33,7 @@ DETECTOR = ("fwhm", "tail_frac", "tail_tau")
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Linear:
-    """Figures at ``origin`` (P,) with their derivatives: interaction probability (), (P,); peaks (K,), (P, K);
+    """Observables at ``origin`` (P,) with their derivatives: interaction probability (), (P,); peaks (K,), (P, K);
     loss_above (A,), (P, A); lines (K,) eV; thresholds (A,) eV; energy: eV; parameters: P names.
     """
 
@@ -81,7 +81,10 @@ def linearise(
     seed: int = 1,
     progress: bool = False,
 ) -> Linear:
-    """Figures and derivatives of ``absorber`` at ``energy`` eV, with the parameters of ``origin`` changed."""
+    """Observables and derivatives of ``absorber`` at ``energy`` eV, with the parameters of ``origin`` changed.
+
+    Raises what `estimate` raises.
+    """
     Source.build(energy, at=at).check_fits(absorber)
     with jax.enable_x64(True):
         tables = Tables.build(absorber)
@@ -110,7 +113,7 @@ def linearise(
 
 
 def check_line(counts: np.ndarray, edges: np.ndarray, also: Sequence[str], incident: float | None) -> None:
-    """Raises ValueError for what `fit_line` cannot fit."""
+    """Raise ValueError for counts and edges that `fit_line` cannot fit."""
     if counts.ndim != 1 or edges.shape != (counts.size + 1,) or not np.all(np.diff(edges) > 0):
         raise ValueError(f"`edges` must ascend and be one more than the {counts.size} channels, but are {edges.size}")
     if not (np.all(np.isfinite(counts)) and np.all(counts >= 0) and counts.sum() > 0):
@@ -130,7 +133,7 @@ def fit_line(
     also: Sequence[str] = (),
     incident: float | None = None,
 ) -> LineFit:
-    """The parameters of ``linear``, of ``also`` (``fwhm``, ``tail_frac``, ``tail_tau``), and photons.
+    """The fit of the parameters of ``linear``, of ``also`` (``fwhm``, ``tail_frac``, ``tail_tau``), and of the photons.
 
     counts: (C,) per channel; edges: (C + 1,) eV; detector: fixed, or where to start. incident: the photons that are
     expected to fall on the absorber, if that is known: how many are seen then tells the thickness, which the shape of
@@ -140,8 +143,7 @@ def fit_line(
     counts, edges = np.asarray(counts, dtype=float), np.asarray(edges, dtype=float)
     check_line(counts, edges, also, incident)
     with double_precision():
-        fixed = Detector(*(jnp.asarray(getattr(detector, name), float) for name in DETECTOR))
-        numbers = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), linear)
+        numbers, fixed = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), (linear, detector))
         sent = None if incident is None else jnp.asarray(incident, float)
         found, scale = _maximise(numbers, fixed, jnp.asarray(counts), jnp.asarray(edges), sent, tuple(also))
         scale = np.asarray(scale)
@@ -161,7 +163,7 @@ def fit_line(
 @partial(jax.jit, static_argnames="also")
 def _maximise(linear: Linear, fixed: Detector, counts, edges, incident, also: tuple[str, ...]):
     """(fit in units of scale, scale) of the parameters: those of ``linear``, of ``also``, photons if not known."""
-    told = jnp.array([getattr(fixed, name) for name in also])
+    told = jnp.array([fixed.numbers[name] for name in also])
     photons = jnp.sum(counts)[None] if incident is None else jnp.zeros(0)
     start = jnp.concatenate([linear.origin, told, photons])
     scale = jnp.where(start != 0.0, jnp.abs(start), 1.0)
@@ -175,10 +177,8 @@ def _maximise(linear: Linear, fixed: Detector, counts, edges, incident, also: tu
 def _counts(linear: Linear, values, fixed: Detector, edges, incident, also: tuple[str, ...]):
     """Expected in each channel (C,), at ``values`` of the parameters as `fit_line` orders them."""
     many = linear.origin.shape[0]
-    detector = Detector(
-        **{name: values[many + also.index(name)] if name in also else getattr(fixed, name) for name in DETECTOR}
-    )
-    shape = fold(linear.at(values[:many]), linear.lines, linear.thresholds, detector, edges)
+    detector = fixed.changed({name: values[many + n] for n, name in enumerate(also)})
+    shape = line_in_channels(linear.at(values[:many]), linear.lines, linear.thresholds, detector, edges)
     if incident is None:
         photons = values[-1]
     else:
@@ -194,7 +194,7 @@ def expected_counts(
     also: Sequence[str] = (),
     incident: float | None = None,
 ) -> np.ndarray:
-    """Per channel (C,), what `fit_line` with the same arguments has found."""
+    """Expected counts per channel of the ``fit`` that `fit_line` has found with the same arguments."""
     with double_precision():
         numbers, fixed = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), (linear, detector))
         sent = None if incident is None else jnp.asarray(incident, float)

@@ -1,8 +1,8 @@
 """Rows of a redistribution matrix: the components of a response, seen with the detector's energy resolution.
 
 A row is the mean over its photon energies. The full-energy peak and the escape peaks are Gaussians, averaged over
-the row and integrated over the channels in closed form: with K(z) = z Phi(z) + phi(z), whose derivative is the normal
-distribution Phi, the part of a peak below x is [K((x - low) / s) - K((x - high) / s)] s / (high - low). The loss
+the row and integrated over the channels in closed form (`line_shape`): the part of a peak below x is
+[I(x - low) - I(x - high)] / (high - low), where I is the integral of the distribution about the peak. The loss
 continuum, linear within its cells, is spread by a Gaussian filter. Both may have a tail of trapped heat. Each row sums
 to 1; the fraction of the photons that falls into the channels goes with the effective area.
 """
@@ -18,10 +18,12 @@ from scipy.ndimage import gaussian_filter1d
 
 from xcal_jax.absorber.source import read_spectrum
 from xcal_jax.constants import FWHM_PER_SIGMA
-from xcal_jax.simulation.trapping import REACH, Trapping
+from xcal_jax.response.line_shape import integral_below
+from xcal_jax.simulation.trapping import Trapping
 from xcal_jax.units import parse_quantity
 
 SIGMAS = 6.0  # to which a peak's Gaussian is followed: 2e-9 lie beyond
+TAIL = 21.0  # mean losses to which the tail of trapped heat is followed: 1e-9 lie beyond
 NO_TRAPPING = Trapping(0.0, 1.0)
 
 
@@ -140,13 +142,13 @@ def peaks_in_channels(
     """Sum of peaks of ``intensity`` in the ``channels`` (eV), their places uniform from ``low`` to ``high`` eV."""
     step = channels[1] - channels[0]
     count = channels.size - 1
-    tail = REACH * trapping.scale if trapping.fraction else 0.0
+    tail = TAIL * trapping.scale if trapping.fraction else 0.0
     start = np.maximum(0, np.floor((low - SIGMAS * sigma - tail - channels[0]) / step).astype(int))
     width = min(count, int(np.max((high - low + 2.0 * SIGMAS * sigma + tail) / step)) + 2)
     at = start[:, None] + np.arange(width + 1)
     x = channels[0] + step * at
     low, high, sigma = low[:, None], high[:, None], sigma[:, None]
-    below = (trapping.integral_below(x - low, sigma) - trapping.integral_below(x - high, sigma)) / (high - low)
+    below = (integral_below(x - low, sigma, trapping) - integral_below(x - high, sigma, trapping)) / (high - low)
     content = intensity[:, None] * np.diff(below, axis=1)
     inside = at[:, :-1] < count
     return np.bincount(at[:, :-1][inside], content[inside], minlength=count)

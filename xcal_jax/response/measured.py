@@ -1,11 +1,12 @@
 """Files with the measured spectrum of a line -> counts and channel edges in eV."""
 
-import csv
 import os
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
+from xcal_jax.io.tables import read_table
 from xcal_jax.simulation import results
 from xcal_jax.spectra.readers import READERS, read_spectra
 
@@ -13,8 +14,10 @@ COLUMNS = ("low_ev", "high_ev", "counts")
 BY_CHANNEL = tuple(suffix for suffix in READERS if suffix not in (".csv", ".nc"))
 
 
-def read_line(path: str | os.PathLike, bins: tuple[float, float] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """(counts (C,), edges (C + 1,) eV) of one spectrum.
+def read_line(
+    path: str | os.PathLike, bins: tuple[float, float] | None = None
+) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " E"]]:
+    """(counts by channel, edges in eV, one more) of one spectrum.
 
     A CSV table with the columns low_ev, high_ev and counts, a channel a line; the netCDF result of `simulate`; or a
     file of counts by channel (.spe .n42 .xml .pha .pi .fits .fit), where ``bins`` are the lower end of the first
@@ -22,14 +25,15 @@ def read_line(path: str | os.PathLike, bins: tuple[float, float] | None = None) 
     do not join and ascend, counts that are no counts, and for more than one spectrum.
     """
     path = Path(path)
+    where = f"the spectrum {str(path)!r}"
     suffix = path.suffix.lower()
     if not path.is_file():
-        raise ValueError(f"the spectrum {str(path)!r} does not exist")
+        raise ValueError(f"{where} does not exist")
     if (bins is not None) != (suffix in BY_CHANNEL):
         rule = "needs the channels' energies, such as --bins 0eV,1eV" if bins is None else "has energies of its own"
-        raise ValueError(f"the spectrum {str(path)!r} {rule}")
+        raise ValueError(f"{where} {rule}")
     if suffix == ".csv":
-        counts, edges = _table(path)
+        counts, edges = _table(path, where)
     elif suffix == ".nc":
         result = results.load(path)
         counts = result.spectrum.values.astype(float)
@@ -37,31 +41,25 @@ def read_line(path: str | os.PathLike, bins: tuple[float, float] | None = None) 
     elif bins is not None:
         spectra = read_spectra(path)
         if spectra.sizes["spectrum"] != 1:
-            raise ValueError(f"{str(path)!r} must hold one spectrum, but has {spectra.sizes['spectrum']}")
+            raise ValueError(f"{where} must be one, but the file has {spectra.sizes['spectrum']}")
         counts = spectra.counts.values[0]
         edges = bins[0] + bins[1] * np.arange(counts.size + 1)
     else:
-        raise ValueError(f"the spectrum {str(path)!r} must end in one of .csv, .nc, {', '.join(BY_CHANNEL)}")
+        raise ValueError(f"{where} must end in one of .csv, .nc, {', '.join(BY_CHANNEL)}")
     if not (np.all(np.isfinite(edges)) and np.all(np.diff(edges) > 0)):
-        raise ValueError(f"the channels of {str(path)!r} must ascend in energy")
+        raise ValueError(f"the channels of {where} must ascend in energy")
     if not (np.all(np.isfinite(counts)) and np.all(counts >= 0)):
-        raise ValueError(f"the counts of {str(path)!r} must be finite and not negative")
+        raise ValueError(f"the counts of {where} must be finite and not negative")
     return counts, edges
 
 
-def _table(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    where = f"the spectrum {str(path)!r}"
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            if tuple(rows.fieldnames or ()) != COLUMNS:
-                raise ValueError(f"{where} must have the columns {','.join(COLUMNS)}, but has {rows.fieldnames}")
-            numbers = np.array([[float(row[name]) for name in COLUMNS] for row in rows])
-    except (TypeError, csv.Error, UnicodeDecodeError) as problem:
-        raise ValueError(f"{where} must have {len(COLUMNS)} numbers a line") from problem
-    if len(numbers) == 0:
+def _table(path: Path, where: str) -> tuple[np.ndarray, np.ndarray]:
+    table = read_table(path, where)
+    if tuple(table.columns) != COLUMNS:
+        raise ValueError(f"{where} must have the columns {','.join(COLUMNS)}, but has {','.join(table.columns)}")
+    if len(table) == 0:
         raise ValueError(f"{where} must have at least one channel, but has none")
-    low, high, counts = numbers.T
+    low, high, counts = table.to_numpy(float).T
     apart = np.flatnonzero(low[1:] != high[:-1])
     if apart.size:
         raise ValueError(

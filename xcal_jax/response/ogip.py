@@ -59,63 +59,33 @@ def write_rmf(
     about: Sequence[str],
 ) -> None:
     """Write the matrix of ``rows``, whole or not at all. channels: boundaries, eV; about: lines for its header."""
-    first = np.array([row.first + 1 for row in rows], dtype=np.int32)
-    count = np.array([row.values.size for row in rows], dtype=np.int32)
+    counts = np.array([row.values.size for row in rows], dtype=np.int32)
     values = np.empty(len(rows), dtype=object)
     values[:] = [row.values for row in rows]
     low, high = _ends(response)
-    matrix = fits.BinTableHDU.from_columns(
-        [
-            fits.Column("ENERG_LO", "E", "keV", array=low),
-            fits.Column("ENERG_HI", "E", "keV", array=high),
-            fits.Column("N_GRP", "I", array=np.ones(len(rows), dtype=np.int16)),
-            fits.Column("F_CHAN", "J", array=first),
-            fits.Column("N_CHAN", "J", array=count),
-            fits.Column("MATRIX", "PE()", array=values),
-        ],
-        name="MATRIX",
-    )
-    _describe(
-        matrix.header,
-        response,
-        HDUCLASS="OGIP",
-        HDUCLAS1="RESPONSE",
-        HDUCLAS2="RSP_MATRIX",
-        HDUCLAS3="REDIST",
-        HDUVERS="1.3.0",
-        RMFVERSN="1992a",
-        CHANTYPE="PI",
-        DETCHANS=channels.size - 1,
-        NUMGRP=len(rows),
-        NUMELT=int(count.sum()),
-        LO_THRES=threshold,
-        TLMIN4=1,
-        TLMAX4=channels.size - 1,
+    columns = [
+        fits.Column("ENERG_LO", "E", "keV", array=low),
+        fits.Column("ENERG_HI", "E", "keV", array=high),
+        fits.Column("N_GRP", "I", array=np.ones(len(rows), dtype=np.int16)),
+        fits.Column("F_CHAN", "J", array=np.array([row.first + 1 for row in rows], dtype=np.int32)),
+        fits.Column("N_CHAN", "J", array=counts),
+        fits.Column("MATRIX", "PE()", array=values),
+    ]
+    named = {"RMFVERSN": "1992a", "CHANTYPE": "PI", "DETCHANS": channels.size - 1}
+    sizes = {"NUMGRP": len(rows), "NUMELT": int(counts.sum()), "LO_THRES": threshold}
+    first_last = {"TLMIN4": 1, "TLMAX4": channels.size - 1}
+    matrix = _table(
+        "MATRIX", columns, response, "RSP_MATRIX", "1.3.0", named | {"HDUCLAS3": "REDIST"} | sizes | first_last
     )
     for line in ("Each row sums to 1: the quantum efficiency is in the ARF.", *about):
         matrix.header.add_history(line)
-    bounds = fits.BinTableHDU.from_columns(
-        [
-            fits.Column("CHANNEL", "J", array=np.arange(1, channels.size, dtype=np.int32)),
-            fits.Column("E_MIN", "E", "keV", array=channels[:-1] / 1000.0),
-            fits.Column("E_MAX", "E", "keV", array=channels[1:] / 1000.0),
-        ],
-        name="EBOUNDS",
-    )
-    _describe(
-        bounds.header,
-        response,
-        HDUCLASS="OGIP",
-        HDUCLAS1="RESPONSE",
-        HDUCLAS2="EBOUNDS",
-        HDUVERS="1.2.0",
-        RMFVERSN="1992a",
-        CHANTYPE="PI",
-        DETCHANS=channels.size - 1,
-        TLMIN1=1,
-        TLMAX1=channels.size - 1,
-    )
-    _write(path, matrix, bounds)
+    columns = [
+        fits.Column("CHANNEL", "J", array=np.arange(1, channels.size, dtype=np.int32)),
+        fits.Column("E_MIN", "E", "keV", array=channels[:-1] / 1000.0),
+        fits.Column("E_MAX", "E", "keV", array=channels[1:] / 1000.0),
+    ]
+    first_last = {"TLMIN1": 1, "TLMAX1": channels.size - 1}
+    _write(path, matrix, _table("EBOUNDS", columns, response, "EBOUNDS", "1.2.0", named | first_last))
 
 
 def write_arf(
@@ -124,23 +94,12 @@ def write_arf(
     """Write ``area`` (cm2) times quantum efficiency times the fraction inside the channels, whole or not at all."""
     low, high = _ends(response)
     contained = np.array([row.contained for row in rows])
-    table = fits.BinTableHDU.from_columns(
-        [
-            fits.Column("ENERG_LO", "E", "keV", array=low),
-            fits.Column("ENERG_HI", "E", "keV", array=high),
-            fits.Column("SPECRESP", "E", "cm**2", array=area * response.interaction_probability.values * contained),
-        ],
-        name="SPECRESP",
-    )
-    _describe(
-        table.header,
-        response,
-        HDUCLASS="OGIP",
-        HDUCLAS1="RESPONSE",
-        HDUCLAS2="SPECRESP",
-        HDUVERS="1.1.0",
-        ARFVERSN="1992a",
-    )
+    columns = [
+        fits.Column("ENERG_LO", "E", "keV", array=low),
+        fits.Column("ENERG_HI", "E", "keV", array=high),
+        fits.Column("SPECRESP", "E", "cm**2", array=area * response.interaction_probability.values * contained),
+    ]
+    table = _table("SPECRESP", columns, response, "SPECRESP", "1.1.0", {"ARFVERSN": "1992a"})
     table.header.add_history("Area times quantum efficiency times the fraction of a row inside the channels.")
     for line in about:
         table.header.add_history(line)
@@ -173,12 +132,17 @@ def _ends(response: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     return boundaries[:-1], boundaries[1:]
 
 
-def _describe(header: fits.Header, response: xr.Dataset, **cards) -> None:
+def _table(
+    name: str, columns: list[fits.Column], response: xr.Dataset, kind: str, version: str, cards: dict
+) -> fits.BinTableHDU:
+    """An extension of OGIP's class RESPONSE: its ``kind`` and the ``version`` of its format, other ``cards``."""
+    table = fits.BinTableHDU.from_columns(columns, name=name)
     absorber = Absorber.from_toml(response.attrs["absorber"])
+    header = table.header
     header["TELESCOP"] = "NONE"
     header["INSTRUME"] = absorber.name.encode("ascii", "replace").decode()[:60]
     header["FILTER"] = "NONE"
-    header.update(cards)
+    header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "HDUCLAS2": kind, "HDUVERS": version, **cards})
     header["CREATOR"] = f"xcal_jax {response.attrs['version']}"
     header["ELECTRON"] = (response.attrs["electrons"], "electron model")
     header["YIELDS"] = (response.attrs["yields"], "fluorescence yields")
@@ -186,6 +150,7 @@ def _describe(header: fits.Header, response: xr.Dataset, **cards) -> None:
     header["SEED"] = response.attrs["seed"]
     for line in response.attrs["absorber"].splitlines():
         header.add_comment(line.encode("ascii", "replace").decode())
+    return table
 
 
 def _write(path: str | os.PathLike, *tables: fits.BinTableHDU) -> None:

@@ -2,32 +2,34 @@
 
 Absorbers of evaporated Bi show low-energy tails that electroplated Bi does not (Yan et al. 2017, arXiv 1708.08481):
 its grains are smaller, and trap heat (Yan et al. 2018, doi 10.1007/s10909-018-1888-1). That is no escape of electrons.
-It is described as line fits have it, by the share of the events and the mean energy they lose (`tail_frac` and
-`tail_tau`), after transport and off by default.
+It is described as line fits have it, by the fraction of the events that lose energy and the mean that they lose
+(`tail_frac` and `tail_tau`), after transport and off by default. Binned counts are spread here, peaks in
+`response.line_shape`.
 """
 
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 import xarray as xr
+from jax import Array
+from jaxtyping import Float
 from scipy.signal import lfilter
-from scipy.special import log_ndtr, ndtr
 
 from xcal_jax.units import parse_quantity
 
-REACH = 21.0  # mean losses to which the tail of a peak is followed: 1e-9 lie beyond
 
-
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Trapping:
-    """fraction: of the events; scale: eV, the mean of what they lose."""
+    """fraction: () of the events that lose energy; scale: () eV, the mean of what they lose."""
 
-    fraction: float
-    scale: float
+    fraction: Array | float
+    scale: Array | float
 
     @classmethod
     def build(cls, text: str) -> "Trapping":
-        """From ``FRACTION:SCALE``, such as "0.05:12eV". Raises ValueError for anything else."""
+        """Trapping as ``FRACTION:SCALE`` states it, such as "0.05:12eV". Raises ValueError for anything else."""
         parts = text.split(":")
         if len(parts) != 2:
             raise ValueError(f"`--trapping` must be FRACTION:SCALE, such as 0.05:12eV, but is {text!r}")
@@ -43,32 +45,21 @@ class Trapping:
         """In words."""
         return f"{self.fraction:g} of the events lose {self.scale:g} eV on average"
 
-    def spread(self, counts: np.ndarray, width: float) -> np.ndarray:
-        """Counts (B,) in bins of ``width`` eV as they are expected after trapping, of ``counts`` (B,) before.
+    def spread(self, counts: Float[np.ndarray, " B"], width: float) -> Float[np.ndarray, " B"]:
+        """Counts in bins of ``width`` eV as they are expected after trapping, of ``counts`` before.
 
-        They are taken to be even within each bin. What falls below the first bin is not among them.
+        The counts of a bin are taken to be even within it. What falls below the first bin is left out. With
+        r = width / scale and q = (1 - exp(-r)) / r, a trapped event leaves its bin with probability q, and arrives
+        k bins below with probability q^2 r exp(-(k - 1) r).
         """
         ratio = width / self.scale
-        leave = -np.expm1(-ratio) / ratio  # its bin; k >= 1 bins below arrives leave^2 ratio exp(-(k - 1) ratio)
+        leave = -np.expm1(-ratio) / ratio
         below = lfilter([0.0, leave**2 * ratio], [1.0, -np.exp(-ratio)], counts[::-1])[::-1]
         return counts + self.fraction * (below - leave * counts)
 
-    def integral_below(self, x: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-        """Integral, in eV, of the part of a Gaussian peak at 0 that lies below ``x`` eV, up to there."""
-        z, t = x / sigma, self.scale
-        if not self.fraction:
-            return sigma * normal_integral(z)
-        tail = ndtr(z) + np.exp(np.minimum(x / t + 0.5 * (sigma / t) ** 2 + log_ndtr(-z - sigma / t), 0.0))
-        return sigma * normal_integral(z) + self.fraction * t * tail
-
-
-def normal_integral(z: np.ndarray) -> np.ndarray:
-    """Integral of the normal distribution function up to ``z``."""
-    return z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
-
 
 def trapped(result: xr.Dataset, trapping: Trapping) -> xr.Dataset:
-    """A result of `simulate` whose spectra are what is expected after ``trapping``; all else is before it.
+    """A result of `simulate` whose spectra are those expected after ``trapping``; all else is before it.
 
     Raises ValueError where that has been done already.
     """
