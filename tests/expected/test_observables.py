@@ -18,7 +18,7 @@ from xcal_jax.expected.observables import Observables, expected_observables
 from xcal_jax.expected.parameters import Parameters, names, parameter_values
 from xcal_jax.expected.photons import attenuation
 from xcal_jax.expected.random_numbers import PAIRS, StepNumbers
-from xcal_jax.expected.score import Losses
+from xcal_jax.expected.score import LOSSES
 from xcal_jax.expected.tables import Tables
 from xcal_jax.physics.layers import absorbed_by_layer
 from xcal_jax.simulation.results import line_names, summary
@@ -90,7 +90,7 @@ def test_areal_density_alone_matters_in_a_wide_stack(stack, tables, point, agree
         wide = replace(point, width=jnp.asarray(WIDE), length=jnp.asarray(WIDE))
     found = run(tables, wide, ALL, n=N, thresholds=THRESHOLDS)
     layers = len(stack.formulas)
-    for name in Losses._fields:
+    for name in LOSSES:
         slopes = getattr(found.derivatives, name)
         slopes = slopes[..., 1] if slopes.ndim == 3 else slopes
         difference = slopes[:, :layers] * stack.thickness - slopes[:, layers : 2 * layers] * stack.density

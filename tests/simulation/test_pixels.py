@@ -48,7 +48,7 @@ def test_one_pixel_is_the_single_absorber():
     np.testing.assert_array_equal(one.summed_spectrum, alone.spectrum)
     np.testing.assert_array_equal(one.central_spectrum[1:], alone.spectrum[1:])
     assert int(one.pixel_hits.sum()) == N and not one.caught_spectrum.any() and int(one.shared) == 0
-    assert float(one.escaped) == float(alone.lost)
+    assert float(one.escaped) == float(alone.summed_loss)
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_counts_close():
     assert float(r.pixel_energy.sum() + r.escaped) == pytest.approx(7000.0 * N, rel=1e-7)
     energy = float(np.sum(middle * r.central_spectrum))
     assert energy == pytest.approx(float(r.pixel_energy[1, 1]) + 0.5 * int(r.pixel_counts[1, 1]), rel=2e-4)
-    assert float(r.lost) > float(r.escaped)
+    assert float(r.summed_loss) > float(r.escaped)
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def test_summary_is_the_asked_for_object(results):
     assert s["energy"] == 7000.0 and s["n"] == N and s["seed"] == 1
     assert s["partial"] == float(partial_count(results[0])) / N
     assert s["partial_err"] == pytest.approx(np.sqrt(s["partial"] * (1 - s["partial"]) / N))
-    assert s["mean_deposit"] == pytest.approx(7000 - float(results[0].lost) / N)
+    assert s["mean_deposit"] == pytest.approx(7000 - float(results[0].summed_loss) / N)
     assert s["loss_above"]["500"] == int(results[0].loss_above[3]) / N
 
 

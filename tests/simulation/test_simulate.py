@@ -116,7 +116,7 @@ def test_sums_close():
     assert np.all(np.diff(result.loss_above) <= 0) and int(result.loss_above[0]) <= lost
     assert float(result.incident) == pytest.approx(7000.0 * n, rel=1e-7)
     middle = result.energy.values + 0.5
-    assert float(result.lost) == pytest.approx(float(np.sum((7000.5 - middle) * result.spectrum)), rel=2e-3)
+    assert float(result.summed_loss) == pytest.approx(float(np.sum((7000.5 - middle) * result.spectrum)), rel=2e-3)
     for least, count in zip(result.threshold.values, result.loss_above.values, strict=True):
         assert count == pytest.approx(int(result.spectrum[: int(7000 - least)].sum()), abs=300, rel=2e-3)
 

@@ -69,7 +69,7 @@ def test_a_point_is_a_run_of_simulate(swept, point):
     source = Source.build(energy, at=(place, place))
     alone = simulate(absorber, source, n=N, seed=3, lanes=4096).isel(source_energy=0)
     here = swept[0].isel(dict(zip(("photon_energy", "position", "thickness_1"), point, strict=True)))
-    for name in ("interacting", *ESCAPES, "scattered", "loss_above", "incident", "lost"):
+    for name in ("interacting", *ESCAPES, "scattered", "loss_above", "incident", "summed_loss"):
         np.testing.assert_array_equal(here[name], alone[name], name)
     np.testing.assert_array_equal(here.spectrum[: alone.energy.size], alone.spectrum)
     assert int(here.spectrum[alone.energy.size :].sum()) == 0

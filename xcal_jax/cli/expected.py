@@ -76,14 +76,8 @@ def _report(facts: dict, changes: dict, parameters: tuple[str, ...]) -> list[str
 
 @click.command()
 @click.argument("problem")
-<<<<<<< HEAD
-@click.option(
-    "--starts", type=click.IntRange(1, 64), default=3, show_default=True, help="Starts for every choice of materials."
-)
-@options.photons("16384", "Histories of every Monte Carlo run.")
-=======
 @click.option("--starts", type=click.IntRange(1, 64), default=3, help="Starts for every choice of materials.")
->>>>>>> house-words
+@options.photons("16384", "Histories of every Monte Carlo run.")
 @options.seed
 @options.output("Result, netCDF-4; beside it the absorber (.toml) and a plot (.png).")
 def design(problem, starts, n, seed, output):

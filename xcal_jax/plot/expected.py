@@ -1,6 +1,9 @@
 """Plots of sensitivities, line fits and trade-offs, on matplotlib figures without a display."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from jaxtyping import Float, Num
 from matplotlib.figure import Figure as Canvas
 
 from xcal_jax.simulation import vocabulary
@@ -8,7 +11,7 @@ from xcal_jax.simulation import vocabulary
 SHOWN = ("interaction_probability", "partial", "photon_escape", "electron_escape", "mean_loss")
 
 
-def sensitivity_figure(relative: dict, parameters, title: str) -> Canvas:
+def sensitivity_figure(relative: dict, parameters: Sequence[str], title: str) -> Canvas:
     """Relative sensitivities of the main observables, a panel each, a bar a parameter."""
     canvas = Canvas(figsize=(11, 1.6 + 0.28 * len(parameters)), layout="constrained")
     panels = canvas.subplots(1, len(SHOWN), sharey=True)
@@ -29,8 +32,10 @@ def sensitivity_figure(relative: dict, parameters, title: str) -> Canvas:
     return canvas
 
 
-def line_figure(counts, expected, edges, title: str) -> Canvas:
-    """A measured line (C,), the counts expected by the fit (C,), and their difference in standard deviations."""
+def line_figure(
+    counts: Num[np.ndarray, " C"], expected: Float[np.ndarray, " C"], edges: Float[np.ndarray, " E"], title: str
+) -> Canvas:
+    """Measured ``counts`` of a line, those expected by the fit, and their difference in standard deviations."""
     canvas = Canvas(figsize=(9, 5.5), layout="constrained")
     above, below = canvas.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     width = np.diff(edges)

@@ -4,6 +4,8 @@ import os
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
@@ -23,52 +25,50 @@ def spectrum_figure(result: xr.Dataset) -> Figure:
     """Deposited-energy spectrum per interacting photon on a log axis, its escape peaks named."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
-    width = result.energy.attrs["bin_width"]
-    edges = np.append(result.energy.values, result.energy.values[-1] + width)
-    n = max(1, int(result.interacting))
-    axes.stairs(result.spectrum.values / n / width, edges, color="tab:blue", lw=0.8)
-    axes.set_yscale("log")
-    top = float(result.spectrum.max()) / n / width
-    axes.set_ylim(0.5 / n / width, 30 * top)
-    axes.set_xlim(0, edges[-1] * 1.02)
-    axes.set_xlabel("deposited energy (eV)")
-    axes.set_ylabel("per interacting photon and eV")
+    _draw_spectra(axes, result, {"spectrum": "tab:blue"}, 30.0)
     axes.set_title(_title(result), fontsize=10)
+    n, width = max(1, int(result.interacting)), result.energy.attrs["bin_width"]
     strong = (peak for peak in peaks(result) if peak["energy"] is not None and peak["intensity"] * n >= LEAST_COUNTS)
     name_peaks(axes, ((peak["line"], peak["energy"], peak["intensity"] / width) for peak in strong))
     return figure
 
 
 def array_figure(result: xr.Dataset) -> Figure:
-    """Spectra of the central pixel, of an array and of pixels that were not hit; who shares photons with whom."""
+    """Spectra of the central pixel, of all pixels and of pixels that were not hit; coincidences of pixels."""
     figure = Figure(figsize=(12, 5), layout="constrained")
     axes, beside = figure.subplots(1, 2, width_ratios=(2.2, 1))
-    width = result.energy.attrs["bin_width"]
-    edges = np.append(result.energy.values, result.energy.values[-1] + width)
-    n = max(1, int(result.interacting))
-    rows, columns = result.sizes["row"], result.sizes["column"]
-    highest = np.zeros(edges.size - 1)
     colours = {"summed_spectrum": "black", "central_spectrum": "tab:blue", "caught_spectrum": "tab:orange"}
-    for name, colour in colours.items():
-        density = result[name].values / n / width
-        axes.stairs(density, edges, color=colour, lw=0.8, label=title(name))
-        highest = np.maximum(highest, density)
-    axes.set_yscale("log")
-    axes.set(xlim=(0, edges[-1] * 1.02), ylim=(0.5 / n / width, 300 * highest.max()))
-    axes.set(xlabel="deposited energy (eV)", ylabel="per interacting photon and eV")
+    highest = _draw_spectra(axes, result, colours, 300.0)
     axes.legend(fontsize=8, loc="upper left", ncols=3)
-    bins = result.energy.values
+    bins, width = result.energy.values, result.energy.attrs["bin_width"]
     caught = ((line["line"], line["energy"]) for line in caught_lines(result))
     name_peaks(axes, ((line, at, highest[abs(bins - at) < 2.0 * width].max()) for line, at in caught))
-    coincident = np.ma.masked_equal(result.coincidences.values / n, 0.0)
+    coincident = np.ma.masked_equal(result.coincidences.values / max(1, int(result.interacting)), 0.0)
     sides = (np.append(side, side[-1] + 1) - 0.5 for side in (result.column_offset.values, result.row_offset.values))
     least = min(0.1, float(coincident.min())) if coincident.count() else 0.1
     mesh = beside.pcolormesh(*sides, coincident, norm=LogNorm(least, 1.0), cmap="viridis")
     beside.set(aspect="equal", xlabel="columns from the pixel hit", ylabel="rows from the pixel hit")
     beside.set_title("deposits here and in the pixel hit", fontsize=10)
     figure.colorbar(mesh, label="per interacting photon (white: none)", shrink=0.8)
-    figure.suptitle(f"{_title(result)}, {rows} x {columns} pixels", fontsize=10)
+    figure.suptitle(f"{_title(result)}, {result.sizes['row']} x {result.sizes['column']} pixels", fontsize=10)
     return figure
+
+
+def _draw_spectra(axes: Axes, result: xr.Dataset, colours: dict[str, str], headroom: float) -> Float[np.ndarray, " B"]:
+    """Draw the spectra that ``colours`` names, per interacting photon and eV; the highest in each bin.
+
+    headroom: how far the axis reaches above them, a factor.
+    """
+    width, low = result.energy.attrs["bin_width"], result.energy.values
+    edges = np.append(low, low[-1] + width)
+    unit = 1.0 / max(1, int(result.interacting)) / width
+    density = {name: unit * result[name].values for name in colours}
+    for name, colour in colours.items():
+        axes.stairs(density[name], edges, color=colour, lw=0.8, label=title(name))
+    highest = np.max(list(density.values()), axis=0)
+    axes.set(yscale="log", xlim=(0, edges[-1] * 1.02), ylim=(0.5 * unit, headroom * highest.max()))
+    axes.set(xlabel="deposited energy (eV)", ylabel="per interacting photon and eV")
+    return highest
 
 
 def tail_figure(result: xr.Dataset, found: dict) -> Figure:

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float, Shaped
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of
-from xcal_jax.atomic import table_hash
-from xcal_jax.compute.process import physics_hash
-from xcal_jax.constants import VERSION
+from xcal_jax.compute.process import provenance
 from xcal_jax.io import datasets
 from xcal_jax.io.datasets import variable
 from xcal_jax.montecarlo.tally import Tally, summed_energy
@@ -24,7 +23,7 @@ from xcal_jax.simulation.vocabulary import count, fraction, fraction_error
 
 KIND = "xcal_jax absorber result"
 ESCAPES = ("photon_escape", "electron_escape", "both")  # the kinds of partial deposition
-ADDED = ("photons", "interacting", "spectrum", *ESCAPES, "scattered", "loss_above", "peaks", "incident", "lost")
+ADDED = ("photons", "interacting", "spectrum", *ESCAPES, "scattered", "loss_above", "peaks", "incident", "summed_loss")
 SAME = ("kind", "absorber", "atomic_tables", "source", "physics", "electrons", "yields", "trapping")
 
 
@@ -43,7 +42,7 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
         "peaks": (("source_energy", "line"), tally.peaks[:, seen]),
         "line_energy": ("line", energy[seen]),
         "incident": ((), summed_energy(tally.incident)),
-        "lost": ((), summed_energy(tally.summed_loss)),
+        "summed_loss": ((), summed_energy(tally.summed_loss)),
         **{name: ((), getattr(tally, name)) for name in ("interacting", *ESCAPES, "scattered")},
     }
     lines = np.asarray(source.energies.low if source.lines else [np.nan], dtype=np.float64)
@@ -61,14 +60,12 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
         attrs={
             "kind": KIND,
             "title": f"Deposited energy in absorber {absorber.name!r}",
-            "version": VERSION,
-            "physics": physics_hash(),
+            **provenance(),
             "absorber": absorber.to_toml(),
             "electrons": absorber.electrons,
             "yields": run.yields,
             "source": source.describe(),
             "seed": str(run.seed),
-            "atomic_tables": table_hash(),
             "complete": int(photons == asked),
         },
     )
@@ -77,8 +74,8 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
     return pixels.add_pixels(result, absorber.array, tally.pixels)
 
 
-def line_names(absorber: Absorber, matter: Matter) -> tuple[np.ndarray, np.ndarray]:
-    """Names ("Bi M5-N7") and energies (eV) of all transitions, (S T,); empty names where there is no line."""
+def line_names(absorber: Absorber, matter: Matter) -> tuple[Shaped[np.ndarray, " T"], Float[np.ndarray, " T"]]:
+    """Names ("Bi M5-N7") and energies (eV) of all transitions; the name is empty where there is no line."""
     elements = elements_of(absorber)
     owner = [(element, subshell.label) for element in elements for subshell in element.subshells]
     tables = matter.relaxation
@@ -143,7 +140,7 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
         "partial": fraction(lost, n),
         "partial_err": fraction_error(lost, n),
         **{name: fraction(result[name], n) for name in (*ESCAPES, "scattered")},
-        "mean_deposit": fraction(result.incident - result.lost, n),
+        "mean_deposit": fraction(result.incident - result.summed_loss, n),
         "peaks": peaks(result),
         "loss_above": {f"{threshold:g}": fraction(counted, n) for threshold, counted in above},
         "seed": seeds[0] if len(seeds) == 1 else seeds,
