@@ -95,8 +95,9 @@ def test_other_runs_do_not_add(results):
         merge(results[0], corner(9, 100, bin_width=0.9))
     with pytest.raises(ValueError, match="the same thresholds of the loss, but differ"):
         merge(results[0], corner(9, 100, loss_above=(50.0, 1000.0)))
-    with pytest.raises(ValueError, match="the same version"):
-        merge(results[0], results[1].assign_attrs(version="0.0.0"))
+    with pytest.raises(ValueError, match="the same physics"):
+        merge(results[0], results[1].assign_attrs(physics="another"))
+    assert merge(results[0], results[1].assign_attrs(version="0.0.0")).attrs["seed"] == "1 2"
 
 
 def test_an_interrupted_part_marks_the_sum(results):
