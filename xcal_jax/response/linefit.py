@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float, Real
 from numpy.typing import ArrayLike
 
 from xcal_jax.absorber.absorber import Absorber, double
@@ -112,7 +113,9 @@ def linearise(
     return Linear(found.parameters, *map(double, numbers))
 
 
-def check_line(counts: np.ndarray, edges: np.ndarray, also: Sequence[str], incident: float | None) -> None:
+def check_line(
+    counts: Real[np.ndarray, "..."], edges: Real[np.ndarray, " E"], also: Sequence[str], incident: float | None
+) -> None:
     """Raise ValueError for counts and edges that `fit_line` cannot fit."""
     if counts.ndim != 1 or edges.shape != (counts.size + 1,) or not np.all(np.diff(edges) > 0):
         raise ValueError(f"`edges` must ascend and be one more than the {counts.size} channels, but are {edges.size}")
@@ -127,15 +130,15 @@ def check_line(counts: np.ndarray, edges: np.ndarray, also: Sequence[str], incid
 
 def fit_line(
     linear: Linear,
-    counts: np.ndarray,
-    edges: np.ndarray,
+    counts: Real[np.ndarray, "..."],
+    edges: Real[np.ndarray, " E"],
     detector: Detector,
     also: Sequence[str] = (),
     incident: float | None = None,
 ) -> LineFit:
     """The fit of the parameters of ``linear``, of ``also`` (``fwhm``, ``tail_frac``, ``tail_tau``), and of the photons.
 
-    counts: (C,) per channel; edges: (C + 1,) eV; detector: fixed, or where to start. incident: the photons that are
+    counts: by channel; edges: of the channels, eV; detector: fixed, or where to start. incident: the photons that are
     expected to fall on the absorber, if that is known: how many are seen then tells the thickness, which the shape of
     the spectrum hardly does. Otherwise the number that interacted is fitted, ``photons``. Raises ValueError for counts
     that do not fit the channels, are negative or empty, and for fewer incident photons than counts.
@@ -189,11 +192,11 @@ def _counts(linear: Linear, values, fixed: Detector, edges, incident, also: tupl
 def expected_counts(
     linear: Linear,
     fit: LineFit,
-    edges: np.ndarray,
+    edges: Real[np.ndarray, " E"],
     detector: Detector,
     also: Sequence[str] = (),
     incident: float | None = None,
-) -> np.ndarray:
+) -> Float[np.ndarray, " C"]:
     """Expected counts per channel of the ``fit`` that `fit_line` has found with the same arguments."""
     with double_precision():
         numbers, fixed = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), (linear, detector))
