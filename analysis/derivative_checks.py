@@ -23,7 +23,7 @@ from xcal_jax.expected import scattering
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, reweighted, run
 from xcal_jax.expected.observables import Observables
 from xcal_jax.expected.parameters import UNITS, Parameters, parameter_values
-from xcal_jax.expected.score import Losses
+from xcal_jax.expected.score import LOSSES
 from xcal_jax.expected.tables import Tables
 
 XIFU = Absorber.preset("xifu")
@@ -104,7 +104,7 @@ def neighbours(absorber: Absorber, energy: float) -> str:
     own = run(tables, other, n=4 * N, seed=2, thresholds=THRESHOLDS)
     near = reweighted(tables, (parameters, other), n=4 * N, thresholds=THRESHOLDS)
     sigmas = []
-    for name in Losses._fields:
+    for name in LOSSES:
         mean, error = mean_and_error(getattr(near, name)[:, 1])
         value, own_error = own.value(name)
         sigmas += np.ravel((mean - value) / np.hypot(error, own_error)).tolist()
@@ -121,7 +121,7 @@ def energies(absorber: Absorber, energy: float, step: float, n: int = 16 * N) ->
     near, less, far, least = (run(tables, p, n=n, thresholds=THRESHOLDS).values for p in around)
     strong = np.argsort(-found.value("peaks")[0])[:LINES]
     sigmas, shown = {}, ""
-    for name in ("interaction_probability", *Losses._fields, "peaks"):
+    for name in ("interaction_probability", *LOSSES, "peaks"):
         value, slope, *ends = (
             getattr(f, name)[..., strong] if name == "peaks" else getattr(f, name)
             for f in (found.values, found.derivatives, near, less, far, least)

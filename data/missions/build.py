@@ -1,4 +1,4 @@
-"""Draws the synthetic missions of `xcal_jax/sipm/missions/*.toml` from their seeds: `python data/missions/build.py DIR`.
+"""Draws the synthetic missions of `xcal_jax/sipm/missions` from their seeds: `python data/missions/build.py DIR`.
 
 Each goes into DIR/<mission> (out/missions if none is given); the checksum of the drawn counts is printed, so
 that two machines can be compared.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from xcal_jax.response.line_shape import Detector, below, integral_below, normal_integral, trapped_below
+from xcal_jax.response.line_shape import Detector, below, gaussian_integral, integral_below, trapped_below
 from xcal_jax.simulation.trapping import Trapping
 
 SIGMA, TAIL = 1.5, Trapping(0.2, 12.0)
@@ -33,7 +33,7 @@ def test_integrals(trapping):
             for a, b in ((-400.0, -100.0), (-100.0, -9.0), (-9.0, x))
         ]
         assert integral_below(np.array(x), SIGMA, trapping) == pytest.approx(sum(parts), rel=1e-7, abs=1e-9)
-    assert normal_integral(np.array(0.0)) == pytest.approx(stats.norm.pdf(0.0), rel=1e-15)
+    assert gaussian_integral(np.array(0.0), SIGMA) == pytest.approx(SIGMA * stats.norm.pdf(0.0), rel=1e-15)
 
 
 def test_both_libraries_agree_and_stay():

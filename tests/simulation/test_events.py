@@ -59,8 +59,8 @@ def test_fits_rows(tmp_path, suffix):
     with fits.open(path) as file:
         file.verify("exception")
         table, header = file["EVENTS"].data, file["EVENTS"].header
-        assert file["EVENTS"].columns.names == [name for name, _, _ in FITS_COLUMNS]
-        assert [column.unit for column in file["EVENTS"].columns] == [unit for _, _, unit in FITS_COLUMNS]
+        assert file["EVENTS"].columns.names == [name for name, *_ in FITS_COLUMNS]
+        assert [column.unit for column in file["EVENTS"].columns] == [unit for _, _, unit, *_ in FITS_COLUMNS]
         assert len(table) == 9 and (header["NPHOTONS"], header["NPASSED"], header["COMPLETE"]) == (10, 1, True)
         assert header["ELECTRON"] == "range" and header["SEED"] == "1"
         assert file["GTI"].data["STOP"][0] == header["TSTOP"] == 10.0

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from xcal_jax.atomic import table_hash
+from xcal_jax.constants import VERSION
 
 COUNTING = (  # the modules that decide what is counted
     "constants.py",
@@ -38,6 +39,11 @@ def environment() -> dict[str, str]:
         "backend": jax.default_backend(),
         "precision": str(jnp.result_type(float)),
     }
+
+
+def provenance() -> dict[str, str]:
+    """Version, physics and atomic tables of this program: attributes of every file of counts."""
+    return {"version": VERSION, "physics": physics_hash(), "atomic_tables": table_hash()}
 
 
 def check_compatible(asked: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from xcal_jax.expected.history import begin, finish, step
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import attenuation
 from xcal_jax.expected.random_numbers import Points
-from xcal_jax.expected.score import Levels
+from xcal_jax.expected.score import Levels, Losses
 from xcal_jax.expected.tables import Tables
 from xcal_jax.montecarlo.batch import COMPILER
 from xcal_jax.physics.layers import absorbed_by_layer
@@ -25,27 +25,17 @@ AXIS = "parameters"
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Observables:
-    """The observables of photons at normal incidence; all but the first two are per interacting photon.
+class Observables(Losses):
+    """The observables of photons at normal incidence: `Losses` per interacting photon, and four more.
 
-    interaction_probability: (); interaction_by_layer: (L,) probability of the first interaction in each layer; partial:
-    () any loss; photon_escape, electron_escape, both: () losses by photons alone, by electrons alone, by both;
-    mean_loss: () eV; mean_square_loss: () eV2; mean_deposit: () eV; electron_loss_above: (A,) electrons alone took out
-    more than each threshold; loss_above: (A,) photons and electrons together did; peaks: (S T,) one fluorescence photon
-    left and nothing else, by transition.
+    interaction_probability: (); interaction_by_layer: (L,) probability of the first interaction in each layer;
+    mean_deposit: () eV per interacting photon; peaks: (S T,) probability, per interacting photon, that one fluorescence
+    photon leaves and nothing else, by transition.
     """
 
     interaction_probability: Array
     interaction_by_layer: Array
-    partial: Array
-    photon_escape: Array
-    electron_escape: Array
-    both: Array
-    mean_loss: Array
-    mean_square_loss: Array
     mean_deposit: Array
-    electron_loss_above: Array
-    loss_above: Array
     peaks: Array
 
 
@@ -101,7 +91,7 @@ def expected_observables(
         interaction_by_layer=by_layer,
         mean_deposit=parameters.energy - losses.mean_loss,
         peaks=peaks / norm,
-        **losses._asdict(),
+        **vars(losses),
     )
 
 

@@ -1,6 +1,6 @@
 """The score of a history: sums of weights over its ends, per photon that interacts somewhere."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import jax
@@ -15,7 +15,9 @@ SINGLES = 4  # escape peaks that one history may add to
 Levels = Float[Array, " A"]  # thresholds in eV, ascending, the first 0, or a number for each
 
 
-class Losses(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Losses:
     """What photons and electrons take out, as means or as sums of weights.
 
     partial: () any loss; photon_escape, electron_escape, both: () losses by photons alone, by electrons alone, by both;
@@ -31,6 +33,9 @@ class Losses(NamedTuple):
     mean_square_loss: Array
     electron_loss_above: Array
     loss_above: Array
+
+
+LOSSES = tuple(field.name for field in fields(Losses))
 
 
 @jax.tree_util.register_dataclass
@@ -74,7 +79,7 @@ def nothing(thresholds: Levels) -> Sums:
     """The sums over no ends."""
     zero, many = jnp.zeros_like(thresholds[0]), jnp.zeros_like(thresholds)
     return Sums(
-        losses=Losses(**{name: many if name.endswith("_above") else zero for name in Losses._fields}),
+        losses=Losses(**{name: many if name.endswith("_above") else zero for name in LOSSES}),
         single=jnp.zeros((SINGLES,), thresholds.dtype),
         by_line=jnp.full((SINGLES,), NONE, jnp.int32),
         singles=jnp.zeros((), jnp.int32),

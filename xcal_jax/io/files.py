@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,13 +68,3 @@ def read_text(path: str | os.PathLike[str], where: str, kind: str) -> str:
         return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as problem:
         raise ValueError(f"{where} must be a {kind} file in UTF-8, but is not text") from problem
-
-
-def read_toml(path: str | os.PathLike[str], where: str) -> dict:
-    """The tables of the TOML file at ``path``. Raises ValueError, calling it ``where``, when it is none."""
-    if not Path(path).is_file():
-        raise ValueError(f"{where} must be a TOML file, but it does not exist")
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ValueError(f"{where} must be valid TOML: {problem}") from problem

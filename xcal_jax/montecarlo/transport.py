@@ -49,15 +49,15 @@ def first_interaction(medium: Medium, source: PhotonSource, key: Key) -> tuple[V
     A photon of a forced source interacts for certain: its optical depth is sampled below that of its whole path.
     """
     energy, line, top, direction = source.photon(medium.stack, key)
-    row, fraction = medium.matter.attenuation.place(energy)
-    attenuation = medium.matter.attenuation_at(medium.density, row, fraction)
+    place = medium.matter.attenuation.place(energy)
+    attenuation = medium.matter.attenuation_at(medium.density, *place)
     through = cumulative(attenuation, medium.stack.thickness)[1] / jnp.abs(direction.z)
     u_depth, u_channel = uniforms(key, jnp.uint32(FIRST_FLIGHT))
     probability = -jnp.expm1(-through) * (1.0 - 2.0**-22) if source.forced else 1.0
     escaped, _, site = travel(medium.stack, top, direction, attenuation, -jnp.log1p(-u_depth * probability))
     u_row, u_photon = uniforms(key, jnp.uint32(FIRST_HIT))
-    vertex = sample_interaction(medium, energy, site, direction, ~escaped, row, fraction, u_row, u_channel, u_photon)
-    return vertex, line
+    u = u_row, u_channel, u_photon
+    return sample_interaction(medium, energy, site, direction, ~escaped, place, u), line
 
 
 def sample_interaction(
@@ -66,19 +66,16 @@ def sample_interaction(
     site: Site,
     direction: Direction,
     met: Flag,
-    row: Whole,
-    fraction: Real,
-    u_row: Real,
-    u_channel: Real,
-    u_photon: Real,
+    place: tuple[Whole, Real],
+    u: tuple[Real, Real, Real],
 ) -> Vertex:
     """What a photon of ``energy`` eV hits at ``site``, and what can come of it, for three uniform numbers.
 
-    met: whether there is an interaction at all; row, fraction: the place of the energy in the attenuation's rows.
+    met: whether there is an interaction at all; place: row and fraction of the energy in the attenuation's rows.
     """
-    matter = medium.matter
+    matter, (u_row, u_channel, u_photon) = medium.matter, u
     material = matter.material_of(site.layer)
-    hit = matter.hit(matter.attenuation.pick_channel(material, row, fraction, u_row, u_channel))
+    hit = matter.hit(matter.attenuation.pick_channel(material, *place, u_row, u_channel))
     margin = margin_to_surface(medium.stack, site, matter.electrons.per_um(medium.density))
     kinetic = energy - matter.relaxation.binding[hit.subshell]
     ion_near = matter.maximum_range[hit.subshell] > margin
@@ -263,11 +260,11 @@ def fly(medium: Medium, key: Key, history: History) -> History:
     )
     start = choose(waiting, jax.tree.map(lambda field: field[top], pending.site), ion.site)
     direction = choose(waiting, isotropic(u_cosine, u_azimuth), history.direction)
-    row, fraction = matter.attenuation.place(energy)
-    attenuation = matter.attenuation_at(medium.density, row, fraction)
+    place = matter.attenuation.place(energy)
+    attenuation = matter.attenuation_at(medium.density, *place)
     escaped, _, site = travel(medium.stack, start, direction, attenuation, -jnp.log(u_depth))
-    met = flies & ~escaped
-    vertex = sample_interaction(medium, energy, site, direction, met, row, fraction, u_row, u_channel, u_photon)
+    u = u_row, u_channel, u_photon
+    vertex = sample_interaction(medium, energy, site, direction, flies & ~escaped, place, u)
     line = jnp.where(waiting, line, NONE)
     ledger = history.ledger.fly(start.pixel, site.pixel, flies, escaped, energy, line)
     history = History(

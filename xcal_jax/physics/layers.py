@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from xcal_jax.compute.shapes import Real, Whole
 
@@ -27,8 +28,8 @@ def cumulative_upwards(rate: Sequence[Array] | Array, extent: Sequence[Array] | 
     return below[::-1], total
 
 
-def absorbed_by_layer(attenuation: Sequence[Array] | Array, extent: Sequence[Array] | Array) -> Array:
-    """Probability (L,) that a photon from above is absorbed (or scattered) first in each layer; attenuation: 1/um.
+def absorbed_by_layer(attenuation: Sequence[Array] | Array, extent: Sequence[Array] | Array) -> Float[Array, " L"]:
+    """Probability that a photon from above is absorbed (or scattered) first in each layer; attenuation: 1/um.
 
     exp(-sum_(m < n) mu_m t_m) (1 - exp(-mu_n t_n)) in layer n.
     """
@@ -36,8 +37,8 @@ def absorbed_by_layer(attenuation: Sequence[Array] | Array, extent: Sequence[Arr
     return jnp.stack([jnp.exp(-above[n]) * -jnp.expm1(-attenuation[n] * extent[n]) for n in range(len(above))])
 
 
-def extents(thickness: Array, layer: Whole, depth: Real) -> tuple[list[Array], list[Array]]:
-    """How many um of each layer lie above, and below, a site at ``depth`` um in ``layer``; thickness: (L,) um."""
+def extents(thickness: Float[Array, " L"], layer: Whole, depth: Real) -> tuple[list[Array], list[Array]]:
+    """How many um of each layer lie above, and below, a site at ``depth`` um in ``layer``."""
     up, down = [], []
     for n in range(thickness.shape[0]):
         t = thickness[n]
@@ -46,12 +47,12 @@ def extents(thickness: Array, layer: Whole, depth: Real) -> tuple[list[Array], l
     return up, down
 
 
-def depth_in_stack(thickness: Array, layer: Whole, depth: Real) -> Real:
-    """Depth () um below the top of the stack of a site at ``depth`` um in ``layer``; thickness: (L,) um."""
+def depth_in_stack(thickness: Float[Array, " L"], layer: Whole, depth: Real) -> Real:
+    """Depth () um below the top of the stack of a site at ``depth`` um in ``layer``."""
     return sum(extents(thickness, layer, depth)[0], jnp.zeros_like(depth))
 
 
-def between(thickness: Array, one: Real, other: Real) -> list[Array]:
+def between(thickness: Float[Array, " L"], one: Real, other: Real) -> list[Array]:
     """How many um of each layer lie between two depths () um below the top of the stack, in either order."""
     top, found = jnp.zeros_like(one), []
     for n in range(thickness.shape[0]):

@@ -14,9 +14,8 @@ from scipy.sparse import csr_array
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import elements_of, interaction_by_layer
-from xcal_jax.atomic import table_hash
 from xcal_jax.compute.devices import Executor, in_parallel
-from xcal_jax.constants import VERSION
+from xcal_jax.compute.process import provenance
 from xcal_jax.io import datasets
 from xcal_jax.io.datasets import variable
 from xcal_jax.response.energy_grid import adapt, edges_between, leverage, node_weights, nodes_between
@@ -121,14 +120,13 @@ def to_components(
         attrs={
             "kind": KIND,
             "title": f"Response of absorber {absorber.name!r} per interacting photon, before the detector's resolution",
-            "version": VERSION,
+            **provenance(),
             "absorber": absorber.to_toml(),
             "electrons": absorber.electrons,
             "yields": settings.yields,
             "electron_range": settings.electron_range,
             "tolerance": settings.tolerance if settings.photons is None else "",
             "seed": str(settings.seed),
-            "atomic_tables": table_hash(),
         },
     )
 

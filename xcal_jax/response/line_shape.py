@@ -3,9 +3,9 @@
 A deposit at 0 is seen at G - T: G is normal with standard deviation s, T is 0 or, for a fraction of the events,
 exponential with mean t (`Trapping`). With the normal distribution Phi, its density phi and z = x / s,
 
-    P(G < x) = Phi(z)                    integral up to x: s K(z), where K(z) = z Phi(z) + phi(z)
+    P(G < x) = Phi(z)                   and its integral up to x is x Phi(z) + s phi(z) = I(x)
     P(G - T < x) = Phi(z) + exp(x / t + s^2 / 2 t^2) Phi(-z - s / t) = F(x)
-                                         integral up to x: s K(z) + t F(x)
+                                        and its integral up to x is I(x) + t F(x)
 
 The matrix integrates peaks over the energies of a row, on NumPy arrays; line fits differentiate, on JAX arrays. The
 functions of x take either and stay in its library. A whole line is its full-energy peak, its escape peaks, and the
@@ -68,10 +68,11 @@ class Detector:
         return Detector(fwhm, Trapping(fraction, scale))
 
 
-def normal_integral(z: Any) -> Any:
-    """K(z): the integral of the normal distribution function up to ``z``."""
-    numbers, special = _library(z)
-    return z * special.ndtr(z) + numbers.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+def gaussian_integral(x: Any, sigma: Numbers) -> Any:
+    """I(x), in eV: the integral up to ``x`` of the probability that an event without trapping is seen below it."""
+    numbers, special = _library(x)
+    z = x / sigma
+    return x * special.ndtr(z) + sigma * numbers.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
 
 
 def trapped_below(x: Any, sigma: Numbers, scale: Numbers) -> Any:
@@ -91,7 +92,7 @@ def below(x: Any, sigma: Numbers, trapping: Trapping) -> Any:
 
 def integral_below(x: Any, sigma: Numbers, trapping: Trapping) -> Any:
     """The integral of `below` up to ``x``, in eV; ``trapping`` has numbers of the host, no tracers."""
-    free = sigma * normal_integral(x / sigma)
+    free = gaussian_integral(x, sigma)
     if not trapping.fraction:
         return free
     return free + trapping.fraction * trapping.scale * trapped_below(x, sigma, trapping.scale)
@@ -121,11 +122,8 @@ def line_in_channels(
     low = parts.energy - jnp.append(thresholds[1:], jnp.maximum(parts.energy, 2.0 * thresholds[-1])[None])
     low, high = jnp.maximum(low, 0.0), parts.energy - thresholds
     width = jnp.maximum(high - low, NARROWEST)
-
-    def ramp(place: Array) -> Array:
-        return sigma * normal_integral((edges - place) / sigma)
-
-    return counts + (mass / width) @ jnp.diff(jax.vmap(ramp)(low) - jax.vmap(ramp)(high), axis=1)
+    ramp = jax.vmap(lambda a, b: gaussian_integral(edges - a, sigma) - gaussian_integral(edges - b, sigma))(low, high)
+    return counts + (mass / width) @ jnp.diff(ramp, axis=1)
 
 
 def _library(x: Any) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ import xarray as xr
 from jaxtyping import Shaped
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.constants import VERSION
+from xcal_jax.compute.process import provenance
 from xcal_jax.io import datasets
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import replacing
@@ -42,18 +42,18 @@ OF_PIXELS = {
 FIRST_PIXEL = 1  # in FITS files, as SIXTE counts
 CHUNK = 2**17
 FITS_SUFFIXES = (".fits", ".fit", ".evt")
-FITS_COLUMNS = (
-    ("TIME", "D", "s"),
-    ("PI", "J", None),
-    ("ENERGY", "E", "keV"),
-    ("PIXID", "J", None),
-    ("PH_ID", "K", None),
-    ("X", "E", "um"),
-    ("Y", "E", "um"),
-    ("Z", "E", "um"),
-    ("E_TRUE", "E", "keV"),
-    ("E_DEP", "E", "keV"),
-    ("LOSS_TYPE", "I", None),
+FITS_COLUMNS = (  # name, type, unit; the column of `rows_of` that it holds, and how many of its units one of these is
+    ("TIME", "D", "s", "photon_id", 1),
+    ("PI", "J", None, "deposited", 1),
+    ("ENERGY", "E", "keV", "deposited", 1000),
+    ("PIXID", "J", None, "pixel", 1),
+    ("PH_ID", "K", None, "photon_id", 1),
+    ("X", "E", "um", "x", 1),
+    ("Y", "E", "um", "y", 1),
+    ("Z", "E", "um", "z", 1),
+    ("E_TRUE", "E", "keV", "energy", 1000),
+    ("E_DEP", "E", "keV", "deposited", 1000),
+    ("LOSS_TYPE", "I", None, "loss_type", 1),
 )
 
 
@@ -64,7 +64,7 @@ def event_file(path: str | os.PathLike[str], attrs: dict[str, str], asked: int) 
     attrs: what the run was, the absorber's TOML among it; asked: photons that make it complete. Raises ValueError
     when the folder is missing.
     """
-    attrs = {**attrs, "electrons": Absorber.from_toml(attrs["absorber"]).electrons, "version": VERSION}
+    attrs = {**attrs, "electrons": Absorber.from_toml(attrs["absorber"]).electrons, **provenance()}
     write = _fits_events if Path(path).suffix.lower() in FITS_SUFFIXES else _netcdf_events
     with replacing(path) as temporary, write(temporary, attrs, asked) as append:
         yield append
@@ -122,7 +122,7 @@ def _fits_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Call
 
     from xcal_jax.io.fits_rows import columns_dtype, table_rows
 
-    columns = [fits.Column(name, kind, unit) for name, kind, unit in FITS_COLUMNS]
+    columns = [fits.Column(name, kind, unit) for name, kind, unit, *_ in FITS_COLUMNS]
     header = fits.BinTableHDU.from_columns(columns, name="EVENTS").header
     header.update(TELESCOP="NONE", INSTRUME="xcal_jax", HDUCLASS="OGIP", HDUCLAS1="EVENTS", CHANTYPE="PI")
     header.update(TIMEUNIT="s", TIMESYS="TT", TSTART=0.0, TSTOP=0.0, EXPOSURE=0.0)
@@ -154,17 +154,11 @@ def _fits_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Call
             def append(events: Event) -> None:
                 passed = (np.asarray(events.loss_type) & PASSED) != 0
                 columns = rows_of(events, header["NPHOTONS"], pixels)
+                columns["pixel"] = columns["pixel"] + FIRST_PIXEL
                 met = (columns["loss_type"] & PASSED) == 0
-                columns = {name: column[met] for name, column in columns.items()}
                 rows = np.zeros(int(met.sum()), kind)
-                rows["TIME"] = rows["PH_ID"] = columns["photon_id"]
-                rows["PIXID"] = FIRST_PIXEL + columns["pixel"]
-                rows["PI"] = columns["deposited"]
-                rows["ENERGY"] = rows["E_DEP"] = columns["deposited"] / 1000.0
-                rows["E_TRUE"] = columns["energy"] / 1000.0
-                rows["LOSS_TYPE"] = columns["loss_type"]
-                for name in ("x", "y", "z"):
-                    rows[name.upper()] = columns[name]
+                for name, *_, what, scale in FITS_COLUMNS:
+                    rows[name] = columns[what][met] / scale
                 add(rows)
                 header["NPHOTONS"] += passed.size
                 header["NPASSED"] += int(passed.sum())
@@ -198,14 +192,12 @@ def load_events(path: str | os.PathLike[str]) -> xr.Dataset:
     if first is None:
         raise wrong
     last = next(n for n, line in enumerate(comments) if line.startswith("{"))
-    native = {
-        name: np.asarray(table[column]).astype(np.float32) for name, column in (("x", "X"), ("y", "Y"), ("z", "Z"))
-    }
-    native["energy"], native["deposited"] = (1000.0 * table[name].astype(np.float32) for name in ("E_TRUE", "E_DEP"))
-    native["loss_type"] = table["LOSS_TYPE"].astype(np.int8)
-    native["photon_id"] = table["PH_ID"].astype(np.int64)
-    native["pixel"] = table["PIXID"].astype(np.int32) - FIRST_PIXEL
+    native = {what: scale * table[name] for name, *_, what, scale in FITS_COLUMNS}
+    native["pixel"] = native["pixel"] - FIRST_PIXEL
     return xr.Dataset(
-        {name: variable("photon", native[name], *about) for name, (_, *about) in (COLUMNS | OF_PIXELS).items()},
+        {
+            name: variable("photon", native[name].astype(kind), *about)
+            for name, (kind, *about) in (COLUMNS | OF_PIXELS).items()
+        },
         attrs={"kind": EVENTS, "absorber": "\n".join(comments[first:last]), "electrons": header["ELECTRON"]},
     )

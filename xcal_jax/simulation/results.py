@@ -13,9 +13,7 @@ from jaxtyping import Float, Shaped
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of
-from xcal_jax.atomic import table_hash
-from xcal_jax.compute.process import physics_hash
-from xcal_jax.constants import VERSION
+from xcal_jax.compute.process import provenance
 from xcal_jax.io import datasets
 from xcal_jax.io.datasets import variable
 from xcal_jax.montecarlo.tally import Tally, summed_energy
@@ -62,14 +60,12 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
         attrs={
             "kind": KIND,
             "title": f"Deposited energy in absorber {absorber.name!r}",
-            "version": VERSION,
-            "physics": physics_hash(),
+            **provenance(),
             "absorber": absorber.to_toml(),
             "electrons": absorber.electrons,
             "yields": run.yields,
             "source": source.describe(),
             "seed": str(run.seed),
-            "atomic_tables": table_hash(),
             "complete": int(photons == asked),
         },
     )

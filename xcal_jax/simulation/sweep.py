@@ -13,10 +13,8 @@ import numpy as np
 import xarray as xr
 from tqdm import tqdm
 
-from xcal_jax.atomic import table_hash
 from xcal_jax.compute.devices import Executor, in_parallel
-from xcal_jax.compute.process import physics_hash
-from xcal_jax.constants import VERSION
+from xcal_jax.compute.process import provenance
 from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.montecarlo.batch import LEAST_LANES
 from xcal_jax.montecarlo.tally import Tally
@@ -131,11 +129,9 @@ def _joined(points: list[xr.Dataset], grid: Grid) -> xr.Dataset:
     return joined.assign_attrs(
         kind=KIND,
         title=f"Sweep over {', '.join(grid.shape)}",
-        version=VERSION,
-        physics=physics_hash(),
+        **provenance(),
         sweep=grid.text,
         absorber=grid.absorber.to_toml(),
         yields=grid.yields,
         seed=str(grid.seed),
-        atomic_tables=table_hash(),
     )

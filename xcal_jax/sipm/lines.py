@@ -7,6 +7,7 @@ under `vmap`. A window that no model passes is flagged and has no position.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -38,54 +39,60 @@ PRIOR = 0.25
 PIN = 1e6
 
 
-def line_model(
-    parameters: Float[fit.Array, "6"], x: Float[fit.Array, " W"], middle: Scalar, half: Scalar
-) -> Float[fit.Array, " W"]:
-    """Gaussian on a polynomial at channels ``x``, per channel.
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Window:
+    """Data of one window of a spectrum; with a leading axis, of many.
+
+    channel: (W,). value: (W,) cnt/s, or counts for the Poisson statistic. error: (W,) of the value, infinite outside
+    the window. middle, half, expected_sigma: () channels.
+    """
+
+    channel: fit.Array
+    value: fit.Array
+    error: fit.Array
+    middle: fit.Array
+    half: fit.Array
+    expected_sigma: fit.Array
+
+
+def line_model(parameters: Float[Array, "6"], window: Window) -> Float[Array, " W"]:
+    """Gaussian on a polynomial at the channels of ``window``, per channel.
 
     parameters: amplitude, position, sigma, and the background's three terms in u = (x - middle) / half.
     """
     amplitude, position, sigma = parameters[0], parameters[1], parameters[2]
-    u = (x - middle) / half
+    u = (window.channel - window.middle) / window.half
     smooth = parameters[3] + parameters[4] * u + parameters[5] * u**2
-    return amplitude * jnp.exp(-0.5 * ((x - position) / sigma) ** 2) + smooth
+    return amplitude * jnp.exp(-0.5 * ((window.channel - position) / sigma) ** 2) + smooth
 
 
-def fit_line(
-    background: Scalar,
-    poisson: bool,
-    x: Float[Array, " W"],
-    y: Float[Array, " W"],
-    sigma: Float[Array, " W"],
-    middle: Scalar,
-    half: Scalar,
-    expected_sigma: Scalar,
-    spread: Scalar,
-) -> tuple[fit.Fit, Scalar]:
+def fit_line(background: Scalar, poisson: bool, window: Window, spread: Scalar) -> tuple[fit.Fit, Scalar]:
     """Fit of one window with one background: its parameters (see `line_model`), and the degrees of freedom nu.
 
     background: how many of its terms are free; the others are pinned to zero, so that all four backgrounds are one
-    batch. sigma: infinite outside the window; with ``poisson`` y are counts and sigma is only a mask. expected_sigma:
-    channels, with a Gaussian prior of relative width ``spread`` on its logarithm. Bounds: the position stays in the
-    window, sigma between 1/4 and 4 of the expected one.
+    batch. poisson: values are counts, and errors only a mask. spread: relative width of a Gaussian prior on the
+    logarithm of sigma, around the expected one. Bounds: the position stays in the window, sigma between 1/4 and 4 of
+    the expected one.
     """
-    inside = jnp.isfinite(sigma)
+    x, y, middle, half = window.channel, window.value, window.middle, window.half
+    inside = jnp.isfinite(window.error)
     pinned = jnp.arange(3.0) >= background
     size = jnp.max(jnp.where(inside, jnp.abs(y), 0.0)) + 1e-30
 
     def physical(u):
         position = middle + half * jnp.tanh(u[1])
-        width = expected_sigma * jnp.exp(jnp.log(4.0) * jnp.tanh(u[2]))
+        width = window.expected_sigma * jnp.exp(jnp.log(4.0) * jnp.tanh(u[2]))
         return jnp.concatenate([size * u[:1], jnp.stack([position, width]), size * u[3:]])
 
     def residuals(p, _):
-        model = line_model(p, x, middle, half)
+        model = line_model(p, window)
         if poisson:
             rest = jnp.where(inside, fit.poisson_residuals(y, jnp.maximum(model, 1e-6 * size)), 0.0)
         else:
-            rest = jnp.where(inside, (model - y) / sigma, 0.0)
+            rest = jnp.where(inside, (model - y) / window.error, 0.0)
         pins = jnp.where(pinned, PIN * p[3:] / size, 0.0)
-        return jnp.concatenate([rest, jnp.log(p[2:3] / expected_sigma) / spread, pins])
+        return jnp.concatenate([rest, jnp.log(p[2:3] / window.expected_sigma) / spread, pins])
 
     edge = jnp.min(jnp.where(inside, y, jnp.inf))
     rest = jnp.where(inside, jnp.maximum(y - edge, 0.0), 0.0)
@@ -95,54 +102,45 @@ def fit_line(
     start = start.at[0].set(jnp.where(background > 0, 1.0 - edge / size, 1.0))
     start = start.at[1].set(jnp.arctanh(jnp.clip((centre - middle) / half, -0.9, 0.9)))
     start = start.at[3].set(jnp.where(background > 0, jnp.maximum(edge / size, 0.0), 0.0))
-    free = fit.least_squares(lambda u, _: residuals(physical(u), _), start, None, fit.count_points(sigma), 100)
+    points = fit.count_points(window.error)
+    free = fit.least_squares(lambda u, _: residuals(physical(u), _), start, None, points, 100)
     parameters = physical(free.parameters)
     covariance = fit.covariance_of(jax.jacfwd(residuals)(parameters, None))
-    chi_square = free.chi_square - (jnp.log(parameters[2] / expected_sigma) / spread) ** 2
+    chi_square = free.chi_square - (jnp.log(parameters[2] / window.expected_sigma) / spread) ** 2
     good = free.converged & jnp.all(jnp.isfinite(covariance))
     degrees = free.points - (3.0 + background)
     line = fit.Fit(parameters, covariance, chi_square, free.points, good)
     return fit.with_covariance(line, jnp.maximum(chi_square / degrees, 1.0)), degrees
 
 
-def vetoes(
-    line: fit.Fit,
-    degrees: Scalar,
-    x: Float[Array, " W"],
-    y: Float[Array, " W"],
-    sigma: Float[Array, " W"],
-    middle: Scalar,
-    half: Scalar,
-    expected_sigma: Scalar,
-) -> Int[Array, ""]:
-    """The sum of the `VETOES` that one fit fails. degrees: nu; the rest as for `fit_line`."""
+def vetoes(line: fit.Fit, degrees: Scalar, window: Window) -> Int[Array, ""]:
+    """The sum of the `VETOES` that the fit of a window fails. degrees: nu."""
     amplitude, position, width = line.parameters[0], line.parameters[1], line.parameters[2]
     error = line.errors
-    reach = half - jnp.abs(position - middle)
-    ratio = width / expected_sigma
-    rest = jnp.where(jnp.isfinite(sigma), y - line_model(line.parameters, x, middle, half), 0.0)
+    distance = jnp.abs(position - window.middle)
+    ratio = width / window.expected_sigma
+    rest = jnp.where(jnp.isfinite(window.error), window.value - line_model(line.parameters, window), 0.0)
     rough = jnp.sqrt(jnp.sum(rest**2) / line.points) > 0.05 * amplitude
     tests = (
         ~line.converged,
         ~(amplitude > 5 * error[0]),
-        ~(jnp.abs(position - middle) < 0.5 * half),
+        ~(distance < 0.5 * window.half),
         ~((ratio < WIDTH_RANGE) & (ratio > 1 / WIDTH_RANGE)),
         ~(error[1] < 0.25 * FWHM_PER_SIGMA * width),
-        ~((half >= NARROWEST * width) & (reach >= width)),
+        ~((window.half >= NARROWEST * width) & (window.half - distance >= width)),
         (line.chi_square > 5.0 * degrees) & rough,
     )
     return jnp.sum(jnp.where(jnp.stack(tests), jnp.array(list(VETOES)), 0))
 
 
 @partial(jax.jit, static_argnames="poisson")
-@partial(jax.vmap, in_axes=(None, 0, 0, 0, 0, 0, 0, None))
-def fit_windows(poisson, x, y, sigma, middle, half, expected_sigma, spread):
+@partial(jax.vmap, in_axes=(None, 0, None))
+def fit_windows(poisson, windows, spread):
     """Fits of all four backgrounds in each window: parameters and errors (b, 4, 6); chi2, nu, AICc, vetoes (b, 4)."""
 
     def one(background):
-        line, degrees = fit_line(background, poisson, x, y, sigma, middle, half, expected_sigma, spread)
-        verdict = vetoes(line, degrees, x, y, sigma, middle, half, expected_sigma)
-        return line.parameters, line.errors, line.chi_square, degrees, verdict
+        line, degrees = fit_line(background, poisson, windows, spread)
+        return line.parameters, line.errors, line.chi_square, degrees, vetoes(line, degrees, windows)
 
     parameters, errors, chi_square, degrees, verdict = jax.vmap(one)(jnp.arange(4.0))
     criterion = jnp.stack([fit.aicc(chi_square[k], degrees[k] + (3.0 + k), 3 + k) for k in range(len(BACKGROUNDS))])
@@ -213,18 +211,17 @@ def fit_lines(
     column = np.minimum(first[:, None] + np.arange(width), rate.shape[-1] - 1)
     x = column + 1.0
     outside = (x < windows[:, :1]) | (x > windows[:, 1:]) | (np.diff(column, axis=1, prepend=-1) == 0)
-    batch = len(flat_rate)
     y = flat_rate[:, column] * scale
     sigma = np.where(outside, np.inf, flat_error[:, column] * scale)
 
     middle, half = windows.mean(1), 0.5 * np.ptp(windows, axis=1)
-    rows = batch * len(windows)
-    each = np.resize(np.tile(np.arange(len(windows)), batch), padded(rows))
+    rows = len(flat_rate) * len(windows)
+    each = np.resize(np.tile(np.arange(len(windows)), len(flat_rate)), padded(rows))
     place = np.resize(np.arange(rows), padded(rows))
     with fit.double_precision():
-        arrays = (x[each], y.reshape(-1, width)[place], sigma.reshape(-1, width)[place])
-        of_window = (middle[each], half[each], expected[each])
-        results = fit_windows(statistic == "poisson", *arrays, *of_window, float(prior))
+        data = (x[each], y.reshape(-1, width)[place], sigma.reshape(-1, width)[place])
+        batch = Window(*data, middle[each], half[each], expected[each])
+        results = fit_windows(statistic == "poisson", batch, float(prior))
         parameters, errors, chi_square, degrees, criterion, veto = (np.asarray(r)[:rows] for r in results)
     reduced = chi_square / np.maximum(degrees, 1)
     score = np.where((veto == 0) & (degrees > 0), criterion if selection == "aicc" else reduced, np.inf)
