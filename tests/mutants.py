@@ -1,0 +1,474 @@
+"""Mutants: one wrong line at a time, which the named tests must notice.
+
+    python tests/mutants.py [--room ROOM] [--list | --control]
+
+A copy of the package with one mutant each is tested, in a temporary folder; what no test notices SURVIVED. Each mutant
+is wrong physics or wrong bookkeeping (a sign, a factor, a term left out), chosen by hand. One whose line is no longer
+there is an error, as is one whose tests cannot run: the list follows the code. With --control the lines stay as they
+are, and every "mutant" must survive. Takes about two hours on two cores.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+COPIED, LINKED = ("xcal_jax", "tests", "pyproject.toml", "README.md"), ("data", "analysis", "notebooks", ".github")
+SLOWEST = 3600.0  # s, after which a mutant that does not end counts as noticed
+
+
+class Mutant(NamedTuple):
+    """In ``file`` of the package the text ``old``, which stands there once, becomes ``new``; tests: files."""
+
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = [
+    Mutant(*row)
+    for row in (
+        # atomic
+        (
+            "atomic/element.py",
+            "self.probability[self.final2 < 0].sum()",
+            "self.probability[self.final2 >= 0].sum()",
+            "tests/atomic/test_element.py",
+        ),
+        (
+            "atomic/material.py",
+            "fraction * [element.z / element.weight",
+            "ratio * [element.z / element.weight",
+            "tests/atomic/test_material.py",
+        ),
+        # physics
+        (
+            "physics/layers.py",
+            "jnp.exp(-above[n]) * -jnp.expm1",
+            "-jnp.expm1",
+            "tests/physics/test_layers.py",
+        ),
+        (
+            "physics/attenuation.py",
+            "jnp.where(u_row < fraction, row + 1, row)",
+            "jnp.where(u_row > fraction, row + 1, row)",
+            "tests/physics/test_attenuation.py",
+        ),
+        (
+            "physics/attenuation.py",
+            "(energy == subshell.binding) & above)",
+            "(energy == subshell.binding) & ~above)",
+            "tests/physics/test_attenuation.py",
+        ),
+        (
+            "physics/discrete.py",
+            "height[row, rich] -= 1.0 - threshold[row, poor]",
+            "height[row, rich] -= threshold[row, poor]",
+            "tests/physics/test_discrete.py",
+        ),
+        (
+            "physics/relaxation.py",
+            "new & ~self.decays[index], self.binding[index]",
+            "new & self.decays[index], self.binding[index]",
+            "tests/physics/test_relaxation.py tests/montecarlo/test_transport.py",
+        ),
+        (
+            "physics/photoelectric.py",
+            "(gamma - 1.0) * (gamma - 2.0)",
+            "(gamma - 1.0) * (gamma + 2.0)",
+            "tests/physics/test_angular.py",
+        ),
+        (
+            "physics/photon_scattering.py",
+            "klein_nishina = ratio**2 * (",
+            "klein_nishina = ratio * (",
+            "tests/physics/test_angular.py tests/physics/test_attenuation.py",
+        ),
+        (
+            "physics/geometry.py",
+            "leaves = here & ~stops & (side <= to_face)",
+            "leaves = here & ~stops & (side >= to_face)",
+            "tests/physics/test_geometry.py",
+        ),
+        (
+            "physics/geometry.py",
+            "side * jnp.min(per_um)",
+            "side * jnp.max(per_um)",
+            "tests/physics/test_geometry.py",
+        ),
+        (
+            "physics/electrons/straight.py",
+            "square = B * B - 4.0 * C *",
+            "square = B * B - 2.0 * C *",
+            "tests/physics/test_straight_electrons.py",
+        ),
+        (
+            "physics/electrons/elastic.py",
+            "total[row] = 0.5 * first[row] / mean",
+            "total[row] = first[row] / mean",
+            "tests/physics/test_collisions.py",
+        ),
+        (
+            "physics/electrons/collisions.py",
+            "outcome, stopping - lost, stopping",
+            "outcome, stopping, stopping",
+            "tests/physics/test_collisions.py tests/montecarlo/test_scattering_electrons.py",
+        ),
+        # absorber
+        (
+            "absorber/source.py",
+            "isotropic(0.5 * u_cosine, u_azimuth)",
+            "isotropic(u_cosine, u_azimuth)",
+            "tests/absorber/test_source.py",
+        ),
+        (
+            "absorber/source.py",
+            "ndtr((0.5 * side - centre) / self.spread)",
+            "ndtr((0.5 * side + centre) / self.spread)",
+            "tests/absorber/test_source.py",
+        ),
+        (
+            "absorber/source.py",
+            "np.asarray(source.weight * probability(bins.low))",
+            "np.asarray(source.weight)",
+            "tests/absorber/test_source.py",
+        ),
+        (
+            "absorber/matter.py",
+            "PER_UM * density[n] * by_material",
+            "PER_UM * density[0] * by_material",
+            "tests/absorber/test_matter.py tests/montecarlo/test_transport.py",
+        ),
+        # compute
+        (
+            "compute/random.py",
+            "keys[(n + 1) % 3] + jnp.uint32(n)",
+            "keys[(n + 1) % 3]",
+            "tests/compute/test_random.py",
+        ),
+        ("compute/lanes.py", "upper = left >= below", "upper = left > below", "tests/compute/test_lanes.py"),
+        # montecarlo
+        (
+            "montecarlo/transport.py",
+            "kinetic - escaping + jnp.where(decays, 0.0",
+            "kinetic + jnp.where(decays, 0.0",
+            "tests/montecarlo/test_transport.py",
+        ),
+        (
+            "montecarlo/transport.py",
+            "matter.electrons.maximum_range(kinetic) > margin",
+            "matter.electrons.maximum_range(kinetic) > 3.0 * margin",
+            "tests/montecarlo/test_transport.py tests/expected/test_observables.py",
+        ),
+        (
+            "montecarlo/transport.py",
+            "medium.stack.thickness)[1] / jnp.abs(direction.z)",
+            "medium.stack.thickness)[1]",
+            "tests/absorber/test_source.py tests/simulation/test_simulate.py",
+        ),
+        (
+            "montecarlo/tally.py",
+            "tally.photon_escape + _count(photon & ~electron)",
+            "tally.photon_escape + _count(photon)",
+            "tests/montecarlo/test_tally.py",
+        ),
+        (
+            "montecarlo/tally.py",
+            "(ledger.escapes == 1)",
+            "(ledger.escapes >= 1)",
+            "tests/montecarlo/test_tally.py",
+        ),
+        (
+            "montecarlo/ledger.py",
+            "- jnp.where(returns, energy, 0.0)",
+            "+ jnp.where(returns, energy, 0.0)",
+            "tests/montecarlo/test_array.py",
+        ),
+        (
+            "montecarlo/ledger.py",
+            ".release(pixel, escaped).escape(escaped)",
+            ".release(pixel, escaped)",
+            "tests/montecarlo/test_array.py tests/montecarlo/test_scattering_electrons.py",
+        ),
+        # simulation
+        (
+            "simulation/results.py",
+            "fraction(result.incident - result.summed_loss, n)",
+            "fraction(result.incident + result.summed_loss, n)",
+            "tests/simulation/test_results.py tests/simulation/test_simulate.py",
+        ),
+        (
+            "simulation/sweep.py",
+            'error = scatter / np.sqrt(result.sizes["batch"])',
+            "error = scatter",
+            "tests/simulation/test_sweep.py",
+        ),
+        (
+            "simulation/pixels.py",
+            "[event] - float(pixels.pitch_x) * columns",
+            "[event] + float(pixels.pitch_x) * columns",
+            "tests/simulation/test_pixels.py tests/simulation/test_events.py",
+        ),
+        (
+            "simulation/trapping.py",
+            "[0.0, leave**2 * ratio]",
+            "[0.0, leave * ratio]",
+            "tests/simulation/test_trapping.py",
+        ),
+        (
+            "simulation/impacts.py",
+            "1e3 * energy, 1e6 * u, 1e6 * v",
+            "1e3 * energy, 1e6 * v, 1e6 * u",
+            "tests/simulation/test_impacts.py",
+        ),
+        ("simulation/events.py", "FIRST_PIXEL = 1 ", "FIRST_PIXEL = 0 ", "tests/simulation/test_pixels.py"),
+        # expected
+        (
+            "expected/score.py",
+            "(photons.energy + 2.0 * electrons.mean)",
+            "(photons.energy + electrons.mean)",
+            "tests/expected/test_observables.py",
+        ),
+        (
+            "expected/escape.py",
+            "0.5 * (1.0 - to_top) * sauter(emission, upwards)",
+            "0.5 * (1.0 - to_top)",
+            "tests/expected/test_observables.py",
+        ),
+        (
+            "expected/first_collision.py",
+            "slice_ = thickness[n] - t ",
+            "slice_ = 0.0 * t ",
+            "tests/expected/test_observables.py",
+        ),
+        (
+            "expected/history.py",
+            "history.weight * leaks, out, history.inside",
+            "history.weight, out, history.inside",
+            "tests/expected/test_observables.py",
+        ),
+        (
+            "expected/sensitivity.py",
+            "np.sqrt(sum(part**2 for part in parts.values()))",
+            "sum(part for part in parts.values())",
+            "tests/expected/test_sensitivity.py",
+        ),
+        # design
+        (
+            "design/optimise.py",
+            "self.violation < VIOLATION and self.slope < SLOPE",
+            "self.violation < VIOLATION",
+            "tests/design/test_optimise.py",
+        ),
+        (
+            "design/optimise.py",
+            "margin_slopes[margins < ACTIVE], at_bound",
+            "margin_slopes, at_bound",
+            "tests/design/test_optimise.py",
+        ),
+        (
+            "design/specification.py",
+            "return self.of.sign * (value / self.limit - 1.0)",
+            "return value / self.limit - 1.0",
+            "tests/design/test_optimise.py",
+        ),
+        (
+            "design/heat.py",
+            "+ self.lattice * temperature**3",
+            "+ self.lattice * temperature**2",
+            "tests/design/test_optimise.py",
+        ),
+        # response
+        (
+            "response/line_shape.py",
+            "0.5 * (sigma / scale) ** 2",
+            "(sigma / scale) ** 2",
+            "tests/response/test_line_shape.py",
+        ),
+        (
+            "response/line_shape.py",
+            "rest = parts.loss_above - single",
+            "rest = parts.loss_above",
+            "tests/response/test_linefit.py",
+        ),
+        (
+            "response/energy_grid.py",
+            "kernel * (second - first * away)",
+            "kernel * (second + first * away)",
+            "tests/response/test_energy_grid.py",
+        ),
+        (
+            "response/ogip.py",
+            "row.first + 1 for row in rows",
+            "row.first for row in rows",
+            "tests/response/test_rmf.py",
+        ),
+        (
+            "response/ogip.py",
+            "area * response.interaction_probability.values * contained",
+            "area * response.interaction_probability.values",
+            "tests/response/test_rmf.py",
+        ),
+        (
+            "response/tail.py",
+            "np.exp(lowest / scale) / -np.expm1(-k)",
+            "1.0 / -np.expm1(-k)",
+            "tests/response/test_tail.py",
+        ),
+        # spectra
+        (
+            "spectra/dataset.py",
+            "np.maximum(total, 1.0) / seconds**2",
+            "np.maximum(total, 1.0) / seconds",
+            "tests/spectra/test_dataset.py tests/sipm/test_lines.py",
+        ),
+        # sipm
+        ("sipm/correlations.py", "2 * student.sf(", "student.sf(", "tests/sipm/test_causes.py"),
+        ("sipm/grouping.py", "np.maximum(size - 1, 1)", "np.maximum(size, 1)", "tests/sipm/test_trends.py"),
+        (
+            "sipm/threshold.py",
+            "variance = counts / exposure**2 + template_error**2",
+            "variance = counts / exposure**2",
+            "tests/sipm/test_threshold.py",
+        ),
+        (
+            "sipm/darkcounts.py",
+            "slope = 1 / (1 - load) ** 2",
+            "slope = 1 / (1 - load)",
+            "tests/sipm/test_threshold.py",
+        ),
+        (
+            "sipm/gain.py",
+            "np.hypot(gain * adu_error, gain_error * adu)",
+            "gain * adu_error",
+            "tests/sipm/test_trends.py tests/sipm/test_threshold.py tests/sipm/test_closure.py",
+        ),
+        (
+            "sipm/damage.py",
+            "jnp.exp(-(day - stop) / tau) - jnp.exp(-(day - start) / tau)",
+            "jnp.exp(-(day - stop) / tau)",
+            "tests/sipm/test_causes.py",
+        ),
+        (
+            "sipm/activation.py",
+            "-jnp.expm1(-constant * exposure) / (constant * exposure)",
+            "-jnp.expm1(-constant * exposure)",
+            "tests/sipm/test_lines.py tests/sipm/test_causes.py",
+        ),
+        # fit, units
+        (
+            "fit.py",
+            "2.0 * parameters * (parameters + 1)",
+            "2.0 * parameters * (parameters - 1)",
+            "tests/test_fit.py",
+        ),
+        ("fit.py", "(1.0 - ratio / 3.0 +", "(1.0 + ratio / 3.0 +", "tests/test_fit.py"),
+        ("units.py", "value *= _factor(parts[2], unit)", "value /= _factor(parts[2], unit)", "tests/test_units.py"),
+        # orbit
+        ("orbit/dose.py", "proton[:, 0] *= nuclear_factor", "proton *= nuclear_factor", "tests/orbit/test_dose.py"),
+        ("orbit/shielding.py", "return sides / 2 * jnp", "return sides * jnp", "tests/orbit/test_shielding.py"),
+        (
+            "orbit/ephemeris.py",
+            "strength * (3 - 4 * np.sin(tilt) ** 2)",
+            "strength * (3 + 4 * np.sin(tilt) ** 2)",
+            "tests/orbit/test_ephemeris.py",
+        ),
+        ("orbit/months.py", '"max" if a >= switch else', '"max" if a > switch else', "tests/orbit/test_months.py"),
+        (
+            "orbit/bremsstrahlung.py",
+            "absorption[layer] * (1 - fraction) * areal[layer]",
+            "absorption[layer] * fraction * areal[layer]",
+            "tests/orbit/test_bremsstrahlung.py",
+        ),
+        # io
+        (
+            "io/files.py",
+            "temporary.unlink(missing_ok=True)",
+            "pass",
+            "tests/io/test_files.py",
+        ),
+        (
+            "io/checkpoint.py",
+            "if kept.get(name) != facts[name]]",
+            "if name not in kept]",
+            "tests/io/test_checkpoint.py tests/simulation/test_checkpoint.py",
+        ),
+        # plot, cli
+        (
+            "plot/results.py",
+            'curves.append(tail_density(tail, loss, found["range"]))',
+            'curves.append(0.5 * tail_density(tail, loss, found["range"]))',
+            "tests/response/test_tail.py",
+        ),
+        ("cli/absorber.py", "forced=not free,", "forced=free,", "tests/cli/test_absorber.py"),
+        (
+            "cli/linefit.py",
+            "origin = {name: values[name] for name in linear.parameters}",
+            "origin = {name: 2.0 * values[name] for name in linear.parameters}",
+            "tests/response/test_linefit.py",
+        ),
+    )
+]
+
+
+def check(mutant: Mutant) -> None:
+    """Exit unless the line of ``mutant`` stands once in the package, and its tests are there."""
+    found = (ROOT / "xcal_jax" / mutant.file).read_text(encoding="utf-8").count(mutant.old)
+    if found != 1:
+        sys.exit(f"{mutant.file}: the line to mutate must stand there once, but {found} times: {mutant.old}")
+    for path in mutant.tests.split():
+        if not (ROOT / path).exists():
+            sys.exit(f"{mutant.file}: there are no tests {path}")
+
+
+def outcome(mutant: Mutant) -> str:
+    """What the tests say to ``mutant``: "killed", "SURVIVED", or "cannot run" with the end of what pytest wrote."""
+    with tempfile.TemporaryDirectory(prefix="xcal-jax-mutant-") as name:
+        tree = Path(name)
+        for part in COPIED:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+            copy(ROOT / part, tree / part)
+        for part in LINKED:
+            if (ROOT / part).exists():
+                (tree / part).symlink_to(ROOT / part)
+        file = tree / "xcal_jax" / mutant.file
+        file.write_text(file.read_text(encoding="utf-8").replace(mutant.old, mutant.new), encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutant.tests.split()]
+        try:
+            environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+            done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=SLOWEST)
+        except subprocess.TimeoutExpired:
+            return "killed"
+    words = {0: "SURVIVED", 1: "killed"}
+    return words.get(done.returncode, f"cannot run\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def main() -> None:
+    """Test the mutants asked for; exit with the number that were not killed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--room", default="", help="only files whose path begins so: physics, sipm, fit.py")
+    parser.add_argument("--list", action="store_true", help="only check that every line to mutate is there")
+    parser.add_argument("--control", action="store_true", help="change nothing: the tests must pass")
+    asked = parser.parse_args()
+    chosen = [mutant for mutant in MUTANTS if mutant.file.startswith(asked.room)]
+    for mutant in chosen:
+        check(mutant)
+    if asked.list:
+        print(f"{len(chosen)} mutants in {len({mutant.file for mutant in chosen})} files")
+        return
+    found = []
+    for mutant in chosen:
+        found.append(outcome(mutant._replace(new=mutant.old) if asked.control else mutant))
+        print(f"{found[-1]:10} {mutant.file}: {mutant.old} -> {mutant.new}", flush=True)
+    print(f"{len(found)} mutants: {found.count('killed')} killed, {found.count('SURVIVED')} survived")
+    sys.exit(len(found) - found.count("SURVIVED" if asked.control else "killed"))
+
+
+if __name__ == "__main__":
+    main()
