@@ -1,11 +1,13 @@
 # make run   the main job from nothing: 1e7 photons of 7 keV through the X-IFU absorber, a plot, a table
+# make check lint, types and the fast tests
 # make test  every check from nothing: lint, types, tests
 # make bench the speed of this machine, printed
 # make compare-penelope   the same absorber in PENELOPE and in ours; needs: .venv/bin/pip install -e ".[penelope]"
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test lint bench compare-penelope clean
+.PHONY: run check test lint bench compare-penelope clean
 .DEFAULT_GOAL := run
 
 .venv/installed: pyproject.toml
@@ -23,8 +25,11 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+check: lint
+	$(PYTEST) -m "not slow"
+
 test: lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 bench: .venv/installed
 	$(BIN)/python analysis/benchmarks

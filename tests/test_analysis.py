@@ -13,6 +13,8 @@ import pytest
 
 from xcal_jax import Absorber, simulate, summary
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

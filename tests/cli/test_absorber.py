@@ -295,6 +295,7 @@ def wait_for_blocks(folder, running):
     raise AssertionError("no block was done")
 
 
+@pytest.mark.slow
 def test_interrupted_run_keeps_what_is_done(tmp_path, long_run):
     running = long_run("--events", "e.nc")
     wait_for_blocks(tmp_path, running)
@@ -321,6 +322,7 @@ def test_interrupted_before_the_first_block_leaves_none(tmp_path, long_run):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_killed_run_leaves_no_file_of_that_name(tmp_path, long_run):
     running = long_run("--events", "e.nc")
     wait_for_blocks(tmp_path, running)

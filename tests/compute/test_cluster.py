@@ -18,6 +18,8 @@ from xcal_jax.simulation.counting import Run, Task, count
 from xcal_jax.simulation.sweep import sweep
 from xcal_jax.simulation.sweep_grid import Grid
 
+pytestmark = pytest.mark.slow
+
 distributed = pytest.importorskip("distributed", reason="extra `cluster` is not installed")
 XIFU = Absorber.preset("xifu")
 N = 12 * 2**17 + 5

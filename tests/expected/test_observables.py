@@ -83,6 +83,7 @@ def test_derivative_of_the_interaction_probability(energy, preset, stack):
     np.testing.assert_allclose(slope.density, expected * absorber.thickness / absorber.density, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_areal_density_alone_matters_in_a_wide_stack(stack, tables, point, agrees):
     """t d/dt = rho d/drho, layer by layer, once the sides are far away; and the width then does not matter."""
     with jax.enable_x64(True):
@@ -103,6 +104,7 @@ def test_areal_density_alone_matters_in_a_wide_stack(stack, tables, point, agree
         assert abs(width * WIDE) < 1e-3 * value
 
 
+@pytest.mark.slow
 def test_derivatives_are_differences_of_values(tables, point, found):
     """Of every figure, in every parameter, within 1 %: on the same points, with the same turns of chance.
 
@@ -142,6 +144,7 @@ def right(slab):
     return estimate(slab, ENERGY, SIDE, at=(29.95, 3.0), n=2**12, loss_above=THRESHOLDS[1:])
 
 
+@pytest.mark.slow
 def test_an_impact_moves_as_the_side_does(slab, right):
     """Near one side only the gap w/2 - x matters: d/dx = -2 d/dwidth; and mirrored impacts mirror."""
     left = estimate(slab, ENERGY, SIDE, at=(-29.95, 3.0), n=2**12, loss_above=THRESHOLDS[1:])
@@ -155,6 +158,7 @@ def test_an_impact_moves_as_the_side_does(slab, right):
     assert right.derivative("electron_escape")[0][x] > 0.1  # per um
 
 
+@pytest.mark.slow
 def test_transformations_agree(slab, right):
     """A jvp under vmap under jit, two energies at once, gives what one plain call does."""
     with jax.enable_x64(True):

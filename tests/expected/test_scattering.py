@@ -55,6 +55,7 @@ def counted(narrow):
     return summary(simulate(narrow, ENERGY, n=PHOTONS, seed=5))
 
 
+@pytest.mark.slow
 def test_values_are_those_of_the_monte_carlo(found, counted, agrees):
     for name in FRACTIONS:
         value, error = found.value(name)
@@ -68,6 +69,7 @@ def test_values_are_those_of_the_monte_carlo(found, counted, agrees):
     agrees(value, counted["mean_deposit"], np.hypot(error, np.sqrt(found.value("mean_square_loss")[0] / PHOTONS)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("parameter", "factor"), [("density[0]", 1.3), ("energy", 1.15)])
 def test_derivatives_are_those_of_the_monte_carlo(narrow, found, agrees, parameter, factor):
     """In the density of the upper layer and in the energy: a central difference of counts, in the logarithm."""
@@ -92,6 +94,7 @@ def test_derivatives_are_those_of_the_monte_carlo(narrow, found, agrees, paramet
         assert np.hypot(error, own_error) < (0.4 if name == "both" else 0.1)
 
 
+@pytest.mark.slow
 def test_losses_above_thresholds_add_up_to_the_mean_loss(found, agrees):
     """Their integral over the threshold, and its derivative in the energy, which is a density of losses at each."""
     k = found.parameters.index("energy")
@@ -103,6 +106,7 @@ def test_losses_above_thresholds_add_up_to_the_mean_loss(found, agrees):
     assert error < 0.1
 
 
+@pytest.mark.slow
 def test_areal_density_alone_matters_in_a_wide_stack(narrow, tables, point, agrees):
     """t d/dt = rho d/drho; ranges do nothing to photons, and electrons escape in proportion to them."""
     with jax.enable_x64(True):

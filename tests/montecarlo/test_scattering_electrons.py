@@ -168,6 +168,7 @@ def absorber():
     return replace(Absorber.preset("xifu"), electrons="scattering")
 
 
+@pytest.mark.slow
 def test_the_whole_absorber_agrees_with_penelope(absorber, reference):
     """7 keV: partial depositions within 5 % and 3 standard errors, and the same run in blocks of two sizes.
 
@@ -185,6 +186,7 @@ def test_the_whole_absorber_agrees_with_penelope(absorber, reference):
         np.testing.assert_array_equal(large[name], small[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_corner_in_blocks_of_two_sizes(absorber):
     """Where nearly all photons have several electrons to follow, more than can wait at once."""
     corner = Source.build(7000.0, at=(134.74, 134.74))

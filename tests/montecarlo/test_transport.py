@@ -78,6 +78,7 @@ def test_every_history_balances(energy, thickness):
     assert lost.any()
 
 
+@pytest.mark.slow
 def test_every_history_balances_in_double():
     with jax.enable_x64(True):
         for energy in (1000.0, 7000.0, 95000.0):
@@ -86,6 +87,7 @@ def test_every_history_balances_in_double():
             check_balance(ledger, e, 1e-15)
 
 
+@pytest.mark.slow
 def test_float32_is_float64():
     """Uniforms are the same numbers, so nearly all histories are: partial ones, and what they lose."""
     found = []

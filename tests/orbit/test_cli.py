@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import xarray as xr
@@ -11,12 +12,23 @@ SEGMENT = {"start", "end", "altitude_km", "tid_rad", "neq_cm2", "flux"}
 FLUX = {"p>10MeV", "p>50MeV", "p>100MeV", "e>1MeV"}
 
 
-def command(*arguments, cwd=None, before=""):
+@pytest.fixture
+def command(call):
+    """A command in this process, in an empty folder."""
+
+    def run(*arguments):
+        return SimpleNamespace(**dict(zip(("returncode", "stdout", "stderr"), call(*map(str, arguments)), strict=True)))
+
+    return run
+
+
+def another_process(*arguments, before):
+    """A command in a process of its own, after the program ``before``."""
     code = f"{before}\nimport sys; sys.argv[0] = 'xcal-jax'\nfrom xcal_jax.cli.main import main\nmain()"
-    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, cwd=cwd)
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
 
 
-def test_json_is_the_schema(grbalpha_tle, tmp_path):
+def test_json_is_the_schema(command, grbalpha_tle, tmp_path):
     output = tmp_path / "o.nc"
     options = ["--start", "2021-05-30", "--end", "2021-06-02", "--plot", "--json", "-o", output]
     done = command("dose", "--tle", grbalpha_tle, "--shield", FLIGHT, *options)
@@ -38,7 +50,7 @@ def test_json_is_the_schema(grbalpha_tle, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.nc", "o.png"]
 
 
-def test_altitude_table_sphere_and_words(tmp_path):
+def test_altitude_table_sphere_and_words(command, tmp_path):
     table = tmp_path / "a.csv"
     table.write_text("date,altitude_km,inclination_deg\n2022-08-31,550,97.5\n2022-09-02,550,97.5\n")
     options = ["--geometry", "sphere", "-o", tmp_path / "o.nc", "--plot", tmp_path / "p.png"]
@@ -53,7 +65,7 @@ def test_altitude_table_sphere_and_words(tmp_path):
     assert (tmp_path / "p.png").exists()
 
 
-def test_sectors_and_factor(tmp_path):
+def test_sectors_and_factor(command, tmp_path):
     dates = ["--start", "2021-04-01", "--end", "2021-04-02"]
     shield = ["--shield", "0.5*Al:5mm; 0.5*Pb:5mm", "--geometry", "sphere", "--nuclear-factor", "1.05"]
     done = command("dose", "--satellite", "GRBAlpha", *shield, *dates, "-o", tmp_path / "o.nc", "--json")
@@ -78,12 +90,12 @@ BAD = [
 
 
 @pytest.mark.parametrize(("options", "sentence"), BAD)
-def test_bad_input_is_one_sentence_and_no_file(options, sentence, grbalpha_tle, tmp_path):
+def test_bad_input_is_one_sentence_and_no_file(command, options, sentence, grbalpha_tle, tmp_path):
     (tmp_path / "broken.tle").write_text("1 47959U 21022AD  21136.80882950  .00001202  00000-0  87027-4 0\n2 47959\n")
     (tmp_path / "low.csv").write_text("date,altitude_km,inclination_deg\n2021-01-01,120,97\n2021-02-01,110,97\n")
     options = [str(grbalpha_tle) if option == "TLE" else option for option in options]
     shield = [] if "--shield" in options else ["--shield", FLIGHT]
-    done = command("dose", *options, *shield, "-o", "o.nc", cwd=tmp_path)
+    done = command("dose", *options, *shield, "-o", "o.nc")
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
@@ -91,7 +103,7 @@ def test_bad_input_is_one_sentence_and_no_file(options, sentence, grbalpha_tle, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.tle", "low.csv"]
 
 
-def test_output_folder_is_asked_for_before_the_work(tmp_path):
+def test_output_folder_is_asked_for_before_the_work(command, tmp_path):
     output = tmp_path / "nowhere/o.nc"
     done = command("dose", "--satellite", "GRBAlpha", "--shield", FLIGHT, "-o", output)
     assert done.returncode == 2
@@ -99,7 +111,7 @@ def test_output_folder_is_asked_for_before_the_work(tmp_path):
     assert "month" not in done.stderr
 
 
-def test_passes_are_listed(grbalpha_tle):
+def test_passes_are_listed(command, grbalpha_tle):
     done = command("orbit", "passes", "--tle", grbalpha_tle, "--day", "2021-05-20", "--drift", "0.3")
     assert done.returncode == 0, done.stderr
     assert "quiet windows" in done.stdout
@@ -111,10 +123,11 @@ def test_passes_are_listed(grbalpha_tle):
     assert set(found["saa_exits_north"][0]) == {"time", "latitude_deg", "longitude_deg", "protons_cm2"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["aep8", "sgp4"])
 def test_missing_package_is_one_sentence(package, grbalpha_tle):
     missing = f"import sys; sys.modules['{package}'] = sys.modules['{package}.api'] = None"
-    done = command("orbit", "passes", "--tle", grbalpha_tle, "--day", "2021-05-20", before=missing)
+    done = another_process("orbit", "passes", "--tle", grbalpha_tle, "--day", "2021-05-20", before=missing)
     assert done.returncode == 2
     assert f"need the package {package}: pip install 'xcal-jax[orbit]'" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -134,13 +147,14 @@ iers.LeapSeconds._today = classmethod(lambda cls: Time("2090-01-01", scale="tai"
 """
 
 
+@pytest.mark.slow
 def test_no_network(grbalpha_tle, tmp_path):
     """Sockets refuse, and the tables of leap seconds have run out: nothing asks for new ones."""
     days = ["--start", "2021-05-17", "--end", "2021-05-18"]
     options = ["--shield", FLIGHT, *days, "-o", tmp_path / "o.nc", "--plot", "--json"]
-    done = command("dose", "--tle", grbalpha_tle, *options, before=BLOCKED)
+    done = another_process("dose", "--tle", grbalpha_tle, *options, before=BLOCKED)
     assert done.returncode == 0, done.stderr
     assert "network asked for" not in done.stderr
-    done = command("orbit", "passes", "--tle", grbalpha_tle, "--day", "2021-05-20", before=BLOCKED)
+    done = another_process("orbit", "passes", "--tle", grbalpha_tle, "--day", "2021-05-20", before=BLOCKED)
     assert done.returncode == 0, done.stderr
     assert "network asked for" not in done.stderr

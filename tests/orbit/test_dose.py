@@ -23,6 +23,7 @@ def grbalpha() -> xr.Dataset:
     return mission_fluence(shipped_altitudes("GRBAlpha"), step=600.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shield", "geometry"), [(FLIGHT, "slab"), (FLIGHT + ",CsI:5mm", "slab"), (FLIGHT, "sphere")])
 def test_grbalpha_mission_surrounds_the_paper(grbalpha, shield, geometry):
     result = dose_behind(grbalpha, parse_sectors(shield), geometry)

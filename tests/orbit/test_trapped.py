@@ -51,6 +51,7 @@ def test_flux_is_that_of_spacepy_point_by_point(particle, solar):
     assert compared > 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("particle", "solar"), [("proton", "min"), ("proton", "max"), ("electron", "min")])
 def test_map_of_the_field_keeps_averages(particle, solar):
     seconds = np.arange(0, 86400, 60.0)

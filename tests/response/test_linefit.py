@@ -72,6 +72,7 @@ def check(pulls):
     assert np.all(np.abs(pulls) < 4.5)
 
 
+@pytest.mark.slow
 def test_closure(slab, linear, trials):
     """50 trials with the incident photons known: thickness, yields, ranges and trapping all come back."""
     incident = PHOTONS / quantum_efficiency(slab, [7000.0])[0]
@@ -83,6 +84,7 @@ def test_closure(slab, linear, trials):
     assert 0.7 < reduced < 1.7  # above 1: few counts a channel, and a continuum in coarser steps than the truth's
 
 
+@pytest.mark.slow
 def test_closure_of_the_shape(linear, trials):
     """Without them, the thickness known."""
     keep = np.array([1, 2])
@@ -94,6 +96,7 @@ def test_closure_of_the_shape(linear, trials):
     check(pulls(found, np.array([*list(TRUTH.values())[1:], PHOTONS]))[:, :4])
 
 
+@pytest.mark.slow
 def test_the_line_moves_with_the_energy(linear):
     """Photons of 3 eV more are seen 3 eV higher, whatever they lose."""
     more = 3.0
@@ -105,6 +108,7 @@ def test_the_line_moves_with_the_energy(linear):
     assert found.values == pytest.approx([7000.0 + more, PHOTONS], rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("counts", "edges", "also", "sentence"),
     [
@@ -121,11 +125,13 @@ def test_refused(linear, counts, edges, also, sentence):
         fit_line(linear, counts, edges, Detector(FWHM, Trapping(0.02, 50.0)), also)
 
 
+@pytest.mark.slow
 def test_too_few_incident(linear):
     with pytest.raises(ValueError, match="at least the 3 photons counted, but is 2"):
         fit_line(linear, np.ones(3), np.arange(4.0), START, incident=2.0)
 
 
+@pytest.mark.slow
 def test_command(call, tmp_path, slab, trials, linear):
     """The command finds what the library finds, from a table of channels, and draws it."""
     save(tmp_path, trials[0])

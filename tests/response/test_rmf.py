@@ -286,6 +286,7 @@ def test_an_interrupted_matrix_goes_on(tmp_path, monkeypatch, capsys):
     assert run(watched) == (4 * nodes, 0)
 
 
+@pytest.mark.slow
 def test_uncertainty_by_cause(response):
     """Longer ranges let more electrons out; Krause's yields have fewer M photons in Bi; peaks do not know of ranges."""
     rows = np.append(response.low.values, response.high.values[-1])
@@ -415,6 +416,7 @@ def test_sixty_thousand_channels(tmp_path, monkeypatch, capsys):
         assert np.abs(np.array([v.sum(dtype=float) for v in cut["MATRIX"].data["MATRIX"]]) - 1).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_every_file_has_its_figure(folder, tmp_path, monkeypatch):
     """Axes with labels and units; PNG, PDF and SVG; what is no file of this program is refused."""
     simulate(XIFU, 7000.0, n=1000).pipe(save, tmp_path / "r.nc")

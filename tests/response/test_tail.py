@@ -34,6 +34,7 @@ def with_tails(result, *tails, seed=1):
     return drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("known", "highest"),
     [([(2e-3, 40.0)], 600.0), ([(1e-3, 15.0), (4e-3, 150.0)], 600.0), ([(8e-3, 150.0)], 250.0)],

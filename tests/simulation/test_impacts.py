@@ -57,6 +57,7 @@ def filtered(tmp_path_factory):
     return folder, done
 
 
+@pytest.mark.slow
 def test_deposits_are_the_simulation(filtered, agrees):
     """At 7 and 3 keV: the share that interacts, the share of these that loses energy, and what is lost on average."""
     folder, done = filtered
@@ -100,6 +101,7 @@ def test_all_else_is_kept(filtered):
     assert content[0][-5760:] == content[1][-5760:]
 
 
+@pytest.mark.slow
 def test_forced_photons_all_interact(filtered, monkeypatch, capsys):
     folder, _ = filtered
     monkeypatch.chdir(folder)

@@ -37,6 +37,7 @@ def small(seed=1):
     return simulate(in_array(SMALL), SEVEN, n=N, seed=seed)
 
 
+@pytest.mark.slow
 def test_one_pixel_is_the_single_absorber():
     """The same photons, the same numbers, whatever the size of the blocks."""
     alone = simulate(XIFU, 7000.0, n=N)
@@ -50,6 +51,7 @@ def test_one_pixel_is_the_single_absorber():
     assert float(one.escaped) == float(alone.summed_loss)
 
 
+@pytest.mark.slow
 def test_counts_close():
     """Hits, deposits, spectra, coincidences and energies are of the same photons."""
     r = small()
@@ -68,6 +70,7 @@ def test_counts_close():
     assert float(r.summed_loss) > float(r.escaped)
 
 
+@pytest.mark.slow
 def test_all_pixels_are_hit_alike(chi_square, agrees):
     """Uniform illumination; mirrored neighbours catch alike, nearer ones more; an inner pixel has most."""
     r = small()
@@ -81,6 +84,7 @@ def test_all_pixels_are_hit_alike(chi_square, agrees):
     assert caught[1, 1] > 1.2 * caught[[0, 0, 2, 2], [0, 2, 0, 2]].mean()
 
 
+@pytest.mark.slow
 def test_neighbours_have_the_lines_that_escape(agrees):
     """Deposits at the fluorescence energies, in the ratio of the escape peaks of lines that fly alike."""
     r = small()
@@ -114,6 +118,7 @@ def test_one_pixel_can_be_hit_alone():
         assert np.unique(site.pixel).tolist() == list(expected)
 
 
+@pytest.mark.slow
 def test_results_add_and_are_kept(tmp_path):
     both = merge(small(), small(2))
     for name in ADDED:
@@ -125,6 +130,7 @@ def test_results_add_and_are_kept(tmp_path):
     assert any("Bi M5-N7" in name for name in named)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_keeps_pixels(tmp_path, monkeypatch):
     """A run that stopped and went on has the counts of one that did not."""
     from xcal_jax.simulation import simulate as run
@@ -182,6 +188,7 @@ def impacts(path, pixel):
     return path
 
 
+@pytest.mark.slow
 def test_impacts_of_neighbours(tmp_path, agrees):
     """A row for each pixel that catches: its PIXID, its deposit, the place seen from it; as often as simulated."""
     n = 60_000
@@ -261,6 +268,7 @@ def test_commands_that_refuse(call, tmp_path, arguments, sentence):
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_too_many_pixels_for_one_photon_are_one_sentence():
     dust = Absorber.build([("Bi", 5.0)], 0.2, 0.2, "dust", array={"rows": 1, "columns": 33, "pitch": 0.2})
     with pytest.raises(ValueError, match=r"at most 8 pixels beside the one hit .* larger pixels, or lower energies"):

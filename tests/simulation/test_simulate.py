@@ -125,6 +125,7 @@ def test_interaction_probability():
     assert 0.902 < summary(uniform(7000.0))["interaction_probability"] < 0.903
 
 
+@pytest.mark.slow
 def test_free_photons_interact_as_often_as_forced_ones_say(agrees):
     free = summary(simulate(XIFU, Source.build(7000.0, forced=False), n=10**6))
     p = quantum_efficiency(XIFU, [7000.0])[0]
@@ -134,6 +135,7 @@ def test_free_photons_interact_as_often_as_forced_ones_say(agrees):
     agrees(free["partial"], forced["partial"], np.hypot(free["partial_err"], forced["partial_err"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [2**12, 2**14])
 def test_blocks_do_not_matter(lanes):
     """Same seed, any batch size: identical Datasets, the last block filled in part."""
@@ -237,6 +239,7 @@ def test_gold_above_its_l3_edge():
     assert not any(p["line"].startswith("Au L3") for p in below["peaks"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layers", "energy", "rayleigh"),
     [

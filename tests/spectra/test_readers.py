@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from xcal_jax.io.datasets import save
-from xcal_jax.spectra.readers import duration, read_spectra, unzeroed
+from xcal_jax.spectra.readers import read_spectra, unzeroed
 from xcal_jax.spectra.writers import write_csv
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -58,6 +58,13 @@ def test_n42(tmp_path):
     assert one.attrs["device_calibration"] == [-6.3, 2.4, 0.0004]
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("PT1H2M3.5S", 3723.5), ("P1DT2S", 86402), ("PT613S", 613)])
+def test_durations_of_n42(tmp_path, text, seconds):
+    path = tmp_path / "a.n42"
+    path.write_text(N42.replace("PT1M2.5S", text))
+    assert read_spectra(path)["exposure"].item() == seconds
+
+
 def test_radiacode(tmp_path):
     path = tmp_path / "a.xml"
     path.write_text(RADIACODE_XML)
@@ -95,9 +102,7 @@ def test_pha(tmp_path, many):
     np.testing.assert_allclose(read["exposure"], [10, 20] if many else [60])
 
 
-def test_small_parsers():
-    assert duration("PT1H2M3.5S") == 3723.5
-    assert duration("P1DT2S") == 86402
+def test_zeroes_are_expanded():
     assert unzeroed([1, 0, 3, 2]) == [1, 0, 0, 0, 2]
 
 
@@ -112,6 +117,8 @@ def test_small_parsers():
         ("a.csv", "exposure_s,c1,c2\n0,1,2\n", "must be positive"),
         ("a.csv", "exposure_s,c1,c2\n1,,2\n", "must be finite"),
         ("a.n42", "<a/>", "RadMeasurement"),
+        ("a.n42", N42.replace("PT1M2.5S", "a minute"), "a.n42"),
+        ("a.n42", N42.replace("LiveTime", "Live"), "the element LiveTimeDuration must be there"),
         ("a.n42", "not xml", "must be a .n42 file"),
         ("a.xml", "<a/>", "EnergySpectrum"),
         ("a.nc", "nonsense", "a.nc"),

@@ -1,4 +1,4 @@
-"""Everything the layers are made of, as tables on the device: built once an absorber, whatever its thicknesses."""
+"""The materials of the layers as tables on the device: built once for an absorber, independent of its thicknesses."""
 
 from dataclasses import dataclass, field
 from functools import partial

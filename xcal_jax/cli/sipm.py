@@ -28,7 +28,7 @@ def sipm() -> None:
 @click.option("--seed", type=click.IntRange(0), help="Another seed than the mission's own.")
 @click.option("--csv", "as_csv", is_flag=True, help="CSV archives in place of netCDF.")
 @as_json
-def synthesize(mission: str, folder: Path, seed: int | None, as_csv: bool, as_json: bool) -> None:
+def synthesize(mission, folder, seed, as_csv, as_json) -> None:
     """Draw a synthetic MISSION (grbalpha, vzlusat2, or a TOML file) with known truth."""
     from xcal_jax.io.datasets import save
     from xcal_jax.sipm import load_mission
@@ -60,15 +60,7 @@ def synthesize(mission: str, folder: Path, seed: int | None, as_csv: bool, as_js
 @click.option("--template-end", type=int, help="First channel right of the template's noise peak.")
 @as_json
 def threshold(
-    spectra: Path,
-    template_path: Path,
-    output: Path,
-    mission: str | None,
-    interpolation: str,
-    level: float | None,
-    min_exposure: float,
-    template_end: int | None,
-    as_json: bool,
+    spectra, template_path, output, mission, interpolation, level, min_exposure, template_end, as_json
 ) -> None:
     """Threshold (step 3) and dark count rate (Eq. 5) of every spectrum in SPECTRA."""
     import numpy as np
@@ -100,7 +92,7 @@ def threshold(
 
 
 def parse_windows(text: str) -> list[tuple[float, float]]:
-    """First and last channels of the windows in text like "20-40,90-130". Raises ValueError for any other text."""
+    """First and last channels of windows in text like "20-40,90-130". Raises ValueError for other text."""
     try:
         pairs = [tuple(float(end) for end in part.split("-")) for part in text.split(",")]
         return [(low, high) for low, high in pairs]
@@ -122,16 +114,7 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
 @click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="chi2")
 @click.option("--selection", type=click.Choice(["reduced", "aicc"]), default="reduced")
 @as_json
-def lines(
-    spectrum: Path,
-    windows: str,
-    energies: str | None,
-    shape: str,
-    fwhm: float | None,
-    statistic: str,
-    selection: str,
-    as_json: bool,
-) -> None:
+def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_json) -> None:
     """Fit a line in each window of SPECTRUM; the spectra of an archive are stacked first."""
     from xcal_jax.constants import FWHM_PER_SIGMA
     from xcal_jax.sipm import energy_calibration, fit_lines
@@ -187,16 +170,7 @@ def lines(
 @interpolation
 @click.option("--series", type=PATH, help="Housekeeping or space-weather series (CSV) to correlate with.")
 @as_json
-def report(
-    source: Path,
-    output: Path,
-    template_path: Path | None,
-    mission: str | None,
-    fluence: Path | None,
-    interpolation: str,
-    series: Path | None,
-    as_json: bool,
-) -> None:
+def report(source, output, template_path, mission, fluence, interpolation, series, as_json) -> None:
     """Analyse SOURCE, a folder as `synthesize` writes or a file of spectra, into one self-contained page."""
     from dataclasses import replace
 

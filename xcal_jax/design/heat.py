@@ -2,12 +2,12 @@
 
 a = 12 pi^4 R / (5 theta^3). Cu, Ag and Au: gamma and theta as measured between 0.4 and 30 K by D.L. Martin 1973, doi
 10.1103/PhysRevB.8.5357. Bi: gamma 0.008 mJ/mol/K2 and theta 119 K as Kittel's Introduction to Solid State Physics is
-commonly quoted. Theta is as measured: 117 K (doi 10.1103/PhysRev.96.897) and 120.4 K (Phillips 1960, doi
-10.1103/PhysRev.118.644). Gamma is not sure: Phillips has 0.021 next to a nuclear term that Collan, Krusius and Pickett
+commonly quoted. Theta agrees with measurements: 117 K (doi 10.1103/PhysRev.96.897) and 120.4 K (Phillips 1960, doi
+10.1103/PhysRev.118.644). Gamma is uncertain: Phillips has 0.021 next to a nuclear term that Collan, Krusius and Pickett
 (1969, Phys. Rev. Lett. 23, 11) do not find down to 50 mK; their new gamma has not been seen here. Half of Bi's heat
-capacity at 90 mK hangs on it; with 0.021 it is 1.75 times as much.
+capacity at 90 mK depends on gamma; with 0.021 it is 1.75 times as much.
 
-Nuclear terms, grain boundaries and impurities are not in it. Absorbers can be far above: three of Bi had 0.3 to 0.6
+Nuclear terms, grain boundaries and impurities are not included. Absorbers can be far above: three of Bi had 0.3 to 0.6
 J/K/m3 at 100 mK (Nucl. Instrum. Methods A 520, 212, 2004), where these numbers give 0.09. Every number can be
 overridden in a design file.
 """
@@ -25,18 +25,18 @@ CUBIC_UM = 1e-12  # cm3
 
 @dataclass(frozen=True)
 class SpecificHeat:
-    """electron: J/mol/K2, times T; lattice: J/mol/K4, times T cubed; of a mole of formula units."""
+    """Specific heat of a mole of formula units. electron: J/mol/K2, times T; lattice: J/mol/K4, times T cubed."""
 
     electron: float
     lattice: float
 
     @classmethod
     def of_debye(cls, electron: float, temperature: float) -> "SpecificHeat":
-        """From gamma in J/mol/K2 and the Debye temperature in K."""
+        """The specific heat of gamma, ``electron`` J/mol/K2, and of the Debye ``temperature`` in K."""
         return cls(electron, 12.0 * np.pi**4 * GAS_CONSTANT / (5.0 * temperature**3))
 
     def at(self, temperature: float) -> float:
-        """J/mol/K at ``temperature`` K."""
+        """The specific heat at ``temperature`` K, in J/mol/K."""
         return self.electron * temperature + self.lattice * temperature**3
 
 
@@ -49,7 +49,7 @@ KNOWN = {
 
 
 def heat_per_um(formula: str, density: float, area: float, temperature: float, specific_heat: SpecificHeat) -> float:
-    """pJ/K of a micrometre of a layer of ``area`` um2; density: g/cm3, temperature: K."""
+    """Heat capacity of a micrometre of a layer of ``area`` um2, in pJ/K; density: g/cm3, temperature: K."""
     material = Material.build(formula, density)
     weight = sum(
         n * load_element(symbol).weight for symbol, n in zip(material.elements, material.number_ratio, strict=True)

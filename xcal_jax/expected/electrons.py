@@ -15,9 +15,16 @@ from xcal_jax.physics.geometry import Direction, Site
 
 
 class ElectronModel(NamedTuple):
-    """The functions that the modules `straight` and `scattering` both have; their docstrings say what each does.
+    """The functions that the modules `straight` and `scattering` both have.
 
     `straight` integrates over directions and has derivatives by itself. `scattering` follows tracks, which have none.
+
+    check: raises ValueError if a derivative asked for would be wrong; guard: the parameters, with derivatives that are
+    NaN where they would be wrong; copies: the changes of the photoelectron's energy for which histories are repeated;
+    first_site: (site, weight) of a first interaction; nobody: no electron that waits; absorbed: (site, direction,
+    weight) of a photon at the end of its flight; emit: the history with one electron more, booked or waiting; follow:
+    the histories after the electrons that wait have been followed; with_slope: the sums of histories, with the slope in
+    energy that their copies give.
     """
 
     check: Callable[..., None]

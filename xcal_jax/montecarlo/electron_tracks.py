@@ -99,9 +99,9 @@ def follow(
 def start(stack: Stack, electron: Electron, key: Key) -> Track:
     """The track of one electron at its start."""
     zero = jnp.zeros_like(electron.energy)
-    nobody = electron._replace(energy=zero)
+    none = electron._replace(energy=zero)
     shares = Shares.empty(stack.pixels, electron.site.pixel, zero)
-    return Track(electron, nobody, zero, key, jnp.uint32(FIRST_COUNTER), shares)
+    return Track(electron, none, zero, key, jnp.uint32(FIRST_COUNTER), shares)
 
 
 def step(model: Scattering, stack: Stack, density: Float[Array, " L"], track: Track) -> Track:
@@ -175,11 +175,11 @@ def step(model: Scattering, stack: Stack, density: Float[Array, " L"], track: Tr
 def succeed(track: Track) -> Track:
     """The track with the electron that waits in the place of one that has stopped."""
     rests = track.moving.energy <= 0
-    nobody = track.waiting._replace(energy=jnp.zeros_like(track.waiting.energy))
+    none = track.waiting._replace(energy=jnp.zeros_like(track.waiting.energy))
     return replace(
         track,
         moving=choose(rests, track.waiting, track.moving),
-        waiting=choose(rests, nobody, track.waiting),
+        waiting=choose(rests, none, track.waiting),
     )
 
 

@@ -13,8 +13,9 @@ from jax import Array
 
 from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.physics.geometry import Pixels
+from xcal_jax.physics.relaxation import NONE
 
-NOBODY = -1
+NO_PIXEL = -1
 SHARING = 8  # pixels beside the one hit that may share the energy of one photon
 
 
@@ -39,13 +40,13 @@ class Shares:
         if pixels is None:
             return None
         others = (max(1, min(pixels.count - 1, SHARING)),)
-        nobody = jnp.full(others, NOBODY, jnp.int32)
-        return cls(cast(Array, home), nobody, jnp.zeros(others, zero.dtype), zero, jnp.zeros((), bool))
+        pixel = jnp.full(others, NO_PIXEL, jnp.int32)
+        return cls(cast(Array, home), pixel, jnp.zeros(others, zero.dtype), zero, jnp.zeros((), bool))
 
     def add(self, pixel: Whole, energy: Real) -> "Shares":
         """The shares with ``energy`` eV more in ``pixel``, unless that is home."""
         wanted = (energy != 0.0) & (pixel != self.home)
-        mine, free = self.pixel == pixel, self.pixel == NOBODY
+        mine, free = self.pixel == pixel, self.pixel == NO_PIXEL
         place = jnp.where(jnp.any(mine), jnp.argmax(mine), jnp.argmax(free))
         here = wanted & (mine | free) & (jnp.arange(self.pixel.shape[0]) == place)
         return replace(
@@ -145,5 +146,5 @@ class Ledger:
             ledger,
             by_photons=ledger.by_photons + jnp.where(leaves, energy, 0.0) - jnp.where(returns, energy, 0.0),
             escapes=ledger.escapes + (leaves | returns).astype(jnp.int32),
-            line=jnp.where(leaves, line, jnp.where(returns, NOBODY, ledger.line)),
+            line=jnp.where(leaves, line, jnp.where(returns, NONE, ledger.line)),
         )

@@ -10,7 +10,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from xcal_jax.compute.shapes import Real
-from xcal_jax.montecarlo.ledger import NOBODY, Ledger
+from xcal_jax.montecarlo.ledger import NO_PIXEL, Ledger
 from xcal_jax.physics.geometry import Pixels
 
 PARTIAL = 1e-3  # eV; a smaller loss is rounding
@@ -193,7 +193,7 @@ def book_pixels(
     """
     old = tally.pixels
     assert old is not None
-    has = (deposit > PARTIAL) & (pixel != NOBODY) & where[:, None]
+    has = (deposit > PARTIAL) & (pixel != NO_PIXEL) & where[:, None]
     rows, columns = pixel // pixels.columns, pixel % pixels.columns
     steps = (rows - rows[:, :1] + pixels.rows - 1) * (2 * pixels.columns - 1) + columns - columns[:, :1]
     steps = steps + pixels.columns - 1

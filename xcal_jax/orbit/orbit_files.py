@@ -22,15 +22,9 @@ from xcal_jax.orbit.trapped import HIGHEST_ALTITUDE, LOWEST_ALTITUDE
 SATELLITES = {"GRBAlpha": "grbalpha_altitude.csv", "VZLUSAT-2": "vzlusat2_altitude.csv"}
 COLUMNS = ["date", "altitude_km", "inclination_deg"]
 THEORIES = ("SGP4", "SGP/SGP4")
-OPTIONAL = {
-    "CLASSIFICATION_TYPE": "U",
-    "EPHEMERIS_TYPE": 0,
-    "ELEMENT_SET_NO": 0,
-    "REV_AT_EPOCH": 0,
-    "MEAN_MOTION_DDOT": 0,
-    "OBJECT_ID": "",
-    "MEAN_ELEMENT_THEORY": "SGP4",
-}
+DEFAULTS = {"CLASSIFICATION_TYPE": "U", "OBJECT_ID": "", "MEAN_ELEMENT_THEORY": "SGP4"} | dict.fromkeys(
+    ("EPHEMERIS_TYPE", "ELEMENT_SET_NO", "REV_AT_EPOCH", "MEAN_MOTION_DDOT"), 0
+)
 
 
 def read_tle(path: str | os.PathLike) -> Elements:
@@ -90,7 +84,7 @@ def _from_omm(message: Any, where: str) -> ElementSet:
 
     if not isinstance(message, dict):
         raise ValueError(f"{where} must be a table of fields, but is {message!r}")
-    fields = OPTIONAL | {key: value for key, value in message.items() if value not in (None, "")}
+    fields = DEFAULTS | {key: value for key, value in message.items() if value not in (None, "")}
     if fields["MEAN_ELEMENT_THEORY"] not in THEORIES:
         raise ValueError(f"{where} must hold elements of SGP4, but of {fields['MEAN_ELEMENT_THEORY']}")
     orbit = Satrec()
@@ -102,7 +96,7 @@ def _from_omm(message: Any, where: str) -> ElementSet:
         raise ValueError(f"{where} must have the field {problem.args[0]}, but it is missing") from problem
     except (TypeError, ValueError) as problem:
         raise ValueError(f"{where} must hold numbers and an epoch, but: {problem}") from problem
-    return _checked_set(ElementSet(str(fields.get("OBJECT_NAME", number)), number, orbit), where)
+    return _checked_set(str(fields.get("OBJECT_NAME", number)), number, orbit, where)
 
 
 def _read_lines(text: str, path: str) -> list[ElementSet]:
@@ -147,11 +141,12 @@ def _from_tle(name: str, first: str, second: str, where: str) -> ElementSet:
     except (ValueError, ZeroDivisionError) as problem:
         why = str(problem).splitlines()[0]
         raise ValueError(f"{where} must close a TLE of numbers of one satellite, but: {why}") from problem
-    return _checked_set(ElementSet(name or str(orbit.satnum), orbit.satnum, orbit), where)
+    return _checked_set(name or str(orbit.satnum), orbit.satnum, orbit, where)
 
 
-def _checked_set(one: ElementSet, where: str) -> ElementSet:
-    _check_altitude(one.altitude if one.orbit.no_kozai > 0 else float("nan"), where)
+def _checked_set(name: str, number: int, orbit: Any, where: str) -> ElementSet:
+    one = ElementSet(name, number, orbit)
+    _check_altitude(one.altitude if orbit.no_kozai > 0 else float("nan"), where)
     return one
 
 

@@ -2,7 +2,7 @@
 
 One table of rows over energy serves all materials of an absorber. Rows are log-spaced, 1024 a decade, with two more
 at every absorption edge, one just below it and one above, so that nothing is smeared over an edge. Attenuation is
-interpolated log-log. The probabilities of the channels are interpolated linearly: one of the two rows is drawn, and
+interpolated log-log. The probabilities of the channels are interpolated linearly: one of the two rows is sampled, and
 then a channel from its list.
 
 A channel's code is the subshell (0..S-1, all elements in a row), S + e for Compton scattering on element e, and

@@ -5,9 +5,10 @@ The innermost vacancy always relaxes first. Every transition leaves vacancies fu
 
 Most relaxations deep inside lose nothing: their electrons cannot reach a face, and few emit a photon. Whether one does
 is known without walking it. `no_photon_probability` is the probability that a vacancy, with all that follows from it,
-emits no photon; it is solved once from the transition lists. An ion out of its electrons' reach draws that first. Only
-if a photon must come is the cascade walked, and its transitions are then weighted by their probability to lead to a
-photon: the same distribution, exactly, at a fraction of the steps (a Doob transform of the cascade).
+emits no photon; it is solved once from the transition lists. Where the electrons of an ion are out of reach, this is
+sampled first. Only if a photon must come is the cascade walked, and its transitions are then weighted by their
+probability to lead to a photon: the same distribution, exactly, at a fraction of the steps (a Doob transform of the
+cascade).
 """
 
 from dataclasses import dataclass, field

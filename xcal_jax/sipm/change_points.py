@@ -18,7 +18,7 @@ from xcal_jax import fit
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
 from xcal_jax.sipm.temperature import REFERENCE
-from xcal_jax.sipm.trends import BASIS, check_points
+from xcal_jax.sipm.trends import BASIS, Points, check_points
 
 ROUNDS = 6
 SMALLEST = 1e-6
@@ -33,26 +33,25 @@ def largest_gains(orthogonal: Float[Array, "K N"], residuals: Float[Array, "M N"
     return jnp.max((residuals @ orthogonal.T) ** 2, axis=1)
 
 
-def design_of(values: xr.Dataset, name: str, form: str, steps: list[float]) -> tuple[np.ndarray, ...]:
-    """Design (N, P) of trend, temperature and known steps; days, values, errors: (N,) each; shared errors (N, K)."""
-    days, y, sigma, shared = check_points(values, name, 4 + len(steps))
+def design_of(values: xr.Dataset, name: str, form: str, steps: list[float]) -> tuple[Float[np.ndarray, "N P"], Points]:
+    """Design of trend, temperature and known steps, and the points."""
+    points = check_points(values, name, 4 + len(steps))
+    days = points.days
     columns = [np.ones_like(days), np.asarray(BASIS[form](days)), *[(days >= s).astype(float) for s in steps]]
     temperature = board_mean(values) if "temperature" in values else np.full(days.size, np.nan)
     if np.isfinite(temperature).all():
         columns.append(temperature - REFERENCE)
-    return np.stack(columns, 1), days, y, sigma, shared
+    return np.stack(columns, 1), points
 
 
 def whitened(
-    design: Float[np.ndarray, "N P"],
-    columns: Float[np.ndarray, "N M"],
-    sigma: Float[np.ndarray, " N"],
-    shared: Float[np.ndarray, "N K"],
+    design: Float[np.ndarray, "N P"], columns: Float[np.ndarray, "N M"], points: Points
 ) -> Float[np.ndarray, "N P+M"]:
     """Design and more ``columns``, the first of them the values, side by side and whitened.
 
-    ``sigma`` is scaled until chi2/nu is one; ``shared`` is not.
+    The errors of the points are scaled until chi2/nu is one, those that they share are not.
     """
+    sigma, shared = points.sigma, points.shared
     scale = 1.0
     for _ in range(ROUNDS):
         white = fit.whiten(np.column_stack([design, columns]), scale * sigma, shared)
@@ -86,14 +85,14 @@ def change_points(
     steps: list[float] = []
     found: list[tuple[float, float]] = []
     for _ in range(most):
-        design, days, y, sigma, shared = design_of(values, name, form, steps)
-        n = days.size
+        design, points = design_of(values, name, form, steps)
+        days, n = points.days, points.days.size
         if n < 2 * edge + 2:
             raise ValueError(f"a search for steps needs at least {2 * edge + 2} points, but has {n}")
         order = np.argsort(days)
         candidates = 0.5 * (days[order][edge - 1 : n - edge] + days[order][edge : n - edge + 1])
         after = (days[:, None] >= candidates).astype(float)
-        white = whitened(design, np.column_stack([y, after]), sigma, shared)
+        white = whitened(design, np.column_stack([points.values, after]), points)
         basis, _ = np.linalg.qr(white[:, : design.shape[1]])
         rest, *columns = (white[:, design.shape[1] :] - basis @ (basis.T @ white[:, design.shape[1] :])).T
         length = np.linalg.norm(columns, axis=1)
@@ -115,11 +114,11 @@ def change_points(
     sizes, errors = [], []
     for day, _ in found:
         others = [s for s in steps if s != day]
-        design, days, y, sigma, shared = design_of(values, name, form, others)
-        design = np.column_stack([design, days >= day])
-        white = whitened(design, y[:, None], sigma, shared)
+        design, points = design_of(values, name, form, others)
+        design = np.column_stack([design, points.days >= day])
+        white = whitened(design, points.values[:, None], points)
         with fit.double_precision():
-            step = fit.rescaled(fit.linear(white[:, :-1], white[:, -1], np.ones_like(y)))
+            step = fit.rescaled(fit.linear(white[:, :-1], white[:, -1], np.ones(len(white))))
             sizes.append(float(step.parameters[-1]))
             errors.append(float(step.errors[-1]))
     units = values[name].attrs["units"]

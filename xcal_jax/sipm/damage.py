@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax import Array
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
@@ -22,7 +23,7 @@ from xcal_jax.io.datasets import load, variable
 from xcal_jax.sipm.grouping import board_mean
 from xcal_jax.sipm.temperature import REFERENCE
 from xcal_jax.sipm.time_series import read_series
-from xcal_jax.sipm.trends import check_points
+from xcal_jax.sipm.trends import Points, check_points
 
 AXIS, AMOUNT = "days", "fluence"
 
@@ -89,15 +90,10 @@ def annealed(
 
 @jax.jit
 def fit_kernel(
-    days: Float[fit.Array, " N"],
-    covariates: Float[fit.Array, "N C"],
-    values: Float[fit.Array, " N"],
-    sigma: Float[fit.Array, " N"],
-    shared: Float[fit.Array, "N M"],
-    at: Float[fit.Array, " K"],
-    fluence: Float[fit.Array, " K"],
+    covariates: Float[Array, "N C"], points: Points, at: Float[Array, " K"], fluence: Float[Array, " K"]
 ) -> fit.Fit:
     """Fit of d0, s, a, ln tau, and a slope per covariate; s and a per unit of fluence."""
+    days, values, sigma = points.days, points.values, points.sigma
     total, unit = fluence[-1], jnp.mean(values)
     stable = jnp.interp(days, at, fluence) / total
 
@@ -107,9 +103,9 @@ def fit_kernel(
 
     start = jnp.zeros(4 + covariates.shape[1]).at[0].set(0.8).at[1].set(0.1).at[2].set(0.1)
     start = start.at[3].set(jnp.log(0.2 * at[-1]))
-    points = fit.count_points(sigma)
-    inner = fit.rescaled(fit.least_squares(lambda p, _: (model(p) - values) / sigma, start, None, points, 400))
-    inner = fit.with_shared(inner, jax.jacfwd(model)(inner.parameters), sigma, shared)
+    count = fit.count_points(sigma)
+    inner = fit.rescaled(fit.least_squares(lambda p, _: (model(p) - values) / sigma, start, None, count, 400))
+    inner = fit.with_shared(inner, jax.jacfwd(model)(inner.parameters), sigma, points.shared)
     scale = jnp.full(inner.parameters.size, unit).at[1:3].set(unit / total).at[3].set(1.0)
     return fit.Fit(
         inner.parameters * scale,
@@ -135,11 +131,12 @@ def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset
     if np.isfinite(temperature).all():
         names.append("temperature")
         matrix = (temperature - REFERENCE)[:, None]
-    days, y, sigma, shared = check_points(values, name, len(names))
+    points = check_points(values, name, len(names))
+    days, y = points.days, points.values
     if days.max() > at[-1] or not amount[-1] > 0:
         raise ValueError(f"`fluence` must cover day {days.max():.0f}, but ends on day {at[-1]:.0f} at {amount[-1]:g}")
     with fit.double_precision():
-        best = jax.tree.map(np.asarray, fit_kernel(days, matrix, y, sigma, shared, at, amount))
+        best = jax.tree.map(np.asarray, fit_kernel(matrix, points, at, amount))
         if not best.converged:
             raise ValueError(f"the damage kernel does not converge on `{name}`: these data cannot tell its parts apart")
         remaining = np.asarray(annealed(days, np.exp(best.parameters[3]), at, amount))

@@ -81,7 +81,8 @@ def joint_fit(
     for day in steps:
         covariates.append((values["days"].values >= day).astype(float))
         names.append(f"step on day {day:.0f}")
-    days, y, *_ = points = check_points(values, name, len(names))
+    points = check_points(values, name, len(names))
+    days, y = points.days, points.values
     if form is not None and form not in FORMS:
         raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {form!r}")
     forms = list(FORMS) if form is None else [form]

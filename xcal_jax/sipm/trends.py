@@ -7,8 +7,9 @@ fit: the covariance is multiplied by chi2/nu, and AICc counts the scale as a par
 data have them (`*_shared`), their covariance is added.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,19 +33,28 @@ def curve(form: str, parameters: Float[fit.Array, "2"], days: Float[fit.Array, "
     return a * days**b if form == "power" else a + b * BASIS[form](days)
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Points:
+    """Points of a fit.
+
+    days: (N,) since launch. values: (N,). sigma: (N,) their errors. shared: (N, M) their shifts by one sigma of each
+    error that they share, as for `fit.with_shared`.
+    """
+
+    days: Any
+    values: Any
+    sigma: Any
+    shared: Any
+
+
 @partial(jax.jit, static_argnames="form")
-def fit_curve(
-    form: str,
-    days: Float[Array, " N"],
-    covariates: Float[Array, "N K"],
-    values: Float[Array, " N"],
-    sigma: Float[Array, " N"],
-    shared: Float[Array, "N M"],
-) -> fit.Fit:
+def fit_curve(form: str, covariates: Float[Array, "N K"], points: Points) -> fit.Fit:
     """Fit of one form and the slopes on covariates at once: a, b, then one slope each.
 
-    shared: as for `fit.with_shared`. The covariance is that of the scatter (times chi2/nu) and of the shared errors.
+    The covariance is that of the scatter (times chi2/nu) and of the shared errors.
     """
+    days, values, sigma, shared = points.days, points.values, points.sigma, points.shared
     n = days.size
     if form != "power":
         design = jnp.concatenate([jnp.ones((n, 1)), BASIS[form](days)[:, None], covariates], 1)
@@ -55,8 +65,8 @@ def fit_curve(
         return unit * (p[0] * (days / middle) ** p[1] + covariates @ p[2:])
 
     start = jnp.zeros(2 + covariates.shape[1]).at[0].set(1.0)
-    points = fit.count_points(sigma)
-    inner = fit.rescaled(fit.least_squares(lambda p, _: (model(p) - values) / sigma, start, None, points))
+    count = fit.count_points(sigma)
+    inner = fit.rescaled(fit.least_squares(lambda p, _: (model(p) - values) / sigma, start, None, count))
     inner = fit.with_shared(inner, jax.jacfwd(model)(inner.parameters), sigma, shared)
 
     def outer(p):
@@ -68,25 +78,25 @@ def fit_curve(
 
 
 def fit_forms(
-    forms: list[str], covariates: Float[np.ndarray, "N K"], points: Sequence[Float[np.ndarray, "N ..."]]
+    forms: list[str], covariates: Float[np.ndarray, "N K"], points: Points
 ) -> tuple[list[fit.Fit], Float[np.ndarray, " F"]]:
     """Every form's fit and its AICc, in which the common scale of the errors is one more parameter.
 
-    points: of `check_points`. A fit that did not converge has an infinite AICc.
+    A fit that did not converge has an infinite AICc.
     """
-    days, values, sigma, shared = points
-    n, k = days.size, 2 + covariates.shape[1]
+    n, k = points.days.size, 2 + covariates.shape[1]
     with fit.double_precision():
-        fits = [jax.tree.map(np.asarray, fit_curve(f, days, covariates, values, sigma, shared)) for f in forms]
+        fits = [jax.tree.map(np.asarray, fit_curve(form, covariates, points)) for form in forms]
         size = [n * np.log(np.maximum(f.chi_square, 1e-300) / n) if f.converged else np.inf for f in fits]
         return fits, np.array([float(fit.aicc(s, float(n), k + 1)) for s in size])
 
 
-def check_points(groups: xr.Dataset, name: str, parameters: int) -> tuple[np.ndarray, ...]:
-    """Days, values and errors of ``name``, (N,) each, and the errors that the values share, (N, M).
+def check_points(groups: xr.Dataset, name: str, parameters: int) -> Points:
+    """The points of ``name`` for a fit with so many ``parameters``.
 
-    M is filled up with zeros to a multiple of eight, so that few shapes are ever compiled. The errors are those of the
-    group means; single spectra have equal weights, since their scatter is larger than their counting errors.
+    Shared errors are filled up with zeros to a multiple of eight, so that few shapes are ever compiled. The errors are
+    those of the group means; single spectra have equal weights, since their scatter is larger than their counting
+    errors.
     Raises ValueError for an unknown name, all points in one group, fewer points than parameters, or t <= 0.
     """
     if name not in groups:
@@ -105,7 +115,7 @@ def check_points(groups: xr.Dataset, name: str, parameters: int) -> tuple[np.nda
     usable = np.isfinite(sigma).all() and (sigma > 0).all()
     shared = groups[f"{name}_shared"].values if f"{name}_shared" in groups else np.zeros((days.size, 0))
     shared = np.pad(shared, ((0, 0), (0, -shared.shape[1] % 8)))
-    return days, values, sigma if usable else np.ones_like(values), shared
+    return Points(days, values, sigma if usable else np.ones_like(values), shared)
 
 
 def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
@@ -115,7 +125,8 @@ def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
     to the best and the Akaike `weight`, `scatter` (rms of the residuals). a and b are in the value's unit,
     over the unit of the form's function of t in days. Raises ValueError as `check_points`.
     """
-    days, values, *_ = points = check_points(groups, name, 2)
+    points = check_points(groups, name, 2)
+    days, values = points.days, points.values
     fits, criterion = fit_forms(list(FORMS), np.zeros((days.size, 0)), points)
     with fit.double_precision():
         curves = [np.asarray(curve(form, f.parameters, days)) for form, f in zip(FORMS, fits, strict=True)]

@@ -17,6 +17,7 @@ from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from xcal_jax.io.datasets import load
@@ -89,40 +90,22 @@ def read_spe(path: Path) -> xr.Dataset:
     return build_spectra(one.counts_vals, one.livetime, start, source=path.name)
 
 
-def local_name(element: ElementTree.Element) -> str:
-    """The tag without its namespace."""
-    return element.tag.rpartition("}")[2]
-
-
 def within(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
-    """All elements of that local name below ``element``, in document order."""
-    return [child for child in element.iter() if local_name(child) == name]
+    """All elements of that name, in any namespace, below ``element``."""
+    return element.findall(f".//{{*}}{name}")
 
 
 def only(element: ElementTree.Element, name: str) -> str:
-    """Text of the first element of that name. Raises ValueError when there is none."""
-    found = within(element, name)
-    if not found:
+    """Text of the first element of that name below ``element``. Raises ValueError when there is none."""
+    text = element.findtext(f".//{{*}}{name}")
+    if text is None:
         raise ValueError(f"the element {name} must be there, but is missing")
-    return (found[0].text or "").strip()
+    return text.strip()
 
 
-def numbers(text: str) -> list[float]:
+def numbers(text: str | None) -> list[float]:
     """White-space separated numbers."""
-    return [float(word) for word in text.split()]
-
-
-def duration(text: str) -> float:
-    """Seconds of an ISO 8601 duration of days, hours, minutes, seconds, such as PT1H2M3.5S."""
-    seconds, number, unit = 0.0, "", {"D": 86400.0, "H": 3600.0, "M": 60.0, "S": 1.0}
-    for character in text.upper().removeprefix("P"):
-        if character == "T":
-            continue
-        if character in unit:
-            seconds, number = seconds + float(number) * unit[character], ""
-        else:
-            number += character
-    return seconds
+    return [float(word) for word in (text or "").split()]
 
 
 def unzeroed(values: list[float]) -> list[float]:
@@ -145,9 +128,9 @@ def read_n42(path: Path) -> xr.Dataset:
         kind = only(measurement, "MeasurementClassCode")
         for spectrum in within(measurement, "Spectrum"):
             data = within(spectrum, "ChannelData")[0]
-            values = numbers(data.text or "")
+            values = numbers(data.text)
             counts.append(unzeroed(values) if data.get("compressionCode") == "CountedZeroes" else values)
-            exposure.append(duration(only(spectrum, "LiveTimeDuration")))
+            exposure.append(pd.Timedelta(only(spectrum, "LiveTimeDuration")).total_seconds())
             time.append(start)
             names.append(kind)
     if not counts:
@@ -155,7 +138,7 @@ def read_n42(path: Path) -> xr.Dataset:
     if len({len(row) for row in counts}) > 1:
         raise ValueError("all spectra must have as many channels, but they differ")
     coefficients = within(root, "CoefficientValues")
-    own = {"device_calibration": numbers(coefficients[0].text or "")} if coefficients else {}
+    own = {"device_calibration": numbers(coefficients[0].text)} if coefficients else {}
     return build_spectra(counts, exposure, time, names, source=path.name, **own)
 
 
