@@ -30,6 +30,7 @@ MEMORY = 5e9  # bytes: of one process of the suite, before it forgets compiled p
 DEAR = (  # files that take longest, dearest first
     "test_notebooks.py",
     "test_analysis.py",
+    "sipm/test_closure.py",
     "expected/test_scattering.py",
     "response/test_linefit.py",
     "simulation/test_pixels.py",

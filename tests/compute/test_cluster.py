@@ -56,6 +56,16 @@ def test_workers_count_what_one_process_counts(client, one_process, tmp_path, mo
     assert os.listdir(tmp_path) == ["out.nc"]
 
 
+def test_nobody_else_can_use_the_workers():
+    """They listen on this machine alone, and to those only who have the certificate of this run."""
+    with connect(workers=1) as executor:
+        address = executor.args[0].scheduler.address
+        assert list(executor(abs, [-1])) == [1] and address.startswith("tls://127.0.0.1:")
+        for other in (address, address.replace("tls", "tcp")):
+            with pytest.raises((OSError, TypeError)):
+                distributed.Client(other, timeout=2.0, set_as_default=False)
+
+
 def test_a_killed_worker_loses_nothing(client, one_process):
     """SIGKILL to one of two workers while all tasks are under way."""
     workers = client.run(os.getpid)

@@ -49,7 +49,7 @@ def test_values_are_those_of_the_monte_carlo(stack, tables, found, agrees):
     assert len(counted["peaks"]) > 15
     for peak in counted["peaks"][:8]:
         line = list(labels).index(peak["line"])
-        agrees(peaks[line], peak["intensity"], np.hypot(errors[line], peak["err"]))
+        agrees(peaks[line], peak["intensity"], np.hypot(errors[line], peak["intensity_err"]))
     assert int(result.interacting) == n
 
 

@@ -2,10 +2,11 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
-from xcal_jax.io.files import check_writable, replacing
+from xcal_jax.io.files import check_kept, check_writable, replacing
 
 
 def test_written_and_replaced(tmp_path):
@@ -55,3 +56,33 @@ def test_places_that_cannot_be_written(tmp_path):
     with pytest.raises(ValueError, match="output folder must exist"):
         check_writable(tmp_path / "file" / "a.nc")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    link.symlink_to(target)
+    with replacing(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink() and target.read_text() == "new"
+
+
+def test_a_device_is_written_through():
+    with replacing("/dev/null") as temporary:
+        temporary.write_text("nobody reads this")
+    assert not Path("/dev/null").is_file() and Path("/dev/null").read_text() == ""
+
+
+@pytest.mark.parametrize("name", ["a.nc", "./a.nc", "../{}/a.nc", "link.nc"])
+def test_an_input_is_no_output(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("a.nc").write_text("measured")
+    Path("link.nc").symlink_to("a.nc")
+    with pytest.raises(ValueError, match=r"must be another file than the input .a\.nc., but is the same"):
+        check_kept(["a.nc"], ["b.nc", name.format(tmp_path.name)])
+    check_kept(["a.nc"], ["b.nc", "c.nc", "/dev/null", "/dev/null"])
+
+
+def test_two_outputs_are_two_files(tmp_path):
+    with pytest.raises(ValueError, match="must be another file than the output"):
+        check_kept([], [tmp_path / "a.nc", tmp_path / "." / "a.nc"])

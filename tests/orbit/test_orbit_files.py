@@ -1,4 +1,5 @@
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -129,7 +130,9 @@ def test_a_message_may_lack_what_does_not_move_it_and_have_a_long_number(tmp_pat
     for name in ("OBJECT_NAME", "CLASSIFICATION_TYPE", "EPHEMERIS_TYPE", "ELEMENT_SET_NO", "REV_AT_EPOCH"):
         del fields[name]
     (tmp_path / "a.json").write_text(json.dumps([fields]))
-    (found,) = read_tle(tmp_path / "a.json").sets
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (found,) = read_tle(tmp_path / "a.json").sets
     assert (found.name, found.number, str(found.epoch)) == ("799500123", 799500123, "2021-05-16T19:24:43")
 
 

@@ -96,8 +96,14 @@ def test_other_runs_do_not_add(results):
     with pytest.raises(ValueError, match="the same thresholds of the loss, but differ"):
         merge(results[0], corner(9, 100, loss_above=(50.0, 1000.0)))
     with pytest.raises(ValueError, match="the same physics"):
-        merge(results[0], results[1].assign_attrs(physics="another"))
-    assert merge(results[0], results[1].assign_attrs(version="0.0.0")).attrs["seed"] == "1 2"
+        merge(results[0], results[1].assign_attrs(physics="0123456789abcdef"))
+    with pytest.raises(ValueError, match="the same atomic tables"):
+        merge(results[0], results[1].assign_attrs(atomic_tables="0123456789abcdef"))
+
+
+def test_versions_of_one_physics_add(results):
+    other = results[1].assign_attrs(version="0.0.0")
+    xr.testing.assert_equal(merge(results[0], other), merge(results[0], results[1]))
 
 
 def test_an_interrupted_part_marks_the_sum(results):

@@ -199,6 +199,7 @@ def test_threshold_command(folder, tmp_path):
         assert abs((values["threshold_adu"].values - truth["threshold_adu"].values).mean()) < 0.1
 
 
+@pytest.mark.slow
 def test_lines_command(folder, tmp_path, small):
     path = tmp_path / "am.csv"
     write_csv(small.ground.isel(spectrum=[0]).drop_vars(["source", "line_energy", "window"]), path)
@@ -209,6 +210,7 @@ def test_lines_command(folder, tmp_path, small):
     assert "no line" in run("lines", path, "--windows", "44-64,100-140").stdout
 
 
+@pytest.mark.slow
 def test_report_command(folder, tmp_path):
     out = tmp_path / "report.html"
     series = tmp_path / "series.csv"

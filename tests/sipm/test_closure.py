@@ -91,6 +91,7 @@ def check(pulls):
     assert WIDTH[0] < pulls.std(ddof=1) < WIDTH[1]
 
 
+@pytest.mark.slow
 def test_threshold_pulls(closure):
     """Those of the default. Eq. 1 as it stands is biased by its own straight line through a curved flank."""
     check(closure["log"])

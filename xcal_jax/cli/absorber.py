@@ -8,7 +8,6 @@ import click
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show as show_summary
 from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
-from xcal_jax.io.files import check_outputs
 from xcal_jax.units import parse_quantity, parse_whole
 
 
@@ -27,7 +26,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
     return tuple(parse_whole(part, option) for part in text.split(","))
 
 
-@click.command()
+@options.command()
 @click.argument("absorber")
 @click.option(
     "--energy",
@@ -54,7 +53,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @options.electrons
 @options.loss_above
 @click.option("--trapping", help="Tail of trapped heat in the spectrum, FRACTION:SCALE, such as 0.05:12eV.")
-@click.option("--events", help="Also write one row a photon to this netCDF-4 file.")
+@click.option("--events", type=options.Output(), help="Also write one row a photon to this netCDF-4 file.")
 @options.plot("the spectrum")
 @options.resumable
 @options.on_a_cluster
@@ -67,7 +66,6 @@ def simulate(absorber, lines, electrons, free, n, trapping, events, plot, resume
         raise ValueError("`--trapping` and `--events` exclude each other: events are deposits before trapping")
     if (scheduler or workers is not None) and events:
         raise ValueError("`--events` are written by one process, without `--scheduler` and `--workers`")
-    check_outputs(output, events, plot)
     options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.source import Source
@@ -114,7 +112,7 @@ def simulate(absorber, lines, electrons, free, n, trapping, events, plot, resume
         remove_checkpoint(part)
 
 
-@click.command()
+@options.command()
 @click.argument("result")
 @options.as_json
 @options.plot("the spectrum")
@@ -128,7 +126,7 @@ def show(result, as_json, plot):
         _plot(loaded, plot)
 
 
-@click.command()
+@options.command()
 def absorbers():
     """List the shipped absorbers with their quantum efficiencies."""
     import numpy as np

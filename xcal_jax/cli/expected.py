@@ -6,10 +6,10 @@ import click
 
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
-from xcal_jax.io.files import check_writable
+from xcal_jax.io.files import check_kept, check_writable
 
 
-@click.command()
+@options.command()
 @click.argument("absorber")
 @options.energy
 @click.option(
@@ -74,7 +74,7 @@ def _report(facts: dict, changes: dict, parameters: tuple[str, ...]) -> list[str
     return lines
 
 
-@click.command()
+@options.command()
 @click.argument("problem")
 @click.option("--starts", type=click.IntRange(1, 64), default=3, help="Starts for every choice of materials.")
 @options.photons("16384", "Histories of every Monte Carlo run.")
@@ -88,10 +88,9 @@ def design(problem, starts, n, seed, output):
     beside = path.with_suffix(".toml"), path.with_suffix(".png")
     if path.suffix in (".toml", ".png"):
         raise ValueError(f"`--output` must not end in .toml or .png, which stand beside it, but is {output!r}")
-    if beside[0].resolve() == Path(problem).resolve():
-        raise ValueError(f"`--output` {output!r} would put the absorber in the place of the design, {problem!r}")
     for each in beside:
         check_writable(each)
+    check_kept([problem], beside)
     options.keep_compiled_programs()
     from xcal_jax.design.optimise import design as run
     from xcal_jax.design.specification import load

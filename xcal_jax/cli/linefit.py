@@ -10,7 +10,7 @@ from xcal_jax.cli.summary import show
 ROUNDS = 2  # of linearising where the last fit ended
 
 
-@click.command()
+@options.command()
 @click.argument("spectrum")
 @options.absorber
 @options.energy

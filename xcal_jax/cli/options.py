@@ -4,13 +4,14 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from os import PathLike
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 from platformdirs import user_cache_path
 
 from xcal_jax.constants import ELECTRONS, YIELDS
-from xcal_jax.io.files import PLOTS, check_writable
+from xcal_jax.io.files import PLOTS, check_kept, check_writable
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
 
@@ -24,6 +25,38 @@ class Text(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The value; what is no text is one already."""
         return self.read(value, param.opts[-1] if param else self.name) if isinstance(value, str) else value
+
+
+class Output(click.ParamType):
+    """A file to write, which ends in one of ``suffixes`` if there are any: refused before the work, not after it."""
+
+    name = "file"
+
+    def __init__(self, suffixes: tuple[str, ...] = ()):
+        """Files of one kind."""
+        self.suffixes = suffixes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, as text."""
+        check_writable(value, self.suffixes)
+        return value
+
+
+class Command(click.Command):
+    """A command that never writes over a file that it reads, nor one file twice."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Do the work, if every `Output` is a file of its own."""
+        given = [(isinstance(param.type, Output), ctx.params.get(param.name or "")) for param in self.params]
+        files = [(written, path) for written, path in given if path and isinstance(path, str | Path)]
+        read = [path for written, path in files if not written and Path(path).is_file()]
+        check_kept(read, [path for written, path in files if written])
+        return super().invoke(ctx)
+
+
+def command() -> Callable[[Callable[..., Any]], Command]:
+    """Decorator of a function that is a `Command`."""
+    return click.command(cls=Command)
 
 
 def quantity(unit: str) -> Text:
@@ -55,19 +88,12 @@ def photons(default: str | None, text: str):
 def plot(what: str):
     """Option ``--plot``, a file to draw ``what`` into."""
     text = f"Also draw {what} into this PNG, PDF or SVG file."
-    return click.option("--plot", callback=lambda ctx, param, path: _writable(path, PLOTS), help=text)
+    return click.option("--plot", type=Output(PLOTS), help=text)
 
 
 def output(text: str, suffixes: tuple[str, ...] = ()):
     """Option ``-o``, the file to write, which ends in one of ``suffixes`` if there are any; text: its help."""
-    check = lambda ctx, param, path: _writable(path, suffixes)  # noqa: E731
-    return click.option("-o", "--output", required=True, callback=check, help=text)
-
-
-def _writable(path: str | None, suffixes: tuple[str, ...]) -> str | None:
-    if path:
-        check_writable(path, suffixes)
-    return path
+    return click.option("-o", "--output", type=Output(suffixes), required=True, help=text)
 
 
 def on_a_cluster(command):

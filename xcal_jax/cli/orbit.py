@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from xcal_jax.io.files import PLOTS, check_outputs, check_writable, replacing
+from xcal_jax.cli import options
+from xcal_jax.io.files import PLOTS, check_kept, check_writable, replacing
 
 TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 
 
-@click.command()
+@options.command()
 @click.option("--tle", type=click.Path(), help=f"{TLE} Any length.")
 @click.option("--altitudes", type=click.Path(), help="CSV: date,altitude_km,inclination_deg.")
 @click.option("--satellite", help="Shipped altitude history: GRBAlpha or VZLUSAT-2 (partly assumed: see the file).")
@@ -23,7 +24,7 @@ TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 @click.option("--activity", default="2022-09-01", help="min, max, or the date maximum starts.")
 @click.option("--nuclear-factor", default=1.0, help="Multiplies the protons' ionising dose.")
 @click.option("--step", default=60.0, help="Seconds between positions.")
-@click.option("-o", "--output", required=True, type=click.Path(), help="netCDF file.")
+@options.output("netCDF file.")
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, output, plot, as_json, **flight) -> None:
@@ -31,15 +32,15 @@ def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, out
     from xcal_jax.io.datasets import save
     from xcal_jax.orbit import mission_dose, parse_sectors, read_altitudes, read_tle, report, shipped_altitudes
 
+    picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
+    if picture:
+        check_writable(picture, PLOTS)
+        check_kept(filter(None, (tle, altitudes)), (output, picture))
     given = [name for name in (tle, altitudes, satellite) if name]
     if len(given) != 1:
         raise ValueError(f"orbit must come from one of --tle, --altitudes, --satellite, but {len(given)} are given")
     flown = read_tle(tle) if tle else read_altitudes(altitudes) if altitudes else shipped_altitudes(satellite)
     sectors = parse_sectors(shield)
-    picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
-    if picture:
-        check_writable(picture, PLOTS)
-    check_outputs(output, picture)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         result = mission_dose(flown, sectors, geometry, int(sides), nuclear_factor, progress=True, **flight)
@@ -71,7 +72,7 @@ def orbit() -> None:
     """Hours of low background on an orbit."""
 
 
-@orbit.command()
+@orbit.command(cls=options.Command)
 @click.option("--tle", required=True, type=click.Path(), help=TLE)
 @click.option("--day", required=True, help="UTC day, like 2021-05-20.")
 @click.option("--days", default=1.0, help="How many days.")

@@ -7,10 +7,10 @@ import click
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
 from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
-from xcal_jax.io.files import PLOTS, check_outputs, check_writable
+from xcal_jax.io.files import PLOTS
 
 
-@click.command()
+@options.command()
 @click.argument("absorber")
 @click.option("--grid", default="0.2:12:5eV", help="Photon energies LOW:HIGH:STEP.")
 @click.option("--channels", default="0.2:12.5:2eV", help="Measured energies LOW:HIGH:STEP.")
@@ -24,9 +24,17 @@ from xcal_jax.io.files import PLOTS, check_outputs, check_writable
 @options.electrons
 @click.option("--area", type=options.quantity("cm^2"), default="1cm^2", help="Geometric area that the ARF starts from.")
 @click.option("--threshold", default=0.0, help="Leave out far channels below it (LO_THRES).")
-@click.option("--arf", help="Also write the quantum efficiency as an ARF.")
-@click.option("--nc", help="Also write the components with their errors, before the resolution, as netCDF-4.")
-@click.option("--uncertainty", help="Also write relative errors: counts, yields, electrons (three times as long).")
+@click.option("--arf", type=options.Output(), help="Also write the quantum efficiency as an ARF.")
+@click.option(
+    "--nc",
+    type=options.Output(),
+    help="Also write the components with their errors, before the resolution, as netCDF-4.",
+)
+@click.option(
+    "--uncertainty",
+    type=options.Output(),
+    help="Also write relative errors: counts, yields, electrons (three times as long).",
+)
 @options.plot("the matrix")
 @options.resumable
 @options.on_a_cluster
@@ -55,7 +63,6 @@ def rmf(
     output,
 ):
     """Redistribution matrix of ABSORBER, a preset or a TOML file, with a detector's energy resolution."""
-    check_outputs(output, arf, nc, uncertainty, plot)
     options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.compute.cluster import connect
@@ -128,7 +135,7 @@ def _about(response, resolution, tail, rows, threshold: float) -> list[str]:
     return lines
 
 
-@click.command()
+@options.command()
 @click.argument("file")
 @click.option("--what", help="escape (default) or efficiency, where FILE is a response of rmf --nc.")
 @options.output("PNG, PDF or SVG file.", PLOTS)
@@ -144,9 +151,9 @@ def _draw(path: str, output: str, what: str | None) -> None:
     save_figure(figure_of(path, what), output)
 
 
-@click.command()
+@options.command()
 @click.argument("source")
-@click.argument("target")
+@click.argument("target", type=options.Output())
 @options.absorber
 @click.option("--forced", is_flag=True, help="Every photon interacts: the ARF has the quantum efficiency already.")
 @options.yields
@@ -154,7 +161,6 @@ def _draw(path: str, output: str, what: str | None) -> None:
 @options.seed
 def impacts(source, target, absorber, forced, yields, electrons, seed):
     """Filter SIXTE's PIXELIMPACT file SOURCE into TARGET: energies become what the absorber keeps."""
-    check_writable(target)
     options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.simulation.impacts import filter_impacts
@@ -168,7 +174,7 @@ def impacts(source, target, absorber, forced, yields, electrons, seed):
     )
 
 
-@click.command()
+@options.command()
 @click.argument("result")
 @click.option(
     "--from",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
 
 PATH = click.Path(path_type=Path)
@@ -22,7 +23,7 @@ def sipm() -> None:
     """SiPM ageing in orbit: threshold, gain, dark counts, trends."""
 
 
-@sipm.command()
+@sipm.command(cls=options.Command)
 @click.argument("mission")
 @click.option("-o", "--output", "folder", type=PATH, required=True, help="Folder to write into.")
 @click.option("--seed", type=click.IntRange(0), help="Another seed than the mission's own.")
@@ -49,10 +50,10 @@ def synthesize(mission, folder, seed, as_csv, as_json) -> None:
     show({"folder": str(folder), "synthetic": True, "seed": drawn.spectra.attrs["seed"], **counts}, as_json)
 
 
-@sipm.command()
+@sipm.command(cls=options.Command)
 @click.argument("spectra", type=PATH)
 @click.option("--template", "template_path", type=PATH, required=True, help="Early spectra, one per readout channel.")
-@click.option("-o", "--output", type=PATH, required=True, help="netCDF file to write.")
+@options.output("netCDF file to write.")
 @satellite
 @interpolation
 @click.option("--level", type=float, help="cnt/s above the template; the mission's if not given.")
@@ -66,13 +67,11 @@ def threshold(
     import numpy as np
 
     from xcal_jax.io.datasets import save
-    from xcal_jax.io.files import check_writable
     from xcal_jax.sipm import build_template, dark_count_rate, with_days
     from xcal_jax.sipm import threshold as measure
     from xcal_jax.sipm.mission import mission_of
     from xcal_jax.spectra import read_spectra
 
-    check_writable(output)
     archive = read_spectra(spectra)
     satellite = mission_of(archive, mission)
     template = build_template(read_spectra(template_path), template_end)
@@ -100,7 +99,7 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
         raise ValueError(f"`windows` must look like 20-40,90-130, but is {text!r}") from problem
 
 
-@sipm.command()
+@sipm.command(cls=options.Command)
 @click.argument("spectrum", type=PATH)
 @click.option("--windows", required=True, help="First and last channel of each line, such as 20-40,90-130.")
 @click.option("--energies", help="keV of the lines, such as 59.5,81: a calibration is made (Eq. 2, or curved).")
@@ -161,9 +160,9 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
         click.echo(f"{shape} calibration: {text}; E is {FORMULAS[shape]} keV")
 
 
-@sipm.command()
+@sipm.command(cls=options.Command)
 @click.argument("source", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, help="HTML file to write.")
+@options.output("HTML file to write.")
 @click.option("--template", "template_path", type=PATH, help="Early spectra, where SOURCE is a file.")
 @satellite
 @click.option("--fluence", type=PATH, help="Cumulative fluence (days, n_eq/cm2): fits the damage kernel.")
@@ -174,7 +173,6 @@ def report(source, output, template_path, mission, fluence, interpolation, serie
     """Analyse SOURCE, a folder as `synthesize` writes or a file of spectra, into one self-contained page."""
     from dataclasses import replace
 
-    from xcal_jax.io.files import check_writable
     from xcal_jax.sipm.damage import read_fluence
     from xcal_jax.sipm.mission import mission_of
     from xcal_jax.sipm.pipeline import Files, analyse, read_folder
@@ -182,7 +180,6 @@ def report(source, output, template_path, mission, fluence, interpolation, serie
     from xcal_jax.sipm.time_series import read_series
     from xcal_jax.spectra import read_spectra
 
-    check_writable(output)
     if source.is_dir():
         files = read_folder(source)
     elif template_path is None:

@@ -49,6 +49,7 @@ def connect(scheduler: str | None = None, workers: int | None = None) -> Iterato
         raise ValueError(f"`workers` must be from 1 to 1024, but is {workers}")
     try:
         from distributed import Client, LocalCluster
+        from distributed.security import Security
     except ImportError as problem:
         raise ValueError("work on a cluster needs Dask: pip install 'xcal-jax[cluster]'") from problem
     if scheduler is not None:
@@ -62,16 +63,23 @@ def connect(scheduler: str | None = None, workers: int | None = None) -> Iterato
     import jax
 
     kept = jax.config.values["jax_compilation_cache_dir"]
+    # without certificates any user of the machine could send functions to the workers; the dashboard has none
+    security = Security.temporary()
     with _deaf_to_interruptions():
         local = LocalCluster(
             n_workers=workers,
+            host="127.0.0.1",
+            protocol="tls://",
+            security=security,
             threads_per_worker=max(1, (os.cpu_count() or 1) // (workers or 1)),
             processes=True,
-            dashboard_address=":0",
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            worker_dashboard_address="127.0.0.1:0",
             silence_logs=logging.ERROR,
             env={"JAX_COMPILATION_CACHE_DIR": kept} if kept else None,
         )
-    with local, Client(local, set_as_default=False) as client:
+    with local, Client(local, security=security, set_as_default=False) as client:
         yield partial(in_cluster, client)
 
 

@@ -1,8 +1,9 @@
 """Files: written beside their place and renamed, so that a reader sees a whole file or none; small ones read."""
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,16 +12,23 @@ from pathlib import Path
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``path``; on success it takes the place of ``path``.
 
-    On any error, an interruption included, nothing is left behind and an older ``path`` stays as it was.
-    Raises ValueError when the folder is missing or ``path`` is a folder.
+    On any error, an interruption included, nothing is left behind and an older ``path`` stays as it was. A link stays
+    a link, to the new file; a device (``/dev/null``) or a pipe is written through. Raises ValueError when the folder is
+    missing or ``path`` is a folder.
     """
-    path = Path(path)
     check_writable(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    path = Path(os.path.realpath(path))
+    through = path.exists() and not path.is_file()
+    folder = tempfile.gettempdir() if through else path.parent
+    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
+        if through:
+            with temporary.open("rb") as made, path.open("wb") as target:
+                shutil.copyfileobj(made, target)
+            return
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -42,19 +50,26 @@ def check_writable(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ())
         raise ValueError(f"output must end in one of {', '.join(suffixes)}, but is {str(path)!r}")
     if path.is_dir():
         raise ValueError(f"output must be a file, but {str(path)!r} is a folder")
+    if path.exists() and not path.is_file() and os.access(path, os.W_OK):
+        return  # a device or a pipe
     if not path.parent.is_dir():
         raise ValueError(f"output folder must exist, but {str(path.parent)!r} does not")
     if not os.access(path.parent, os.W_OK):
         raise ValueError(f"output folder must be writable, but {str(path.parent)!r} is not")
 
 
-def check_outputs(*paths: str | None) -> None:
-    """Raise ValueError unless those of ``paths`` that are asked for could be written, and differ."""
-    asked = [path for path in paths if path]
-    for path in asked:
-        check_writable(path)
-    if len({os.path.realpath(path) for path in asked}) < len(asked):
-        raise ValueError(f"outputs must be different files, but are {', '.join(asked)}")
+def check_kept(inputs: Iterable[str | os.PathLike[str]], outputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise ValueError where one of the ``outputs`` is one of the ``inputs``, by whatever name, or another output.
+
+    A device such as ``/dev/null`` may be given as often as one likes.
+    """
+    taken = {os.path.realpath(path): f"the input {str(path)!r}" for path in inputs}
+    for path in outputs:
+        place = os.path.realpath(path)
+        if place in taken:
+            raise ValueError(f"output {str(path)!r} must be another file than {taken[place]}, but is the same")
+        if not Path(place).exists() or Path(place).is_file():
+            taken[place] = f"the output {str(path)!r}"
 
 
 def read_text(path: str | os.PathLike[str], where: str, kind: str) -> str:

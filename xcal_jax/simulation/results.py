@@ -88,7 +88,10 @@ def line_names(absorber: Absorber, matter: Matter) -> tuple[Shaped[np.ndarray, "
 
 
 def merge(*results: xr.Dataset) -> xr.Dataset:
-    """The results added up. Raises ValueError unless they are of one absorber and source, with different seeds."""
+    """The sum of results of one absorber, source and code of the physics.
+
+    Raises ValueError where these, the bins or the thresholds of the loss differ, or two seeds are the same.
+    """
     if not results:
         raise ValueError("`merge` needs at least one result, but got none")
     first, *others = results

@@ -29,7 +29,7 @@ td:first-child,th:first-child{text-align:left}caption{text-align:left;font-weigh
 def table(caption: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """An HTML table; cells are HTML already."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><caption>{html.escape(caption)}</caption><tr>{head}</tr>{body}</table>"
 
 

@@ -1,7 +1,5 @@
 """Tables of the report: every fit with its errors, and every flag; cells are HTML."""
 
-import html
-
 import numpy as np
 
 from xcal_jax.constants import FWHM_PER_SIGMA
@@ -110,7 +108,7 @@ def correlation_rows(ageing: Ageing):
                 for lag in found["lag"].values:
                     one = found.sel(quantity=series, lag=lag)
                     values = [f"{float(one[k]):.3g}" for k in ("correlation", "p_value", "q_value")]
-                    yield (name, quantity, html.escape(str(series)), f"{lag:g}", *values, str(bool(one["significant"])))
+                    yield (name, quantity, str(series), f"{lag:g}", *values, str(bool(one["significant"])))
 
 
 def flag_rows(ageing: Ageing):

@@ -1,0 +1,63 @@
+"""No command writes over a file that it reads, by whatever name: one sentence, exit code 2, the file as it was."""
+
+from pathlib import Path
+
+import pytest
+
+CONTENT = "what was measured"
+LINK = "link.png"  # to the input
+CASES = [
+    "simulate INPUT --energy 7keV -o OUTPUT",
+    "simulate xifu --spectrum INPUT -o OUTPUT",
+    "simulate xifu --spectrum INPUT --events OUTPUT -o out.nc",
+    "simulate INPUT --energy 7keV --plot link.png -o out.nc",
+    "sweep INPUT -o OUTPUT",
+    "show INPUT --plot link.png",
+    "rmf INPUT -o OUTPUT",
+    "rmf xifu --fwhm-file INPUT -o OUTPUT",
+    "rmf xifu --fwhm-file INPUT --arf OUTPUT -o out.rmf",
+    "rmf xifu --fwhm-file INPUT --nc OUTPUT -o out.rmf",
+    "rmf xifu --fwhm-file INPUT --uncertainty OUTPUT -o out.rmf",
+    "impacts INPUT OUTPUT --absorber xifu",
+    "impacts in.fits OUTPUT --absorber INPUT",
+    "tail INPUT --plot link.png",
+    "plot INPUT -o link.png",
+    "sensitivity INPUT --energy 7keV --plot link.png",
+    "sensitivity xifu --energy 7keV --uncertainties INPUT --plot link.png",
+    "design INPUT -o OUTPUT",
+    "linefit INPUT --absorber xifu --energy 7keV --fwhm 2.5eV --plot link.png",
+    "dose --tle INPUT --shield Al:1mm -o OUTPUT",
+    "dose --altitudes INPUT --shield Al:1mm -o OUTPUT",
+    "dose --tle INPUT --shield Al:1mm -o out.nc --plot link.png",
+    "sipm threshold INPUT --template t.nc -o OUTPUT",
+    "sipm threshold s.nc --template INPUT -o OUTPUT",
+    "sipm report INPUT --template t.nc -o OUTPUT",
+    "sipm report s.nc --template t.nc --series INPUT -o OUTPUT",
+    "sipm report s.nc --template t.nc --fluence INPUT -o OUTPUT",
+]
+
+
+@pytest.mark.parametrize("name", ["./input.nc", "link.nc"])
+@pytest.mark.parametrize("case", CASES)
+def test_the_input_is_kept(call, tmp_path, case, name):
+    for link in ("link.nc", LINK):
+        (tmp_path / link).symlink_to("input.nc")
+    (tmp_path / "input.nc").write_text(CONTENT)
+    words = case.replace("INPUT", "input.nc").replace("OUTPUT", name).split()
+    code, _, err = call(*words)
+    assert code == 2 and err.count("\n") == 1 and "must be another file than the input" in err, err
+    assert (tmp_path / "input.nc").read_text() == CONTENT
+    assert not (tmp_path / "input.nc").is_symlink()
+
+
+def test_a_design_does_not_replace_its_description(call, tmp_path):
+    (tmp_path / "best.toml").write_text(CONTENT)
+    code, _, err = call("design", "best.toml", "-o", "best.nc")
+    assert code == 2 and "must be another file than the input" in err
+    assert (tmp_path / "best.toml").read_text() == CONTENT
+
+
+def test_a_dose_is_not_replaced_by_its_plot(call):
+    code, _, err = call("dose", "--satellite", "GRBAlpha", "--shield", "Al:1mm", "-o", "d.png", "--plot")
+    assert code == 2 and "must be another file than the output" in err
+    assert not Path("d.png").exists()
