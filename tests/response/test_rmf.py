@@ -466,7 +466,7 @@ def test_every_file_has_its_figure(folder, tmp_path, monkeypatch):
         (["--threshold", "1"], "`--threshold` must be"),
         (["--area", "0cm^2"], "`--area` must be positive"),
         (["--yields", "best"], "'best' is not one of 'eadl', 'krause'"),
-        (["--arf", "out.rmf"], "must be different files"),
+        (["--arf", "out.rmf"], "must be another file than the output"),
         (["--plot", "a.gif"], ".png, .pdf, .svg"),
         (["--arf", "none/a.arf"], "folder must exist"),
     ],
