@@ -12,6 +12,7 @@ from xcal_jax.simulation.counting import sum_of
 
 N, LINES, TRANSITIONS = 12, 2, 5
 ENERGY = 7000.0
+LEVELS = (50.0, 500.0, 2422.4)  # eV, thresholds of the loss
 booked = jax.jit(book)
 losses = st.sampled_from([0.0, 1e-4, 0.25, 49.9, 50.1, 1234.5, 2422.5, 3400.0])
 histories = st.lists(
@@ -30,9 +31,9 @@ def tally_of(rows, where):
     columns = ledger(
         by_photons=photons, by_electrons=electrons, escapes=escapes, line=line, scattered=scattered, deposited=deposited
     )
-    start = Tally.empty(64, LINES, TRANSITIONS)
+    start = Tally.empty(64, LINES, TRANSITIONS, thresholds=len(LEVELS))
     energy, source = jnp.full((N,), ENERGY), jnp.asarray(source, dtype=jnp.int32)
-    tally = booked(start, columns, energy, source, jnp.asarray(where), jnp.asarray(125.0))
+    tally = booked(start, columns, energy, source, jnp.asarray(where), jnp.asarray(125.0), jnp.asarray(LEVELS))
     return jax.tree.map(lambda count: np.asarray(count, dtype=np.int64), tally)
 
 
