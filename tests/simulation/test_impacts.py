@@ -191,5 +191,5 @@ def test_bad_tables_are_one_sentence(tmp_path, monkeypatch, capsys, case):
 
 def test_input_is_never_output(tmp_path):
     source = write(tmp_path / "in.fits", table(10))
-    with pytest.raises(ValueError, match="must be different files"):
+    with pytest.raises(ValueError, match="must be another file than the input"):
         filter_impacts(source, source, XIFU)

@@ -26,7 +26,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.compute.random import Key, words
 from xcal_jax.constants import VERSION
-from xcal_jax.io.files import replacing
+from xcal_jax.io.files import check_kept, replacing
 from xcal_jax.io.fits_rows import BLOCK, columns_dtype, table_rows
 from xcal_jax.montecarlo.batch import lanes_for, listed
 from xcal_jax.montecarlo.state import Medium
@@ -94,8 +94,7 @@ def filter_impacts(
     already. Memory does not grow with the table. Raises ValueError where ``source`` has no such table, or a row's
     energy or place makes no sense.
     """
-    if os.path.realpath(source) == os.path.realpath(target):
-        raise ValueError(f"input and output must be different files, but are both {str(target)!r}")
+    check_kept([source], [target])
     seed = whole(seed, "seed", 0, 2**64 - 1)
     header, start, data = find_table(source)
     if absorber.array is not None and PIXEL not in (columns_dtype(header).names or ()):
