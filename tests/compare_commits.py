@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
+SHOWN = 8  # names that are not found
 STACK = """
 name = "stack"
 width = "60 um"
@@ -196,7 +197,7 @@ def compare(base: Path, head: Path, only: str, renamed: dict[str, str]) -> int:
         same = sum(d == 0.0 for d in apart.values())
         print(f"{case:24}{len(old):8}{same:8}{apart[worst]:22.3g}   {limit:g}{'   MOVED: ' + worst if bad else ''}")
         if missing:
-            print(f"    not found: {', '.join(missing)}")
+            print(f"    not found, {len(missing)}: {', '.join(missing[:SHOWN])}")
     return wrong
 
 
