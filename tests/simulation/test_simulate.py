@@ -80,8 +80,8 @@ def test_escape_peaks(symbol, upper, lower, energy, intensity):
     peaks = {peak["line"]: peak for peak in summary(result)["peaks"]}
     peak = peaks[f"{symbol} {upper}-{lower}"]
     assert peak["energy"] == pytest.approx(7000 - (edge[upper] - edge[lower]), abs=1e-3)
-    assert abs(peak["intensity"] - intensity) < 0.05 * intensity + 3 * peak["err"] + 0.05e-4
-    assert peak["err"] == pytest.approx(np.sqrt(peak["intensity"] / 1e7), rel=1e-3)
+    assert abs(peak["intensity"] - intensity) < 0.05 * intensity + 3 * peak["intensity_err"] + 0.05e-4
+    assert peak["intensity_err"] == pytest.approx(np.sqrt(peak["intensity"] / 1e7), rel=1e-3)
     found = float(result.spectrum.sel(energy=np.floor(peak["energy"]))) / 1e7
     assert found == pytest.approx(peak["intensity"], rel=0.05)
 
@@ -95,7 +95,7 @@ def test_yields_are_a_choice(agrees):
         share[yields] = next(p for p in summary(result)["peaks"] if p["line"] == "Bi M5-N7")
     expected = [{s.label: s.fluorescence_yield for s in load_element("Bi", yields).subshells}["M5"] for yields in share]
     ratio = share["krause"]["intensity"] / share["eadl"]["intensity"]
-    error = ratio * np.hypot(*(p["err"] / p["intensity"] for p in share.values()))
+    error = ratio * np.hypot(*(p["intensity_err"] / p["intensity"] for p in share.values()))
     agrees(ratio, expected[1] / expected[0], error)
     assert ratio < 1 - 3 * error
 
