@@ -16,8 +16,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     a link, to the new file; a device (``/dev/null``) or a pipe is written through. Raises ValueError when the folder is
     missing or ``path`` is a folder.
     """
-    check_writable(path)
     path = Path(os.path.realpath(path))
+    check_writable(path)
     through = path.exists() and not path.is_file()
     folder = tempfile.gettempdir() if through else path.parent
     handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.stem}-", suffix=path.suffix)
