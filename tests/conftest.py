@@ -43,6 +43,7 @@ DEAR = (  # files that take longest, dearest first
     "montecarlo/test_array.py",
     "simulation/test_impacts.py",
     "response/test_rmf.py",
+    "design/test_optimise.py",
 )
 SIGMAS = float(stats.norm.isf(FALSE_ALARM / 2))
 

@@ -108,6 +108,7 @@ def test_poisson_fit_is_the_maximum_of_the_likelihood():
     np.testing.assert_allclose(ours.parameters, theirs.x, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_batch_is_its_members_one_by_one():
     rng = np.random.default_rng(4)
     x = np.linspace(-3, 3, 30)

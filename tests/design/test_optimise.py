@@ -87,6 +87,7 @@ def stack(tmp_path_factory):
     return Evaluation(problem, ("Au", "Bi"), 1, SAMPLED)
 
 
+@pytest.mark.slow
 def test_an_optimum_on_a_bound(stack, monkeypatch):
     """What plain SLSQP finds with thicknesses in um on the same points, 1.26493e-3 at (0.806, 10) um, in 17 looks."""
     runs = []
@@ -120,6 +121,7 @@ def test_an_optimum_in_a_corner(stack):
     assert found.slope < 1e-6 and found.converged
 
 
+@pytest.mark.slow
 def test_a_sampled_constraint_against_a_scan(stack):
     """The least bismuth under 1 um of gold whose partial depositions stay below a limit."""
     low, high = np.array([1.0, 1.0]), np.array([1.0, 10.0])

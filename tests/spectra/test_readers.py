@@ -76,6 +76,7 @@ def test_radiacode(tmp_path):
         read_spectra(path)
 
 
+@pytest.mark.slow
 def test_spe(tmp_path):
     pytest.importorskip("becquerel", reason="becquerel (the extra `readers`) is not installed")
     path = tmp_path / "a.spe"
