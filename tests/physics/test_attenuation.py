@@ -1,5 +1,6 @@
 """What a photon meets and how far it flies, against the tables of the elements, between and across edges."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -11,6 +12,7 @@ from xcal_jax.atomic import Material, load_element
 from xcal_jax.atomic.element import AVOGADRO_BARN
 from xcal_jax.constants import ENERGY_RANGE
 from xcal_jax.physics.attenuation import Attenuation
+from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.photon_scattering import compton_cross_section
 
 MATERIALS = (Material.build("Au"), Material.build("Bi"), Material.build("HgTe"))
@@ -148,3 +150,21 @@ def test_an_edge_opens_its_subshell_at_once(label):
     exact = shares(MATERIALS[1], BISMUTH[label], False)[s]
     assert found[0] == 0
     assert found[1] == pytest.approx(exact, rel=0.01)
+
+
+def test_the_nearer_row_is_drawn_the_oftener(tables):
+    """Channels are those of the row below or of the next: the next with the fraction of the way to it."""
+    table, _ = tables
+    rows, channels = table.energy.shape[0], table.code.shape[1]
+    weights = np.zeros((len(MATERIALS) * rows, channels))
+    parity = np.arange(len(weights)) % rows % 2
+    weights[np.arange(len(weights)), parity] = 1.0  # even rows: the first channel; odd rows: the second
+    marked = replace(table, channels=Discrete.build(weights))
+    u = (jnp.arange(1000, dtype=jnp.float32) + 0.5) / 1000
+    for energy, material in ((777.0, 0), (6543.0, 1), (23456.0, 2)):
+        row, fraction = table.place(jnp.float32(energy))
+        place = (jnp.int32(material), row, fraction)
+        picked = jax.vmap(marked.pick_channel, (None, None, None, 0, None))(*place, u, jnp.float32(0.5))
+        after = np.mean(np.asarray(picked) == int(table.code[material, (int(row) + 1) % 2]))
+        assert 0.02 < float(fraction) < 0.98 and abs(float(fraction) - 0.5) > 0.02
+        assert after == pytest.approx(float(fraction), abs=2e-3)
