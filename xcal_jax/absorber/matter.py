@@ -26,7 +26,7 @@ ELECTRON_MODELS: dict[str, type[Straight] | type[Scattering]] = {"range": Straig
 
 
 class Hit(NamedTuple):
-    """What a photon hits, () each.
+    """The target of an interaction, () each.
 
     ejects: bool, whether an atom absorbs it and sends out a photoelectron, else it is scattered; coherent: bool,
     whether by Rayleigh scattering; subshell: int32, that is ionised (any if none is); law: int32, of
@@ -78,7 +78,7 @@ class Matter:
         )
 
     def hit(self, code: Whole) -> Hit:
-        """What the ``code`` of a channel of `Attenuation` means."""
+        """The target that the ``code`` of a channel of `Attenuation` stands for."""
         subshells, elements = self.relaxation.subshells, self.relaxation.elements
         ejects = code < subshells
         law = jnp.where(ejects, 0, 1 + code - subshells)

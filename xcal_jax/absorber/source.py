@@ -38,7 +38,7 @@ Edges = Float[Array | np.ndarray, " K"]
 
 @runtime_checkable
 class PhotonSource(Protocol):
-    """What the Monte Carlo asks of a source: single photons, and whether they are given to interact."""
+    """The interface of a source for the Monte Carlo: single photons, and whether they are given to interact."""
 
     @property
     def forced(self) -> bool:

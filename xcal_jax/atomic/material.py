@@ -1,4 +1,4 @@
-"""What a layer is made of: an element or a compound, as mass fractions and a density."""
+"""The material of a layer: an element or a compound, as mass fractions and a density."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""What commands of the absorber half share: options, types of their values, compiled programs that are kept, Ctrl-C."""
+"""Options that commands of the absorber half share, types of their values, compiled programs that are kept, Ctrl-C."""
 
 import sys
 from collections.abc import Callable

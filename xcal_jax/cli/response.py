@@ -119,7 +119,7 @@ def rmf(
 
 
 def _about(response, resolution, tail, rows, threshold: float) -> list[str]:
-    """What a matrix is, for its header and for the reader."""
+    """Lines that describe a matrix, for its header and for the reader."""
     widths = sorted({f"{width:g}" for width in (resolution.fwhm[0], resolution.fwhm[-1])})
     lines = [
         f"Electron model: {response.attrs['electrons']}; fluorescence yields: {response.attrs['yields']}.",

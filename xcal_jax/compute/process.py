@@ -1,4 +1,4 @@
-"""What decides how a process counts: the code of the physics, its tables, JAX and the precision.
+"""Fingerprint of how a process counts: the code of the physics, its tables, JAX and the precision.
 
 Two processes that agree in these count the same photons to the same integers, bit by bit on the same kind of device.
 Checkpoints, workers and `results.merge` compare them. The version of the program does not take part: most commits do

@@ -43,7 +43,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Constraint:
-    """What ``of`` says, kept at most (sign +1) or at least (sign -1) at ``limit``, which is positive, in its unit."""
+    """A limit on ``of``: at most (sign +1) or at least (sign -1) ``limit``, which is positive, in its unit."""
 
     of: Objective
     limit: float

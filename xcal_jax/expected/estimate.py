@@ -174,7 +174,7 @@ def reweighted(
 
 
 def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float], replicates: int, progress: bool):
-    """What ``program(thresholds, points, seed)`` gives for each replicate of the points, stacked."""
+    """The results of ``program(thresholds, points, seed)`` for each replicate of the points, stacked."""
     each = 2 ** max(int(np.ceil(np.log2(n / replicates))), int(np.log2(LEAST_POINTS)))
 
     def one(replicate: int):

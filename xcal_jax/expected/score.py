@@ -18,7 +18,7 @@ Levels = Float[Array, " A"]  # thresholds in eV, ascending, the first 0, or a nu
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Losses:
-    """What photons and electrons take out, as means or as sums of weights.
+    """Losses by photons and electrons, as means or as sums of weights.
 
     partial: () any loss; photon_escape, electron_escape, both: () losses by photons alone, by electrons alone, by both;
     mean_loss: () eV; mean_square_loss: () eV2; electron_loss_above: (A,) electrons alone took out more than each
@@ -54,7 +54,7 @@ class Sums:
 
 
 class Electrons(NamedTuple):
-    """What the electrons of one end take out.
+    """The losses by the electrons of one end.
 
     above: (A,) probability of more than each threshold; mean, square: () eV, eV2.
     """

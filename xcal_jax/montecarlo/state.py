@@ -19,7 +19,7 @@ EMITTED = 4  # photons that may wait at one ion
 
 
 class Medium(NamedTuple):
-    """What photons and electrons move in: the stack, its densities (L,) g/cm3, the tables of its materials."""
+    """The matter that photons and electrons move in: stack, densities (L,) g/cm3, tables of the materials."""
 
     stack: Stack
     density: Array

@@ -69,7 +69,7 @@ def sample_interaction(
     place: tuple[Whole, Real],
     u: tuple[Real, Real, Real],
 ) -> Vertex:
-    """What a photon of ``energy`` eV hits at ``site``, and what can come of it, for three uniform numbers.
+    """The target of a photon of ``energy`` eV at ``site``, and what can come of it, for three uniform numbers.
 
     met: whether there is an interaction at all; place: row and fraction of the energy in the attenuation's rows.
     """

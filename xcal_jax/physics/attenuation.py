@@ -99,7 +99,7 @@ def channels_of(
     above: Bool[np.ndarray, " R"],
     rayleigh: bool,
 ) -> tuple[Float[np.ndarray, "C R"], Int[np.ndarray, " C"]]:
-    """What a photon may hit in ``material``: cross sections in cm2/g at the rows of `energy_rows`, and the codes."""
+    """The channels of ``material``: cross sections in cm2/g at the rows of `energy_rows`, and the codes."""
     subshells = np.cumsum([0] + [len(e.subshells) for e in elements])
     symbols = [element.symbol for element in elements]
     curves, codes = [], []

@@ -1,4 +1,4 @@
-"""What several figures write: an absorber's layers, and the names of escape peaks where there is room."""
+"""Labels that several figures share: an absorber's layers, and the names of escape peaks where there is room."""
 
 from collections.abc import Iterable
 

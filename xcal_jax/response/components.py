@@ -1,4 +1,4 @@
-"""What an absorber does to photons of every energy: full-energy peak, escape peaks, loss continuum, as smooth curves.
+"""The response of an absorber at every energy: full-energy peak, escape peaks, loss continuum, as smooth curves.
 
 Counts at the nodes become fractions of the interacting photons at every row of a matrix: intensities of escape peaks,
 whose places are known exactly, and the loss continuum in cells of the deposited fraction of the energy. `matrix` adds

@@ -38,7 +38,7 @@ CELL_EDGES = np.append(CELLS[:-1] / SCALE, 1.0)
 
 @dataclass(frozen=True)
 class Settings:
-    """What the counts at the nodes depend on, besides the absorber and the node.
+    """Settings on which the counts at the nodes depend, besides the absorber and the node.
 
     tolerance: standard error of the partial fraction that every row is to have; photons: at every node instead,
     if not None; yields: fluorescence yields; electron_range: factor on all electron ranges.

@@ -88,7 +88,7 @@ class Run:
         return self.lanes or LANES.get(jax.default_backend(), LANES["gpu"])
 
     def facts(self) -> dict[str, str]:
-        """By name, what two runs must have in common to count the same, bit by bit: for a checkpoint."""
+        """The facts, by name, that two runs must have in common to count the same, bit by bit: for a checkpoint."""
         leaves = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(self.source))
         return {
             "absorber": self.absorber.to_toml(),

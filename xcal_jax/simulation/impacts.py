@@ -66,7 +66,7 @@ class Impacts:
 
 @dataclass(frozen=True)
 class Filtered:
-    """What became of the rows: read, kept, missed the absorber, passed through, kept with less than their energy.
+    """Numbers of rows: read, kept, beside the absorber, passed through, kept with less than their energy.
 
     caught: rows added for neighbours.
     """

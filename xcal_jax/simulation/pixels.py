@@ -1,4 +1,4 @@
-"""What an array of pixels adds to a result: deposits by pixel, spectra, and who shares a photon with whom.
+"""Arrays of pixels in a result: deposits by pixel, spectra, and who shares a photon with whom.
 
 A pixel has a deposit if it has more than `tally.PARTIAL` of a photon. The pixel hit is that of the first interaction.
 """
@@ -69,7 +69,7 @@ class Caught(NamedTuple):
 
 
 def caught(events: Event, pixels: Pixels | None) -> Caught:
-    """What neighbours have of ``events``, on the host; nothing without an array."""
+    """The deposits of ``events`` in neighbours, on the host; nothing without an array."""
     if pixels is None or events.caught is None:
         return Caught(*(np.zeros(0, kind) for kind in (int, int, float, float, float)))
     energy, pixel = np.asarray(events.caught), np.asarray(events.catching)
@@ -88,7 +88,7 @@ def has_pixels(result: xr.Dataset) -> bool:
 
 
 def pixel_summary(result: xr.Dataset) -> dict[str, Any]:
-    """What the pixels of an array share and catch, per interacting photon, and the lines that neighbours catch.
+    """Fractions that the pixels of an array share and catch, per interacting photon; the lines that neighbours catch.
 
     Energies are in eV: `mean_escaped` left the array, of an interacting photon; `mean_deposit` is by pixel, of the
     photons that left one there.

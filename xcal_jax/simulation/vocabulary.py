@@ -16,7 +16,7 @@ from xcal_jax.io import datasets
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a name stands for. title: a few words for a plot or a table; counted: the long name of its count."""
+    """The meaning of a name. title: a few words for a plot or a table; counted: the long name of its count."""
 
     unit: str
     long_name: str
