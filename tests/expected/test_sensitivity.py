@@ -94,7 +94,7 @@ def test_bad_uncertainties(stack, tmp_path, text, sentence):
         ("design none.toml -o out.nc", "does not exist"),
         ("design none.toml -o none/out.nc", "folder must exist"),
         ("design none.toml -o out.toml", "must not end in"),
-        ("design out.toml -o out.nc", "in the place of the design"),
+        ("design out.toml -o out.nc", "must be another file than the input"),
         ("design none.toml -o out.nc --starts 0", "0 is not in the range 1<=x<=64"),
     ],
 )
