@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from xcal_jax.cli import options
-from xcal_jax.io.files import PLOTS, check_kept, check_writable, replacing
+from xcal_jax.io.files import PLOTS, check_kept, check_writable
 
 TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 
@@ -49,9 +49,9 @@ def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, out
     save(result, output)
     if picture:
         from xcal_jax.orbit.plot import draw_dose
+        from xcal_jax.plot.results import save_figure
 
-        with replacing(picture) as temporary:
-            draw_dose({satellite or Path(tle or altitudes).stem: result}).savefig(temporary, dpi=150)
+        save_figure(draw_dose({satellite or Path(tle or altitudes).stem: result}), picture)
     numbers = report(result)
     if as_json:
         click.echo(text.dumps(numbers))
