@@ -75,13 +75,16 @@ def test_sectors_and_factor(command, tmp_path):
 
 
 BAD = [
-    (["--tle", "broken.tle"], "line 1 of 'broken.tle' must have the 69 characters"),
+    (["--tle", "broken.tle"], "line 2 of 'broken.tle' must have the 69 characters of line 1"),
     (["--tle", "missing.tle"], "missing.tle"),
     (["--tle", "TLE", "--start", "2023-01-01", "--end", "2023-01-02"], "within 45 days of 2023-01-01"),
-    (["--altitudes", "low.csv"], "altitude must lie in 200 to 36000 km"),
+    (["--altitudes", "low.csv"], "line 2 of 'low.csv' must have an altitude in 200 to 36000 km"),
     (["--satellite", "Sputnik"], "`satellite` must be one of GRBAlpha, VZLUSAT-2"),
     ([], "orbit must come from one of --tle, --altitudes, --satellite, but 0 are given"),
-    (["--tle", "TLE", "--satellite", "GRBAlpha"], "but 2 are given"),
+    (["--altitudes", "low.csv", "--satellite", "GRBAlpha"], "but 2 are given"),
+    (["--tle", "TLE", "--satellite", "VZLUSAT-2"], "`satellite` must be one of"),
+    (["--tle", "TLE", "--max-age", "-1"], "`max_age` must not be negative, but is -1.0 days"),
+    (["--tle", "TLE", "--max-age", "5", "--start", "2021-06-01", "--end", "2021-06-02"], "within 5 days of 2021-06-01"),
     (["--satellite", "GRBAlpha", "--shield", "Kryptonite:1mm"], "but is 'Kryptonite'"),
     (["--satellite", "GRBAlpha", "--shield", "Al:-1mm"], "must not be negative, but layer 1 (Al) has -1 mm"),
     (["--satellite", "GRBAlpha", "--start", "today-ish"], "`start` must be a date"),
@@ -101,6 +104,16 @@ def test_bad_input_is_one_sentence_and_no_file(command, options, sentence, grbal
     assert done.stderr.count("\n") == 1
     assert sentence in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.tle", "low.csv"]
+
+
+def test_two_sets_three_years_apart_fly(command, vzlusat_tle, tmp_path):
+    options = ["--step", "1800", "--start", "2023-01-15", "--end", "2023-02-15", "-o", tmp_path / "o.nc", "--json"]
+    done = command("dose", "--tle", vzlusat_tle, "--satellite", "vzlusat-2", "--shield", FLIGHT, *options)
+    assert done.returncode == 0, done.stderr
+    assert "warning: 2 of 2 months have no element set within 45 days" in done.stderr
+    done = command("dose", "--tle", vzlusat_tle, "--strict", "--shield", FLIGHT, *options)
+    assert done.returncode == 2
+    assert "must have an epoch within 45 days of 2023-01-15" in done.stderr
 
 
 def test_output_folder_is_asked_for_before_the_work(command, tmp_path):

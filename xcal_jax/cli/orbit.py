@@ -2,6 +2,8 @@
 
 import json as text
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -10,12 +12,20 @@ from xcal_jax.cli import options
 from xcal_jax.io.files import PLOTS, check_kept, check_writable
 
 TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
+max_age = click.option("--max-age", default=45.0, help="Days that an element set may be from the dates it is used for.")
+strict = click.option("--strict", is_flag=True, help="Refuse element sets that cannot be used, rather than skip them.")
 
 
 @options.command()
 @click.option("--tle", type=click.Path(), help=f"{TLE} Any length.")
 @click.option("--altitudes", type=click.Path(), help="CSV: date,altitude_km,inclination_deg.")
-@click.option("--satellite", help="Shipped altitude history: GRBAlpha or VZLUSAT-2 (partly assumed: see the file).")
+@click.option(
+    "--satellite",
+    help="The one to take from --tle, by name or number. Alone: the shipped altitudes of GRBAlpha or VZLUSAT-2 "
+    "(partly assumed: see the files).",
+)
+@max_age
+@strict
 @click.option("--shield", required=True, help='Outermost first: "Al:1mm,Pb:2.5mm"; sectors: "0.3*Al:1mm; 0.7*Al:5mm".')
 @click.option("--geometry", type=click.Choice(["slab", "sphere"]), default="slab")
 @click.option("--sides", type=click.Choice(["1", "2"]), default="2", help="Sides of the slab.")
@@ -27,7 +37,9 @@ TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 @options.output("netCDF file.")
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, output, plot, as_json, **flight) -> None:
+def dose(
+    tle, altitudes, satellite, max_age, strict, shield, geometry, sides, nuclear_factor, output, plot, as_json, **flight
+) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
     from xcal_jax.io.datasets import save
     from xcal_jax.orbit import mission_dose, parse_sectors, read_altitudes, read_tle, report, shipped_altitudes
@@ -36,16 +48,16 @@ def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, out
     if picture:
         check_writable(picture, PLOTS)
         check_kept(filter(None, (tle, altitudes)), (output, picture))
-    given = [name for name in (tle, altitudes, satellite) if name]
+    given = [name for name in (tle, altitudes, None if tle else satellite) if name]
     if len(given) != 1:
         raise ValueError(f"orbit must come from one of --tle, --altitudes, --satellite, but {len(given)} are given")
-    flown = read_tle(tle) if tle else read_altitudes(altitudes) if altitudes else shipped_altitudes(satellite)
     sectors = parse_sectors(shield)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    with _warnings_told():
+        if tle:
+            flown = read_tle(tle, satellite, strict, max_age)
+        else:
+            flown = read_altitudes(altitudes) if altitudes else shipped_altitudes(satellite)
         result = mission_dose(flown, sectors, geometry, int(sides), nuclear_factor, progress=True, **flight)
-    for one in caught:
-        click.echo(f"warning: {one.message}", err=True)
     save(result, output)
     if picture:
         from xcal_jax.orbit.plot import draw_dose
@@ -67,6 +79,16 @@ def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, out
     click.echo(f"not covered: {result.attrs['not_covered']}")
 
 
+@contextmanager
+def _warnings_told() -> Iterator[None]:
+    """Warnings of the users' kind, a line each on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for one in caught:
+        click.echo(f"warning: {one.message}", err=True)
+
+
 @click.group()
 def orbit() -> None:
     """Hours of low background on an orbit."""
@@ -78,12 +100,16 @@ def orbit() -> None:
 @click.option("--days", default=1.0, help="How many days.")
 @click.option("--solar", type=click.Choice(["min", "max"]), default="max")
 @click.option("--drift", default=0.0, help="Westward drift of the anomaly, degrees a year (0.3).")
+@click.option("--satellite", help="The one to take from --tle, by name or number.")
+@max_age
+@strict
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def passes(tle, day, days, solar, drift, as_json) -> None:
+def passes(tle, day, days, solar, drift, satellite, max_age, strict, as_json) -> None:
     """Quiet windows outside the belts, and exits from the South Atlantic Anomaly going north."""
     from xcal_jax.orbit import list_passes, read_tle
 
-    found = list_passes(read_tle(tle), day, days, solar, drift)
+    with _warnings_told():
+        found = list_passes(read_tle(tle, satellite, strict, max_age), day, days, solar, drift)
     north = found.isel({"pass": found.northward.values})
 
     def rows(table, *names):
