@@ -26,7 +26,9 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 )
 @max_age
 @strict
-@click.option("--shield", required=True, help='Outermost first: "Al:1mm,Pb:2.5mm"; sectors: "0.3*Al:1mm; 0.7*Al:5mm".')
+@click.option("--shield", help='Outermost first: "Al:1mm,Pb:2.5mm"; sectors: "0.3*Al:1mm; 0.7*Al:5mm".')
+@click.option("--model", help="Boxes and plates in place of --shield: a TOML file, or GRBAlpha or VZLUSAT-2.")
+@click.option("--rays", type=click.IntRange(1), default=2000, help="Rays from the detector of --model.")
 @click.option("--geometry", type=click.Choice(["slab", "sphere"]), default="slab")
 @click.option("--sides", type=click.Choice(["1", "2"]), default="2", help="Sides of the slab.")
 @click.option("--start", help="First day, UTC; default: the start of the elements.")
@@ -38,26 +40,52 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def dose(
-    tle, altitudes, satellite, max_age, strict, shield, geometry, sides, nuclear_factor, output, plot, as_json, **flight
+    tle,
+    altitudes,
+    satellite,
+    max_age,
+    strict,
+    shield,
+    model,
+    rays,
+    geometry,
+    sides,
+    nuclear_factor,
+    output,
+    plot,
+    as_json,
+    **flight,
 ) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
     from xcal_jax.io.datasets import save
-    from xcal_jax.orbit import mission_dose, parse_sectors, read_altitudes, read_tle, report, shipped_altitudes
+    from xcal_jax.orbit import (
+        MassModel,
+        mission_dose,
+        parse_sectors,
+        read_altitudes,
+        read_tle,
+        report,
+        shipped_altitudes,
+    )
 
     picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
     if picture:
         check_writable(picture, PLOTS)
-        check_kept(filter(None, (tle, altitudes)), (output, picture))
+        check_kept(filter(None, (tle, altitudes, model)), (output, picture))
     given = [name for name in (tle, altitudes, None if tle else satellite) if name]
     if len(given) != 1:
         raise ValueError(f"orbit must come from one of --tle, --altitudes, --satellite, but {len(given)} are given")
-    sectors = parse_sectors(shield)
+    if (shield is None) == (model is None):
+        raise ValueError(
+            f"give one of --shield and --model, but {'neither is' if shield is None else 'both are'} given"
+        )
+    behind = parse_sectors(shield) if model is None else MassModel.load(model)
     with _warnings_told():
         if tle:
             flown = read_tle(tle, satellite, strict, max_age)
         else:
             flown = read_altitudes(altitudes) if altitudes else shipped_altitudes(satellite)
-        result = mission_dose(flown, sectors, geometry, int(sides), nuclear_factor, progress=True, **flight)
+        result = mission_dose(flown, behind, geometry, int(sides), nuclear_factor, rays, progress=True, **flight)
     save(result, output)
     if picture:
         from xcal_jax.orbit.plot import draw_dose
@@ -134,3 +162,28 @@ def passes(tle, day, days, solar, drift, satellite, max_age, strict, as_json) ->
     for time, latitude, longitude, protons in leaving:
         click.echo(f"{time}  {latitude:6.1f} {longitude:7.1f}  {protons:.3g}/cm2")
     click.echo(f"note: {found.attrs['caveat']}")
+
+
+@orbit.command(cls=options.Command)
+@click.option("--model", required=True, help="Boxes and plates: a TOML file, or GRBAlpha or VZLUSAT-2.")
+@click.option("--rays", type=click.IntRange(1), default=10_000, help="Rays from the detector.")
+@options.plot("the shielding over the sphere, and the boxes,")
+@options.output("netCDF file.")
+def shielding(model, rays, plot, output) -> None:
+    """Mass per area over the sphere around the detector of a satellite of boxes."""
+    import numpy as np
+
+    from xcal_jax.io.datasets import save
+    from xcal_jax.orbit import MassModel, shielding_map
+
+    satellite = MassModel.load(model)
+    seen = shielding_map(satellite, rays)
+    save(seen, output)
+    if plot:
+        from xcal_jax.orbit.plot import draw_shielding
+        from xcal_jax.plot.results import save_figure
+
+        save_figure(draw_shielding(satellite, seen), plot)
+    total = seen.areal_density.sum("material")
+    for percent in (0, 10, 50, 90, 100):
+        click.echo(f"{percent:4d} % of the sky is behind at most {float(np.percentile(total, percent)):8.3f} g/cm2")
