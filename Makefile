@@ -3,11 +3,12 @@
 # make test  every check from nothing: lint, types, tests
 # make bench the speed of this machine, printed
 # make compare-penelope   the same absorber in PENELOPE and in ours; needs: .venv/bin/pip install -e ".[penelope]"
+# make compare-dose       doses behind aluminium on seven orbits beside SHIELDOSE-2's
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run check test lint bench compare-penelope clean
+.PHONY: run check test lint bench compare-penelope compare-dose clean
 .DEFAULT_GOAL := run
 
 .venv/installed: pyproject.toml
@@ -36,6 +37,9 @@ bench: .venv/installed
 
 compare-penelope: .venv/installed
 	$(BIN)/python analysis/benchmarks/penelope.py
+
+compare-dose: .venv/installed
+	$(BIN)/python analysis/dose_comparison.py
 
 clean:
 	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache

@@ -382,7 +382,7 @@ MUTANTS = [
             "strength * (3 + 4 * np.sin(tilt) ** 2)",
             "tests/orbit/test_ephemeris.py",
         ),
-        ("orbit/months.py", '"max" if a >= switch else', '"max" if a > switch else', "tests/orbit/test_months.py"),
+        ("orbit/months.py", "else cut >= switch for", "else cut > switch for", "tests/orbit/test_months.py"),
         (
             "orbit/bremsstrahlung.py",
             "(1 - node) * areal[layer] * attenuation[layer]",

@@ -87,6 +87,10 @@ BAD = [
     (["--tle", "TLE", "--max-age", "5", "--start", "2021-06-01", "--end", "2021-06-02"], "within 5 days of 2021-06-01"),
     (["--satellite", "GRBAlpha", "--shield", "Kryptonite:1mm"], "but is 'Kryptonite'"),
     (["--satellite", "GRBAlpha", "--shield", "Al:-1mm"], "must not be negative, but layer 1 (Al) has -1 mm"),
+    (
+        ["--satellite", "GRBAlpha", "--model", "GRBAlpha", "--shield", "Al:1mm"],
+        "one of --shield and --model, but both are",
+    ),
     (["--satellite", "GRBAlpha", "--start", "today-ish"], "`start` must be a date"),
     (["--satellite", "GRBAlpha", "--step", "-5"], "`step` must be positive"),
 ]
@@ -114,6 +118,21 @@ def test_two_sets_three_years_apart_fly(command, vzlusat_tle, tmp_path):
     done = command("dose", "--tle", vzlusat_tle, "--strict", "--shield", FLIGHT, *options)
     assert done.returncode == 2
     assert "must have an epoch within 45 days of 2023-01-15" in done.stderr
+
+
+def test_boxes_from_a_file_and_their_map(command, tmp_path):
+    (tmp_path / "m.toml").write_text(
+        '[detector]\ncentre = [0, 0, 0]\n[[boxes]]\nmaterial = "Al"\ncentre = [0, 0, 0]\nsize = [9, 9, 9]\nwall = 6\n'
+    )
+    dates = ["--start", "2021-04-01", "--end", "2021-04-02", "--rays", "50", "--step", "900"]
+    done = command("dose", "--satellite", "GRBAlpha", "--model", "m.toml", *dates, "-o", "o.nc", "--json")
+    assert done.returncode == 0, done.stderr
+    with xr.open_dataset(tmp_path / "o.nc") as result:
+        assert result.attrs["geometry"] == "boxes, 50 rays"
+    done = command("orbit", "shielding", "--model", "m.toml", "--rays", "300", "-o", "s.nc", "--plot", "s.png")
+    assert done.returncode == 0, done.stderr
+    assert "0 % of the sky is behind at most    1.6" in done.stdout
+    assert (tmp_path / "s.png").stat().st_size > 10_000
 
 
 def test_output_folder_is_asked_for_before_the_work(command, tmp_path):

@@ -46,9 +46,14 @@ def test_a_formula_is_mixed_as_nist_mixes_it():
     """CsI, SiO2 and polyethylene stand in NIST's lists; PSTAR has no Cs and no I, but Xe beside them."""
     for name, formula in (("CsI", "ICs"), ("SiO2", "O2Si"), ("polyethylene", "C2H4")):
         theirs, ours = matter(name), matter(formula)
-        for part, least in (("proton_stopping", 10.0), ("proton_range", 10.0), ("electron_collision", 0.1)):
+        # elements that are gases lack the density effect of the compound: electrons lose up to 10 % more
+        for part, least, limit in (
+            ("proton_stopping", 10.0, 0.04),
+            ("proton_range", 10.0, 0.04),
+            ("electron_collision", 0.1, 0.11),
+        ):
             at = theirs[theirs[part].dims[0]].values > least
-            np.testing.assert_allclose(ours[part].values[at], theirs[part].values[at], rtol=0.04, err_msg=name)
+            np.testing.assert_allclose(ours[part].values[at], theirs[part].values[at], rtol=limit, err_msg=name)
         at = theirs.photon_energy.values > 0.01
         np.testing.assert_allclose(ours.photon_absorption[at], theirs.photon_absorption[at], rtol=0.01, err_msg=name)
 

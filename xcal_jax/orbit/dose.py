@@ -26,6 +26,8 @@ from xcal_jax.orbit.rays import RAYS, rays_of
 from xcal_jax.orbit.shielding import Paths, Shield, parse_sectors, paths_through, proton_doses
 
 GEOMETRIES = ("slab", "sphere")
+MODEL_FACTOR = 2.0  # how far AP-8 and AE-8 may be off, either way (Sawyer and Vette 1976; Vette 1991)
+BEYOND_CUTOFF = 10_000.0  # km: solar particles reach these orbits without a geomagnetic cut-off
 NOT_COVERED = (
     "nuclear secondaries (5-6 %) unless nuclear_factor is set; straggling; galactic and solar particles; "
     "what is not in the shield; electrons in lead and tungsten are some ten per cent too few"
@@ -133,6 +135,8 @@ def dose_behind(
         "tid": (total[:, 0], "rad", ionising),
         "tid_per_day": (total[:, 0] / days, "rad/d", f"{ionising} per day"),
         "tid_accumulated": (np.cumsum(total[:, 0]), "rad", f"{ionising}, accumulated"),
+        "tid_lower": (np.cumsum(total[:, 0]) / MODEL_FACTOR, "rad", f"{ionising}, accumulated, if the models are high"),
+        "tid_upper": (np.cumsum(total[:, 0]) * MODEL_FACTOR, "rad", f"{ionising}, accumulated, if the models are low"),
         "neq_proton": (proton[:, 1], "1/cm2", f"{displacing} of protons"),
         "neq_electron": (electron[:, 1], "1/cm2", f"{displacing} of electrons"),
         "neq": (total[:, 1], "1/cm2", displacing),
@@ -146,8 +150,15 @@ def dose_behind(
         "shield": described,
         "geometry": _geometry(shield, geometry, sides, rays),
         "nuclear_factor": nuclear_factor,
+        "model_factor": MODEL_FACTOR,
         "not_covered": NOT_COVERED,
     }
+    highest = float(fluence.altitude.max())
+    if highest > BEYOND_CUTOFF:
+        warnings.warn(
+            f"solar and galactic particles are left out, and may lead at {highest:.0f} km: solar protons above all",
+            stacklevel=2,
+        )
     by_electrons, by_protons = electron[:, 0].sum(), proton[:, 0].sum()
     if by_electrons > by_protons:
         message = (

@@ -1,4 +1,4 @@
-"""Figures of missions and shields: altitude, dose and damage against time (the paper's Fig. 12); boxes and their map."""
+"""Figures of missions (altitude, dose and damage against time, the paper's Fig. 12) and of shields of boxes."""
 
 import numpy as np
 import xarray as xr
@@ -25,6 +25,8 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
             total = np.append(0, np.cumsum(mission[part].values))
             protons = np.append(0, np.cumsum(mission[f"{part}_proton"].values))
             axes.plot(times, total, color=color, label=name)
+            factor = mission.attrs["model_factor"]
+            axes.fill_between(times, total / factor, total * factor, color=color, alpha=0.1, lw=0)
             axes.plot(times, protons, color=color, ls="--", lw=1, label=f"{name}, protons alone")
         switch = mission.solar.values == "max"
         if switch.any() and not switch.all():
@@ -35,7 +37,7 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
     altitude.set_ylabel("altitude (km)")
     ionising.set_ylabel("TID (rad in Si)")
     displacing.set_ylabel(r"TNID (1 MeV n$_\mathrm{eq}$/cm$^2$)")
-    displacing.set_xlabel("date (UTC); grey line: solar minimum to maximum")
+    displacing.set_xlabel("date (UTC); grey line: solar minimum to maximum; band: a factor 2 of AP-8 and AE-8")
     altitude.legend()
     ionising.legend(fontsize="small")
     for axes in (ionising, displacing):
@@ -44,7 +46,7 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
 
 
 def draw_shielding(model: MassModel, seen: xr.Dataset) -> Figure:
-    """The boxes of ``model``, and the mass per area around its detector over the sphere: ``seen`` by `shielding_map`."""
+    """The boxes of ``model``, and the mass per area around its detector: ``seen``, of `shielding_map`."""
     figure = Figure(figsize=(12, 5), layout="constrained")
     boxes = figure.add_subplot(1, 2, 1, projection="3d")
     low, high = (np.asarray(corner, float) for corner in model.corners())
@@ -64,9 +66,9 @@ def draw_shielding(model: MassModel, seen: xr.Dataset) -> Figure:
     total = np.maximum(seen.areal_density.sum("material").values, LEAST_DRAWN)
     order = np.argsort(total)
     azimuth, elevation = (np.radians(seen[part].values)[order] for part in ("azimuth", "elevation"))
-    points = sky.scatter(azimuth, elevation, c=total[order], s=40_000 / len(total), norm=LogNorm(), linewidths=0)
+    points = sky.scatter(azimuth, elevation, c=total[order], s=250_000 / len(total), norm=LogNorm(), linewidths=0)
     sky.grid(color="0.8", lw=0.5)
-    sky.set_xticks(np.radians([-90, 0, 90]), ["-y", "+x", "+y"])
+    sky.set_xticks(np.radians([-90, 0, 90]), ["-y", "+x", "+y"], color="w", fontweight="bold")
     sky.set_yticks(np.radians([-60, -30, 0, 30, 60]))
     figure.colorbar(points, ax=sky, label=r"mass per area (g/cm$^2$)", orientation="horizontal", shrink=0.8)
     sky.set_title("around the detector; +z up", fontsize="medium")
