@@ -59,6 +59,8 @@ def dose(
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
     from xcal_jax.io.datasets import save
     from xcal_jax.orbit import (
+        Altitudes,
+        Elements,
         MassModel,
         mission_dose,
         parse_sectors,
@@ -81,6 +83,7 @@ def dose(
         )
     behind = parse_sectors(shield) if model is None else MassModel.load(model)
     with _warnings_told():
+        flown: Elements | Altitudes
         if tle:
             flown = read_tle(tle, satellite, strict, max_age)
         else:

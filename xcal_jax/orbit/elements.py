@@ -145,7 +145,7 @@ class Elements:
 
     def _is_between(self, segment: Segment) -> bool:
         inside = self.sets[0].epoch <= segment.middle <= self.sets[-1].epoch
-        return inside and min(self._age(one, segment) for one in self.sets) > self.max_age
+        return bool(inside) and min(self._age(one, segment) for one in self.sets) > self.max_age
 
     def _interpolated(self, segment: Segment) -> ElementSet:
         """Mean elements in the middle of ``segment``, linear in time between the sets before and after.

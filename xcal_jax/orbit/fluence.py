@@ -74,7 +74,7 @@ def mission_fluence(
         raise ValueError(f"`step` must be positive, but is {step} s")
     first, last = orbit.span
     segments = monthly_segments(first if start is None else start, last if end is None else end, activity)
-    flights = list(zip(segments, orbit.flights(segments), strict=True))
+    flights: list[tuple[Segment, ElementSet | Circle]] = list(zip(segments, orbit.flights(segments), strict=True))
     altitude = np.array([flown.altitude for _, flown in flights])
     fields = _fields(flights, step)
     energies = {

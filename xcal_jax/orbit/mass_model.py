@@ -87,21 +87,19 @@ class MassModel:
         centre, size = _read_detector(table["detector"], f"detector in {where}")
         names = _outermost_first(solids, centre)
         listed = list(parts)
+        corners = {key: jnp.asarray([solid[key] for solid in solids], float) for key in CORNERS}
         model = cls(
-            jnp.asarray(list(parts.values()), float).reshape(-1),
-            *(
-                jnp.asarray([solid[key] for solid in solids], float)
-                for key in ("low", "high", "low_slope", "high_slope")
-            ),
-            jnp.asarray([solid["density"] for solid in solids], float),
-            jnp.asarray(centre, float),
-            jnp.asarray(size, float),
-            str(table.get("name", where)),
-            names,
-            tuple(names.index(solid["material"]) for solid in solids),
-            tuple(listed.index(solid["part"]) if solid["part"] else -1 for solid in solids),
-            tuple(parts),
-            tuple(solid["name"] for solid in solids),
+            **corners,
+            thickness=jnp.asarray(list(parts.values()), float).reshape(-1),
+            density=jnp.asarray([solid["density"] for solid in solids], float),
+            detector=jnp.asarray(centre, float),
+            detector_size=jnp.asarray(size, float),
+            name=str(table.get("name", where)),
+            materials=names,
+            made_of=tuple(names.index(solid["material"]) for solid in solids),
+            follows=tuple(listed.index(solid["part"]) if solid["part"] else -1 for solid in solids),
+            parts=tuple(parts),
+            solids=tuple(solid["name"] for solid in solids),
         )
         _check_places(model, where)
         return model

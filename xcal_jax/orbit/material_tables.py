@@ -51,7 +51,8 @@ def matter(name: str) -> xr.Dataset:
     """The row of the table of materials for ``name``, a material or a formula; its `density` is NaN where not known.
 
     A formula has the mass-weighted mean of its elements' stopping powers and photon coefficients, and ranges integrated
-    from these; of fast electrons in compounds of gases it is up to 10 % too high (no density effect). Raises ValueError for what is no formula.
+    from these; of fast electrons in compounds of gases it is up to 10 % too high (no density effect). Raises ValueError
+    for what is no formula.
     """
     table = material_table()
     if name not in ALLOYS:

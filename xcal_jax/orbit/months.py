@@ -55,11 +55,11 @@ def is_active(date: np.datetime64) -> bool:
     """
     month = date.astype("M8[M]")
     maxima = [np.datetime64(one, "M") for one in MAXIMA]
-    while maxima[-1] + FALL < month:
+    while maxima[-1] < month:
         maxima.append(maxima[-1] + CYCLE)
-    while maxima[0] - RISE > month:
+    while maxima[0] > month:
         maxima.insert(0, maxima[0] - CYCLE)
-    return any(one - RISE <= month < one + FALL for one in [*maxima, maxima[-1] + CYCLE])
+    return any(bool(one - RISE <= month) and bool(month < one + FALL) for one in maxima)
 
 
 def monthly_segments(start: str | np.datetime64, end: str | np.datetime64, activity: str = SWITCH) -> list[Segment]:

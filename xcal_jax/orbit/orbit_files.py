@@ -46,11 +46,11 @@ def read_tle(
     where = repr(str(path))
     sets: list[ElementSet] = []
     broken: list[tuple[str, str]] = []
-    for place, number, read in _entries(_read_text(path), where):
+    for place, known, read in _entries(_read_text(path), where):
         try:
             sets.append(_checked_set(*read()))
         except ValueError as problem:
-            broken.append((number, f"{place} {problem}"))
+            broken.append((known, f"{place} {problem}"))
     usable = {str(one.number) for one in sets}
     lost = [sentence for known, sentence in broken if not usable or known == str(satellite) not in usable]
     if lost:
