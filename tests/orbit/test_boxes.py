@@ -123,7 +123,7 @@ def test_shipped_models_say_what_is_chosen():
     seen = shielding_map(MassModel.load("GRBAlpha"), 4000)
     lead = seen.areal_density.sel(material="PbSb")
     covered = lead > 2.49 * 1.1
-    assert 0.3 < float(covered.mean()) < 0.75
+    assert 0.7 < float(covered.mean()) < 0.85
     bus = seen.areal_density.sel(material="Al")
     assert float(bus[seen.elevation < -60].mean()) > 5 * float(bus[seen.elevation > 60].mean())
 

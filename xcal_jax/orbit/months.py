@@ -8,8 +8,8 @@ import numpy as np
 SWITCH = "2022-09-01"
 MAXIMA = ("1958-03", "1968-11", "1979-12", "1989-11", "2001-11", "2014-04", "2024-10")
 """Months of the highest smoothed sunspot number since 1954 (SILSO, Royal Observatory of Belgium)."""
-CYCLE = np.timedelta64(11 * 12, "M")  # the rule beyond the table: another maximum every eleven years
-RISE, FALL = np.timedelta64(30, "M"), np.timedelta64(54, "M")
+CYCLE = 132  # months; the rule beyond the table: another maximum every eleven years
+RISE, FALL = 30, 54  # months
 DAY = np.timedelta64(86400, "s")
 
 
@@ -53,13 +53,13 @@ def is_active(date: np.datetime64) -> bool:
     They begin 2.5 years before the maximum and end 4.5 years after it (Feynman, Spitale, Wang and Gabriel, J. Geophys.
     Res. 98 (1993) 13281). Beyond the table of maxima there is one every eleven years, which is a forecast.
     """
-    month = date.astype("M8[M]")
-    maxima = [np.datetime64(one, "M") for one in MAXIMA]
+    month = date.astype("M8[M]").astype(int)
+    maxima = [int(np.datetime64(one, "M").astype(int)) for one in MAXIMA]
     while maxima[-1] < month:
         maxima.append(maxima[-1] + CYCLE)
     while maxima[0] > month:
         maxima.insert(0, maxima[0] - CYCLE)
-    return any(bool(one - RISE <= month) and bool(month < one + FALL) for one in maxima)
+    return any(one - RISE <= month < one + FALL for one in maxima)
 
 
 def monthly_segments(start: str | np.datetime64, end: str | np.datetime64, activity: str = SWITCH) -> list[Segment]:

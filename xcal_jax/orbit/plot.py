@@ -60,6 +60,7 @@ def draw_shielding(model: MassModel, seen: xr.Dataset) -> Figure:
         xlim=limits[:, 0], ylim=limits[:, 1], zlim=limits[:, 2], xlabel="x (mm)", ylabel="y (mm)", zlabel="z (mm)"
     )
     boxes.set_box_aspect(limits[1] - limits[0])
+    boxes.locator_params(nbins=4)
     boxes.legend(handles=[Patch(color=f"C{n}", label=name) for n, name in enumerate(model.materials)], fontsize="small")
     boxes.set_title(f"{model.name}; black: the detector", fontsize="medium")
     sky = figure.add_subplot(1, 2, 2, projection="mollweide")
