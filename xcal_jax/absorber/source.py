@@ -29,6 +29,7 @@ from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, isotropic
 
+FEW = 16  # lines, whose photons are counted line by line
 WIDEST_SPOT = 100  # times the absorber's side: single precision resolves no wider spot's profile across it
 ENERGY, IMPACT, DIRECTION = range(3)  # counters of the random numbers of a source photon
 SOURCE_COUNTERS = 3
@@ -162,6 +163,11 @@ class Source:
             lines=spectrum is None,
             pixel=cast(tuple[Array, Array] | None, pixel and (np.int32(pixel[0]), np.int32(pixel[1]))),
         )
+
+    @property
+    def few_lines(self) -> bool:
+        """Whether all photons have one of at most FEW energies."""
+        return self.lines and self.energies.low.size <= FEW
 
     @property
     def highest_energy(self) -> float:

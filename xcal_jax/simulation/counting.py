@@ -15,16 +15,15 @@ import numpy as np
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.source import Source, given_interaction
-from xcal_jax.compute.devices import local_devices
+from xcal_jax.compute.devices import local_devices, packing
 from xcal_jax.compute.process import check_compatible, environment
 from xcal_jax.constants import YIELDS
-from xcal_jax.montecarlo.batch import LEAST_LANES, Event, counted, listed
+from xcal_jax.montecarlo.batch import LEAST_LANES, MOST_LANES, Event, counted, listed
 from xcal_jax.montecarlo.ledger import SHARING
 from xcal_jax.montecarlo.state import Medium
 from xcal_jax.montecarlo.tally import Tally
 from xcal_jax.simulation.loss_thresholds import loss_thresholds
 
-LANES = {"cpu": 2**18, "gpu": 2**22}
 MOST_BINS = 2**24
 BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
 
@@ -74,7 +73,7 @@ class Run:
             raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {yields!r}")
         highest = highest_energy or source.highest_energy
         bins = _bins(bin_width, highest)
-        if lanes is not None and whole(lanes, "lanes", 1, 2**26) % LEAST_LANES:
+        if lanes is not None and whole(lanes, "lanes", 1, MOST_LANES) % LEAST_LANES:
             raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
         if not (isfinite(electron_range) and electron_range > 0):
             raise ValueError(f"`electron_range` must be positive and finite, but is {electron_range}")
@@ -85,7 +84,7 @@ class Run:
     @property
     def block(self) -> int:
         """Photons to a block, on each device."""
-        return self.lanes or LANES.get(jax.default_backend(), LANES["gpu"])
+        return self.lanes or packing().block
 
     def facts(self) -> dict[str, str]:
         """The facts, by name, that two runs must have in common to count the same, bit by bit: for a checkpoint."""
