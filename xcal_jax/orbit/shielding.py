@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from xcal_jax.orbit.material_tables import damage_function, material_table, materials
@@ -164,8 +163,8 @@ def over_directions(
 def dose(
     particle: str,
     shield: Shield,
-    energy: Float[ArrayLike, " E"],
-    fluence: Float[ArrayLike, " E"],
+    energy: Float[Array | np.ndarray, " E"],
+    fluence: Float[Array | np.ndarray, " E"],
     geometry: str = "slab",
     sides: int = 2,
 ) -> Float[Array, "2"]:

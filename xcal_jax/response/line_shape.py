@@ -23,7 +23,6 @@ import numpy as np
 import scipy.special
 from jax import Array
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.simulation.trapping import Trapping
@@ -100,10 +99,10 @@ def integral_below(x: Any, sigma: Numbers, trapping: Trapping) -> Any:
 
 def line_in_channels(
     parts: Components,
-    lines: Float[ArrayLike, " K"],
-    thresholds: Float[ArrayLike, " A"],
+    lines: Float[Array | np.ndarray, " K"],
+    thresholds: Float[Array | np.ndarray, " A"],
     detector: Detector,
-    edges: Float[ArrayLike, " E"],
+    edges: Float[Array | np.ndarray, " E"],
 ) -> Float[Array, " C"]:
     """The probability of each channel between the ``edges`` eV, given an interaction.
 
