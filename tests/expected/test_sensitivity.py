@@ -57,9 +57,9 @@ def test_uncertainties(found, stack, tmp_path):
     ("text", "sentence"),
     [
         ("", "at least one parameter"),
-        ("thicknes = 1", "unknown parameter 'thicknes'"),
-        ('"thickness[9]" = 1', "unknown parameter"),
-        ('range = "-1 %"', "must not be negative"),
+        ("thicknes = 1", "unknown key `thicknes` in .* is `thickness`"),
+        ('"thickness[9]" = 1', "unknown key .thickness.9..*"),
+        ('range = "-1 %"', "must be at least 0 %, but is -1 %"),
         ('range = "x %"', "must be a number"),
         ('density = "1 um"', "unit like"),
         ("range = nan", "finite"),

@@ -24,15 +24,16 @@ from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.atomic import ENERGY_LIMITS
-from xcal_jax.compute.random import Key, words
+from xcal_jax.compute.random import SEEDS, Key, words
 from xcal_jax.constants import VERSION
 from xcal_jax.io.files import check_kept, replacing
 from xcal_jax.io.fits_rows import BLOCK, columns_dtype, table_rows
 from xcal_jax.montecarlo.batch import lanes_for, listed
 from xcal_jax.montecarlo.state import Medium
 from xcal_jax.physics.geometry import Direction, Site, Stack
-from xcal_jax.simulation.counting import matter_of, medium_of, whole
+from xcal_jax.simulation.counting import matter_of, medium_of
 from xcal_jax.simulation.events import FIRST_PIXEL, rows_of
+from xcal_jax.units import parse_whole
 
 LANES = 2**17  # impacts read, simulated and written at a time
 UNITS = {"ENERGY": "keV", "U": "m", "V": "m"}
@@ -95,7 +96,7 @@ def filter_impacts(
     energy or place makes no sense.
     """
     check_kept([source], [target])
-    seed = whole(seed, "seed", 0, 2**64 - 1)
+    seed = parse_whole(seed, "seed", least=0, below=SEEDS)
     header, start, data = find_table(source)
     if absorber.array is not None and PIXEL not in (columns_dtype(header).names or ()):
         raise ValueError(f"{str(source)!r} must have a column {PIXEL} for an absorber with an [array], but has none")

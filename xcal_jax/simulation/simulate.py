@@ -18,10 +18,10 @@ from xcal_jax.io.checkpoint import SAVED_EVERY, Checkpoint
 from xcal_jax.montecarlo.batch import Event
 from xcal_jax.montecarlo.derivative import refuse_traced
 from xcal_jax.montecarlo.tally import Tally
-from xcal_jax.simulation.counting import Prepared, Run, Task, count, sum_of, whole
+from xcal_jax.simulation.counting import MOST_PHOTONS, Prepared, Run, Task, count, sum_of
 from xcal_jax.simulation.results import to_dataset
+from xcal_jax.units import parse_whole
 
-MOST_PHOTONS = 10**13
 PIECES = 64  # of a run on a cluster, a task each, unless they came out too small or too large
 SMALLEST_PIECE, LARGEST_PIECE = 2**17, 2**23  # photons
 
@@ -56,7 +56,7 @@ def simulate(
     """
     refuse_traced(absorber, source)
     run = Run.build(absorber, source, seed, bin_width, yields, lanes, loss_above=loss_above)
-    n = whole(n, "n", 1, MOST_PHOTONS)
+    n = parse_whole(n, "n", least=1, most=MOST_PHOTONS)
     if checkpoint is not None and on_events is not None:
         raise ValueError("`checkpoint` and `on_events` exclude each other: events handed on cannot be resumed")
     if executor is not in_parallel and on_events is not None:

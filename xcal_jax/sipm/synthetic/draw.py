@@ -18,6 +18,7 @@ from numpy.polynomial.polynomial import polyval
 from xcal_jax.constants import VERSION
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.mission import Mission
+from xcal_jax.sipm.mission_file import CAMPAIGN_DAYS
 from xcal_jax.sipm.synthetic.rates import background, calibration, line_rate, mean_decay, noise_rates
 from xcal_jax.spectra import build_spectra
 
@@ -126,13 +127,15 @@ def synthesize_readout(mission: Mission, seed: int, name: str) -> tuple[xr.Datas
     boards, rates, *_ = common(early)
     template = observed(early, rates, table["template_exposure"], boards, nominal)
 
-    start = np.linspace(table["first_day"], last - 2.0, table["campaigns"])
-    days = np.sort((start[:, None] + rng.uniform(0, 2.0, (start.size, table["spectra_per_campaign"]))).ravel())
+    start = np.linspace(table["first_day"], last - CAMPAIGN_DAYS, table["campaigns"])
+    days = np.sort(
+        (start[:, None] + rng.uniform(0, CAMPAIGN_DAYS, (start.size, table["spectra_per_campaign"]))).ravel()
+    )
     boards, rates, temperature, threshold, dcr = common(days)
     spectra = observed(days, rates, table["exposure"], boards, nominal)
 
     setting = table["activation"]
-    epochs = np.linspace(table["first_day"], last - 2.0, setting["epochs"])
+    epochs = np.linspace(table["first_day"], last - CAMPAIGN_DAYS, setting["epochs"])
     delays = np.tile(setting["delays"], epochs.size * setting["exits"] * len(setting["line"]))
     orbits = np.repeat(np.arange(setting["exits"]) * 0.0658, len(setting["delays"]))
     line = np.tile(np.repeat(np.arange(len(setting["line"])), orbits.size), epochs.size)
