@@ -36,6 +36,7 @@ def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, out
     if picture:
         check_writable(picture, PLOTS)
         check_kept(filter(None, (tle, altitudes)), (output, picture))
+        options.check_replaceable(picture)
     given = [name for name in (tle, altitudes, satellite) if name]
     if len(given) != 1:
         raise ValueError(f"orbit must come from one of --tle, --altitudes, --satellite, but {len(given)} are given")
@@ -48,8 +49,8 @@ def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, out
         click.echo(f"warning: {one.message}", err=True)
     save(result, output)
     if picture:
+        from xcal_jax.io.figures import save_figure
         from xcal_jax.orbit.plot import draw_dose
-        from xcal_jax.plot.results import save_figure
 
         save_figure(draw_dose({satellite or Path(tle or altitudes).stem: result}), picture)
     numbers = report(result)

@@ -60,6 +60,7 @@ def rmf(
     resume,
     scheduler,
     workers,
+    certificates,
     output,
 ):
     """Redistribution matrix of ABSORBER, a preset or a TOML file, with a detector's energy resolution."""
@@ -92,7 +93,7 @@ def rmf(
 
     part = checkpoint_of(output)
     try:
-        with connect(scheduler, workers) as executor:
+        with connect(scheduler, workers, certificates) as executor:
             response = simulate_response(target, rows, settings, part, resume, progress=True, executor=executor)
             products = {nc: response}
             if uncertainty:
@@ -145,8 +146,8 @@ def plot(file, what, output):
 
 
 def _draw(path: str, output: str, what: str | None) -> None:
+    from xcal_jax.io.figures import save_figure
     from xcal_jax.plot.response import figure_of
-    from xcal_jax.plot.results import save_figure
 
     save_figure(figure_of(path, what), output)
 
@@ -194,7 +195,8 @@ def tail(result, lowest, highest, tails, as_json, plot):
     loaded = load(result)
     found = fit_tails(loaded, lowest, highest, tails)
     if plot:
-        from xcal_jax.plot.results import save_figure, tail_figure
+        from xcal_jax.io.figures import save_figure
+        from xcal_jax.plot.results import tail_figure
 
         save_figure(tail_figure(loaded, found), plot)
     show(found, as_json, _report)

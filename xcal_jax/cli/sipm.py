@@ -25,7 +25,7 @@ def sipm() -> None:
 
 @sipm.command(cls=options.Command)
 @click.argument("mission")
-@click.option("-o", "--output", "folder", type=PATH, required=True, help="Folder to write into.")
+@click.option("-o", "--output", "folder", type=options.OutputFolder(), required=True, help="Folder to write into.")
 @click.option("--seed", type=click.IntRange(0), help="Another seed than the mission's own.")
 @click.option("--csv", "as_csv", is_flag=True, help="CSV archives in place of netCDF.")
 @as_json
@@ -36,18 +36,15 @@ def synthesize(mission, folder, seed, as_csv, as_json) -> None:
     from xcal_jax.sipm import synthesize as draw
     from xcal_jax.spectra.writers import write_csv
 
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"output must be a folder, but {str(folder)!r} is a file")
-    drawn = draw(load_mission(mission), seed)
+    drawn = draw(load_mission(mission), seed)._asdict()
+    as_text = ("spectra", "activation", "template") if as_csv else ()
+    paths = {name: folder / f"{name}{'.csv' if name in as_text else '.nc'}" for name in drawn}
+    options.check_replaceable(*paths.values())
     folder.mkdir(parents=True, exist_ok=True)
-    counts = {}
-    for name, data in drawn._asdict().items():
-        if as_csv and name in ("spectra", "activation", "template"):
-            write_csv(data, folder / f"{name}.csv")
-        else:
-            save(data, folder / f"{name}.nc")
-        counts[name] = data.sizes["spectrum"]
-    show({"folder": str(folder), "synthetic": True, "seed": drawn.spectra.attrs["seed"], **counts}, as_json)
+    for name, data in drawn.items():
+        (write_csv if name in as_text else save)(data, paths[name])
+    counts = {name: data.sizes["spectrum"] for name, data in drawn.items()}
+    show({"folder": str(folder), "synthetic": True, "seed": drawn["spectra"].attrs["seed"], **counts}, as_json)
 
 
 @sipm.command(cls=options.Command)

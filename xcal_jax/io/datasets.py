@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from xcal_jax.io.files import replacing
+from xcal_jax.io.files import MARK, replacing
 
 
 def variable(dims: Hashable, values: Any, units: str | None, long_name: str, **attrs: Any) -> xr.Variable:
@@ -24,9 +24,13 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
 
     Raises ValueError when the folder is missing.
     """
+    attrs = {"history": f"written by {MARK.decode()}"} | dataset.attrs
     packed = {name: {"zlib": True} for name, of in dataset.data_vars.items() if of.ndim and of.dtype.kind in "fiub"}
     with replacing(path) as temporary:
-        dataset.to_netcdf(temporary, engine="netcdf4", encoding=packed)
+        try:
+            dataset.assign_attrs(attrs).to_netcdf(temporary, engine="netcdf4", encoding=packed)
+        except RuntimeError as problem:  # of the netCDF library, where the disk is full
+            raise OSError(f"{str(path)!r} could not be written, is the disk full? ({problem})") from problem
 
 
 def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:
@@ -38,6 +42,8 @@ def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), nee
     """
     with _opened(path, what, tuple(kinds)) as file:
         dataset = file.load()
+    if MARK.decode() in str(dataset.attrs.get("history")):
+        del dataset.attrs["history"]
     if missing := sorted(set(needed) - set(map(str, dataset.variables))):
         made_by = f" (it is of version {dataset.attrs['version']})" if "version" in dataset.attrs else ""
         raise ValueError(f"{str(path)!r} must be {what}, but has no {', '.join(missing)}{made_by}: make it anew")

@@ -62,7 +62,7 @@ def simulate(
     if executor is not in_parallel and on_events is not None:
         raise ValueError("`on_events` needs photons counted in this process, not on a cluster")
     kept, facts = Checkpoint.open(checkpoint, resume), run.facts()
-    total, done = _resumed(kept, facts, n)
+    total, done = _resumed(kept, facts, n, run.source.forced)
     prepared, saved = Prepared.build(run), time.monotonic()
     piece = run.block * local_devices().size if executor is in_parallel else _piece(n)
     pieces = range(done, n, piece)
@@ -98,9 +98,11 @@ def simulate(
             for first, found in zip(pieces, results, strict=True):
                 clerk.submit(add, min(first + piece, n), found).result()
                 bar.update(done - bar.n)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, OSError) as problem:
             clerk.shutdown()
             save()
+            if isinstance(problem, OSError):  # of the cluster
+                raise
     if total is None:
         raise KeyboardInterrupt
     return to_dataset(prepared, total, photons=done, asked=n)
@@ -112,12 +114,15 @@ def _piece(n: int) -> int:
     return min(LARGEST_PIECE, blocks * SMALLEST_PIECE)
 
 
-def _resumed(kept: Checkpoint, facts: dict[str, str], n: int) -> tuple[Tally | None, int]:
+def _resumed(kept: Checkpoint, facts: dict[str, str], n: int, forced: bool) -> tuple[Tally | None, int]:
     """The tally that a checkpoint holds, and of how many photons it is."""
     arrays: dict[str, Any] = kept.load(facts)
     if not arrays:
         return None, 0
-    done = int(arrays.pop("done"))
+    done, total = int(arrays.pop("done")), Tally.from_arrays(arrays)
     if done > n:
         raise ValueError(f"checkpoint {str(kept.path)!r} holds {done} photons, more than `n`, which is {n}")
-    return Tally.from_arrays(arrays), done
+    counted = int(total.interacting)
+    if total.spectrum.sum() != counted or not (counted == done if forced else 0 <= counted <= done):
+        raise ValueError(f"counts of checkpoint {str(kept.path)!r} do not add up: remove it to start anew")
+    return total, done

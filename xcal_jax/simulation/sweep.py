@@ -48,27 +48,27 @@ def sweep(
         for k in range(grid.size)
     ]
     facts = [{**run.facts(), "number of photons": str(grid.n)} for run in runs]
-    kept = Checkpoint.open(checkpoint, resume, folder=True)
-    done = {k: arrays for k in range(grid.size) if (arrays := kept.load(facts[k], k))}
-    tasks = [(k, *batch) for k in range(grid.size) if k not in done for batch in pairwise(ends)]
-    batches: list[Tally] = []
-    with (
-        closing(executor(count, (Task(runs[k], first, stop) for k, first, stop in tasks))) as tallies,
-        tqdm(
-            total=grid.size * grid.n,
-            initial=len(done) * grid.n,
-            unit=" photons",
-            unit_scale=True,
-            disable=None if progress else True,
-        ) as bar,
-    ):
-        for (k, first, stop), tally in zip(tasks, tallies, strict=True):
-            batches.append(tally)
-            bar.update(stop - first)
-            if stop == grid.n:
-                done[k] = _point(batches)
-                kept.save(facts[k], done[k], k)
-                batches = []
+    with closing(Checkpoint.open(checkpoint, resume, folder=True)) as kept:
+        done = {k: arrays for k in range(grid.size) if (arrays := kept.load(facts[k], k))}
+        tasks = [(k, *batch) for k in range(grid.size) if k not in done for batch in pairwise(ends)]
+        batches: list[Tally] = []
+        with (
+            closing(executor(count, (Task(runs[k], first, stop) for k, first, stop in tasks))) as tallies,
+            tqdm(
+                total=grid.size * grid.n,
+                initial=len(done) * grid.n,
+                unit=" photons",
+                unit_scale=True,
+                disable=None if progress else True,
+            ) as bar,
+        ):
+            for (k, first, stop), tally in zip(tasks, tallies, strict=True):
+                batches.append(tally)
+                bar.update(stop - first)
+                if stop == grid.n:
+                    done[k] = _point(batches)
+                    kept.save(facts[k], done[k], k)
+                    batches = []
     points = [_dataset(run, done[k], grid.n) for k, run in enumerate(runs)]
     return _joined(points, grid)
 
