@@ -76,7 +76,7 @@ def _report(facts: dict, changes: dict, parameters: tuple[str, ...]) -> list[str
 
 @options.command()
 @click.argument("problem")
-@click.option("--starts", type=click.IntRange(1, 64), default=3, help="Starts for every choice of materials.")
+@click.option("--starts", type=options.WHOLE, default="3", help="Starts for every choice of materials.")
 @options.photons("16384", "Histories of every Monte Carlo run.")
 @options.seed
 @options.output("Result, netCDF-4; beside it the absorber (.toml) and a plot (.png).")

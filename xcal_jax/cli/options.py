@@ -84,9 +84,9 @@ def command() -> Callable[[Callable[..., Any]], Command]:
     return click.command(cls=Command)
 
 
-def quantity(unit: str) -> Text:
-    """A number in ``unit`` or with a unit of its own, such as 7keV."""
-    return Text("quantity", lambda text, option: parse_quantity(text, unit, option))
+def quantity(unit: str, **limits: float) -> Text:
+    """A number in ``unit`` or with a unit of its own, such as 7keV, within ``limits`` (see `units.limited`)."""
+    return Text("quantity", lambda text, option: parse_quantity(text, unit, option, **limits))
 
 
 def quantities(*units: str) -> Text:
@@ -137,7 +137,7 @@ energy = click.option("--energy", type=EV, required=True, help="Photon energy, s
 at = click.option("--at", type=UM_UM, help="Impact X,Y from the centre; default: uniform over the top.")
 electrons = click.option("--electrons", type=click.Choice(ELECTRONS), help="Model in place of the absorber's own.")
 yields = click.option("--yields", type=click.Choice(YIELDS), default=YIELDS[0], help="Fluorescence yields.")
-seed = click.option("--seed", type=click.IntRange(0), default=1, help="Seed of the random numbers.")
+seed = click.option("--seed", type=WHOLE, default="1", help="Seed of the random numbers.")
 loss_above = click.option(
     "--loss-above",
     type=listed("eV"),

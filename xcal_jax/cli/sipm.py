@@ -26,7 +26,7 @@ def sipm() -> None:
 @sipm.command(cls=options.Command)
 @click.argument("mission")
 @click.option("-o", "--output", "folder", type=options.OutputFolder(), required=True, help="Folder to write into.")
-@click.option("--seed", type=click.IntRange(0), help="Another seed than the mission's own.")
+@click.option("--seed", type=options.WHOLE, help="Another seed than the mission's own.")
 @click.option("--csv", "as_csv", is_flag=True, help="CSV archives in place of netCDF.")
 @as_json
 def synthesize(mission, folder, seed, as_csv, as_json) -> None:
@@ -53,8 +53,10 @@ def synthesize(mission, folder, seed, as_csv, as_json) -> None:
 @options.output("netCDF file to write.")
 @satellite
 @interpolation
-@click.option("--level", type=float, help="cnt/s above the template; the mission's if not given.")
-@click.option("--min-exposure", default=10.0, help="Seconds below which a spectrum is flagged.")
+@click.option("--level", type=options.quantity(""), help="cnt/s above the template; the mission's if not given.")
+@click.option(
+    "--min-exposure", type=options.quantity("s"), default="10s", help="Exposure below which a spectrum is flagged."
+)
 @click.option("--template-end", type=int, help="First channel right of the template's noise peak.")
 @as_json
 def threshold(
@@ -106,7 +108,11 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
     default="linear",
     help="Shape of the calibration.",
 )
-@click.option("--fwhm", type=float, help="Expected width in channels; else a third of the half-window is sigma.")
+@click.option(
+    "--fwhm",
+    type=options.quantity("", above=0.0),
+    help="Expected width in channels; else a third of the half-window is sigma.",
+)
 @click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="chi2")
 @click.option("--selection", type=click.Choice(["reduced", "aicc"]), default="reduced")
 @as_json

@@ -19,6 +19,7 @@ from xcal_jax.orbit.bremsstrahlung import bremsstrahlung_dose
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import NAMED, mission_fluence
 from xcal_jax.orbit.shielding import Shield, dose, parse_sectors
+from xcal_jax.units import parse_quantity
 
 GEOMETRIES = ("slab", "sphere")
 NOT_COVERED = (
@@ -66,12 +67,11 @@ def dose_behind(
     Adds per ``segment`` `tid_proton`, `tid_electron` (with `tid_bremsstrahlung`, its part by photons) and `tid` in
     rad(Si); `neq_proton`, `neq_electron` and `neq` in 1 MeV neutrons/cm2; `tid` and `neq` also per day; accumulated:
     `tid_accumulated` and `fluence`, which `xcal_jax.sipm` reads against `days`. Warns where electrons dominate.
-    Raises ValueError as `check_geometry`, and for a negative ``nuclear_factor``.
+    Raises ValueError as `check_geometry`, and for a ``nuclear_factor`` that is not from 0 to 10.
     """
     sectors = [(1.0, shield)] if isinstance(shield, Shield) else list(shield)
     check_geometry(geometry, sides, sectors)
-    if not nuclear_factor >= 0:
-        raise ValueError(f"`nuclear_factor` must not be negative, but is {nuclear_factor}")
+    parse_quantity(nuclear_factor, "", "nuclear_factor", least=0.0, most=10.0)
     spectra = [
         jnp.asarray(fluence[name].values)
         for name in ("proton_energy", "proton_fluence", "electron_energy", "electron_fluence")

@@ -12,11 +12,11 @@ from functools import partial
 
 import numpy as np
 from jaxtyping import Float
-from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.compute.devices import Executor, in_parallel
+from xcal_jax.compute.progress import Bar
 from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.montecarlo.batch import lanes_for
 from xcal_jax.montecarlo.tally import Tally
@@ -129,7 +129,7 @@ def simulate_nodes(
         left = [n for n in range(energy.size) if n not in done]
         with (
             closing(executor(work, ((runs[n], n * IDS, float(leverage[n])) for n in left))) as tallies,
-            tqdm(total=energy.size, initial=len(done), unit=" energies", disable=None if progress else True) as bar,
+            Bar(energy.size, " energies", progress, len(done)) as bar,
         ):
             for n, tally in zip(left, tallies, strict=True):
                 done[n] = Node.build(tally, runs[n].source.highest_energy, line_energy)

@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.io import fits
 from jax import Array
-from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.atomic import ENERGY_LIMITS
+from xcal_jax.compute.progress import Bar
 from xcal_jax.compute.random import SEEDS, Key, words
 from xcal_jax.constants import VERSION
 from xcal_jax.io.files import check_kept, replacing
@@ -117,7 +117,7 @@ def filter_impacts(
     with Path(source).open("rb") as file, replacing(target) as temporary, temporary.open("wb") as out:
         copy_bytes(file, out, start)
         file.seek(data)
-        bar = tqdm(total=rows, unit=" impacts", unit_scale=True, disable=None if progress else True)
+        bar = Bar(rows, " impacts", progress)
         with bar, table_rows(out, header) as append:
             for first in range(0, rows, LANES):
                 count = min(LANES, rows - first)

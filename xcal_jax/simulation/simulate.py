@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.compute.devices import Executor, in_parallel, local_devices
+from xcal_jax.compute.progress import Bar
 from xcal_jax.io.checkpoint import SAVED_EVERY, Checkpoint
 from xcal_jax.montecarlo.batch import Event
 from xcal_jax.montecarlo.derivative import refuse_traced
@@ -92,7 +92,7 @@ def simulate(
     with (
         ThreadPoolExecutor(1) as clerk,  # an interruption reaches the main thread alone: a block is counted whole
         closing(executor(count if on_events is None else count_with_events, tasks)) as results,
-        tqdm(total=n, initial=done, unit=" photons", unit_scale=True, disable=None if progress else True) as bar,
+        Bar(n, " photons", progress, done) as bar,
     ):
         try:
             for first, found in zip(pieces, results, strict=True):

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
 
 from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.compute.process import provenance
+from xcal_jax.compute.progress import Bar
 from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.montecarlo.batch import LEAST_LANES
 from xcal_jax.montecarlo.tally import Tally
@@ -54,13 +54,7 @@ def sweep(
         batches: list[Tally] = []
         with (
             closing(executor(count, (Task(runs[k], first, stop) for k, first, stop in tasks))) as tallies,
-            tqdm(
-                total=grid.size * grid.n,
-                initial=len(done) * grid.n,
-                unit=" photons",
-                unit_scale=True,
-                disable=None if progress else True,
-            ) as bar,
+            Bar(grid.size * grid.n, " photons", progress, len(done) * grid.n) as bar,
         ):
             for (k, first, stop), tally in zip(tasks, tallies, strict=True):
                 batches.append(tally)

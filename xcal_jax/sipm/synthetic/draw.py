@@ -21,6 +21,7 @@ from xcal_jax.sipm.mission import Mission
 from xcal_jax.sipm.mission_file import CAMPAIGN_DAYS
 from xcal_jax.sipm.synthetic.rates import background, calibration, line_rate, mean_decay, noise_rates
 from xcal_jax.spectra import build_spectra
+from xcal_jax.units import parse_whole
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 REFERENCE = 10.0
@@ -85,7 +86,7 @@ def synthesize(mission: Mission, seed: int | None = None, readouts: tuple[str, .
     if "readout" not in mission.synthetic:
         raise ValueError(f"`mission` {mission.name} has no [synthetic] table to draw from")
     table = mission.synthetic
-    seed = table["seed"] if seed is None else seed
+    seed = table["seed"] if seed is None else parse_whole(seed, "seed", least=0)
     names = mission.readouts if readouts is None else readouts
     parts = []
     for name in names:
