@@ -75,7 +75,7 @@ GOOD = {"absorber": "xifu", "--energy": "7keV", "-n": "1000", "-o": "out.nc"}
         ({"-n": "many"}, "`-n` must be a number"),
         ({"-n": ""}, "`-n` must be a number"),
         ({"-n": "5keV"}, "`-n` must be a number"),
-        ({"--seed": "-1"}, "-1 is not in the range x>=0"),
+        ({"--seed": "-1"}, "`seed` must be at least 0"),
         ({"--seed": str(2**64)}, "`seed` must be at least 0"),
         ({"--seed": "abc"}, "seed"),
         ({"--yields": "best"}, "'best' is not one of 'eadl', 'krause'"),

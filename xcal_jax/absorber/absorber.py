@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 from xcal_jax.atomic import Material
 from xcal_jax.constants import ELECTRONS
 from xcal_jax.io import toml
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.schema import Density, Length, OneOrMore, Some, listed, one_of, whole
 from xcal_jax.physics.geometry import Pixels, Stack
 from xcal_jax.units import shown
@@ -104,6 +105,7 @@ class Absorber:
         return cls.from_table(table if array is None else table | {"array": array}, "absorber")
 
     @classmethod
+    @checked
     def from_toml(cls, text: str, where: str = "absorber") -> "Absorber":
         """The absorber that the ``text`` of a TOML file describes; ``where`` names it in errors.
 
@@ -140,6 +142,7 @@ class Absorber:
         )
 
     @classmethod
+    @checked
     def load(cls, name: str | os.PathLike[str], electrons: str | None = None) -> "Absorber":
         """The preset of that name, or else the TOML file at that path, with another electron model if one is given.
 
@@ -160,6 +163,7 @@ class Absorber:
         return cls._of(toml.read(path, "absorber", AbsorberTable), f"absorber {str(path)!r}")
 
     @classmethod
+    @checked
     def preset(cls, name: str) -> "Absorber":
         """The shipped absorber ``name``, one of `presets`. Raises ValueError for any other name."""
         if name not in presets():

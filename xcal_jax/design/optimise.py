@@ -24,6 +24,7 @@ from xcal_jax.compute.progress import Bar
 from xcal_jax.compute.random import SEEDS
 from xcal_jax.design.objectives import HISTORIES, Evaluation
 from xcal_jax.design.specification import Constraint, Problem
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.units import parse_whole
 
@@ -121,6 +122,7 @@ def projected_gradient(
     return float(nnls(inward.T, slope)[1] if len(inward) else np.linalg.norm(slope))
 
 
+@checked
 def design(problem: Problem, starts: int = 3, seed: int = 1, n: int = HISTORIES, progress: bool = False) -> xr.Dataset:
     """The best absorber of ``problem``, every start's end, and the trade-off front if one is asked for.
 

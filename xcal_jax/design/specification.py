@@ -13,6 +13,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import Material
 from xcal_jax.design.heat import KNOWN, SpecificHeat
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.schema import Density, Energy, Length, OneOrMore, Some, listed, one_of, quantity, rule, whole
 from xcal_jax.io.toml import read
 from xcal_jax.simulation.vocabulary import VOCABULARY
@@ -145,6 +146,7 @@ class Problem:
         return Absorber.build(list(layers), self.width, self.length, self.name)
 
 
+@checked
 def load(path: str | os.PathLike) -> Problem:
     """Read a design file. Raises ValueError for what is missing, unknown or impossible, in one sentence."""
     where = f"design {str(path)!r}"

@@ -31,6 +31,7 @@ from xcal_jax.expected.observables import (
 from xcal_jax.expected.parameters import Parameters, resolve
 from xcal_jax.expected.random_numbers import DIMENSIONS
 from xcal_jax.expected.tables import Tables
+from xcal_jax.io.arguments import checked
 from xcal_jax.simulation.loss_thresholds import LOW, loss_thresholds
 from xcal_jax.units import parse_whole
 
@@ -63,6 +64,7 @@ def mean_and_error(replicates: Array | np.ndarray) -> tuple[np.ndarray, np.ndarr
     return replicates.mean(axis=0), replicates.std(axis=0, ddof=1) / np.sqrt(len(replicates))
 
 
+@checked
 def estimate(
     absorber: Absorber,
     energy: float,

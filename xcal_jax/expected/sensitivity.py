@@ -17,6 +17,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.expected.estimate import Estimate, mean_and_error
 from xcal_jax.expected.parameters import UNITS, Parameters, parameter_values
 from xcal_jax.io import toml
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.schema import optional_keys, rule
 from xcal_jax.simulation.counting import matter_of
 from xcal_jax.simulation.results import line_names
@@ -116,6 +117,7 @@ def propagate(observables: dict[str, Scalar], parameters: Sequence[str], sigma: 
     return found
 
 
+@checked
 def read_uncertainties(path: str | os.PathLike, at: Parameters) -> dict[str, float]:
     """Standard deviations by parameter from a TOML file: ``"thickness[1]" = "0.05 um"``, ``yield = "10 %"``.
 

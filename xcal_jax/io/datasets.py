@@ -8,6 +8,7 @@ from typing import Any
 
 import xarray as xr
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.files import MARK, replacing
 
 
@@ -19,6 +20,7 @@ def variable(dims: Hashable, values: Any, units: str | None, long_name: str, **a
     return xr.Variable(dims, values, attrs | {"long_name": long_name} | ({} if units is None else {"units": units}))
 
 
+@checked
 def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """Write ``dataset`` as netCDF-4, its arrays compressed, whole or not at all.
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.bremsstrahlung import bremsstrahlung_dose
 from xcal_jax.orbit.elements import Altitudes, Elements
@@ -52,6 +53,7 @@ def _doses(shield: Shield, proton_energy, protons, electron_energy, electrons, g
     return jax.lax.map(lambda fluence: one(*fluence), (protons, electrons))
 
 
+@checked
 def dose_behind(
     fluence: xr.Dataset,
     shield: Shield | Sequence[tuple[float, Shield]],
@@ -120,6 +122,7 @@ def dose_behind(
     return result
 
 
+@checked
 def mission_dose(
     orbit: Elements | Altitudes,
     shield: str | Shield | Sequence[tuple[float, Shield]],
@@ -138,6 +141,7 @@ def mission_dose(
     return dose_behind(mission_fluence(orbit, **flight), sectors, geometry, sides, nuclear_factor)
 
 
+@checked
 def report(result: xr.Dataset) -> dict:
     """Doses and fluxes of a result of `dose_behind` as plain values, for JSON."""
     segments = []

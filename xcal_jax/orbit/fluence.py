@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from xcal_jax.compute.progress import Bar
 from xcal_jax.constants import VERSION
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.months import SWITCH, Segment, monthly_segments
@@ -56,6 +57,7 @@ def average_flux(
     return total / count
 
 
+@checked
 def mission_fluence(
     orbit: Elements | Altitudes,
     start: str | np.datetime64 | None = None,

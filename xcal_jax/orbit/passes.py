@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.elements import Elements
 from xcal_jax.orbit.ephemeris import geodetic
@@ -32,6 +33,7 @@ def _runs(mask: Bool[np.ndarray, " n"]) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
+@checked
 def list_passes(
     orbit: Elements,
     day: str | np.datetime64,

@@ -26,6 +26,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.io.arguments import checked
 from xcal_jax.simulation.trapping import Trapping
 from xcal_jax.units import parse_quantity
 
@@ -52,6 +53,7 @@ class Detector:
     trapping: Trapping
 
     @classmethod
+    @checked
     def build(cls, fwhm: float, trapping: Trapping) -> "Detector":
         """A detector of numbers that make sense.
 

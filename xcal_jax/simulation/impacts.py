@@ -26,6 +26,7 @@ from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.compute.progress import Bar
 from xcal_jax.compute.random import SEEDS, Key, words
 from xcal_jax.constants import VERSION
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.files import check_kept, replacing
 from xcal_jax.io.fits_rows import BLOCK, columns_dtype, table_rows
 from xcal_jax.montecarlo.batch import lanes_for, listed
@@ -80,6 +81,7 @@ class Filtered:
     caught: int
 
 
+@checked
 def filter_impacts(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],

@@ -14,6 +14,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.compute.devices import Executor, in_parallel, local_devices
 from xcal_jax.compute.progress import Bar
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.checkpoint import SAVED_EVERY, Checkpoint
 from xcal_jax.montecarlo.batch import Event
 from xcal_jax.montecarlo.derivative import refuse_traced
@@ -26,6 +27,7 @@ PIECES = 64  # of a run on a cluster, a task each, unless they came out too smal
 SMALLEST_PIECE, LARGEST_PIECE = 2**17, 2**23  # photons
 
 
+@checked
 def simulate(
     absorber: Absorber,
     source: Source | float,

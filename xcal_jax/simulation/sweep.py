@@ -15,6 +15,7 @@ import xarray as xr
 from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.compute.process import provenance
 from xcal_jax.compute.progress import Bar
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.montecarlo.batch import LEAST_LANES
 from xcal_jax.montecarlo.tally import Tally
@@ -27,6 +28,7 @@ KIND = "xcal_jax absorber sweep"
 BATCHES = 16  # of every point's photons, whose scatter gives the errors of differences
 
 
+@checked
 def sweep(
     grid: Grid,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -67,6 +69,7 @@ def sweep(
     return _joined(points, grid)
 
 
+@checked
 def paired_difference(result: xr.Dataset, dimension: str) -> xr.Dataset:
     """Partial fractions less that of the first point along ``dimension``, with errors: `difference`, `error`.
 

@@ -15,6 +15,7 @@ from xcal_jax.absorber.source import Source
 from xcal_jax.compute.random import SEEDS
 from xcal_jax.constants import ELECTRONS, YIELDS
 from xcal_jax.io import toml
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import read_text
 from xcal_jax.io.schema import Density, Different, Energy, InFileOrder, Length, Pair, Place, one_of, quantity, whole
@@ -93,6 +94,7 @@ class Grid:
     text: str
 
     @classmethod
+    @checked
     def load(cls, path: str | os.PathLike[str]) -> "Grid":
         """The sweep described in the TOML file ``path``. Raises ValueError, naming the key, where it makes no sense."""
         where = f"sweep {str(path)!r}"

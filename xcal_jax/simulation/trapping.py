@@ -16,6 +16,7 @@ from jax import Array
 from jaxtyping import Float
 from scipy.signal import lfilter
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.units import parse_quantity, shown
 
 
@@ -28,6 +29,7 @@ class Trapping:
     scale: Array | float
 
     @classmethod
+    @checked
     def build(cls, text: str) -> "Trapping":
         """Trapping as ``FRACTION:SCALE`` states it, such as "0.05:12eV". Raises ValueError for anything else."""
         parts = text.split(":")

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.units import parse_quantity
 
@@ -38,6 +39,7 @@ def board_mean(values: xr.Dataset) -> Float[np.ndarray, " n"]:
     return temperature.mean("board").values if "board" in temperature.dims else temperature.values
 
 
+@checked
 def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
     """One point a group for every known quantity: its mean, `*_deviation` (corrected) and `*_error`.
 

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax.io import toml
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.mission_file import MissionTable, check_synthetic
 from xcal_jax.spectra.dataset import reject
@@ -45,6 +46,7 @@ def mission_files() -> dict[str, Path]:
     return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
 
 
+@checked
 def load_mission(name: str | Path) -> Mission:
     """The mission of a short name ("grbalpha", "GRBAlpha", "VZLUSAT-2") or of a TOML file.
 
@@ -69,6 +71,7 @@ def short(name: str) -> str:
     return name.lower().replace("-", "")
 
 
+@checked
 def mission_of(spectra: xr.Dataset, name: str | None = None) -> Mission:
     """The mission called ``name``, or else the one that the attribute `satellite` of the spectra names.
 
@@ -80,6 +83,7 @@ def mission_of(spectra: xr.Dataset, name: str | None = None) -> Mission:
     return load_mission(satellite)
 
 
+@checked
 def with_days(spectra: xr.Dataset, mission: Mission) -> xr.Dataset:
     """The spectra with their `days` since launch, d: (spectrum,), from the UTC `time`.
 

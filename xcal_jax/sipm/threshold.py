@@ -16,6 +16,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from xcal_jax.fit import double_precision
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.template import template_rows
 from xcal_jax.spectra import check_spectra
@@ -101,6 +102,7 @@ def template_shifts(
     return shifts
 
 
+@checked
 def threshold(
     spectra: xr.Dataset,
     template: xr.Dataset,

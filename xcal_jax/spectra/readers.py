@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import load
 from xcal_jax.io.tables import read_table
 from xcal_jax.spectra.dataset import build_spectra, check_spectra
@@ -30,6 +31,7 @@ CSV_COLUMNS = ("utc", "exposure_s", "readout", "bias", "since_exit_s")
 BOARDS = tuple(f"temperature_{n}_degC" for n in (1, 2, 3))
 
 
+@checked
 def read_spectra(path: str | Path) -> xr.Dataset:
     """The spectra in a file of one of the formats, which its suffix tells: .nc .csv .spe .n42 .xml .pha .pi .fits .fit.
 

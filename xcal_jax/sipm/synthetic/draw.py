@@ -16,6 +16,7 @@ from jaxtyping import Float
 from numpy.polynomial.polynomial import polyval
 
 from xcal_jax.constants import VERSION
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.mission import Mission
 from xcal_jax.sipm.mission_file import CAMPAIGN_DAYS
@@ -78,6 +79,7 @@ def draw(rng, mission, rates, exposure, days, readout, boards, bias, since_exit=
     )
 
 
+@checked
 def synthesize(mission: Mission, seed: int | None = None, readouts: tuple[str, ...] | None = None) -> SyntheticMission:
     """A whole mission, drawn; the same seed gives the same mission. readouts: all of the satellite's if none.
 
