@@ -26,6 +26,7 @@ from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.compute.random import COUNTERS, Key, uniforms
 from xcal_jax.compute.shapes import Real, Whole
+from xcal_jax.io.arguments import checked
 from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, isotropic
 
@@ -98,6 +99,7 @@ class Source:
     pixel: tuple[Array, Array] | None = None
 
     @classmethod
+    @checked
     def build(
         cls,
         energy: float | Sequence[float] | None = None,
@@ -280,6 +282,7 @@ def given_interaction(
     return replace(source, energies=weighted, weight=double(weight)), mean
 
 
+@checked
 def read_spectrum(path: str | os.PathLike[str]) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
     """Energies in eV and photons per eV (in any scale): the two columns of a text file, where '#' starts a comment.
 

@@ -17,6 +17,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.orbit.material_tables import damage_function, material_table, materials
 from xcal_jax.units import parse_quantity
 
@@ -177,6 +178,7 @@ def dose(
     return over_directions(lambda areal: path_dose(particle, shield, areal, energy, fluence), shield, geometry, sides)
 
 
+@checked
 def parse_sectors(text: str) -> list[tuple[float, Shield]]:
     """Solid-angle fractions and shields of text like ``"0.3*Al:1mm; 0.7*Al:1mm,Pb:2.5mm"``; one shield has fraction 1.
 
