@@ -14,7 +14,6 @@ import numpy as np
 import xarray as xr
 from jax import Array
 from jaxtyping import Float
-from scipy.signal import lfilter
 
 from xcal_jax.io.arguments import checked
 from xcal_jax.units import parse_quantity, shown
@@ -49,6 +48,8 @@ class Trapping:
         r = width / scale and q = (1 - exp(-r)) / r, a trapped event leaves its bin with probability q, and arrives
         k bins below with probability q^2 r exp(-(k - 1) r).
         """
+        from scipy.signal import lfilter  # takes half a second to import, and few runs need it
+
         ratio = width / self.scale
         leave = -np.expm1(-ratio) / ratio
         below = lfilter([0.0, leave**2 * ratio], [1.0, -np.exp(-ratio)], counts[::-1])[::-1]
