@@ -36,6 +36,7 @@ class Subshell:
     measured: the edge is xraylib's       occupancy: electrons of the free atom
     width: eV, natural, full              dropped: probability of EADL's transitions that had no energy left
     krause_yield: xraylib's fluorescence yield, NaN where it has none
+    compton_profile: J(0) of one electron, 1 / (atomic unit of momentum)
     final1, final2: (T,) subshells that get a vacancy, as indices in `Element.subshells`; final2 is -1 where a
         photon leaves
     probability: (T,) sums to 1; T = 0 where nothing decays       transition_energy: (T,) eV, of what left
@@ -50,6 +51,7 @@ class Subshell:
     width: float
     dropped: float
     krause_yield: float
+    compton_profile: float
     final1: np.ndarray
     final2: np.ndarray
     probability: np.ndarray
@@ -194,6 +196,7 @@ def _subshell(table: dict[str, np.ndarray], s: int) -> Subshell:
         width=float(table["width"][s]),
         dropped=float(table["dropped"][s]),
         krause_yield=float(table["fluorescence_yield_krause"][s]),
+        compton_profile=float(table["compton_profile"][s]),
         final1=table["final1"][transition],
         final2=table["final2"][transition],
         probability=table["probability"][transition],
