@@ -42,4 +42,18 @@ def test_a_hit_is_decoded():
     np.testing.assert_array_equal(hit.ejects, np.arange(s + 2 * n) < s)
     np.testing.assert_array_equal(hit.coherent, np.arange(s + 2 * n) >= s + n)
     np.testing.assert_array_equal(hit.subshell[:s], np.arange(s))
+    np.testing.assert_array_equal(hit.scatters, ~np.asarray(hit.ejects))
     np.testing.assert_array_equal(hit.law, [0] * s + list(range(1, 1 + 2 * n)))
+
+
+def test_a_hit_on_a_moving_electron_is_decoded():
+    """Subshells that absorb, the same that scatter and are ionised as well, then Rayleigh scattering."""
+    absorber = Absorber.build([("Au", 1.0)], 100.0, 100.0, compton="impulse", rayleigh=True)
+    matter = Matter.build(absorber)
+    s = matter.relaxation.subshells
+    hit = jax.vmap(matter.hit)(jnp.arange(2 * s + 1, dtype=jnp.int32))
+    np.testing.assert_array_equal(hit.ejects, [True] * 2 * s + [False])
+    np.testing.assert_array_equal(hit.scatters, [False] * s + [True] * (s + 1))
+    np.testing.assert_array_equal(hit.coherent, [False] * 2 * s + [True])
+    np.testing.assert_array_equal(hit.subshell[: 2 * s], [*range(s), *range(s)])
+    np.testing.assert_array_equal(hit.law, [0] * s + list(range(1, s + 2)))

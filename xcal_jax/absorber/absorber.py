@@ -17,12 +17,12 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from xcal_jax.atomic import Material
-from xcal_jax.constants import ELECTRONS
+from xcal_jax.constants import COMPTON, ELECTRONS
 from xcal_jax.io import toml
 from xcal_jax.physics.geometry import Pixels, Stack
 from xcal_jax.units import parse_quantity
 
-KEYS = ("name", "width", "length", "electrons", "rayleigh", "array", "layers")
+KEYS = ("name", "width", "length", "electrons", "compton", "rayleigh", "array", "layers")
 ARRAY_KEYS = ("rows", "columns", "pitch")
 LAYER_KEYS = ("material", "thickness", "density")
 LONGEST = 1e6  # um; a metre of absorber is a typing error
@@ -35,8 +35,8 @@ class Absorber:
     """A rectangular absorber of L layers.
 
     thickness: (L,) um, from the top; density: (L,) g/cm3; width (along x), length (along y): () um.
-    formulas: the material of each layer; electrons: the electron model; rayleigh: whether photons scatter coherently;
-    array: the array of equal absorbers that it stands for, or None for one alone.
+    formulas: the material of each layer; electrons, compton: the models of electrons and of Compton scattering;
+    rayleigh: whether photons scatter coherently; array: the array of equal absorbers that it stands for, or None for one alone.
     """
 
     thickness: Array
@@ -46,6 +46,7 @@ class Absorber:
     formulas: tuple[str, ...] = field(metadata={"static": True})
     name: str = field(default="absorber", metadata={"static": True})
     electrons: str = field(default="range", metadata={"static": True})
+    compton: str = field(default="waller-hartree", metadata={"static": True})
     rayleigh: bool = field(default=False, metadata={"static": True})
     array: Pixels | None = None
 
@@ -57,6 +58,7 @@ class Absorber:
         length: str | float,
         name: str = "absorber",
         electrons: str = "range",
+        compton: str = "waller-hartree",
         rayleigh: bool = False,
         array: dict[str, Any] | None = None,
     ) -> "Absorber":
@@ -71,6 +73,8 @@ class Absorber:
         if not layers:
             raise ValueError("`layers` must hold at least one layer, but is empty")
         check_electrons(electrons)
+        if compton not in COMPTON:
+            raise ValueError(f"`compton` must be one of {', '.join(COMPTON)}, but is {compton!r}")
         if not isinstance(rayleigh, bool):
             raise ValueError(f"`rayleigh` must be true or false, but is {rayleigh!r}")
         if not isinstance(name, str):
@@ -93,6 +97,7 @@ class Absorber:
             tuple(formulas),
             name,
             electrons,
+            compton,
             rayleigh,
             None if array is None else _pixels(array, width, length),
         )
@@ -155,6 +160,7 @@ class Absorber:
             f'width = "{float(self.width)!r} um"',
             f'length = "{float(self.length)!r} um"',
             f"electrons = {json.dumps(self.electrons)}",
+            f"compton = {json.dumps(self.compton)}",
             f"rayleigh = {json.dumps(self.rayleigh)}",
         ]
         if self.array is not None:

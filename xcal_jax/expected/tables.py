@@ -5,7 +5,7 @@ weighted back. A scale on the yields is then one more factor of the weight. Scat
 interactions are drawn from it alone.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from jax import Array
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.compute.shapes import Flag, Real, Whole
+from xcal_jax.constants import COMPTON
 from xcal_jax.expected.electrons import MODELS, ElectronModel
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.physics.discrete import Discrete
@@ -43,9 +44,12 @@ class Tables:
 
     @classmethod
     def build(cls, absorber: Absorber, yields: str = "eadl") -> "Tables":
-        """The tables of ``absorber``; yields: "eadl" or "krause". Raises ValueError for an array."""
+        """The tables of ``absorber``; yields: "eadl" or "krause". Raises ValueError for an array.
+
+        Compton scattering is the paper's, whatever the absorber says: see `simplified`.
+        """
         absorber.check_alone("a derivative")
-        matter = Matter.build(absorber, yields)
+        matter = Matter.build(replace(absorber, compton=COMPTON[0]), yields)
         free = np.asarray(matter.relaxation.analog.probabilities)
         radiative = np.asarray(matter.relaxation.radiative)
         decays = np.asarray(matter.relaxation.decays)

@@ -226,7 +226,15 @@ def matter_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 
     """
     precision = str(jnp.result_type(float))
     with _building:
-        return _matter(absorber.formulas, absorber.electrons, absorber.rayleigh, yields, electron_range, precision)
+        return _matter(
+            absorber.formulas,
+            absorber.electrons,
+            absorber.compton,
+            absorber.rayleigh,
+            yields,
+            electron_range,
+            precision,
+        )
 
 
 def medium_of(absorber: Absorber, matter: Matter) -> Medium:
@@ -240,8 +248,16 @@ _building = Lock()  # threads that ask for the same tables wait for the first
 
 @lru_cache(maxsize=4)
 def _matter(
-    formulas: tuple[str, ...], electrons: str, rayleigh: bool, yields: str, electron_range: float, precision: str
+    formulas: tuple[str, ...],
+    electrons: str,
+    compton: str,
+    rayleigh: bool,
+    yields: str,
+    electron_range: float,
+    precision: str,
 ) -> Matter:
     layers = [(formula, 1.0, 1.0) for formula in formulas]
-    matter = Matter.build(Absorber.build(layers, 1.0, 1.0, electrons=electrons, rayleigh=rayleigh), yields)
+    matter = Matter.build(
+        Absorber.build(layers, 1.0, 1.0, electrons=electrons, compton=compton, rayleigh=rayleigh), yields
+    )
     return replace(matter, electrons=matter.electrons.stretched(electron_range))
