@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.matter import Matter, interaction_by_layer, quantum_efficiency
+from xcal_jax.absorber.matter import Matter, collision_probability, interaction_by_layer, quantum_efficiency
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,14 @@ from xcal_jax.absorber.matter import Matter, interaction_by_layer, quantum_effic
         ([("Bi", 3.0, 9.78)], True, 6e3, 75.9, 0.1),
     ],
 )
-def test_quantum_efficiency(layers, rayleigh, energy, percent, tolerance):
+def test_probability_of_a_collision(layers, rayleigh, energy, percent, tolerance):
+    """Rayleigh scattering is a collision, and no interaction."""
     absorber = Absorber.build(layers, 269.5, 269.5, rayleigh=rayleigh)
-    assert 100 * quantum_efficiency(absorber, [energy])[0] == pytest.approx(percent, abs=tolerance)
+    found = collision_probability(absorber, [energy])[0]
+    assert 100 * found == pytest.approx(percent, abs=tolerance)
+    without = quantum_efficiency(Absorber.build(layers, 269.5, 269.5, rayleigh=False), [energy])[0]
+    assert quantum_efficiency(absorber, [energy])[0] == without
+    assert found == without if not rayleigh else found > without
 
 
 def test_interactions_by_layer():

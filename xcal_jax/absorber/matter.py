@@ -163,29 +163,34 @@ def elements_of(absorber: Absorber, yields: str = "eadl") -> tuple[Element, ...]
 def quantum_efficiency(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, " E"]:
     """Probability (E,) that a photon of ``energy`` (E,) eV interacts, at normal incidence: 1 - exp(-optical depth).
 
-    Raises ValueError for an energy outside the tables.
+    Rayleigh scattering is left out: it deposits nothing. What it changes in the paths, the Monte Carlo has. Raises
+    ValueError for an energy outside the tables.
     """
     return -np.expm1(-_optical_depths_at(absorber, energy)[-1])
+
+
+def collision_probability(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, " E"]:
+    """The same with Rayleigh scattering, where the absorber has it: the probability that forced photons stand for."""
+    return -np.expm1(-_optical_depths_at(absorber, energy, absorber.rayleigh)[-1])
 
 
 def interaction_by_layer(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, "E L"]:
     """Probability that a photon of ``energy`` (E,) eV first interacts in each layer, at normal incidence.
 
-    Its sum over the layers is the `quantum_efficiency`. Raises ValueError for an energy outside the tables.
+    Its sum over the layers is the `quantum_efficiency`; Rayleigh scattering is left out as there. Raises
+    ValueError for an energy outside the tables.
     """
     return np.diff(-np.expm1(-_optical_depths_at(absorber, energy)), prepend=0.0, axis=0).T
 
 
-def _optical_depths_at(absorber: Absorber, energy: ArrayLike) -> np.ndarray:
+def _optical_depths_at(absorber: Absorber, energy: ArrayLike, rayleigh: bool = False) -> np.ndarray:
     """Optical depth (L, E) from the top to the bottom of each layer, interpolated log-log between the energy rows."""
     low, high = ENERGY_LIMITS
     energy = np.asarray(energy, dtype=np.float64)
     if not np.all((energy >= low) & (energy <= high)):
         raise ValueError(f"`energy` must be within the tables, {low:g} eV to {high:g} eV")
     materials, layer_material = materials_of(absorber)
-    rows, table = log_mass_attenuation(
-        materials, elements_of(absorber), COMPTON_MODELS[absorber.compton], absorber.rayleigh
-    )
+    rows, table = log_mass_attenuation(materials, elements_of(absorber), COMPTON_MODELS[absorber.compton], rayleigh)
     depths = _optical_depths(absorber, table, layer_material)
     return np.exp([np.interp(np.log(energy), np.log(rows), np.log(depth)) for depth in depths])
 
