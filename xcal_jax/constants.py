@@ -2,11 +2,17 @@
 
 import math
 from importlib.metadata import version
+from typing import Any
 
 VERSION = version("xcal-jax")
 YIELDS = ("eadl", "krause")  # fluorescence yields
 ELECTRONS = ("range", "scattering")  # models of their paths
 COMPTON = ("waller-hartree", "impulse")  # models of Compton scattering
+PHYSICS: dict[str, dict[str, Any]] = {  # one word for all models: Lorenz et al. 2022, and all that this program knows
+    "paper": {"electrons": "range", "compton": "waller-hartree", "rayleigh": False},
+    "full": {"electrons": "scattering", "compton": "impulse", "rayleigh": True},
+}
+DEFAULT_PHYSICS = "paper"
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))  # of a Gaussian
 ELECTRON_REST_ENERGY = 510998.95  # eV, CODATA 2018

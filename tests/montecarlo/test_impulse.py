@@ -1,4 +1,4 @@
-"""Whole histories with Compton scattering on moving electrons: balance, energies of photons scattered once, vacancies."""
+"""Whole histories with Compton scattering on moving electrons: balance, energies after one scattering, vacancies."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def thin():
 
 
 def energy_law(element, energy, cosine):
-    """(energies (K,) eV, weight (K,)) of photons scattered at ``cosine``: the cross section, integrated by parts of p."""
+    """(energies (K,) eV, weight (K,)) of photons scattered at ``cosine``, from the double-differential formula."""
     line = energy / (1 + energy / REST * (1 - cosine))
     transfer = np.sqrt(energy**2 + line**2 - 2 * energy * line * cosine)
     slope = (transfer + line * (line - energy * cosine) / transfer) / energy

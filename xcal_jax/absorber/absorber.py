@@ -17,12 +17,12 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from xcal_jax.atomic import Material
-from xcal_jax.constants import COMPTON, ELECTRONS
+from xcal_jax.constants import COMPTON, DEFAULT_PHYSICS, ELECTRONS, PHYSICS
 from xcal_jax.io import toml
 from xcal_jax.physics.geometry import Pixels, Stack
 from xcal_jax.units import parse_quantity
 
-KEYS = ("name", "width", "length", "electrons", "compton", "rayleigh", "array", "layers")
+KEYS = ("name", "width", "length", "physics", "electrons", "compton", "rayleigh", "array", "layers")
 ARRAY_KEYS = ("rows", "columns", "pitch")
 LAYER_KEYS = ("material", "thickness", "density")
 LONGEST = 1e6  # um; a metre of absorber is a typing error
@@ -36,7 +36,8 @@ class Absorber:
 
     thickness: (L,) um, from the top; density: (L,) g/cm3; width (along x), length (along y): () um.
     formulas: the material of each layer; electrons, compton: the models of electrons and of Compton scattering;
-    rayleigh: whether photons scatter coherently; array: the array of equal absorbers that it stands for, or None for one alone.
+    rayleigh: whether photons scatter coherently; array: the array of equal absorbers that it stands for, or None for
+    one alone.
     """
 
     thickness: Array
@@ -45,9 +46,9 @@ class Absorber:
     length: Array
     formulas: tuple[str, ...] = field(metadata={"static": True})
     name: str = field(default="absorber", metadata={"static": True})
-    electrons: str = field(default="range", metadata={"static": True})
-    compton: str = field(default="waller-hartree", metadata={"static": True})
-    rayleigh: bool = field(default=False, metadata={"static": True})
+    electrons: str = field(default=PHYSICS[DEFAULT_PHYSICS]["electrons"], metadata={"static": True})
+    compton: str = field(default=PHYSICS[DEFAULT_PHYSICS]["compton"], metadata={"static": True})
+    rayleigh: bool = field(default=PHYSICS[DEFAULT_PHYSICS]["rayleigh"], metadata={"static": True})
     array: Pixels | None = None
 
     @classmethod
@@ -57,26 +58,24 @@ class Absorber:
         width: str | float,
         length: str | float,
         name: str = "absorber",
-        electrons: str = "range",
-        compton: str = "waller-hartree",
-        rayleigh: bool = False,
+        electrons: str | None = None,
+        compton: str | None = None,
+        rayleigh: bool | None = None,
         array: dict[str, Any] | None = None,
+        physics: str = DEFAULT_PHYSICS,
     ) -> "Absorber":
         """An absorber of ``layers``: (material, thickness) or (material, thickness, density) from the top; um, g/cm3.
 
         Lengths may be numbers (um) or text with a unit. A density may be left out where the tables know it. array:
         {"rows": 3, "columns": 3, "pitch": 317.0} for equal pixels side by side; a pitch may be two, along x and y.
+        physics: "paper" or "full", one word for the three models; each of them may be given beside it.
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
-        no layers, the electron model is unknown, or pixels would overlap.
+        no layers, a model is unknown, or pixels would overlap.
         """
         layers = [(*layer, None)[:3] for layer in layers]
         if not layers:
             raise ValueError("`layers` must hold at least one layer, but is empty")
-        check_electrons(electrons)
-        if compton not in COMPTON:
-            raise ValueError(f"`compton` must be one of {', '.join(COMPTON)}, but is {compton!r}")
-        if not isinstance(rayleigh, bool):
-            raise ValueError(f"`rayleigh` must be true or false, but is {rayleigh!r}")
+        models = models_of(physics, electrons, compton, rayleigh)
         if not isinstance(name, str):
             raise ValueError(f"`name` must be text, but is {name!r}")
         thickness, density, formulas = [], [], []
@@ -96,10 +95,8 @@ class Absorber:
             double(length),
             tuple(formulas),
             name,
-            electrons,
-            compton,
-            rayleigh,
-            None if array is None else _pixels(array, width, length),
+            **models,
+            array=None if array is None else _pixels(array, width, length),
         )
 
     @classmethod
@@ -127,14 +124,16 @@ class Absorber:
             raise ValueError(f"{where}: {problem}") from problem
 
     @classmethod
-    def load(cls, name: str | os.PathLike[str], electrons: str | None = None) -> "Absorber":
-        """The preset of that name, or else the TOML file at that path, with another electron model if one is given.
+    def load(cls, name: str | os.PathLike[str], electrons: str | None = None, physics: str | None = None) -> "Absorber":
+        """The preset of that name, or else the TOML file at that path, with other models if they are given.
 
-        Raises ValueError when it is neither, or the model is unknown.
+        electrons: the electron model; physics: "paper" or "full", for all models that ``electrons`` does not name.
+        Raises ValueError when it is neither, or a model is unknown.
         """
+        if physics is not None:
+            return replace(cls.load(name), **models_of(physics, electrons))
         if electrons is not None:
-            check_electrons(electrons)
-            return replace(cls.load(name), electrons=electrons)
+            return replace(cls.load(name), electrons=models_of(DEFAULT_PHYSICS, electrons)["electrons"])
         if name in presets():
             return cls.preset(str(name))
         path = Path(name)
@@ -177,6 +176,12 @@ class Absorber:
         return "\n".join(lines) + "\n"
 
     @property
+    def physics(self) -> str:
+        """The word that stands for all of its models, or "mixed" where none does."""
+        own = {"electrons": self.electrons, "compton": self.compton, "rayleigh": self.rayleigh}
+        return next((name for name, models in PHYSICS.items() if models == own), "mixed")
+
+    @property
     def stack(self) -> Stack:
         """The geometry alone, as JAX arrays."""
         thickness, width, length = (jnp.asarray(side) for side in (self.thickness, self.width, self.length))
@@ -188,10 +193,21 @@ class Absorber:
             raise ValueError(f"{what} is of one absorber alone, but {self.name!r} has an [array]: leave that out")
 
 
-def check_electrons(model: str) -> None:
-    """Raise ValueError for an unknown electron model."""
-    if model not in ELECTRONS:
-        raise ValueError(f"`electrons` must be one of {', '.join(ELECTRONS)}, but is {model!r}")
+def models_of(
+    physics: str, electrons: str | None = None, compton: str | None = None, rayleigh: bool | None = None
+) -> dict[str, Any]:
+    """The models by name: those of ``physics``, but for any that is given.
+
+    Raises ValueError where one is unknown.
+    """
+    given = {"physics": physics, "electrons": electrons, "compton": compton, "rayleigh": rayleigh}
+    known = {"physics": tuple(PHYSICS), "electrons": ELECTRONS, "compton": COMPTON}
+    for name, names in known.items():
+        if given[name] is not None and given[name] not in names:
+            raise ValueError(f"`{name}` must be one of {', '.join(names)}, but is {given[name]!r}")
+    if rayleigh is not None and not isinstance(rayleigh, bool):
+        raise ValueError(f"`rayleigh` must be true or false, but is {rayleigh!r}")
+    return {name: model if given[name] is None else given[name] for name, model in PHYSICS[physics].items()}
 
 
 def double(value: ArrayLike) -> Array:

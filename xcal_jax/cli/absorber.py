@@ -50,7 +50,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @click.option("--free", is_flag=True, help="Let photons pass through; default: every photon interacts.")
 @click.option("--bin", "bin_width", type=options.EV, default="1eV", help="Bin width.")
 @options.yields
-@options.electrons
+@options.models
 @options.loss_above
 @click.option("--trapping", help="Tail of trapped heat in the spectrum, FRACTION:SCALE, such as 0.05:12eV.")
 @click.option("--events", type=options.Output(), help="Also write one row a photon to this netCDF-4 file.")
@@ -58,7 +58,9 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @options.resumable
 @options.on_a_cluster
 @options.output("Result, netCDF-4.")
-def simulate(absorber, lines, electrons, free, n, trapping, events, plot, resume, scheduler, workers, output, **more):
+def simulate(
+    absorber, lines, electrons, physics, free, n, trapping, events, plot, resume, scheduler, workers, output, **more
+):
     """Send photons through ABSORBER, a preset or a TOML file."""
     if resume and events:
         raise ValueError("`--resume` and `--events` exclude each other: an event list begins anew")
@@ -79,7 +81,7 @@ def simulate(absorber, lines, electrons, free, n, trapping, events, plot, resume
     counted = {name: more.pop(name) for name in ("seed", "bin_width", "yields", "loss_above")}
     energies, weights = lines or (None, None)
     source = Source.build(energies, weights, forced=not free, **more)
-    target = Absorber.load(absorber, electrons)
+    target = Absorber.load(absorber, electrons, physics)
     attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(counted["seed"])}
     part = None if events else checkpoint_of(output)
     with (
@@ -149,7 +151,10 @@ def _report(facts: dict) -> Iterator[str]:
     from xcal_jax.simulation.vocabulary import title
 
     interrupted = "" if facts["complete"] else "  (INTERRUPTED before the end)"
-    yield f"{'absorber':25}{facts['absorber']} (electrons: {facts['electrons']}, yields: {facts['yields']})"
+    yield f"{'absorber':25}{facts['absorber']}"
+    rayleigh = "with" if facts["rayleigh"] else "without"
+    models = f"electrons: {facts['electrons']}, compton: {facts['compton']}, {rayleigh} Rayleigh scattering"
+    yield f"{'physics':25}{facts['models']} ({models}; yields: {facts['yields']})"
     yield f"{'photon energy':25}{facts['energy']} eV"
     if facts["trapping"]:
         yield f"{'trapping, spectrum only':25}{facts['trapping']}"

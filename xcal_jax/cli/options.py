@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 from platformdirs import user_cache_path
 
-from xcal_jax.constants import ELECTRONS, YIELDS
+from xcal_jax.constants import ELECTRONS, PHYSICS, YIELDS
 from xcal_jax.io.files import PLOTS, check_kept, check_writable
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
@@ -96,6 +96,11 @@ def output(text: str, suffixes: tuple[str, ...] = ()):
     return click.option("-o", "--output", type=Output(suffixes), required=True, help=text)
 
 
+def models(command):
+    """Options ``--physics`` and ``--electrons`` for `Absorber.load`."""
+    return _physics(_electrons(command))
+
+
 def on_a_cluster(command):
     """Options ``--scheduler`` and ``--workers`` for `xcal_jax.compute.cluster.connect`."""
     for option in (
@@ -109,7 +114,12 @@ def on_a_cluster(command):
 absorber = click.option("--absorber", required=True, help="Preset or TOML file.")
 energy = click.option("--energy", type=EV, required=True, help="Photon energy, such as 7keV.")
 at = click.option("--at", type=UM_UM, help="Impact X,Y from the centre; default: uniform over the top.")
-electrons = click.option("--electrons", type=click.Choice(ELECTRONS), help="Model in place of the absorber's own.")
+_electrons = click.option("--electrons", type=click.Choice(ELECTRONS), help="Model in place of the absorber's own.")
+_physics = click.option(
+    "--physics",
+    type=click.Choice(list(PHYSICS)),
+    help="All models in place of the absorber's own: the paper's, or full.",
+)
 yields = click.option("--yields", type=click.Choice(YIELDS), default=YIELDS[0], help="Fluorescence yields.")
 seed = click.option("--seed", type=click.IntRange(0), default=1, help="Seed of the random numbers.")
 loss_above = click.option(

@@ -20,7 +20,7 @@ transfer, and solids, whose conduction electrons have the profiles of free atoms
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ from scipy import special
 
 from xcal_jax.atomic import Element
 from xcal_jax.atomic.element import Subshell
-from xcal_jax.compute.shapes import Real, Whole
+from xcal_jax.compute.shapes import Numbers, Real, Whole
 from xcal_jax.constants import ELECTRON_REST_ENERGY as REST
 from xcal_jax.constants import FINE_STRUCTURE
 from xcal_jax.physics.photon_scattering import compton_energy, klein_nishina
@@ -41,7 +41,6 @@ SMALL = 1e-30
 LEAST_TRANSFER = 1e-6  # eV/c
 SQRT_HALF = 0.5**0.5
 HALF_ROOT = 0.5 * float(np.exp(0.5) * np.sqrt(0.5 * np.pi))
-Numbers = TypeVar("Numbers", Array, np.ndarray)
 
 
 @jax.tree_util.register_dataclass

@@ -13,11 +13,10 @@ from typing import ClassVar
 
 import jax
 import numpy as np
-from jax import Array
 from jaxtyping import Float
 
 from xcal_jax.atomic import Element
-from xcal_jax.compute.shapes import Real, Whole
+from xcal_jax.compute.shapes import Numbers, Real, Whole
 from xcal_jax.constants import CLASSICAL_ELECTRON_RADIUS_SQUARED, ELECTRON_REST_ENERGY, HC
 
 
@@ -44,7 +43,7 @@ class WallerHartree:
         return compton_energy(energy, cosine)
 
 
-def compton_energy(energy: Array, cosine: Array) -> Array:
+def compton_energy(energy: Numbers, cosine: Numbers) -> Numbers:
     """Energy E' in eV of a photon of ``energy`` eV after Compton scattering by the angle of ``cosine``."""
     return energy / (1.0 + energy / ELECTRON_REST_ENERGY * (1.0 - cosine))
 

@@ -62,7 +62,10 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
             "title": f"Deposited energy in absorber {absorber.name!r}",
             **provenance(),
             "absorber": absorber.to_toml(),
+            "models": absorber.physics,
             "electrons": absorber.electrons,
+            "compton": absorber.compton,
+            "rayleigh": int(absorber.rayleigh),
             "yields": run.yields,
             "source": source.describe(),
             "seed": str(run.seed),
@@ -133,7 +136,8 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
     above = zip(result.threshold.values, result.loss_above.values, strict=True)
     return {
         "absorber": Absorber.from_toml(result.attrs["absorber"]).name,
-        "electrons": result.attrs["electrons"],
+        **{name: result.attrs[name] for name in ("models", "electrons", "compton")},
+        "rayleigh": bool(result.attrs["rayleigh"]),
         "yields": result.attrs["yields"],
         "trapping": result.attrs.get("trapping"),
         "energy": energies[0] if len(energies) == 1 else energies,

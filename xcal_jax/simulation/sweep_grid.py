@@ -11,6 +11,7 @@ import xarray as xr
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
+from xcal_jax.constants import DEFAULT_PHYSICS, PHYSICS
 from xcal_jax.io import toml
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import read_text
@@ -25,6 +26,7 @@ SOURCE = {
 WHOLE = {
     "width": ("width", "um", "of the absorber, along x"),
     "length": ("length", "um", "of the absorber, along y"),
+    "physics": ("physics", "", "all models"),
     "electrons": ("electrons", "", "electron model"),
 }
 LAYER = {
@@ -109,6 +111,8 @@ class Grid:
         chosen = {key: values[i] for (key, values), i in zip(self.axes.items(), index, strict=True)}
         table = toml.parse(self.absorber.to_toml(), "absorber")
         for key, value in chosen.items():
+            if key == "physics":
+                table = {name: own for name, own in table.items() if name not in PHYSICS[DEFAULT_PHYSICS]}
             if key in WHOLE:
                 table[key] = value
             elif key not in SOURCE:
