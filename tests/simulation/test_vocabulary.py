@@ -42,6 +42,8 @@ def test_summaries_and_sensitivities_have_its_words(result):
     told = {
         "absorber",
         "models",
+        "compared",
+        "outside",
         "electrons",
         "compton",
         "rayleigh",
