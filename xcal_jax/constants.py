@@ -6,6 +6,7 @@ from typing import Any
 
 VERSION = version("xcal-jax")
 YIELDS = ("eadl", "krause")  # fluorescence yields
+COSTER_KRONIG = ("eadl", "krause")  # probabilities that vacancies move between L1, L2 and L3
 ELECTRONS = ("range", "scattering")  # models of their paths
 COMPTON = ("waller-hartree", "impulse")  # models of Compton scattering
 PHYSICS: dict[str, dict[str, Any]] = {  # one word for all models: Lorenz et al. 2022, and all that this program knows

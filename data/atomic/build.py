@@ -50,6 +50,9 @@ VARIABLES = {  # name: dimension, type, unit, meaning
     "z": ("element", "i2", "1", "atomic number"),
     "symbol": ("element", "S2", "1", "symbol of the element"),
     "weight": ("element", "f8", "g/mol", "atomic weight (EADL)"),
+    "coster_kronig_12": ("element", "f8", "1", "Coster-Kronig probability L1-L2, NaN where unknown (xraylib)"),
+    "coster_kronig_13": ("element", "f8", "1", "Coster-Kronig probability L1-L3, NaN where unknown (xraylib)"),
+    "coster_kronig_23": ("element", "f8", "1", "Coster-Kronig probability L2-L3, NaN where unknown (xraylib)"),
     "density": ("element", "f8", "g/cm3", "density of the element, NaN where unknown (xraylib)"),
     "subshell_start": ("element_bound", "i4", "1", "first subshell of each element, and the end"),
     "subshell_label": ("subshell", "S2", "1", "name of the subshell"),
@@ -123,6 +126,12 @@ def krause_yield(z: int, label: str) -> float:
         return np.nan
     found = _known(lambda: xraylib.FluorYield(z, shell(label)))
     return np.nan if found is None else found
+
+
+def coster_kronig(z: int, pair: str) -> float:
+    """Probability that a vacancy moves from L1 to L2 ("12"), L1 to L3 or L2 to L3, or NaN."""
+    found = _known(lambda: xraylib.CosKronTransProb(z, getattr(xraylib, f"FL{pair}_TRANS")))
+    return np.nan if found is None else round(found, 6)
 
 
 def compton_profile(z: int, label: str) -> float:
@@ -255,6 +264,8 @@ def build() -> Tables:
         out["z"].append(z)
         out["symbol"].append(symbol)
         out["weight"].append(weights[z])
+        for pair in ("12", "13", "23"):
+            out[f"coster_kronig_{pair}"].append(coster_kronig(z, pair))
         out["density"].append(density if density else np.nan)
         for curve, kind, x, y, unit, highest in (
             ("incoherent", INCOHERENT, "energy", "cross_section", 1e6, HIGHEST_ENERGY),
@@ -276,7 +287,7 @@ def write(tables: Tables, path: Path) -> None:
         data.title = "Subshells, decays and photon cross sections of the elements 1 to 100"
         data.sources = "; ".join(
             [f"{name} (PyMca5 {version('PyMca5')}, sha256 {digest})" for name, digest in SHA256.items()]
-            + [f"xraylib {version('xraylib')} (edges, densities, Krause yields, Compton profiles)"]
+            + [f"xraylib {version('xraylib')} (edges, densities, Krause yields, Coster-Kronig, Compton profiles)"]
         )
         data.credits = (
             "EADL: S.T. Perkins et al., UCRL-50400 vol. 30 (1991); EPDL97: D.E. Cullen, J.H. Hubbell, "

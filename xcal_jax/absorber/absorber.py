@@ -17,12 +17,12 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from xcal_jax.atomic import Material
-from xcal_jax.constants import COMPTON, DEFAULT_PHYSICS, ELECTRONS, PHYSICS
+from xcal_jax.constants import COMPTON, COSTER_KRONIG, DEFAULT_PHYSICS, ELECTRONS, PHYSICS
 from xcal_jax.io import toml
 from xcal_jax.physics.geometry import Pixels, Stack
 from xcal_jax.units import parse_quantity
 
-KEYS = ("name", "width", "length", "physics", "electrons", "compton", "rayleigh", "array", "layers")
+KEYS = ("name", "width", "length", "physics", "electrons", "compton", "rayleigh", "coster_kronig", "array", "layers")
 ARRAY_KEYS = ("rows", "columns", "pitch")
 LAYER_KEYS = ("material", "thickness", "density")
 LONGEST = 1e6  # um; a metre of absorber is a typing error
@@ -36,8 +36,8 @@ class Absorber:
 
     thickness: (L,) um, from the top; density: (L,) g/cm3; width (along x), length (along y): () um.
     formulas: the material of each layer; electrons, compton: the models of electrons and of Compton scattering;
-    rayleigh: whether photons scatter coherently; array: the array of equal absorbers that it stands for, or None for
-    one alone.
+    rayleigh: whether photons scatter coherently; coster_kronig: the set of Coster-Kronig probabilities; array: the
+    array of equal absorbers that it stands for, or None for one alone.
     """
 
     thickness: Array
@@ -49,6 +49,7 @@ class Absorber:
     electrons: str = field(default=PHYSICS[DEFAULT_PHYSICS]["electrons"], metadata={"static": True})
     compton: str = field(default=PHYSICS[DEFAULT_PHYSICS]["compton"], metadata={"static": True})
     rayleigh: bool = field(default=PHYSICS[DEFAULT_PHYSICS]["rayleigh"], metadata={"static": True})
+    coster_kronig: str = field(default=COSTER_KRONIG[0], metadata={"static": True})
     array: Pixels | None = None
 
     @classmethod
@@ -63,12 +64,14 @@ class Absorber:
         rayleigh: bool | None = None,
         array: dict[str, Any] | None = None,
         physics: str = DEFAULT_PHYSICS,
+        coster_kronig: str = COSTER_KRONIG[0],
     ) -> "Absorber":
         """An absorber of ``layers``: (material, thickness) or (material, thickness, density) from the top; um, g/cm3.
 
         Lengths may be numbers (um) or text with a unit. A density may be left out where the tables know it. array:
         {"rows": 3, "columns": 3, "pitch": 317.0} for equal pixels side by side; a pitch may be two, along x and y.
-        physics: "paper" or "full", one word for the three models; each of them may be given beside it.
+        physics: "paper" or "full", one word for the three models; each of them may be given beside it. coster_kronig:
+        "eadl" or "krause", how often L vacancies move within the L shell.
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
         no layers, a model is unknown, or pixels would overlap.
         """
@@ -96,6 +99,7 @@ class Absorber:
             tuple(formulas),
             name,
             **models,
+            coster_kronig=checked("coster_kronig", coster_kronig, COSTER_KRONIG),
             array=None if array is None else _pixels(array, width, length),
         )
 
@@ -124,12 +128,22 @@ class Absorber:
             raise ValueError(f"{where}: {problem}") from problem
 
     @classmethod
-    def load(cls, name: str | os.PathLike[str], electrons: str | None = None, physics: str | None = None) -> "Absorber":
+    def load(
+        cls,
+        name: str | os.PathLike[str],
+        electrons: str | None = None,
+        physics: str | None = None,
+        coster_kronig: str | None = None,
+    ) -> "Absorber":
         """The preset of that name, or else the TOML file at that path, with other models if they are given.
 
-        electrons: the electron model; physics: "paper" or "full", for all models that ``electrons`` does not name.
+        electrons: the electron model; physics: "paper" or "full", for all models that ``electrons`` does not name;
+        coster_kronig: "eadl" or "krause".
         Raises ValueError when it is neither, or a model is unknown.
         """
+        if coster_kronig is not None:
+            chosen = checked("coster_kronig", coster_kronig, COSTER_KRONIG)
+            return replace(cls.load(name, electrons, physics), coster_kronig=chosen)
         if physics is not None:
             return replace(cls.load(name), **models_of(physics, electrons))
         if electrons is not None:
@@ -161,6 +175,7 @@ class Absorber:
             f"electrons = {json.dumps(self.electrons)}",
             f"compton = {json.dumps(self.compton)}",
             f"rayleigh = {json.dumps(self.rayleigh)}",
+            f"coster_kronig = {json.dumps(self.coster_kronig)}",
         ]
         if self.array is not None:
             pitch = f'"{float(self.array.pitch_x)!r} um", "{float(self.array.pitch_y)!r} um"'
@@ -203,11 +218,18 @@ def models_of(
     given = {"physics": physics, "electrons": electrons, "compton": compton, "rayleigh": rayleigh}
     known = {"physics": tuple(PHYSICS), "electrons": ELECTRONS, "compton": COMPTON}
     for name, names in known.items():
-        if given[name] is not None and given[name] not in names:
-            raise ValueError(f"`{name}` must be one of {', '.join(names)}, but is {given[name]!r}")
+        if given[name] is not None:
+            checked(name, given[name], names)
     if rayleigh is not None and not isinstance(rayleigh, bool):
         raise ValueError(f"`rayleigh` must be true or false, but is {rayleigh!r}")
     return {name: model if given[name] is None else given[name] for name, model in PHYSICS[physics].items()}
+
+
+def checked(name: str, given: Any, known: tuple[str, ...]) -> str:
+    """``given``. Raises ValueError where it is none of the words ``known`` for ``name``."""
+    if given not in known:
+        raise ValueError(f"`{name}` must be one of {', '.join(known)}, but is {given!r}")
+    return str(given)
 
 
 def double(value: ArrayLike) -> Array:

@@ -157,7 +157,11 @@ def materials_of(absorber: Absorber) -> tuple[tuple[Material, ...], tuple[int, .
 def elements_of(absorber: Absorber, yields: str = "eadl") -> tuple[Element, ...]:
     """The elements of an absorber, by atomic number."""
     symbols = {symbol for formula in absorber.formulas for symbol in Material.build(formula, 1.0).elements}
-    return tuple(sorted((load_element(symbol, yields) for symbol in symbols), key=lambda element: element.z))
+    return tuple(
+        sorted(
+            (load_element(symbol, yields, absorber.coster_kronig) for symbol in symbols), key=lambda element: element.z
+        )
+    )
 
 
 def quantum_efficiency(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, " E"]:

@@ -58,9 +58,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @options.resumable
 @options.on_a_cluster
 @options.output("Result, netCDF-4.")
-def simulate(
-    absorber, lines, electrons, physics, free, n, trapping, events, plot, resume, scheduler, workers, output, **more
-):
+def simulate(absorber, lines, models, free, n, trapping, events, plot, resume, scheduler, workers, output, **more):
     """Send photons through ABSORBER, a preset or a TOML file."""
     if resume and events:
         raise ValueError("`--resume` and `--events` exclude each other: an event list begins anew")
@@ -81,7 +79,7 @@ def simulate(
     counted = {name: more.pop(name) for name in ("seed", "bin_width", "yields", "loss_above")}
     energies, weights = lines or (None, None)
     source = Source.build(energies, weights, forced=not free, **more)
-    target = Absorber.load(absorber, electrons, physics)
+    target = Absorber.load(absorber, **models)
     attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(counted["seed"])}
     part = None if events else checkpoint_of(output)
     with (
@@ -102,6 +100,8 @@ def simulate(
     if tail:
         result = trapped(result, tail)
     save(result, output)
+    for sentence in result.attrs["outside"].splitlines():
+        click.echo(f"warning: {sentence}", err=True)
     if plot:
         _plot(result, plot)
     if not result.attrs["complete"]:
@@ -156,6 +156,8 @@ def _report(facts: dict) -> Iterator[str]:
     models = f"electrons: {facts['electrons']}, compton: {facts['compton']}, {rayleigh} Rayleigh scattering"
     yield f"{'physics':25}{facts['models']} ({models}; yields: {facts['yields']})"
     yield f"{'photon energy':25}{facts['energy']} eV"
+    yield from (f"{'  compared' if n == 0 else '':25}{sentence}" for n, sentence in enumerate(facts["compared"]))
+    yield from (f"{'  OUTSIDE':25}{sentence}" for sentence in facts["outside"])
     if facts["trapping"]:
         yield f"{'trapping, spectrum only':25}{facts['trapping']}"
     yield f"{'photons':25}{facts['n']} drawn, {facts['interacting']} interacted{interrupted}"

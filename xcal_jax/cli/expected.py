@@ -27,9 +27,7 @@ from xcal_jax.io.files import check_kept, check_writable
 @options.loss_above
 @options.as_json
 @options.plot("the relative sensitivities")
-def sensitivity(
-    absorber, energy, wrt, at, n, seed, yields, uncertainties, electrons, physics, loss_above, as_json, plot
-):
+def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, models, loss_above, as_json, plot):
     """Derivatives of the observables of ABSORBER, a preset or a TOML file, with standard errors."""
     options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
@@ -37,7 +35,7 @@ def sensitivity(
     from xcal_jax.expected.parameters import Parameters
     from xcal_jax.expected.sensitivity import facts_of, propagate, read_uncertainties, relative, scalars
 
-    target = Absorber.load(absorber, electrons, physics)
+    target = Absorber.load(absorber, **models)
     point = Parameters.of(target, energy, at)
     sigma = read_uncertainties(uncertainties, point) if uncertainties else {}
     asked = wrt + [name for name in sigma if name not in wrt and name.split("[")[0] not in wrt]

@@ -41,22 +41,7 @@ ROUNDS = 2  # of linearising where the last fit ended
 @options.as_json
 @options.plot("measured and fitted counts")
 def linefit(
-    spectrum,
-    absorber,
-    energy,
-    fwhm,
-    asked,
-    trapping,
-    incident,
-    window,
-    bins,
-    at,
-    n,
-    seed,
-    electrons,
-    physics,
-    as_json,
-    plot,
+    spectrum, absorber, energy, fwhm, asked, trapping, incident, window, bins, at, n, seed, models, as_json, plot
 ):
     """Fit ranges, thicknesses, yields and trapping to a line measured in SPECTRUM.
 
@@ -75,7 +60,7 @@ def linefit(
     from xcal_jax.simulation.trapping import Trapping
 
     start = Trapping(0.01, 50.0)  # where the fit of a tail starts, if nothing is said
-    target = Absorber.load(absorber, electrons, physics)
+    target = Absorber.load(absorber, **models)
     counts, edges = read_line(spectrum, bins)
     low, high = window or (edges[0], edges[-1])
     inside = (edges[:-1] >= low) & (edges[1:] <= high)

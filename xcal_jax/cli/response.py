@@ -50,8 +50,7 @@ def rmf(
     n,
     seed,
     yields,
-    electrons,
-    physics,
+    models,
     area,
     threshold,
     arf,
@@ -82,7 +81,7 @@ def rmf(
     settings = Settings(tolerance, n, seed, yields)
     resolution = Resolution.build(fwhm or (None if fwhm_file else "2.5eV"), fwhm_file)
     tail = Trapping.build(trapping) if trapping else NO_TRAPPING
-    target = Absorber.load(absorber, electrons, physics)
+    target = Absorber.load(absorber, **models)
     rows = rows_of(target, parse_grid(grid, "--grid"))
     measured = parse_grid(channels, "--channels")
     check_covers(measured, rows, resolution)
@@ -160,15 +159,13 @@ def _draw(path: str, output: str, what: str | None) -> None:
 @options.yields
 @options.models
 @options.seed
-def impacts(source, target, absorber, forced, yields, electrons, physics, seed):
+def impacts(source, target, absorber, forced, yields, models, seed):
     """Filter SIXTE's PIXELIMPACT file SOURCE into TARGET: energies become what the absorber keeps."""
     options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.simulation.impacts import filter_impacts
 
-    done = filter_impacts(
-        source, target, Absorber.load(absorber, electrons, physics), seed, forced, yields, progress=True
-    )
+    done = filter_impacts(source, target, Absorber.load(absorber, **models), seed, forced, yields, progress=True)
     click.echo(
         f"{done.read} impacts: {done.missed} beside the absorber, {done.passed} passed through, "
         f"{done.kept} kept, {done.partial} of these with less than their energy"
