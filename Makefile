@@ -2,12 +2,13 @@
 # make check lint, types and the fast tests
 # make test  every check from nothing: lint, types, tests
 # make bench the speed of this machine, printed
+# make bench-gpu the same on a machine with an NVIDIA GPU and no network, after `make gpu-wheels` on one with a network
 # make compare-penelope   the same absorber in PENELOPE and in ours; needs: .venv/bin/pip install -e ".[penelope]"
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run check test lint bench compare-penelope clean
+.PHONY: run check test lint bench gpu-wheels bench-gpu compare-penelope clean
 .DEFAULT_GOAL := run
 
 .venv/installed: pyproject.toml
@@ -34,8 +35,19 @@ test: lint
 bench: .venv/installed
 	$(BIN)/python analysis/benchmarks
 
+gpu-wheels: .venv/installed
+	$(BIN)/pip wheel --quiet --wheel-dir out/wheels ".[cuda]"
+
+.venv-gpu/installed: out/wheels
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/pip install --quiet --no-index --find-links out/wheels "xcal-jax[cuda]"
+	touch $@
+
+bench-gpu: .venv-gpu/installed
+	.venv-gpu/bin/python analysis/benchmarks/gpu.py
+
 compare-penelope: .venv/installed
 	$(BIN)/python analysis/benchmarks/penelope.py
 
 clean:
-	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-gpu out .pytest_cache .mypy_cache .ruff_cache

@@ -23,10 +23,10 @@ from paper_table import PEAKS, agrees
 import xcal_jax
 from xcal_jax import Absorber, Source, load, save, simulate, summary
 from xcal_jax.atomic import Element, Material, load_element, table_hash
+from xcal_jax.io.figures import save_figure
 from xcal_jax.io.files import check_writable
 from xcal_jax.physics.electrons.straight import energy_of_range, range_constant, scaled_range
 from xcal_jax.physics.photoelectric import sauter_density
-from xcal_jax.plot.results import save_figure
 from xcal_jax.units import parse_quantity
 
 UNIFORM = {3000.0: ("1.7 %", 0.01719), 5000.0: ("1.0 %", 0.00995), 7000.0: ("0.9 %", 0.00860)}  # eV: paper, own program

@@ -8,25 +8,60 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, NotRequired, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
+from typing_extensions import TypedDict
 
 from xcal_jax.atomic import Material
 from xcal_jax.constants import COMPTON, COSTER_KRONIG, DEFAULT_PHYSICS, ELECTRONS, PHYSICS
 from xcal_jax.io import toml
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.schema import Density, Length, OneOrMore, Some, listed, one_of, whole
 from xcal_jax.physics.geometry import Pixels, Stack
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import shown
 
-KEYS = ("name", "width", "length", "physics", "electrons", "compton", "rayleigh", "coster_kronig", "array", "layers")
-ARRAY_KEYS = ("rows", "columns", "pitch")
-LAYER_KEYS = ("material", "thickness", "density")
-LONGEST = 1e6  # um; a metre of absorber is a typing error
 MOST_PIXELS = 64  # along a side of an array
+
+
+class ArrayTable(TypedDict):
+    """The table [array] of a TOML file: equal absorbers side by side."""
+
+    rows: Annotated[int, whole(least=1, most=MOST_PIXELS)]
+    columns: Annotated[int, whole(least=1, most=MOST_PIXELS)]
+    pitch: Annotated[OneOrMore[Length], listed(1, 2)]
+
+
+class LayerTable(TypedDict):
+    """A table [[layers]] of a TOML file."""
+
+    material: str
+    thickness: Length
+    density: NotRequired[Density]
+
+
+class Models(TypedDict):
+    """The models of an absorber: one word for all, or one each."""
+
+    physics: NotRequired[Annotated[str, one_of(*PHYSICS)]]
+    electrons: NotRequired[Annotated[str, one_of(*ELECTRONS)]]
+    compton: NotRequired[Annotated[str, one_of(*COMPTON)]]
+    rayleigh: NotRequired[bool]
+    coster_kronig: NotRequired[Annotated[str, one_of(*COSTER_KRONIG)]]
+
+
+class AbsorberTable(Models):
+    """The TOML file of an absorber."""
+
+    name: NotRequired[str]
+    width: Length
+    length: Length
+    array: NotRequired[ArrayTable]
+    layers: Some[LayerTable]
 
 
 @jax.tree_util.register_dataclass
@@ -63,8 +98,8 @@ class Absorber:
         compton: str | None = None,
         rayleigh: bool | None = None,
         array: dict[str, Any] | None = None,
-        physics: str = DEFAULT_PHYSICS,
-        coster_kronig: str = COSTER_KRONIG[0],
+        physics: str | None = None,
+        coster_kronig: str | None = None,
     ) -> "Absorber":
         """An absorber of ``layers``: (material, thickness) or (material, thickness, density) from the top; um, g/cm3.
 
@@ -75,41 +110,28 @@ class Absorber:
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
         no layers, a model is unknown, or pixels would overlap.
         """
-        layers = [(*layer, None)[:3] for layer in layers]
-        if not layers:
-            raise ValueError("`layers` must hold at least one layer, but is empty")
-        models = models_of(physics, electrons, compton, rayleigh)
-        if not isinstance(name, str):
-            raise ValueError(f"`name` must be text, but is {name!r}")
-        thickness, density, formulas = [], [], []
-        for n, (material, depth, given) in enumerate(layers):
-            where = f" of layer {n} ({material})"
-            if not isinstance(material, str):
-                raise ValueError(f"`material` of layer {n} must be a symbol or formula, but is {material!r}")
-            thickness.append(_length(depth, f"thickness{where}"))
-            known = None if given is None else parse_quantity(given, "g/cm^3", f"density{where}")
-            density.append(Material.build(material, known).density)
-            formulas.append(material)
-        width, length = _length(width, "width"), _length(length, "length")
-        return cls(
-            double(thickness),
-            double(density),
-            double(width),
-            double(length),
-            tuple(formulas),
-            name,
-            **models,
-            coster_kronig=checked("coster_kronig", coster_kronig, COSTER_KRONIG),
-            array=None if array is None else _pixels(array, width, length),
-        )
+        table = {
+            "width": width,
+            "length": length,
+            "name": name,
+            "physics": physics,
+            "electrons": electrons,
+            "compton": compton,
+            "rayleigh": rayleigh,
+            "coster_kronig": coster_kronig,
+            "array": array,
+            "layers": [_layer_table(n, layer) for n, layer in enumerate(layers)],
+        }
+        return cls.from_table({key: value for key, value in table.items() if value is not None}, "absorber")
 
     @classmethod
+    @checked
     def from_toml(cls, text: str, where: str = "absorber") -> "Absorber":
         """The absorber that the ``text`` of a TOML file describes; ``where`` names it in errors.
 
         Raises ValueError as `build` does, and for keys that are unknown or missing.
         """
-        return cls.from_table(toml.parse(text, where), where)
+        return cls._of(toml.parse(text, where, AbsorberTable), where)
 
     @classmethod
     def from_table(cls, table: dict[str, Any], where: str) -> "Absorber":
@@ -117,17 +139,32 @@ class Absorber:
 
         Raises ValueError as `build` does, and for keys that are unknown or missing.
         """
-        toml.check_keys(table, KEYS, ("layers", "width", "length"), where)
-        layers = toml.table_list(table["layers"], "layers", where)
-        for n, layer in enumerate(layers):
-            toml.check_keys(layer, LAYER_KEYS, ("material", "thickness"), f"layer {n} of {where}")
-        others = {key: value for key, value in table.items() if key != "layers"}
-        try:
-            return cls.build([tuple(layer.get(key) for key in LAYER_KEYS) for layer in layers], **others)
-        except ValueError as problem:
-            raise ValueError(f"{where}: {problem}") from problem
+        return cls._of(toml.check(table, where, AbsorberTable), where)
 
     @classmethod
+    def _of(cls, table: AbsorberTable, where: str) -> "Absorber":
+        models = PHYSICS[table.get("physics", DEFAULT_PHYSICS)]
+        given: dict[str, Any] = {**table}
+        density = []
+        for n, layer in enumerate(table["layers"]):
+            try:
+                density.append(Material.build(layer["material"], layer.get("density")).density)
+            except ValueError as problem:
+                raise ValueError(f"`layers.{n}` in {where}: {problem}") from problem
+        return cls(
+            double([layer["thickness"] for layer in table["layers"]]),
+            double(density),
+            double(table["width"]),
+            double(table["length"]),
+            tuple(layer["material"] for layer in table["layers"]),
+            table.get("name", "absorber"),
+            **{model: given.get(model, own) for model, own in models.items()},
+            coster_kronig=table.get("coster_kronig", COSTER_KRONIG[0]),
+            array=_pixels(table, where) if "array" in table else None,
+        )
+
+    @classmethod
+    @checked
     def load(
         cls,
         name: str | os.PathLike[str],
@@ -141,13 +178,12 @@ class Absorber:
         coster_kronig: "eadl" or "krause".
         Raises ValueError when it is neither, or a model is unknown.
         """
-        if coster_kronig is not None:
-            chosen = checked("coster_kronig", coster_kronig, COSTER_KRONIG)
-            return replace(cls.load(name, electrons, physics), coster_kronig=chosen)
-        if physics is not None:
-            return replace(cls.load(name), **models_of(physics, electrons))
-        if electrons is not None:
-            return replace(cls.load(name), electrons=models_of(DEFAULT_PHYSICS, electrons)["electrons"])
+        words = {"electrons": electrons, "physics": physics, "coster_kronig": coster_kronig}
+        given = {word: model for word, model in words.items() if model is not None}
+        if given:
+            toml.check(given, "what is asked", Models)
+            models = PHYSICS[given.pop("physics")] if physics else {}
+            return replace(cls.load(name), **(models | given))
         if name in presets():
             return cls.preset(str(name))
         path = Path(name)
@@ -157,9 +193,10 @@ class Absorber:
             raise ValueError(
                 f"absorber must be a preset ({', '.join(presets())}) or a TOML file, but is {str(name)!r}{hint}"
             )
-        return cls.from_table(toml.read(path, "absorber"), f"absorber {str(path)!r}")
+        return cls._of(toml.read(path, "absorber", AbsorberTable), f"absorber {str(path)!r}")
 
     @classmethod
+    @checked
     def preset(cls, name: str) -> "Absorber":
         """The shipped absorber ``name``, one of `presets`. Raises ValueError for any other name."""
         if name not in presets():
@@ -208,30 +245,6 @@ class Absorber:
             raise ValueError(f"{what} is of one absorber alone, but {self.name!r} has an [array]: leave that out")
 
 
-def models_of(
-    physics: str, electrons: str | None = None, compton: str | None = None, rayleigh: bool | None = None
-) -> dict[str, Any]:
-    """The models by name: those of ``physics``, but for any that is given.
-
-    Raises ValueError where one is unknown.
-    """
-    given = {"physics": physics, "electrons": electrons, "compton": compton, "rayleigh": rayleigh}
-    known = {"physics": tuple(PHYSICS), "electrons": ELECTRONS, "compton": COMPTON}
-    for name, names in known.items():
-        if given[name] is not None:
-            checked(name, given[name], names)
-    if rayleigh is not None and not isinstance(rayleigh, bool):
-        raise ValueError(f"`rayleigh` must be true or false, but is {rayleigh!r}")
-    return {name: model if given[name] is None else given[name] for name, model in PHYSICS[physics].items()}
-
-
-def checked(name: str, given: Any, known: tuple[str, ...]) -> str:
-    """``given``. Raises ValueError where it is none of the words ``known`` for ``name``."""
-    if given not in known:
-        raise ValueError(f"`{name}` must be one of {', '.join(known)}, but is {given!r}")
-    return str(given)
-
-
 def double(value: ArrayLike) -> Array:
     """``value`` in double precision on the host, whatever JAX's own: it is rounded only when a program takes it."""
     return cast(Array, np.asarray(value, dtype=np.float64))
@@ -246,24 +259,20 @@ def _preset_folder() -> Traversable:
     return resources.files("xcal_jax.absorber") / "presets"
 
 
-def _length(value: str | float, name: str) -> float:
-    length = parse_quantity(value, "um", name)
-    if not 0.0 < length <= LONGEST:
-        raise ValueError(f"`{name}` must be positive and at most {LONGEST:g} um, but is {length:g} um")
-    return length
+def _layer_table(n: int, layer: Sequence[Any]) -> dict[str, Any]:
+    """A layer of `Absorber.build` as a table of a TOML file."""
+    if isinstance(layer, str) or not isinstance(layer, Sequence) or not 2 <= len(layer) <= 3:
+        raise ValueError(f"layer {n} must be (material, thickness) or with a density, but is {shown(layer)}")
+    table = zip(("material", "thickness", "density"), layer, strict=False)
+    return {key: value for key, value in table if key != "density" or value is not None}
 
 
-def _pixels(array: dict[str, Any], width: float, length: float) -> Pixels:
-    toml.check_keys(array, ARRAY_KEYS, ARRAY_KEYS, "[array]")
-    for name in ("rows", "columns"):
-        number = array[name]
-        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MOST_PIXELS:
-            raise ValueError(f"`{name}` of [array] must be a whole number from 1 to {MOST_PIXELS}, but is {number!r}")
-    pitch = array["pitch"] if isinstance(array["pitch"], list | tuple) else [array["pitch"]] * 2
-    if len(pitch) != 2:
-        raise ValueError(f"`pitch` of [array] must be one length or two, along x and y, but is {pitch!r}")
-    pitches = [_length(one, "pitch of [array]") for one in pitch]
-    for one, side, name in zip(pitches, (width, length), ("width", "length"), strict=True):
+def _pixels(table: AbsorberTable, where: str) -> Pixels:
+    array = table["array"]
+    pitch = array["pitch"]
+    sides = ("width", table["width"]), ("length", table["length"])
+    for one, (name, side) in zip((pitch[0], pitch[-1]), sides, strict=True):
         if one < side:
-            raise ValueError(f"`pitch` of [array] must be at least the {name}, {side:g} um, but is {one:g} um")
-    return Pixels(double(pitches[0]), double(pitches[1]), array["rows"], array["columns"])
+            rule = f"at least the {name}, {side:g} um"
+            raise ValueError(f"`array.pitch` in {where} must be {rule}, but is {one:g} um")
+    return Pixels(double(pitch[0]), double(pitch[-1]), array["rows"], array["columns"])

@@ -26,9 +26,11 @@ from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.compute.random import COUNTERS, Key, uniforms
 from xcal_jax.compute.shapes import Real, Whole
+from xcal_jax.io.arguments import checked
 from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, isotropic
 
+FEW = 16  # lines, whose photons are counted line by line
 WIDEST_SPOT = 100  # times the absorber's side: single precision resolves no wider spot's profile across it
 ENERGY, IMPACT, DIRECTION = range(3)  # counters of the random numbers of a source photon
 SOURCE_COUNTERS = 3
@@ -97,6 +99,7 @@ class Source:
     pixel: tuple[Array, Array] | None = None
 
     @classmethod
+    @checked
     def build(
         cls,
         energy: float | Sequence[float] | None = None,
@@ -162,6 +165,11 @@ class Source:
             lines=spectrum is None,
             pixel=cast(tuple[Array, Array] | None, pixel and (np.int32(pixel[0]), np.int32(pixel[1]))),
         )
+
+    @property
+    def few_lines(self) -> bool:
+        """Whether all photons have one of at most FEW energies."""
+        return self.lines and self.energies.low.size <= FEW
 
     @property
     def highest_energy(self) -> float:
@@ -279,6 +287,7 @@ def given_interaction(
     return replace(source, energies=weighted, weight=double(weight)), mean
 
 
+@checked
 def read_spectrum(path: str | os.PathLike[str]) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
     """Energies in eV and photons per eV (in any scale): the two columns of a text file, where '#' starts a comment.
 

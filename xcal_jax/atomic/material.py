@@ -1,15 +1,24 @@
 """The material of a layer: an element or a compound, as mass fractions and a density."""
 
 import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from math import isclose, isfinite
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from xcal_jax.atomic.element import ELEMENTS, load_element, nearest_element
+from xcal_jax.io import toml
+from xcal_jax.io.schema import Density
+
+
+class CompoundTable(TypedDict):
+    """A table of `compounds.toml`: density at room temperature, g/cm3, and where it comes from."""
+
+    density: Density
+    source: str
 
 
 @dataclass(frozen=True)
@@ -94,5 +103,6 @@ def _compound_density(atoms: dict[str, float]) -> float:
 
 @cache
 def _compounds() -> tuple[tuple[dict[str, float], float], ...]:
-    table = tomllib.loads((files("xcal_jax.atomic") / "compounds.toml").read_text())
+    text = (files("xcal_jax.atomic") / "compounds.toml").read_text(encoding="utf-8")
+    table = toml.parse(text, "compounds.toml", dict[str, CompoundTable])
     return tuple((_atoms(formula), entry["density"]) for formula, entry in table.items())

@@ -58,7 +58,22 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @options.resumable
 @options.on_a_cluster
 @options.output("Result, netCDF-4.")
-def simulate(absorber, lines, models, free, n, trapping, events, plot, resume, scheduler, workers, output, **more):
+def simulate(
+    absorber,
+    lines,
+    models,
+    free,
+    n,
+    trapping,
+    events,
+    plot,
+    resume,
+    scheduler,
+    workers,
+    certificates,
+    output,
+    **more,
+):
     """Send photons through ABSORBER, a preset or a TOML file."""
     if resume and events:
         raise ValueError("`--resume` and `--events` exclude each other: an event list begins anew")
@@ -84,7 +99,7 @@ def simulate(absorber, lines, models, free, n, trapping, events, plot, resume, s
     part = None if events else checkpoint_of(output)
     with (
         event_file(events, attrs, n) if events else nullcontext() as append,
-        connect(scheduler, workers) as executor,
+        connect(scheduler, workers, certificates) as executor,
     ):
         result = run(
             target,
@@ -194,6 +209,7 @@ def _peaks(heading: str, peaks: list[dict]) -> Iterator[str]:
 
 
 def _plot(result, path: str) -> None:
-    from xcal_jax.plot.results import result_figure, save_figure
+    from xcal_jax.io.figures import save_figure
+    from xcal_jax.plot.results import result_figure
 
     save_figure(result_figure(result), path)

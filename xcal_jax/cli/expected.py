@@ -6,7 +6,7 @@ import click
 
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
-from xcal_jax.io.files import check_kept, check_writable
+from xcal_jax.io.files import MARK, check_kept, check_writable
 
 
 @options.command()
@@ -47,8 +47,8 @@ def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, model
     changes = relative(observables, found.parameters, point)
     show(facts, as_json, lambda facts: _report(facts, changes, found.parameters))
     if plot:
+        from xcal_jax.io.figures import save_figure
         from xcal_jax.plot.expected import sensitivity_figure
-        from xcal_jax.plot.results import save_figure
 
         impact = "uniform over the top" if at is None else f"at ({at[0]:g}, {at[1]:g}) µm"
         title = f"{target.name}, {energy:g} eV, {impact}"
@@ -76,7 +76,7 @@ def _report(facts: dict, changes: dict, parameters: tuple[str, ...]) -> list[str
 
 @options.command()
 @click.argument("problem")
-@click.option("--starts", type=click.IntRange(1, 64), default=3, help="Starts for every choice of materials.")
+@click.option("--starts", type=options.WHOLE, default="3", help="Starts for every choice of materials.")
 @options.photons("16384", "Histories of every Monte Carlo run.")
 @options.seed
 @options.output("Result, netCDF-4; beside it the absorber (.toml) and a plot (.png).")
@@ -91,12 +91,13 @@ def design(problem, starts, n, seed, output):
     for each in beside:
         check_writable(each)
     check_kept([problem], beside)
+    options.check_replaceable(*beside)
     options.keep_compiled_programs()
     from xcal_jax.design.optimise import design as run
     from xcal_jax.design.specification import load
     from xcal_jax.io.datasets import save
+    from xcal_jax.io.figures import save_figure
     from xcal_jax.plot.expected import front_figure
-    from xcal_jax.plot.results import save_figure
 
     asked = load(problem)
     try:
@@ -105,7 +106,7 @@ def design(problem, starts, n, seed, output):
         raise ValueError(str(problem_)) from problem_
     save(result, path)
     with replacing(beside[0]) as temporary:
-        temporary.write_text(result.attrs["absorber"], encoding="utf-8")
+        temporary.write_text(f"# chosen by {MARK.decode()}\n{result.attrs['absorber']}", encoding="utf-8")
     save_figure(front_figure(result), beside[1])
     facts = result.attrs
     click.echo(facts["absorber"])

@@ -106,8 +106,8 @@ def linefit(
     }
     show(facts, as_json, _report)
     if plot:
+        from xcal_jax.io.figures import save_figure
         from xcal_jax.plot.expected import line_figure
-        from xcal_jax.plot.results import save_figure
 
         model = expected_counts(linear, found, edges, detector, also, incident)
         save_figure(line_figure(counts, model, edges, f"{target.name}, {energy:g} eV"), plot)

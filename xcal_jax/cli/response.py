@@ -17,13 +17,22 @@ from xcal_jax.io.files import PLOTS
 @click.option("--fwhm", help="Energy resolution at all energies, such as 2.5eV.")
 @click.option("--fwhm-file", help="Resolution instead as two columns: energy in eV, FWHM in eV.")
 @click.option("--trapping", help="Tail of trapped heat, FRACTION:SCALE, such as 0.05:12eV; default: none.")
-@click.option("--tolerance", default=1e-4, help="Standard error of each row's partial fraction.")
+@click.option(
+    "--tolerance", type=options.quantity(""), default="1e-4", help="Standard error of each row's partial fraction."
+)
 @options.photons(None, "Photons at every simulated energy instead.")
 @options.seed
 @options.yields
 @options.models
-@click.option("--area", type=options.quantity("cm^2"), default="1cm^2", help="Geometric area that the ARF starts from.")
-@click.option("--threshold", default=0.0, help="Leave out far channels below it (LO_THRES).")
+@click.option(
+    "--area", type=options.quantity("cm^2", above=0.0), default="1cm^2", help="Geometric area that the ARF starts from."
+)
+@click.option(
+    "--threshold",
+    type=options.quantity("", least=0.0, below=1e-2),
+    default="0",
+    help="Leave out far channels below it (LO_THRES).",
+)
 @click.option("--arf", type=options.Output(), help="Also write the quantum efficiency as an ARF.")
 @click.option(
     "--nc",
@@ -60,6 +69,7 @@ def rmf(
     resume,
     scheduler,
     workers,
+    certificates,
     output,
 ):
     """Redistribution matrix of ABSORBER, a preset or a TOML file, with a detector's energy resolution."""
@@ -74,10 +84,6 @@ def rmf(
     from xcal_jax.response.ogip import check_fits_memory, matrix_bytes, write_arf, write_rmf
     from xcal_jax.simulation.trapping import Trapping
 
-    if not 0.0 <= threshold < 1e-2:
-        raise ValueError(f"`--threshold` must be at least 0 and below 0.01, but is {threshold:g}")
-    if area <= 0.0:
-        raise ValueError(f"`--area` must be positive, but is {area:g} cm^2")
     settings = Settings(tolerance, n, seed, yields)
     resolution = Resolution.build(fwhm or (None if fwhm_file else "2.5eV"), fwhm_file)
     tail = Trapping.build(trapping) if trapping else NO_TRAPPING
@@ -92,7 +98,7 @@ def rmf(
 
     part = checkpoint_of(output)
     try:
-        with connect(scheduler, workers) as executor:
+        with connect(scheduler, workers, certificates) as executor:
             response = simulate_response(target, rows, settings, part, resume, progress=True, executor=executor)
             products = {nc: response}
             if uncertainty:
@@ -145,8 +151,8 @@ def plot(file, what, output):
 
 
 def _draw(path: str, output: str, what: str | None) -> None:
+    from xcal_jax.io.figures import save_figure
     from xcal_jax.plot.response import figure_of
-    from xcal_jax.plot.results import save_figure
 
     save_figure(figure_of(path, what), output)
 
@@ -194,7 +200,8 @@ def tail(result, lowest, highest, tails, as_json, plot):
     loaded = load(result)
     found = fit_tails(loaded, lowest, highest, tails)
     if plot:
-        from xcal_jax.plot.results import save_figure, tail_figure
+        from xcal_jax.io.figures import save_figure
+        from xcal_jax.plot.results import tail_figure
 
         save_figure(tail_figure(loaded, found), plot)
     show(found, as_json, _report)

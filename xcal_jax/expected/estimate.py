@@ -17,11 +17,11 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 from scipy.stats import qmc
-from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
-from xcal_jax.compute.random import words
+from xcal_jax.compute.progress import Bar
+from xcal_jax.compute.random import SEEDS, words
 from xcal_jax.expected.observables import (
     Observables,
     compiled_observables,
@@ -31,7 +31,9 @@ from xcal_jax.expected.observables import (
 from xcal_jax.expected.parameters import Parameters, resolve
 from xcal_jax.expected.random_numbers import DIMENSIONS
 from xcal_jax.expected.tables import Tables, differentiable
+from xcal_jax.io.arguments import checked
 from xcal_jax.simulation.loss_thresholds import LOW, loss_thresholds
+from xcal_jax.units import parse_whole
 
 THRESHOLDS = (0.0, *LOW)
 REPLICATES = 16
@@ -66,6 +68,7 @@ def mean_and_error(replicates: Array | np.ndarray) -> tuple[np.ndarray, np.ndarr
     return replicates.mean(axis=0), replicates.std(axis=0, ddof=1) / np.sqrt(len(replicates))
 
 
+@checked
 def estimate(
     absorber: Absorber,
     energy: float,
@@ -121,8 +124,8 @@ def run(
     """
     chosen = resolve(wrt, parameters)
     tables.check_scales(parameters)
-    if not 1 <= n <= MOST_POINTS:
-        raise ValueError(f"`n` must be from 1 to 2^30, but is {n:g}")
+    n = parse_whole(n, "n", least=1, most=MOST_POINTS)
+    seed = parse_whole(seed, "seed", least=0, below=SEEDS)
     with jax.enable_x64(True):
         parameters = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), parameters)
         tables.electrons.check(tables.matter, parameters, tuple(chosen))
@@ -197,7 +200,7 @@ def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float
             return jax.tree.map(np.asarray, program(jnp.asarray(thresholds, float), points, key))
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        bar = tqdm(total=replicates * each, unit=" histories", unit_scale=True, disable=None if progress else True)
+        bar = Bar(replicates * each, " histories", progress)
         first = one(0)  # compiles, once
         bar.update(each)
         found = [first]

@@ -8,7 +8,8 @@ from typing import Any
 
 import xarray as xr
 
-from xcal_jax.io.files import replacing
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.files import MARK, replacing
 
 
 def variable(dims: Hashable, values: Any, units: str | None, long_name: str, **attrs: Any) -> xr.Variable:
@@ -19,14 +20,19 @@ def variable(dims: Hashable, values: Any, units: str | None, long_name: str, **a
     return xr.Variable(dims, values, attrs | {"long_name": long_name} | ({} if units is None else {"units": units}))
 
 
+@checked
 def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
     """Write ``dataset`` as netCDF-4, its arrays compressed, whole or not at all.
 
     Raises ValueError when the folder is missing.
     """
+    attrs = {"history": f"written by {MARK.decode()}"} | dataset.attrs
     packed = {name: {"zlib": True} for name, of in dataset.data_vars.items() if of.ndim and of.dtype.kind in "fiub"}
     with replacing(path) as temporary:
-        dataset.to_netcdf(temporary, engine="netcdf4", encoding=packed)
+        try:
+            dataset.assign_attrs(attrs).to_netcdf(temporary, engine="netcdf4", encoding=packed)
+        except RuntimeError as problem:  # of the netCDF library, where the disk is full
+            raise OSError(f"{str(path)!r} could not be written, is the disk full? ({problem})") from problem
 
 
 def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:
@@ -38,6 +44,8 @@ def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), nee
     """
     with _opened(path, what, tuple(kinds)) as file:
         dataset = file.load()
+    if MARK.decode() in str(dataset.attrs.get("history")):
+        del dataset.attrs["history"]
     if missing := sorted(set(needed) - set(map(str, dataset.variables))):
         made_by = f" (it is of version {dataset.attrs['version']})" if "version" in dataset.attrs else ""
         raise ValueError(f"{str(path)!r} must be {what}, but has no {', '.join(missing)}{made_by}: make it anew")

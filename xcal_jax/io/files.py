@@ -1,26 +1,35 @@
 """Files: written beside their place and renamed, so that a reader sees a whole file or none; small ones read."""
 
+import glob
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+HOST = re.sub(r"\W", "_", socket.gethostname())
+MARK = b"xcal_jax"  # stands in every file that this program writes, which may therefore be written anew
+LOOKED_AT = 2**18  # bytes at each end of a file where its mark may stand
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``path``; on success it takes the place of ``path``.
 
-    On any error, an interruption included, nothing is left behind and an older ``path`` stays as it was. A link stays
-    a link, to the new file; a device (``/dev/null``) or a pipe is written through. Raises ValueError when the folder is
-    missing or ``path`` is a folder.
+    On any error, an interruption included, nothing is left behind and an older ``path`` stays as it was; what a killed
+    process of this machine has left is removed. A link stays a link, to the new file; a device (``/dev/null``) or a
+    pipe is written through. Raises ValueError when the folder is missing or ``path`` is a folder.
     """
     path = Path(os.path.realpath(path))
     check_writable(path)
     through = path.exists() and not path.is_file()
-    folder = tempfile.gettempdir() if through else path.parent
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.stem}-", suffix=path.suffix)
+    folder = Path(tempfile.gettempdir()) if through else path.parent
+    begin = f".{path.stem[:100]}-{HOST}-"
+    _remove_left_over(folder, begin, path.suffix)
+    handle, name = tempfile.mkstemp(dir=folder, prefix=f"{begin}{os.getpid()}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -35,6 +44,36 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_left_over(folder: Path, begin: str, suffix: str) -> None:
+    """Remove unfinished files of processes that are no more."""
+    for left in folder.glob(f"{glob.escape(begin)}*{glob.escape(suffix)}"):
+        found = re.fullmatch(rf"(\d+)-\w{{8}}{re.escape(suffix)}", left.name.removeprefix(begin))
+        if found and not _runs(int(found[1])):
+            left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def check_own(path: str | os.PathLike[str]) -> None:
+    """Raise ValueError where a file stands at ``path`` that this program has not written: see `MARK`."""
+    path = Path(path)
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with path.open("rb") as file:
+        ends = file.read(LOOKED_AT)
+        file.seek(max(0, path.stat().st_size - LOOKED_AT))
+        if MARK not in ends and MARK not in file.read():
+            raise ValueError(f"output {str(path)!r} must be new or a file of this program: --overwrite replaces it")
 
 
 PLOTS = (".png", ".pdf", ".svg")

@@ -39,5 +39,5 @@ def read_table(path: str | os.PathLike[str], where: str, words: Collection[str] 
             except ValueError as problem:
                 raise ValueError(f"line {number} of {where} must hold numbers, but its {name} is {cell!r}") from problem
     table = pd.DataFrame(columns, index=list(rows))
-    table.attrs = {key.strip(): value.strip() for key, _, value in remarks}
+    table.attrs = {key.strip(): value.strip() for key, colon, value in remarks if colon}
     return table

@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from xcal_jax.io.arguments import checked
+
 SWITCH = "2022-09-01"
 DAY = np.timedelta64(86400, "s")
 
@@ -43,6 +45,7 @@ def parse_date(text: str | np.datetime64, name: str) -> np.datetime64:
     return date
 
 
+@checked
 def monthly_segments(start: str | np.datetime64, end: str | np.datetime64, activity: str = SWITCH) -> list[Segment]:
     """Segments from ``start`` to ``end``, cut at the first of every month and where solar activity changes.
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.tables import read_table
 from xcal_jax.orbit.elements import Altitudes, Elements, ElementSet
 from xcal_jax.orbit.months import parse_date
@@ -27,6 +28,7 @@ DEFAULTS = {"CLASSIFICATION_TYPE": "U", "OBJECT_ID": "", "MEAN_ELEMENT_THEORY": 
 )
 
 
+@checked
 def read_tle(path: str | os.PathLike) -> Elements:
     """The element sets of one satellite in a file of TLEs, with or without names, or of OMMs in CSV, XML, JSON or KVN.
 
@@ -158,6 +160,7 @@ def _check_altitude(altitude: float, where: str) -> None:
         )
 
 
+@checked
 def read_altitudes(path: str | os.PathLike) -> Altitudes:
     """The orbit in a CSV file with the header ``date,altitude_km,inclination_deg``; lines starting with # are remarks.
 
@@ -183,6 +186,7 @@ def read_altitudes(path: str | os.PathLike) -> Altitudes:
     return Altitudes(np.array(dates), table["altitude_km"].to_numpy(), table["inclination_deg"].to_numpy())
 
 
+@checked
 def shipped_altitudes(satellite: str) -> Altitudes:
     """The altitude history of "GRBAlpha" or "VZLUSAT-2" as far as it is known; the files' remarks say what is assumed.
 

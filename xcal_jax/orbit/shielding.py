@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.orbit.material_tables import damage_function, material_table, materials
 from xcal_jax.units import parse_quantity
 
@@ -164,8 +164,8 @@ def over_directions(
 def dose(
     particle: str,
     shield: Shield,
-    energy: Float[ArrayLike, " E"],
-    fluence: Float[ArrayLike, " E"],
+    energy: Float[Array | np.ndarray, " E"],
+    fluence: Float[Array | np.ndarray, " E"],
     geometry: str = "slab",
     sides: int = 2,
 ) -> Float[Array, "2"]:
@@ -178,6 +178,7 @@ def dose(
     return over_directions(lambda areal: path_dose(particle, shield, areal, energy, fluence), shield, geometry, sides)
 
 
+@checked
 def parse_sectors(text: str) -> list[tuple[float, Shield]]:
     """Solid-angle fractions and shields of text like ``"0.3*Al:1mm; 0.7*Al:1mm,Pb:2.5mm"``; one shield has fraction 1.
 

@@ -1,7 +1,5 @@
 """Plots of results, on matplotlib figures without a display."""
 
-import os
-
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
@@ -10,7 +8,6 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.io.files import PLOTS, check_writable, replacing
 from xcal_jax.plot import labels
 from xcal_jax.plot.labels import name_peaks
 from xcal_jax.response.tail import loss_spectrum, tail_density
@@ -110,10 +107,3 @@ def _title(result: xr.Dataset) -> str:
     n = int(result.interacting)
     trapping = f", trapping: {result.attrs['trapping']}" if "trapping" in result.attrs else ""
     return f"{labels.title(absorber)}\n{n:.3g} interacting photons, electrons: {absorber.electrons}{trapping}"
-
-
-def save_figure(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a PNG, PDF or SVG, by the suffix of ``path``, whole or not at all. Raises ValueError for others."""
-    check_writable(path, PLOTS)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)

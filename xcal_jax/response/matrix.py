@@ -18,6 +18,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from xcal_jax.absorber.source import read_spectrum
 from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.io.arguments import checked
 from xcal_jax.response.line_shape import integral_below
 from xcal_jax.simulation.trapping import Trapping
 from xcal_jax.units import parse_quantity
@@ -35,6 +36,7 @@ class Resolution:
     fwhm: np.ndarray
 
     @classmethod
+    @checked
     def build(cls, fwhm: str | float | None = None, file: str | os.PathLike | None = None) -> "Resolution":
         """One width for all energies, or those of a two-column ``file`` (energy, FWHM, both eV).
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.tables import read_table
 from xcal_jax.simulation import results
 from xcal_jax.spectra.readers import READERS, read_spectra
@@ -14,6 +15,7 @@ COLUMNS = ("low_ev", "high_ev", "counts")
 BY_CHANNEL = tuple(suffix for suffix in READERS if suffix not in (".csv", ".nc"))
 
 
+@checked
 def read_line(
     path: str | os.PathLike, bins: tuple[float, float] | None = None
 ) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " E"]]:

@@ -12,11 +12,11 @@ from functools import partial
 
 import numpy as np
 from jaxtyping import Float
-from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.compute.devices import Executor, in_parallel
+from xcal_jax.compute.progress import Bar
 from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.montecarlo.batch import lanes_for
 from xcal_jax.montecarlo.tally import Tally
@@ -126,19 +126,19 @@ def simulate_nodes(
         "cells": f"{CELLS.size} of {BINS} bins, first block {BLOCK}",
     }
     facts = [{**run.facts(), **wanted, "leverage": f"{of:.9g}"} for run, of in zip(runs, leverage, strict=True)]
-    kept = Checkpoint.open(checkpoint, resume, folder=True)
-    done = {n: Node.from_arrays(arrays) for n in range(energy.size) if (arrays := kept.load(facts[n], n))}
-    left = [n for n in range(energy.size) if n not in done]
     line_energy = np.asarray(matter_of(absorber, settings.yields).relaxation.energy, dtype=np.float64).reshape(-1)
     work = partial(count_node, settings=settings)
-    with (
-        closing(executor(work, ((runs[n], n * IDS, float(leverage[n])) for n in left))) as tallies,
-        tqdm(total=energy.size, initial=len(done), unit=" energies", disable=None if progress else True) as bar,
-    ):
-        for n, (tally, drawn) in zip(left, tallies, strict=True):
-            done[n] = Node.build(tally, drawn, runs[n].source.highest_energy, line_energy)
-            kept.save(facts[n], vars(done[n]), n)
-            bar.update()
+    with closing(Checkpoint.open(checkpoint, resume, folder=True)) as kept:
+        done = {n: Node.from_arrays(arrays) for n in range(energy.size) if (arrays := kept.load(facts[n], n))}
+        left = [n for n in range(energy.size) if n not in done]
+        with (
+            closing(executor(work, ((runs[n], n * IDS, float(leverage[n])) for n in left))) as tallies,
+            Bar(energy.size, " energies", progress, len(done)) as bar,
+        ):
+            for n, (tally, drawn) in zip(left, tallies, strict=True):
+                done[n] = Node.build(tally, drawn, runs[n].source.highest_energy, line_energy)
+                kept.save(facts[n], vars(done[n]), n)
+                bar.update()
     return [done[n] for n in range(energy.size)]
 
 

@@ -22,20 +22,22 @@ import numpy as np
 from astropy.io import fits
 from jax import Array
 from jaxtyping import Bool
-from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.atomic import ENERGY_LIMITS
-from xcal_jax.compute.random import Key, words
+from xcal_jax.compute.progress import Bar
+from xcal_jax.compute.random import SEEDS, Key, words
 from xcal_jax.constants import VERSION
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.files import check_kept, replacing
 from xcal_jax.io.fits_rows import BLOCK, columns_dtype, table_rows
 from xcal_jax.montecarlo.batch import Event, lanes_for, listed
 from xcal_jax.montecarlo.state import Medium
 from xcal_jax.montecarlo.tally import PARTIAL
 from xcal_jax.physics.geometry import Direction, Site, Stack
-from xcal_jax.simulation.counting import matter_of, medium_of, whole
+from xcal_jax.simulation.counting import matter_of, medium_of
 from xcal_jax.simulation.events import FIRST_PIXEL, rows_of
+from xcal_jax.units import parse_whole
 
 LANES = 2**17  # impacts read, simulated and written at a time
 UNITS = {"ENERGY": "keV", "U": "m", "V": "m"}
@@ -82,6 +84,7 @@ class Filtered:
     caught: int
 
 
+@checked
 def filter_impacts(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
@@ -98,7 +101,7 @@ def filter_impacts(
     energy or place makes no sense.
     """
     check_kept([source], [target])
-    seed = whole(seed, "seed", 0, 2**64 - 1)
+    seed = parse_whole(seed, "seed", least=0, below=SEEDS)
     header, start, data = find_table(source)
     if absorber.array is not None and PIXEL not in (columns_dtype(header).names or ()):
         raise ValueError(f"{str(source)!r} must have a column {PIXEL} for an absorber with an [array], but has none")
@@ -119,7 +122,7 @@ def filter_impacts(
     with Path(source).open("rb") as file, replacing(target) as temporary, temporary.open("wb") as out:
         copy_bytes(file, out, start)
         file.seek(data)
-        bar = tqdm(total=rows, unit=" impacts", unit_scale=True, disable=None if progress else True)
+        bar = Bar(rows, " impacts", progress)
         with bar, table_rows(out, header) as append:
             for first in range(0, rows, LANES):
                 count = min(LANES, rows - first)

@@ -15,6 +15,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of
 from xcal_jax.compute.process import provenance
 from xcal_jax.io import datasets
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.montecarlo.tally import Tally, summed_energy
 from xcal_jax.simulation import pixels
@@ -43,7 +44,7 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
         "loss_above": ("threshold", tally.loss_above),
         "peaks": (("source_energy", "line"), tally.peaks[:, seen]),
         "line_energy": ("line", energy[seen]),
-        "incident": ((), summed_energy(tally.incident)),
+        "incident": ((), summed_energy(tally.deposited) + summed_energy(tally.summed_loss)),
         "summed_loss": ((), summed_energy(tally.summed_loss)),
         **{name: ((), getattr(tally, name)) for name in ("interacting", *ESCAPES, "scattered")},
     }
@@ -94,6 +95,7 @@ def line_names(absorber: Absorber, matter: Matter) -> tuple[Shaped[np.ndarray, "
     return names.reshape(-1).astype(str), np.asarray(tables.energy, dtype=np.float64).reshape(-1)
 
 
+@checked
 def merge(*results: xr.Dataset) -> xr.Dataset:
     """The sum of results of one absorber, source and code of the physics.
 
@@ -126,6 +128,7 @@ def merge(*results: xr.Dataset) -> xr.Dataset:
     return merged.assign_attrs(first.attrs, seed=" ".join(seeds), complete=complete)
 
 
+@checked
 def summary(result: xr.Dataset) -> dict[str, Any]:
     """Fractions per interacting photon with their standard errors, peaks by intensity, and what the run was.
 
@@ -188,6 +191,7 @@ def peaks(result: xr.Dataset) -> list[dict[str, Any]]:
     ]
 
 
+@checked
 def load(path: str | os.PathLike[str]) -> xr.Dataset:
     """The result in the file ``path``. Raises ValueError when it is no readable result of this program."""
     return datasets.load(

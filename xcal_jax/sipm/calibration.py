@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 
 from xcal_jax import fit
 from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.lines import fit_lines
 
@@ -82,6 +83,7 @@ def fit_shape(shape: str, x: Float[Array, " N"], energy: Float[Array, " N"], sig
     return fit.Fit(best.parameters * unit, covariance, best.chi_square, best.points, best.converged)
 
 
+@checked
 def energy_calibration(
     position: ArrayLike, position_error: ArrayLike, energy: ArrayLike, shape: str = "linear"
 ) -> xr.Dataset:
@@ -130,6 +132,7 @@ def energy_calibration(
     )
 
 
+@checked
 def energy_at(calibration: xr.Dataset, position: ArrayLike | Sequence) -> tuple[Float[np.ndarray, " N"], ...]:
     """Energy at ``position`` (N,) channels and its error from the calibration's covariance, keV."""
     x = np.atleast_1d(np.asarray(position, float))
@@ -141,6 +144,7 @@ def energy_at(calibration: xr.Dataset, position: ArrayLike | Sequence) -> tuple[
     return value, np.sqrt(np.einsum("ni,ij,nj->n", slope, calibration["covariance"].values, slope))
 
 
+@checked
 def blend_shift(line: xr.Dataset, energy: float, group: ArrayLike) -> float:
     """Channels by which ``line`` lies above the place of ``energy`` (keV) alone; NaN for a vetoed line.
 

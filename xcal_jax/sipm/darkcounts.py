@@ -14,6 +14,7 @@ from jaxtyping import Float
 from scipy.special import lambertw
 
 from xcal_jax.fit import double_precision
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.spectra.dataset import reject
 
@@ -31,6 +32,7 @@ def rate_below(
     return weight @ counts / exposure, jnp.sqrt(weight**2 @ counts) / exposure
 
 
+@checked
 def dark_count_rate(spectra: xr.Dataset) -> xr.Dataset:
     """The spectra with `dcr` and `dcr_error`, cnt/s: (spectrum,); NaN where the threshold is flagged.
 
@@ -52,6 +54,7 @@ def dark_count_rate(spectra: xr.Dataset) -> xr.Dataset:
     )
 
 
+@checked
 def correct_pile_up(values: xr.Dataset, dead_time: float, model: str = "paralysable") -> xr.Dataset:
     """The values with `dcr_true` and `dcr_true_error`, cnt/s: the rate n whose measured rate m is `dcr`.
 

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 
 from xcal_jax import fit
 from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 
 Scalar = Real[Array, ""]
@@ -175,6 +176,7 @@ def padded(rows: int) -> int:
     return size
 
 
+@checked
 def fit_lines(
     stacks: xr.Dataset,
     windows: ArrayLike,

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from scipy.stats import linregress
 
 from xcal_jax import fit
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
 from xcal_jax.sipm.trends import FORMS, check_points, curve, evaluate, fit_forms
@@ -19,6 +20,7 @@ from xcal_jax.sipm.trends import FORMS, check_points, curve, evaluate, fit_forms
 REFERENCE = 10.0
 
 
+@checked
 def temperature_residuals(
     values: xr.Dataset, trends: xr.Dataset, form: str | None = None, since_days: float = 0.0
 ) -> xr.Dataset:
@@ -56,6 +58,7 @@ def temperature_residuals(
     )
 
 
+@checked
 def joint_fit(
     values: xr.Dataset,
     name: str,

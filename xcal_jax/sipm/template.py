@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.spectra.dataset import check_spectra, select
 
@@ -28,6 +29,7 @@ def peak_end(counts: Float[np.ndarray, " C"]) -> int:
     raise ValueError(f"`template` must fall to a background right of channel {start + 1}, but never does")
 
 
+@checked
 def build_template(spectra: xr.Dataset, end: int | None = None) -> xr.Dataset:
     """Template rates, one per readout channel (step 2), of early quiet spectra without their noise peak.
 

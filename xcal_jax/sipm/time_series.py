@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.tables import read_table
 
@@ -48,6 +49,7 @@ def read_event(path: str | Path) -> xr.Dataset:
     )
 
 
+@checked
 def read_series(path: str | Path) -> xr.Dataset:
     """A time series to correlate with: CSV with a first column `utc` or `days` and one column a quantity.
 

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from xcal_jax import fit
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 
 FORMS = {"power": "a t^b", "log": "a + b ln t", "sqrt": "a + b sqrt t", "linear": "a + b t"}
@@ -118,6 +119,7 @@ def check_points(groups: xr.Dataset, name: str, parameters: int) -> Points:
     return Points(days, values, sigma if usable else np.ones_like(values), shared)
 
 
+@checked
 def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
     """Fits of the four forms to ``name`` of the groups, over `form`.
 
@@ -165,6 +167,7 @@ def best_form(trends: xr.Dataset) -> str:
     return str(trends["form"].values[int(np.argmin(trends["aicc" if finite else "chi_square"].values))])
 
 
+@checked
 def evaluate(trends: xr.Dataset, days: ArrayLike, form: str | None = None) -> xr.Dataset:
     """The trend and its one-sigma parameter error at ``days``: `value`, `value_error` (time,).
 
@@ -193,6 +196,7 @@ def evaluate(trends: xr.Dataset, days: ArrayLike, form: str | None = None) -> xr
     )
 
 
+@checked
 def forecast(trends: xr.Dataset, days: ArrayLike, probability: float = 0.68) -> xr.Dataset:
     """Value at ``days`` with a band, averaged over the forms by Akaike weight: (time,).
 

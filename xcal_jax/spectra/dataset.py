@@ -8,9 +8,11 @@ import xarray as xr
 from jaxtyping import Bool
 from numpy.typing import ArrayLike
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 
 
+@checked
 def build_spectra(
     counts: ArrayLike,
     exposure: ArrayLike,
@@ -57,6 +59,7 @@ def build_spectra(
     return check_spectra(spectra)
 
 
+@checked
 def check_spectra(spectra: xr.Dataset) -> xr.Dataset:
     """``spectra`` unchanged. Raises ValueError, naming the first bad spectrum, if an analysis could not use them."""
     for name in ("counts", "exposure", "channel"):
@@ -73,6 +76,7 @@ def check_spectra(spectra: xr.Dataset) -> xr.Dataset:
     return spectra
 
 
+@checked
 def select(spectra: xr.Dataset, readout: str) -> xr.Dataset:
     """The spectra (or values) of one readout channel. Raises ValueError when there are none."""
     chosen = spectra.isel({spectra["readout"].dims[0]: spectra["readout"].values == readout})
@@ -82,6 +86,7 @@ def select(spectra: xr.Dataset, readout: str) -> xr.Dataset:
     return chosen
 
 
+@checked
 def stack(spectra: xr.Dataset, weights: str = "exposure") -> xr.Dataset:
     """Mean rate of many spectra and its Poisson error, cnt/s: (channel,).
 

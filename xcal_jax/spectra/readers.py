@@ -20,14 +20,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import load
 from xcal_jax.io.tables import read_table
 from xcal_jax.spectra.dataset import build_spectra, check_spectra
+from xcal_jax.units import parse_whole
 
+MOST_CHANNELS = 2**24
 CSV_COLUMNS = ("utc", "exposure_s", "readout", "bias", "since_exit_s")
 BOARDS = tuple(f"temperature_{n}_degC" for n in (1, 2, 3))
 
 
+@checked
 def read_spectra(path: str | Path) -> xr.Dataset:
     """The spectra in a file of one of the formats, which its suffix tells: .nc .csv .spe .n42 .xml .pha .pi .fits .fit.
 
@@ -109,10 +113,17 @@ def numbers(text: str | None) -> list[float]:
 
 
 def unzeroed(values: list[float]) -> list[float]:
-    """Counts from N42's CountedZeroes, where the number after a zero says how many zeros it stands for."""
+    """Counts from N42's CountedZeroes, where the number after a zero says how many zeros it stands for.
+
+    Raises ValueError where that is missing or no such number.
+    """
     out, feed = [], iter(values)
     for value in feed:
-        out.extend([0.0] * int(next(feed)) if value == 0 else [value])
+        if value == 0:
+            zeros = parse_whole(next(feed, None), "number of zeros", least=1, most=MOST_CHANNELS)
+            out.extend([0.0] * zeros)
+        else:
+            out.append(value)
     return out
 
 
