@@ -7,10 +7,11 @@ below p_max. With the Compton line E_C at the photon's angle and the occupancy f
     d sigma_i / d cos dp = pi r_e^2 (E_C/E)^2 (E_C/E + E/E_C - sin^2) f_i J_i(p) (1 + a p),    p < p_max.
 
 The profiles are J(p) = J(0) (1 + d) exp(1/2 - (1 + d)^2 / 2), d = 2 J(0) |p|, with the J(0) of Biggs, Mendelsohn and
-Mann 1975. The factor 1 + a p, of the flux that a moving electron sees, is held beyond |p| = 0.2. Integrals up to p_max
-are closed; PENELOPE, whose model this is, leaves a p out of them. A channel of the attenuation is a subshell: it is
-drawn first, then the angle, then the momentum. The photon's energy follows from that, the vacancy relaxes, and the
-electron recoils along the transfer of momentum with E - E' - U.
+Mann 1975. The factor 1 + a p, of the flux that a moving electron sees, is held beyond |p| = 0.2; over a whole profile
+it averages to 1, and as in PENELOPE, whose model this is, it shapes the momenta but not the cross section of a subshell
+at an angle, which is closed. A channel of the attenuation is a subshell: it is drawn first, then the angle, then the
+momentum. The photon's energy follows from that, the vacancy relaxes, and the electron recoils along the transfer of
+momentum with E - E' - U.
 
 Source: D. Brusa, G. Stutz, J.A. Riveros, J.M. Fernandez-Varea, F. Salvat, Nucl. Instrum. Methods A 379, 167 (1996),
 and PENELOPE-2018, NEA/MBDAV/R(2019)1, section 2.3. Left out: polarisation, the electron's momentum across the
@@ -83,9 +84,8 @@ def profile_width(subshell: Subshell) -> float:
 def impulse_density(subshell: Subshell, energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:
     """Compton d sigma / d cos of a ``subshell`` in barn/atom, at ``energy`` eV; 0 below its edge."""
     most = largest_momentum(energy, cosine, subshell.binding)
-    size, width = np.abs(most), profile_width(subshell)
-    beyond = weight_beyond(width, flux_slope(energy, cosine), size)
-    share = beyond + np.where(most > 0.0, 1.0 - 2.0 * share_beyond(width, size), 0.0)
+    beyond = share_beyond(profile_width(subshell), np.abs(most))
+    share = np.where(most > 0.0, 1.0 - beyond, beyond)
     return np.where(energy > subshell.binding, klein_nishina(energy, cosine) * subshell.occupancy * share, 0.0)
 
 
