@@ -18,7 +18,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 run: .venv/installed
 	mkdir -p out
-	$(BIN)/xcal-jax simulate xifu --energy 7keV -n 1e7 --plot out/xifu_7keV.png -o out/xifu_7keV.nc
+	$(BIN)/xcal-jax simulate xifu --physics paper --energy 7keV -n 1e7 --plot out/xifu_7keV.png -o out/xifu_7keV.nc
 	$(BIN)/python analysis/paper_table.py out/xifu_7keV.nc
 
 lint: .venv/installed

@@ -245,7 +245,7 @@ def study(out: Path, n: int) -> None:
     """The two figures into folder ``out``, the numbers to the screen."""
     out.mkdir(exist_ok=True)
     check_writable(out / "figure_2.png")
-    absorber = Absorber.preset("xifu")
+    absorber = Absorber.load("xifu", physics="paper")
     uniform = {e: kept(out / f"figure_2_{e:g}eV.nc", absorber, Source.build(e), n) for e in UNIFORM}
     corner = {
         x: kept(out / f"figure_3_{x:g}um.nc", absorber, Source.build(ENERGY, at=(x, x)), max(1, n // 5)) for x in CORNER

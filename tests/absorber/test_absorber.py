@@ -31,6 +31,25 @@ def test_toml():
     assert (absorber.name, absorber.electrons, absorber.rayleigh) == ("mine", "range", False)
 
 
+def test_one_word_chooses_the_physics(tmp_path):
+    """In a TOML file, in Python and when a file is loaded; single models can be chosen beside it."""
+    full, paper = Absorber.from_toml('physics = "full"\n' + GOOD), Absorber.from_toml('physics = "paper"\n' + GOOD)
+    assert (full.physics, full.electrons, full.compton, full.rayleigh) == ("full", "scattering", "impulse", True)
+    assert (paper.physics, paper.electrons, paper.compton, paper.rayleigh) == (
+        "paper",
+        "range",
+        "waller-hartree",
+        False,
+    )
+    mixed = Absorber.from_toml('physics = "full"\nelectrons = "range"\n' + GOOD)
+    assert (mixed.physics, mixed.electrons, mixed.compton, mixed.rayleigh) == ("mixed", "range", "impulse", True)
+    (tmp_path / "a.toml").write_text('physics = "full"\nrayleigh = false\n' + GOOD)
+    assert Absorber.load(tmp_path / "a.toml").rayleigh is False
+    assert Absorber.load(tmp_path / "a.toml", physics="paper").physics == "paper"
+    assert Absorber.load(tmp_path / "a.toml", "range", "full").to_toml() == mixed.to_toml()
+    assert Absorber.from_toml(full.to_toml()).physics == "full"
+
+
 @pytest.mark.parametrize("name", presets())
 def test_presets_come_back_from_their_toml(name):
     absorber = Absorber.preset(name)
@@ -93,6 +112,8 @@ def replaced(old, new):
         (GOOD.replace("Bi2Te3", "PbTe").replace('density = "7.8 g/cm^3"', ""), "the density of PbTe is not known"),
         ('electrons = "magic"\n' + GOOD, "`electrons` in absorber must be one of range, scattering, but is 'magic'"),
         ('rayleigh = "yes"\n' + GOOD, "`rayleigh` in absorber must be true or false"),
+        ('physics = "half"\n' + GOOD, "`physics` in absorber must be one of paper, full, but is 'half'"),
+        ('compton = "free"\n' + GOOD, "`compton` in absorber must be one of waller-hartree, impulse, but is 'free'"),
         (replaced('"mine"', "3"), "`name` in absorber must be text"),
     ],
 )

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.sensitivity import facts_of, propagate, read_uncertainties, relative, scalars
 
@@ -103,3 +104,26 @@ def test_bad_input(call, tmp_path, words, sentence):
     assert code == 2 and out == "" and err.startswith("error: ") and len(err.strip().splitlines()) == 1
     assert sentence in err
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("wrt", "model", "said"),
+    [
+        ("yield", "scattering", []),
+        ("thickness[1]", "range", ["electrons go straight, as in the paper"]),
+    ],
+)
+def test_full_physics_says_what_falls_back(monkeypatch, wrt, model, said):
+    """Photons scatter as in the paper; electrons go straight where a derivative would be wrong: 0.05 um of gold."""
+    from xcal_jax.expected import estimate as module
+    from xcal_jax.expected.electrons import MODELS
+
+    full = Absorber.build([("Bi", 2.0), ("Au", 0.05)], 60.0, 60.0, physics="full")
+    used = []
+    nothing = module.Estimate(None, None, (), ())
+    monkeypatch.setattr(module, "run", lambda tables, *others: used.append(tables) or nothing)
+    found = module.estimate(full, 7000.0, (wrt,))
+    assert used[0].electrons is MODELS[model] and not used[0].matter.compton.ionises
+    sentences = ["Compton scattering is the paper's", "Rayleigh scattering is left out", *said]
+    assert len(found.fallbacks) == len(sentences)
+    assert all(sentence in text for sentence, text in zip(sentences, found.fallbacks, strict=True))

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from typing_extensions import TypedDict
 
 from xcal_jax.atomic import Material
-from xcal_jax.constants import ELECTRONS
+from xcal_jax.constants import COMPTON, COSTER_KRONIG, DEFAULT_PHYSICS, ELECTRONS, PHYSICS
 from xcal_jax.io import toml
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.schema import Density, Length, OneOrMore, Some, listed, one_of, whole
@@ -44,14 +44,22 @@ class LayerTable(TypedDict):
     density: NotRequired[Density]
 
 
-class AbsorberTable(TypedDict):
+class Models(TypedDict):
+    """The models of an absorber: one word for all, or one each."""
+
+    physics: NotRequired[Annotated[str, one_of(*PHYSICS)]]
+    electrons: NotRequired[Annotated[str, one_of(*ELECTRONS)]]
+    compton: NotRequired[Annotated[str, one_of(*COMPTON)]]
+    rayleigh: NotRequired[bool]
+    coster_kronig: NotRequired[Annotated[str, one_of(*COSTER_KRONIG)]]
+
+
+class AbsorberTable(Models):
     """The TOML file of an absorber."""
 
     name: NotRequired[str]
     width: Length
     length: Length
-    electrons: NotRequired[Annotated[str, one_of(*ELECTRONS)]]
-    rayleigh: NotRequired[bool]
     array: NotRequired[ArrayTable]
     layers: Some[LayerTable]
 
@@ -62,8 +70,9 @@ class Absorber:
     """A rectangular absorber of L layers.
 
     thickness: (L,) um, from the top; density: (L,) g/cm3; width (along x), length (along y): () um.
-    formulas: the material of each layer; electrons: the electron model; rayleigh: whether photons scatter coherently;
-    array: the array of equal absorbers that it stands for, or None for one alone.
+    formulas: the material of each layer; electrons, compton: the models of electrons and of Compton scattering;
+    rayleigh: whether photons scatter coherently; coster_kronig: the set of Coster-Kronig probabilities; array: the
+    array of equal absorbers that it stands for, or None for one alone.
     """
 
     thickness: Array
@@ -72,8 +81,10 @@ class Absorber:
     length: Array
     formulas: tuple[str, ...] = field(metadata={"static": True})
     name: str = field(default="absorber", metadata={"static": True})
-    electrons: str = field(default="range", metadata={"static": True})
-    rayleigh: bool = field(default=False, metadata={"static": True})
+    electrons: str = field(default=PHYSICS[DEFAULT_PHYSICS]["electrons"], metadata={"static": True})
+    compton: str = field(default=PHYSICS[DEFAULT_PHYSICS]["compton"], metadata={"static": True})
+    rayleigh: bool = field(default=PHYSICS[DEFAULT_PHYSICS]["rayleigh"], metadata={"static": True})
+    coster_kronig: str = field(default=COSTER_KRONIG[0], metadata={"static": True})
     array: Pixels | None = None
 
     @classmethod
@@ -83,26 +94,35 @@ class Absorber:
         width: str | float,
         length: str | float,
         name: str = "absorber",
-        electrons: str = "range",
-        rayleigh: bool = False,
+        electrons: str | None = None,
+        compton: str | None = None,
+        rayleigh: bool | None = None,
         array: dict[str, Any] | None = None,
+        physics: str | None = None,
+        coster_kronig: str | None = None,
     ) -> "Absorber":
         """An absorber of ``layers``: (material, thickness) or (material, thickness, density) from the top; um, g/cm3.
 
         Lengths may be numbers (um) or text with a unit. A density may be left out where the tables know it. array:
         {"rows": 3, "columns": 3, "pitch": 317.0} for equal pixels side by side; a pitch may be two, along x and y.
+        physics: "paper" or "full", one word for the three models; each of them may be given beside it. coster_kronig:
+        "eadl" or "krause", how often L vacancies move within the L shell.
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
-        no layers, the electron model is unknown, or pixels would overlap.
+        no layers, a model is unknown, or pixels would overlap.
         """
         table = {
             "width": width,
             "length": length,
             "name": name,
+            "physics": physics,
             "electrons": electrons,
+            "compton": compton,
             "rayleigh": rayleigh,
+            "coster_kronig": coster_kronig,
+            "array": array,
             "layers": [_layer_table(n, layer) for n, layer in enumerate(layers)],
         }
-        return cls.from_table(table if array is None else table | {"array": array}, "absorber")
+        return cls.from_table({key: value for key, value in table.items() if value is not None}, "absorber")
 
     @classmethod
     @checked
@@ -123,6 +143,8 @@ class Absorber:
 
     @classmethod
     def _of(cls, table: AbsorberTable, where: str) -> "Absorber":
+        models = PHYSICS[table.get("physics", DEFAULT_PHYSICS)]
+        given: dict[str, Any] = {**table}
         density = []
         for n, layer in enumerate(table["layers"]):
             try:
@@ -136,21 +158,32 @@ class Absorber:
             double(table["length"]),
             tuple(layer["material"] for layer in table["layers"]),
             table.get("name", "absorber"),
-            table.get("electrons", ELECTRONS[0]),
-            table.get("rayleigh", False),
-            _pixels(table, where) if "array" in table else None,
+            **{model: given.get(model, own) for model, own in models.items()},
+            coster_kronig=table.get("coster_kronig", COSTER_KRONIG[0]),
+            array=_pixels(table, where) if "array" in table else None,
         )
 
     @classmethod
     @checked
-    def load(cls, name: str | os.PathLike[str], electrons: str | None = None) -> "Absorber":
-        """The preset of that name, or else the TOML file at that path, with another electron model if one is given.
+    def load(
+        cls,
+        name: str | os.PathLike[str],
+        electrons: str | None = None,
+        physics: str | None = None,
+        coster_kronig: str | None = None,
+    ) -> "Absorber":
+        """The preset of that name, or else the TOML file at that path, with other models if they are given.
 
-        Raises ValueError when it is neither, or the model is unknown.
+        electrons: the electron model; physics: "paper" or "full", for all models that ``electrons`` does not name;
+        coster_kronig: "eadl" or "krause".
+        Raises ValueError when it is neither, or a model is unknown.
         """
-        if electrons is not None:
-            check_electrons(electrons)
-            return replace(cls.load(name), electrons=electrons)
+        words = {"electrons": electrons, "physics": physics, "coster_kronig": coster_kronig}
+        given = {word: model for word, model in words.items() if model is not None}
+        if given:
+            toml.check(given, "what is asked", Models)
+            models = PHYSICS[given.pop("physics")] if physics else {}
+            return replace(cls.load(name), **(models | given))
         if name in presets():
             return cls.preset(str(name))
         path = Path(name)
@@ -177,7 +210,9 @@ class Absorber:
             f'width = "{float(self.width)!r} um"',
             f'length = "{float(self.length)!r} um"',
             f"electrons = {json.dumps(self.electrons)}",
+            f"compton = {json.dumps(self.compton)}",
             f"rayleigh = {json.dumps(self.rayleigh)}",
+            f"coster_kronig = {json.dumps(self.coster_kronig)}",
         ]
         if self.array is not None:
             pitch = f'"{float(self.array.pitch_x)!r} um", "{float(self.array.pitch_y)!r} um"'
@@ -193,6 +228,12 @@ class Absorber:
         return "\n".join(lines) + "\n"
 
     @property
+    def physics(self) -> str:
+        """The word that stands for all of its models, or "mixed" where none does."""
+        own = {"electrons": self.electrons, "compton": self.compton, "rayleigh": self.rayleigh}
+        return next((name for name, models in PHYSICS.items() if models == own), "mixed")
+
+    @property
     def stack(self) -> Stack:
         """The geometry alone, as JAX arrays."""
         thickness, width, length = (jnp.asarray(side) for side in (self.thickness, self.width, self.length))
@@ -202,12 +243,6 @@ class Absorber:
         """Raise ValueError where the absorber is an array, since ``what`` is of one absorber alone."""
         if self.array is not None:
             raise ValueError(f"{what} is of one absorber alone, but {self.name!r} has an [array]: leave that out")
-
-
-def check_electrons(model: str) -> None:
-    """Raise ValueError for an unknown electron model."""
-    if model not in ELECTRONS:
-        raise ValueError(f"`electrons` must be one of {', '.join(ELECTRONS)}, but is {model!r}")
 
 
 def double(value: ArrayLike) -> Array:

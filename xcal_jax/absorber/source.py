@@ -176,6 +176,11 @@ class Source:
         """Highest energy of a photon, eV."""
         return float(np.max(self.energies.high))
 
+    @property
+    def lowest_energy(self) -> float:
+        """Lowest energy of a photon, eV."""
+        return float(np.min(self.energies.low))
+
     def describe(self) -> str:
         """Complete description of the source, as JSON."""
         nodes = self.energies

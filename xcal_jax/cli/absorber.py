@@ -50,7 +50,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @click.option("--free", is_flag=True, help="Let photons pass through; default: every photon interacts.")
 @click.option("--bin", "bin_width", type=options.EV, default="1eV", help="Bin width.")
 @options.yields
-@options.electrons
+@options.models
 @options.loss_above
 @click.option("--trapping", help="Tail of trapped heat in the spectrum, FRACTION:SCALE, such as 0.05:12eV.")
 @click.option("--events", type=options.Output(), help="Also write one row a photon to this netCDF-4 file.")
@@ -61,7 +61,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 def simulate(
     absorber,
     lines,
-    electrons,
+    models,
     free,
     n,
     trapping,
@@ -94,7 +94,7 @@ def simulate(
     counted = {name: more.pop(name) for name in ("seed", "bin_width", "yields", "loss_above")}
     energies, weights = lines or (None, None)
     source = Source.build(energies, weights, forced=not free, **more)
-    target = Absorber.load(absorber, electrons)
+    target = Absorber.load(absorber, **models)
     attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(counted["seed"])}
     part = None if events else checkpoint_of(output)
     with (
@@ -115,6 +115,8 @@ def simulate(
     if tail:
         result = trapped(result, tail)
     save(result, output)
+    for sentence in result.attrs["outside"].splitlines():
+        click.echo(f"warning: {sentence}", err=True)
     if plot:
         _plot(result, plot)
     if not result.attrs["complete"]:
@@ -164,8 +166,13 @@ def _report(facts: dict) -> Iterator[str]:
     from xcal_jax.simulation.vocabulary import title
 
     interrupted = "" if facts["complete"] else "  (INTERRUPTED before the end)"
-    yield f"{'absorber':25}{facts['absorber']} (electrons: {facts['electrons']}, yields: {facts['yields']})"
+    yield f"{'absorber':25}{facts['absorber']}"
+    rayleigh = "with" if facts["rayleigh"] else "without"
+    models = f"electrons: {facts['electrons']}, compton: {facts['compton']}, {rayleigh} Rayleigh scattering"
+    yield f"{'physics':25}{facts['models']} ({models}; yields: {facts['yields']})"
     yield f"{'photon energy':25}{facts['energy']} eV"
+    yield from (f"{'  compared' if n == 0 else '':25}{sentence}" for n, sentence in enumerate(facts["compared"]))
+    yield from (f"{'  OUTSIDE':25}{sentence}" for sentence in facts["outside"])
     if facts["trapping"]:
         yield f"{'trapping, spectrum only':25}{facts['trapping']}"
     yield f"{'photons':25}{facts['n']} drawn, {facts['interacting']} interacted{interrupted}"

@@ -23,11 +23,11 @@ from xcal_jax.io.files import MARK, check_kept, check_writable
 @options.seed
 @options.yields
 @click.option("--uncertainties", help="TOML file of standard deviations: also print that of each observable.")
-@options.electrons
+@options.models
 @options.loss_above
 @options.as_json
 @options.plot("the relative sensitivities")
-def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, electrons, loss_above, as_json, plot):
+def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, models, loss_above, as_json, plot):
     """Derivatives of the observables of ABSORBER, a preset or a TOML file, with standard errors."""
     options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
@@ -35,13 +35,13 @@ def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, elect
     from xcal_jax.expected.parameters import Parameters
     from xcal_jax.expected.sensitivity import facts_of, propagate, read_uncertainties, relative, scalars
 
-    target = Absorber.load(absorber, electrons)
+    target = Absorber.load(absorber, **models)
     point = Parameters.of(target, energy, at)
     sigma = read_uncertainties(uncertainties, point) if uncertainties else {}
     asked = wrt + [name for name in sigma if name not in wrt and name.split("[")[0] not in wrt]
     found = estimate(target, energy, asked, at, n, seed, yields, loss_above=loss_above, progress=True)
     observables = scalars(found, target)
-    facts = facts_of(observables, found.parameters)
+    facts = facts_of(observables, found.parameters) | {"fallbacks": list(found.fallbacks)}
     if sigma:
         facts["uncertainties"] = propagate(observables, found.parameters, sigma)
     changes = relative(observables, found.parameters, point)
@@ -71,7 +71,7 @@ def _report(facts: dict, changes: dict, parameters: tuple[str, ...]) -> list[str
         for name, part in facts["uncertainties"].items():
             causes = "  ".join(f"{p} {s:.2g}" for p, s in part["by_parameter"].items())
             lines += [f"{name:{width}} {part['total']:12.3g}   {causes}"]
-    return lines
+    return lines + [f"note: {sentence}" for sentence in facts["fallbacks"]]
 
 
 @options.command()

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from os import PathLike
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,7 +11,7 @@ from typing import Any, NoReturn
 import click
 from platformdirs import user_cache_path
 
-from xcal_jax.constants import ELECTRONS, YIELDS
+from xcal_jax.constants import COSTER_KRONIG, ELECTRONS, PHYSICS, YIELDS
 from xcal_jax.io.files import PLOTS, check_kept, check_own, check_writable
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
@@ -121,6 +122,18 @@ def output(text: str, suffixes: tuple[str, ...] = ()):
     return click.option("-o", "--output", type=Output(suffixes), required=True, help=text)
 
 
+def models(command):
+    """Options ``--physics``, ``--electrons`` and ``--coster-kronig``, as one argument: keywords of `Absorber.load`."""
+
+    @wraps(command)
+    def chosen(*args, electrons, physics, coster_kronig, **more):
+        return command(
+            *args, models={"electrons": electrons, "physics": physics, "coster_kronig": coster_kronig}, **more
+        )
+
+    return _physics(_electrons(_coster_kronig(chosen)))
+
+
 def on_a_cluster(command):
     """Options ``--scheduler``, ``--certificates`` and ``--workers`` for `xcal_jax.compute.cluster.connect`."""
     for option in (
@@ -135,7 +148,15 @@ def on_a_cluster(command):
 absorber = click.option("--absorber", required=True, help="Preset or TOML file.")
 energy = click.option("--energy", type=EV, required=True, help="Photon energy, such as 7keV.")
 at = click.option("--at", type=UM_UM, help="Impact X,Y from the centre; default: uniform over the top.")
-electrons = click.option("--electrons", type=click.Choice(ELECTRONS), help="Model in place of the absorber's own.")
+_electrons = click.option("--electrons", type=click.Choice(ELECTRONS), help="Model in place of the absorber's own.")
+_coster_kronig = click.option(
+    "--coster-kronig", type=click.Choice(COSTER_KRONIG), help="Moves of L vacancies in place of the absorber's own."
+)
+_physics = click.option(
+    "--physics",
+    type=click.Choice(list(PHYSICS)),
+    help="All models in place of the absorber's own: the paper's, or full.",
+)
 yields = click.option("--yields", type=click.Choice(YIELDS), default=YIELDS[0], help="Fluorescence yields.")
 seed = click.option("--seed", type=WHOLE, default="1", help="Seed of the random numbers.")
 loss_above = click.option(

@@ -23,7 +23,7 @@ from xcal_jax.io.files import PLOTS
 @options.photons(None, "Photons at every simulated energy instead.")
 @options.seed
 @options.yields
-@options.electrons
+@options.models
 @click.option(
     "--area", type=options.quantity("cm^2", above=0.0), default="1cm^2", help="Geometric area that the ARF starts from."
 )
@@ -59,7 +59,7 @@ def rmf(
     n,
     seed,
     yields,
-    electrons,
+    models,
     area,
     threshold,
     arf,
@@ -87,7 +87,7 @@ def rmf(
     settings = Settings(tolerance, n, seed, yields)
     resolution = Resolution.build(fwhm or (None if fwhm_file else "2.5eV"), fwhm_file)
     tail = Trapping.build(trapping) if trapping else NO_TRAPPING
-    target = Absorber.load(absorber, electrons)
+    target = Absorber.load(absorber, **models)
     rows = rows_of(target, parse_grid(grid, "--grid"))
     measured = parse_grid(channels, "--channels")
     check_covers(measured, rows, resolution)
@@ -163,15 +163,15 @@ def _draw(path: str, output: str, what: str | None) -> None:
 @options.absorber
 @click.option("--forced", is_flag=True, help="Every photon interacts: the ARF has the quantum efficiency already.")
 @options.yields
-@options.electrons
+@options.models
 @options.seed
-def impacts(source, target, absorber, forced, yields, electrons, seed):
+def impacts(source, target, absorber, forced, yields, models, seed):
     """Filter SIXTE's PIXELIMPACT file SOURCE into TARGET: energies become what the absorber keeps."""
     options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.simulation.impacts import filter_impacts
 
-    done = filter_impacts(source, target, Absorber.load(absorber, electrons), seed, forced, yields, progress=True)
+    done = filter_impacts(source, target, Absorber.load(absorber, **models), seed, forced, yields, progress=True)
     click.echo(
         f"{done.read} impacts: {done.missed} beside the absorber, {done.passed} passed through, "
         f"{done.kept} kept, {done.partial} of these with less than their energy"

@@ -41,7 +41,7 @@ Own = tuple[UInt32[Array, "D 2"], Int[Array, " D"]]  # first photon and number o
 @dataclass(frozen=True)
 class Event:
     """Rows of an event list, (n,) each: energy, deposited: eV; loss_type: bits, int32; x, y, z: um, of the first
-    interaction, from the centre of the top (z <= 0 inside), NaN for a photon that passed through.
+    interaction, from the centre of the top (z <= 0 inside), NaN for a photon that passed through, deflected or not.
 
     In an array deposited and loss_type are of the pixel hit, pixel: (n,); catching, caught: (n, K), other pixels (-1
     for none) and their energies of the photon in eV. These three are None without an array.
@@ -192,7 +192,7 @@ def list_photons(medium: Medium, source: PhotonSource, seed: Seed, first: Seed, 
         vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
         site = vertex.site
         place = (site.x, site.y, -depth_in_stack(medium.stack.thickness, site.layer, site.depth))
-        return vertex, at_risk(vertex), tuple(jnp.where(vertex.met, p, jnp.nan) for p in place)
+        return vertex, at_risk(vertex), place
 
     vertex, risky, (x, y, z) = jax.vmap(start)(offset)
 
@@ -206,12 +206,15 @@ def list_photons(medium: Medium, source: PhotonSource, seed: Seed, first: Seed, 
         )
         if ledger.shares is not None:
             kind = kind | jnp.where(jnp.any(ledger.shares.energy > PARTIAL, axis=1), CAUGHT, 0)
-        return put(columns, chosen, (energy - lost, kind, ledger.shares))
+        met = ledger.deposited > PARTIAL
+        deposited, kind = jnp.where(met, energy - lost, 0.0), jnp.where(met, kind, PASSED)
+        return put(columns, chosen, (deposited, kind, ledger.shares))
 
     kept = jnp.where(vertex.met, vertex.energy, 0.0), jnp.where(vertex.met, 0, PASSED)
     empty = jax.vmap(partial(Shares.empty, medium.stack.pixels))(vertex.site.pixel, jnp.zeros_like(vertex.energy))
     here = offset < count.astype(jnp.uint32)
     deposited, kind, shares = for_selected(walk, (*kept, empty), risky & here, lanes // packing().histories)
+    x, y, z = (jnp.where(kind == PASSED, jnp.nan, p) for p in (x, y, z))
     event = Event(vertex.energy, deposited, kind, x, y, z)
     if shares is None:
         return event

@@ -52,7 +52,7 @@ class Bank:
 
         def visit(chosen: Array, bank: Bank) -> Bank:
             photon, slot = chosen % n, (chosen // n).astype(jnp.uint32)
-            ion = take((keys, histories.counter, histories.ion.site, histories.direction), photon)
+            ion = take((keys, histories.counter, histories.ion.site, cast(Direction, histories.recoil)), photon)
             electrons, own = jax.vmap(_electron)(ion, slot, take(waiting, chosen))
             there = chosen < waiting.size
             electrons = electrons._replace(energy=jnp.where(there, electrons.energy, 0.0))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial, reduce
 from math import isfinite
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ from xcal_jax.simulation.loss_thresholds import loss_thresholds
 from xcal_jax.units import parse_whole
 
 MOST_BINS = 2**24
+MODELS = ("electrons", "compton", "rayleigh", "coster_kronig")  # of an absorber, on which its tables depend
 MOST_PHOTONS = 10**13
 BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
 
@@ -218,7 +219,8 @@ def matter_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 
     """
     precision = str(jnp.result_type(float))
     with _building:
-        return _matter(absorber.formulas, absorber.electrons, absorber.rayleigh, yields, electron_range, precision)
+        models = tuple(getattr(absorber, model) for model in MODELS)
+        return _matter(absorber.formulas, models, yields, electron_range, precision)
 
 
 def medium_of(absorber: Absorber, matter: Matter) -> Medium:
@@ -232,8 +234,9 @@ _building = Lock()  # threads that ask for the same tables wait for the first
 
 @lru_cache(maxsize=4)
 def _matter(
-    formulas: tuple[str, ...], electrons: str, rayleigh: bool, yields: str, electron_range: float, precision: str
+    formulas: tuple[str, ...], models: tuple[str | bool, ...], yields: str, electron_range: float, precision: str
 ) -> Matter:
     layers = [(formula, 1.0, 1.0) for formula in formulas]
-    matter = Matter.build(Absorber.build(layers, 1.0, 1.0, electrons=electrons, rayleigh=rayleigh), yields)
+    chosen: dict[str, Any] = dict(zip(MODELS, models, strict=True))
+    matter = Matter.build(Absorber.build(layers, 1.0, 1.0, **chosen), yields)
     return replace(matter, electrons=matter.electrons.stretched(electron_range))

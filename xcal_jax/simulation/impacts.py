@@ -12,6 +12,7 @@ column (SIXTE counts from 1), rows along V, columns along U.
 import os
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.io import fits
 from jax import Array
+from jaxtyping import Bool
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.atomic import ENERGY_LIMITS
@@ -29,8 +31,9 @@ from xcal_jax.constants import VERSION
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.files import check_kept, replacing
 from xcal_jax.io.fits_rows import BLOCK, columns_dtype, table_rows
-from xcal_jax.montecarlo.batch import lanes_for, listed
+from xcal_jax.montecarlo.batch import Event, lanes_for, listed
 from xcal_jax.montecarlo.state import Medium
+from xcal_jax.montecarlo.tally import PARTIAL
 from xcal_jax.physics.geometry import Direction, Site, Stack
 from xcal_jax.simulation.counting import matter_of, medium_of
 from xcal_jax.simulation.events import FIRST_PIXEL, rows_of
@@ -171,6 +174,30 @@ def copy_bytes(source: BinaryIO, target: BinaryIO, count: int | None = None, pie
         left = None if left is None else left - len(part)
 
 
+def _events(medium: Medium, impacts: Impacts, seed: int, first: int, count: int) -> Event:
+    """The events of ``count`` impacts from ``first`` on.
+
+    Forced photons are given to collide. Those that are only deflected are drawn again, with the next seed, until all
+    have left a deposit.
+    """
+    draw = partial(listed, medium, impacts, first=first, stop=first + count, lanes=lanes_for(LANES))
+    events = draw(seed=seed)
+    while impacts.forced and (again := deposits_nothing(events)).any():
+        seed = (seed + 1) % 2**64
+        events = jax.tree.map(partial(_replaced, again), events, draw(seed=seed))
+    return events
+
+
+def deposits_nothing(events: Event) -> Bool[np.ndarray, " n"]:
+    """Whether a photon leaves no deposit in any pixel."""
+    nothing = np.asarray(events.deposited == 0.0)
+    return nothing if events.caught is None else nothing & ~np.any(events.caught > PARTIAL, axis=1)
+
+
+def _replaced(where: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    return np.where(where.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
+
+
 def _deposit(
     block: np.ndarray, medium: Medium, absorber: Absorber, seed: int, first: int, forced: bool, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -201,8 +228,7 @@ def _deposit(
     )
     hit = None if pixels is None else jnp.asarray(np.pad(block[PIXEL].astype(np.int32) - FIRST_PIXEL, (0, pad)))
     impacts = Impacts(energies, xs, ys, words(first), hit, forced)
-    events = listed(medium, impacts, seed, first, first + len(block), lanes=lanes_for(LANES))
-    columns = rows_of(events, 0, pixels)
+    columns = rows_of(_events(medium, impacts, seed, first, len(block)), 0, pixels)
     impact = columns["photon_id"]
     own = np.diff(impact, prepend=-1) > 0  # the row of the pixel hit; the others are of neighbours
     kept = on[impact] & (~own | (np.isfinite(columns["x"]) & (columns["deposited"] > 0.0)))

@@ -20,6 +20,7 @@ from xcal_jax.io.datasets import variable
 from xcal_jax.montecarlo.tally import Tally, summed_energy
 from xcal_jax.simulation import pixels
 from xcal_jax.simulation.counting import Prepared, bins_up_to
+from xcal_jax.simulation.validity import validity
 from xcal_jax.simulation.vocabulary import count, fraction, fraction_error
 
 KIND = "xcal_jax absorber result"
@@ -32,6 +33,7 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
     """The ``tally`` of a run as a result, of the ``photons`` that are done; asked: those that were wanted."""
     run = prepared.run
     absorber, source = run.absorber, run.source
+    known = validity(absorber, source.lowest_energy, source.highest_energy)
     bins = bins_up_to(source.highest_energy, run.bin_width)
     seen = np.flatnonzero(tally.peaks.sum(axis=0))
     label, energy = line_names(absorber, prepared.matter)
@@ -63,8 +65,13 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
             "title": f"Deposited energy in absorber {absorber.name!r}",
             **provenance(),
             "absorber": absorber.to_toml(),
+            "models": absorber.physics,
             "electrons": absorber.electrons,
+            "compton": absorber.compton,
+            "rayleigh": int(absorber.rayleigh),
             "yields": run.yields,
+            "compared": "\n".join(known.compared),
+            "outside": "\n".join(known.outside),
             "source": source.describe(),
             "seed": str(run.seed),
             "complete": int(photons == asked),
@@ -136,9 +143,11 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
     above = zip(result.threshold.values, result.loss_above.values, strict=True)
     return {
         "absorber": Absorber.from_toml(result.attrs["absorber"]).name,
-        "electrons": result.attrs["electrons"],
+        **{name: result.attrs[name] for name in ("models", "electrons", "compton")},
+        "rayleigh": bool(result.attrs["rayleigh"]),
         "yields": result.attrs["yields"],
         "trapping": result.attrs.get("trapping"),
+        **{name: result.attrs[name].splitlines() for name in ("compared", "outside")},
         "energy": energies[0] if len(energies) == 1 else energies,
         "n": int(result.photons),
         "interacting": n,

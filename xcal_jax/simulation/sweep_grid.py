@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.compute.random import SEEDS
-from xcal_jax.constants import ELECTRONS, YIELDS
+from xcal_jax.constants import DEFAULT_PHYSICS, ELECTRONS, PHYSICS, YIELDS
 from xcal_jax.io import toml
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
@@ -29,6 +29,7 @@ SOURCE = {
 WHOLE = {
     "width": ("width", "um", "of the absorber, along x"),
     "length": ("length", "um", "of the absorber, along y"),
+    "physics": ("physics", "", "all models"),
     "electrons": ("electrons", "", "electron model"),
 }
 LAYER = {
@@ -58,6 +59,7 @@ class GridTable(TypedDict, total=False):
     angle: Different[Angle]
     width: Different[Length]
     length: Different[Length]
+    physics: Different[Annotated[str, one_of(*PHYSICS)]]
     electrons: Different[Model]
     layers: dict[str, InFileOrder[LayerAxes]]
 
@@ -150,6 +152,8 @@ class Grid:
         chosen = {key: values[i] for (key, values), i in zip(self.axes.items(), index, strict=True)}
         table = toml.parse(self.absorber.to_toml(), "absorber", dict[str, Any])
         for key, value in chosen.items():
+            if key == "physics":
+                table = {name: own for name, own in table.items() if name not in PHYSICS[DEFAULT_PHYSICS]}
             if key in WHOLE:
                 table[key] = value
             elif key not in SOURCE:
