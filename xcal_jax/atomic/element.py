@@ -16,6 +16,7 @@ import numpy as np
 
 from xcal_jax.atomic.tables import read_tables
 from xcal_jax.constants import YIELDS
+from xcal_jax.units import shown
 
 ELEMENTS = tuple(
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr "
@@ -156,10 +157,10 @@ def load_element(symbol: str, yields: str = "eadl") -> Element:
     """
     if symbol not in ELEMENTS:
         raise ValueError(
-            f"element {symbol!r} is not in the tables (H to Fm): did you mean {nearest_element(symbol)!r}?"
+            f"element {shown(symbol)} is not in the tables (H to Fm): did you mean {nearest_element(symbol)!r}?"
         )
     if yields not in YIELDS:
-        raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {yields!r}")
+        raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {shown(yields)}")
     if yields == "krause":
         element = load_element(symbol)
         return replace(element, subshells=tuple(s.with_yield(s.krause_yield) for s in element.subshells))

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xcal_jax.units import shown_path
+
 HOST = re.sub(r"\W", "_", socket.gethostname())
 MARK = b"xcal_jax"  # stands in every file that this program writes, which may therefore be written anew
 LOOKED_AT = 2**18  # bytes at each end of a file where its mark may stand
@@ -73,7 +75,9 @@ def check_own(path: str | os.PathLike[str]) -> None:
         ends = file.read(LOOKED_AT)
         file.seek(max(0, path.stat().st_size - LOOKED_AT))
         if MARK not in ends and MARK not in file.read():
-            raise ValueError(f"output {str(path)!r} must be new or a file of this program: --overwrite replaces it")
+            raise ValueError(
+                f"output {shown_path(path)} must be new or a file of this program: --overwrite replaces it"
+            )
 
 
 PLOTS = (".png", ".pdf", ".svg")
@@ -86,15 +90,15 @@ def check_writable(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ())
     """
     path = Path(path)
     if suffixes and path.suffix.lower() not in suffixes:
-        raise ValueError(f"output must end in one of {', '.join(suffixes)}, but is {str(path)!r}")
+        raise ValueError(f"output must end in one of {', '.join(suffixes)}, but is {shown_path(path)}")
     if path.is_dir():
-        raise ValueError(f"output must be a file, but {str(path)!r} is a folder")
+        raise ValueError(f"output must be a file, but {shown_path(path)} is a folder")
     if path.exists() and not path.is_file() and os.access(path, os.W_OK):
         return  # a device or a pipe
     if not path.parent.is_dir():
-        raise ValueError(f"output folder must exist, but {str(path.parent)!r} does not")
+        raise ValueError(f"output folder must exist, but {shown_path(path.parent)} does not")
     if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"output folder must be writable, but {str(path.parent)!r} is not")
+        raise ValueError(f"output folder must be writable, but {shown_path(path.parent)} is not")
 
 
 def check_kept(inputs: Iterable[str | os.PathLike[str]], outputs: Iterable[str | os.PathLike[str]]) -> None:
@@ -102,13 +106,13 @@ def check_kept(inputs: Iterable[str | os.PathLike[str]], outputs: Iterable[str |
 
     A device such as ``/dev/null`` may be given as often as one likes.
     """
-    taken = {os.path.realpath(path): f"the input {str(path)!r}" for path in inputs}
+    taken = {os.path.realpath(path): f"the input {shown_path(path)}" for path in inputs}
     for path in outputs:
         place = os.path.realpath(path)
         if place in taken:
-            raise ValueError(f"output {str(path)!r} must be another file than {taken[place]}, but is the same")
+            raise ValueError(f"output {shown_path(path)} must be another file than {taken[place]}, but is the same")
         if not Path(place).exists() or Path(place).is_file():
-            taken[place] = f"the output {str(path)!r}"
+            taken[place] = f"the output {shown_path(path)}"
 
 
 def read_text(path: str | os.PathLike[str], where: str, kind: str) -> str:
@@ -116,7 +120,7 @@ def read_text(path: str | os.PathLike[str], where: str, kind: str) -> str:
 
     Raises ValueError when it is missing or no text.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise ValueError(f"{where} must be a {kind} file, but does not exist")
     try:
         return Path(path).read_text(encoding="utf-8-sig")

@@ -20,6 +20,7 @@ from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import read_text
 from xcal_jax.io.schema import Density, Different, Energy, InFileOrder, Length, Pair, Place, one_of, quantity, whole
 from xcal_jax.simulation.counting import MOST_PHOTONS
+from xcal_jax.units import shown_path
 
 SOURCE = {
     "energy": ("photon_energy", "eV", "photon energy"),
@@ -97,7 +98,7 @@ class Grid:
     @checked
     def load(cls, path: str | os.PathLike[str]) -> "Grid":
         """The sweep described in the TOML file ``path``. Raises ValueError, naming the key, where it makes no sense."""
-        where = f"sweep {str(path)!r}"
+        where = f"sweep {shown_path(path)}"
         text = read_text(path, where, "TOML")
         table = toml.parse(text, where, SweepTable)
         name = table["absorber"]

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.spectra.dataset import check_spectra, select
+from xcal_jax.units import shown
 
 TEMPLATE_RULE = (
     "noise peak replaced by the rate of the first channel right of its maximum from which the mean of the "
@@ -85,5 +86,5 @@ def template_rows(spectra: xr.Dataset, template: xr.Dataset) -> Int[np.ndarray, 
     readouts = list(map(str, spectra["readout"].values))
     for name in readouts:
         if name not in names:
-            raise ValueError(f"`template` must have the readout channel {name!r}, but has {', '.join(names)}")
+            raise ValueError(f"`template` must have the readout channel {shown(name)}, but has {', '.join(names)}")
     return np.array([names.index(name) for name in readouts])

@@ -22,7 +22,7 @@ from xcal_jax.sipm.mission import Mission
 from xcal_jax.sipm.mission_file import CAMPAIGN_DAYS
 from xcal_jax.sipm.synthetic.rates import background, calibration, line_rate, mean_decay, noise_rates
 from xcal_jax.spectra import build_spectra
-from xcal_jax.units import parse_whole
+from xcal_jax.units import parse_whole, shown
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 REFERENCE = 10.0
@@ -93,7 +93,7 @@ def synthesize(mission: Mission, seed: int | None = None, readouts: tuple[str, .
     parts = []
     for name in names:
         if name not in table["readout"]:
-            raise ValueError(f"`readout` must be one of {', '.join(table['readout'])}, but is {name!r}")
+            raise ValueError(f"`readout` must be one of {', '.join(table['readout'])}, but is {shown(name)}")
         parts.append(synthesize_readout(mission, seed, name))
     ground = synthesize_ground(mission, seed, names[0])
     merged = [xr.concat(p, "spectrum", combine_attrs="override") for p in zip(*parts, strict=True)]
