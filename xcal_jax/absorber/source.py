@@ -28,7 +28,7 @@ from xcal_jax.io.arguments import checked
 from xcal_jax.io.files import read_text
 from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, isotropic
-from xcal_jax.units import as_numbers, shown, shown_path
+from xcal_jax.units import as_numbers, parse_quantity, shown, shown_path
 
 WIDEST_SPOT = 100  # times the absorber's side: single precision resolves no wider spot's profile across it
 ENERGY, IMPACT, DIRECTION = range(3)  # counters of the random numbers of a source photon
@@ -128,8 +128,7 @@ class Source:
             raise ValueError("`at` and `spot` exclude each other")
         if not 0.0 <= angle < 90.0:
             raise ValueError(f"`angle` must be at least 0 and below 90 deg, but is {angle:g}")
-        if not np.isfinite(azimuth):
-            raise ValueError(f"`azimuth` must be finite, but is {azimuth}")
+        azimuth = parse_quantity(azimuth, "deg", "azimuth")
         for name, place, size in (("at", at, 2), ("spot", spot, 3)):
             if place is not None and len(place) != size:
                 raise ValueError(f"`{name}` must have {size} numbers, but has {len(place)}")

@@ -74,7 +74,7 @@ def connect(
     except ImportError as problem:
         raise ValueError("work on a cluster needs Dask: pip install 'xcal-jax[cluster]'") from problem
     if scheduler is not None:
-        if not re.fullmatch(r"(\w+://)?[\w.\-\[\]:]+:\d+", scheduler):
+        if not re.fullmatch(r"(\w+://)?([\w.-]+|\[[\da-fA-F:]+\]):\d+", scheduler):
             rule = "it must be an address like tls://host:8786"
             raise ValueError(f"no Dask scheduler answers at {shown(scheduler)}: {rule}")
         try:

@@ -52,7 +52,7 @@ class Checkpoint:
                 remove_checkpoint(path)
             check_writable(path)
             return cls(path)
-        if path.exists() and not path.is_dir():
+        if os.path.exists(path) and not path.is_dir():
             raise ValueError(f"checkpoint {shown_path(path)} must be a folder, but is a file")
         path.mkdir(parents=True, exist_ok=True)
         lock = _locked(path)

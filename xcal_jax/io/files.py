@@ -14,6 +14,7 @@ from xcal_jax.units import shown_path
 
 HOST = re.sub(r"\W", "_", socket.gethostname())
 MARK = b"xcal_jax"  # stands in every file that this program writes, which may therefore be written anew
+LONGEST_NAME = 200  # bytes of a file's name, so that its checkpoint and unfinished file can have longer ones
 LOOKED_AT = 2**18  # bytes at each end of a file where its mark may stand
 
 
@@ -69,7 +70,7 @@ def _runs(process: int) -> bool:
 def check_own(path: str | os.PathLike[str]) -> None:
     """Raise ValueError where a file stands at ``path`` that this program has not written: see `MARK`."""
     path = Path(path)
-    if not path.is_file() or not path.stat().st_size:
+    if not os.path.isfile(path) or not path.stat().st_size:
         return
     with path.open("rb") as file:
         ends = file.read(LOOKED_AT)
@@ -89,6 +90,8 @@ def check_writable(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ())
     suffixes: those that its kind of file may have, if not all.
     """
     path = Path(path)
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise ValueError(f"output must have a name of at most {LONGEST_NAME} bytes, but is {shown_path(path)}")
     if suffixes and path.suffix.lower() not in suffixes:
         raise ValueError(f"output must end in one of {', '.join(suffixes)}, but is {shown_path(path)}")
     if path.is_dir():
@@ -111,7 +114,7 @@ def check_kept(inputs: Iterable[str | os.PathLike[str]], outputs: Iterable[str |
         place = os.path.realpath(path)
         if place in taken:
             raise ValueError(f"output {shown_path(path)} must be another file than {taken[place]}, but is the same")
-        if not Path(place).exists() or Path(place).is_file():
+        if not os.path.exists(place) or os.path.isfile(place):
             taken[place] = f"the output {shown_path(path)}"
 
 

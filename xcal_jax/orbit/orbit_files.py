@@ -9,6 +9,7 @@ import os
 import xml.etree.ElementTree as ElementTree
 from importlib.resources import files
 from io import StringIO
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,18 @@ from xcal_jax.units import shown, shown_path
 SATELLITES = {"GRBAlpha": "grbalpha_altitude.csv", "VZLUSAT-2": "vzlusat2_altitude.csv"}
 COLUMNS = ["date", "altitude_km", "inclination_deg"]
 THEORIES = ("SGP4", "SGP/SGP4")
+NUMBERS = (
+    "NORAD_CAT_ID",
+    "MEAN_MOTION",
+    "ECCENTRICITY",
+    "INCLINATION",
+    "RA_OF_ASC_NODE",
+    "ARG_OF_PERICENTER",
+    "MEAN_ANOMALY",
+    "BSTAR",
+    "MEAN_MOTION_DOT",
+    "MEAN_MOTION_DDOT",
+)
 DEFAULTS = {"CLASSIFICATION_TYPE": "U", "OBJECT_ID": "", "MEAN_ELEMENT_THEORY": "SGP4"} | dict.fromkeys(
     ("EPHEMERIS_TYPE", "ELEMENT_SET_NO", "REV_AT_EPOCH", "MEAN_MOTION_DDOT"), 0
 )
@@ -41,10 +54,10 @@ def read_tle(path: str | os.PathLike) -> Elements:
         import sgp4.api  # noqa: F401
     except ImportError as problem:
         raise ValueError("TLEs need the package sgp4: pip install 'xcal-jax[orbit]'") from problem
-    text = read_text(path, repr(str(path)), "TLE or OMM")
-    messages = _messages(text, repr(str(path)))
+    text = read_text(path, shown_path(path), "TLE or OMM")
+    messages = _messages(text, shown_path(path))
     if messages is None:
-        sets = _read_lines(text, repr(str(path)))
+        sets = _read_lines(text, shown_path(path))
     else:
         sets = [_from_omm(fields, f"message {k} of {shown_path(path)}") for k, fields in enumerate(messages, 1)]
         if not sets:
@@ -69,7 +82,7 @@ def _messages(text: str, where: str) -> list[dict[str, Any]] | None:
             found = json.loads(text)
             return found if isinstance(found, list) else [found]
     except (ElementTree.ParseError, json.JSONDecodeError, TypeError, AttributeError) as problem:
-        raise ValueError(f"{where} must hold messages of elements (OMM), but: {problem}") from problem
+        raise ValueError(f"{where} must hold messages of elements (OMM), but is broken: {problem}") from problem
     if "MEAN_MOTION" in start.partition("\n")[0]:
         return list(omm.parse_csv(StringIO(start)))
     if start.startswith("CCSDS_OMM_VERS"):
@@ -95,8 +108,17 @@ def _from_omm(message: Any, where: str) -> ElementSet:
     except KeyError as problem:
         raise ValueError(f"{where} must have the field {problem.args[0]}, but it is missing") from problem
     except (TypeError, ValueError) as problem:
-        raise ValueError(f"{where} must hold numbers and an epoch, but: {problem}") from problem
+        wrong = next((name for name in NUMBERS if not _is_number(fields.get(name))), "EPOCH")
+        rule = f"must hold numbers and an epoch, but {wrong} is {shown(fields.get(wrong))}"
+        raise ValueError(f"{where} {rule}") from problem
     return _checked_set(str(fields.get("OBJECT_NAME", number)), number, orbit, where)
+
+
+def _is_number(text: Any) -> bool:
+    try:
+        return isfinite(float(text))
+    except (TypeError, ValueError):
+        return False
 
 
 def _read_lines(text: str, path: str) -> list[ElementSet]:
@@ -165,7 +187,7 @@ def read_altitudes(path: str | os.PathLike) -> Altitudes:
     Raises ValueError, naming file and line, for other columns, cells that are no numbers, dates out of order, an
     inclination outside 0..180 degrees, an altitude outside the models, or fewer than two dates.
     """
-    name = repr(str(path))
+    name = shown_path(path)
     table = read_table(path, name, words=("date",))
     if list(table.columns) != COLUMNS:
         raise ValueError(f"{name} must have the header {','.join(COLUMNS)}, but has {','.join(table.columns)}")

@@ -150,6 +150,7 @@ def find_table(path: str | os.PathLike[str]) -> tuple[fits.Header, int, int]:
                     f"{shown_path(path)} must hold a PIXELIMPACT table, with columns {', '.join(UNITS)}, but has none"
                 )
             table = tables[0]
+            table.verify("silentfix")
             header, place = table.header.copy(), table.fileinfo()
             columns = {name: table.columns[name] for name in UNITS}
     except (OSError, TypeError, KeyError) as problem:

@@ -103,7 +103,7 @@ class Grid:
         table = toml.parse(text, where, SweepTable)
         name = table["absorber"]
         beside = Path(path).parent / name
-        absorber = Absorber.load(beside if beside.is_file() else name)
+        absorber = Absorber.load(beside if os.path.isfile(beside) else name)
         absorber.check_alone("a sweep")
         axes = _axes(table["grid"])
         if not axes:

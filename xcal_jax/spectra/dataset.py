@@ -42,7 +42,7 @@ def build_spectra(
         try:
             values = np.asarray(missing if values is None else values, kind)
             return np.broadcast_to(values, (n,))
-        except (ValueError, TypeError) as problem:
+        except (ValueError, TypeError, OverflowError) as problem:
             rule = {str: "text", float: "a number"}.get(kind, "a time in UTC")
             raise ValueError(f"`{name}` must be {rule} for each of {n} spectra, but is {shown(values)}") from problem
 

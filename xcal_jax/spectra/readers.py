@@ -26,7 +26,7 @@ from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import load
 from xcal_jax.io.tables import read_table
 from xcal_jax.spectra.dataset import build_spectra, check_spectra
-from xcal_jax.units import as_numbers, parse_whole, shown
+from xcal_jax.units import as_numbers, parse_whole, shown, shown_path
 
 MOST_CHANNELS = 2**24
 CSV_COLUMNS = ("utc", "exposure_s", "readout", "bias", "since_exit_s")
@@ -41,7 +41,7 @@ def read_spectra(path: str | Path) -> xr.Dataset:
     """
     path = Path(path)
     if not os.path.isfile(path):
-        raise ValueError(f"`spectra` file must exist, but {path} does not")
+        raise ValueError(f"`spectra` file must exist, but {shown_path(path)} does not")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(f"`spectra` file must end in one of {', '.join(READERS)}, but is {path.name}")

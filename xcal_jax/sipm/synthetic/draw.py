@@ -89,10 +89,12 @@ def synthesize(mission: Mission, seed: int | None = None, readouts: tuple[str, .
         raise ValueError(f"`mission` {mission.name} has no [synthetic] table to draw from")
     table = mission.synthetic
     seed = table["seed"] if seed is None else parse_whole(seed, "seed", least=0)
-    names = mission.readouts if readouts is None else readouts
+    names = mission.readouts if readouts is None else tuple(readouts)
+    if not names:
+        raise ValueError("`readouts` must name at least one, but is empty")
     parts = []
     for name in names:
-        if name not in table["readout"]:
+        if not isinstance(name, str) or name not in table["readout"]:
             raise ValueError(f"`readout` must be one of {', '.join(table['readout'])}, but is {shown(name)}")
         parts.append(synthesize_readout(mission, seed, name))
     ground = synthesize_ground(mission, seed, names[0])
