@@ -11,17 +11,25 @@ from math import inf, isfinite
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+import numpy as np
+
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf)"
 UNIT = r"[^\W\d_][\w/*^-]*"
-LONGEST_QUOTE = 60  # characters of a value in an error
+LONGEST_QUOTE, LONGEST_PATH = 60, 300  # characters of a value and of a path in an error
 
 AnyNumber = TypeVar("AnyNumber", int, float)
 
 
 def shown(value: Any) -> str:
     """``value`` as errors quote it: its `repr`, with the middle of a long one left out."""
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= LONGEST_QUOTE else f"{text[:40]} ... {text[-12:]}"
+
+
+def shown_path(path: Any) -> str:
+    """A path as errors quote it, in full where it could be one."""
+    text = repr(str(path))
+    return text if len(text) <= LONGEST_PATH else f"{text[:200]} ... {text[-40:]}"
 
 
 @cache
@@ -58,6 +66,14 @@ def as_quantity(value: Any, unit: str) -> float:
     if not isfinite(number):
         raise ValueError(f"must be finite, but is {shown(value)}")
     return number
+
+
+def as_numbers(value: Any, name: str) -> np.ndarray:
+    """``value`` as an array of floats of any shape. Raises ValueError, naming ``name``, where it is no such thing."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (ValueError, TypeError) as problem:
+        raise ValueError(f"`{name}` must hold numbers, but is {shown(value)}") from problem
 
 
 def as_whole(value: Any) -> int:

@@ -45,7 +45,6 @@ SIGNS = (  # of errors that Python and libraries word
     "unexpected keyword", "could not be broadcast", "must be real number", "unhashable", "ufunc", "[Errno",
     "required positional", "not iterable", "not supported between", "unsupported operand", "isn't understood",
 )  # fmt: skip
-MADE = ("out", "out.nc", "out.png", "out.rmf", "out.html", "out.fits", "out.toml", "out.nc.part", "out.rmf.part")
 
 
 class TooLong(BaseException):
@@ -141,24 +140,18 @@ def all_cases() -> list[cases.Case]:
 
 
 def state() -> dict[str, tuple[int, int]]:
-    """Size and time of every file here."""
-    return {
-        str(path): (path.lstat().st_size, path.lstat().st_mtime_ns)
-        for path in sorted(Path().rglob("*"))
-        if path.parts[0] not in MADE
-    }
+    """Size and time of every file here, and zeros for a folder."""
+    found = {}
+    for path in Path().rglob("*"):
+        status = path.lstat()
+        found[str(path)] = (0, 0) if path.is_dir() else (status.st_size, status.st_mtime_ns)
+    return found
 
 
-def clear() -> None:
-    """Remove what cases may leave: their outputs, and checkpoints where the work began."""
-    for name in MADE:
-        path = Path(name)
-        if path.is_dir():
-            for inner in sorted(path.rglob("*"), reverse=True):
-                inner.rmdir() if inner.is_dir() else inner.unlink()
-            path.rmdir()
-        else:
-            path.unlink(missing_ok=True)
+def remove(paths: list[Path]) -> None:
+    """Remove files and folders, the innermost first."""
+    for path in sorted(paths, reverse=True):
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def attempt(case: cases.Case) -> tuple[str, str]:
@@ -210,11 +203,13 @@ def main_() -> int:
         with doors.closed():
             for case in chosen:
                 end, text = attempt(case)
-                clear()
-                if (after := state()) != before:
-                    changed = set(after.items()) ^ set(before.items())
-                    end, text = "FILES", str(sorted(name for name, _ in changed))
-                    before = after
+                after = state()
+                new = [Path(name) for name in after if name not in before]
+                changed = [name for name, stamp in before.items() if after.get(name) != stamp]
+                if changed or (new and end == "refused"):
+                    end, text = "FILES", str(changed or new)
+                remove(new)
+                before = state() if changed else before
                 ends[end] += 1
                 if end.isupper():
                     print(f"{end}: {case.name[:200]!r}: {text[:300]}", flush=True)

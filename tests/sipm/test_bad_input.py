@@ -85,7 +85,7 @@ def test_bad_mission_files(tmp_path, text, words):
         ("slope = 140.0, ", "", "`synthetic.readout.ch0.dcr.slope` is missing in mission"),
         ("[template] ", "[recovered.template]", r"`template` is missing in .*, which has a \[synthetic\] table"),
         ("b = -154.0", "", r"`calibration` in .* must have `k` and `b`, since there is a \[synthetic\] table"),
-        ('["ch0", "ch1"]', '["ch0", "ch2"]', "`synthetic.readout.ch2` is missing in mission"),
+        ('["ch0", "ch1"]', '["ch0", "ch2"]', "`synthetic.readout` in .* must have all readouts, but lacks 'ch2'"),
         ("2021-03-22", "1921-03-22", "`launch` in .* must be from 1957-10-04 to 2199-12-31, but is 1921-03-22"),
         ("crossing_level = 10.0", "crossing_level = nan", "`crossing_level` in .* must be finite, but is nan"),
         ("group_days = 5.0", "group_days = 0", "`group_days` in .* must be positive, but is 0 d"),

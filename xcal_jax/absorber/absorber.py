@@ -23,7 +23,7 @@ from xcal_jax.io import toml
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.schema import Density, Length, OneOrMore, Some, listed, one_of, whole
 from xcal_jax.physics.geometry import Pixels, Stack
-from xcal_jax.units import shown
+from xcal_jax.units import shown, shown_path
 
 MOST_PIXELS = 64  # along a side of an array
 
@@ -110,6 +110,8 @@ class Absorber:
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
         no layers, a model is unknown, or pixels would overlap.
         """
+        if isinstance(layers, str | bytes) or not isinstance(layers, Iterable):
+            raise ValueError(f"`layers` must be a list of (material, thickness), but is {shown(layers)}")
         table = {
             "width": width,
             "length": length,
@@ -187,20 +189,20 @@ class Absorber:
         if name in presets():
             return cls.preset(str(name))
         path = Path(name)
-        if not path.is_file():
+        if not os.path.isfile(path):
             nearest = difflib.get_close_matches(str(name), presets(), 1)
             hint = f"; the nearest preset is {nearest[0]!r}" if nearest else ""
             raise ValueError(
-                f"absorber must be a preset ({', '.join(presets())}) or a TOML file, but is {str(name)!r}{hint}"
+                f"absorber must be a preset ({', '.join(presets())}) or a TOML file, but is {shown_path(name)}{hint}"
             )
-        return cls._of(toml.read(path, "absorber", AbsorberTable), f"absorber {str(path)!r}")
+        return cls._of(toml.read(path, "absorber", AbsorberTable), f"absorber {shown_path(path)}")
 
     @classmethod
     @checked
     def preset(cls, name: str) -> "Absorber":
         """The shipped absorber ``name``, one of `presets`. Raises ValueError for any other name."""
         if name not in presets():
-            raise ValueError(f"preset must be one of {', '.join(presets())}, but is {name!r}")
+            raise ValueError(f"preset must be one of {', '.join(presets())}, but is {shown(name)}")
         return cls.from_toml(_preset_folder().joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"preset {name!r}")
 
     def to_toml(self) -> str:

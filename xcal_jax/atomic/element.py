@@ -16,6 +16,7 @@ import numpy as np
 
 from xcal_jax.atomic.tables import read_tables
 from xcal_jax.constants import COSTER_KRONIG, YIELDS
+from xcal_jax.units import shown
 
 ELEMENTS = tuple(
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr "
@@ -181,12 +182,12 @@ def load_element(symbol: str, yields: str = "eadl", coster_kronig: str = "eadl")
     """
     if symbol not in ELEMENTS:
         raise ValueError(
-            f"element {symbol!r} is not in the tables (H to Fm): did you mean {nearest_element(symbol)!r}?"
+            f"element {shown(symbol)} is not in the tables (H to Fm): did you mean {nearest_element(symbol)!r}?"
         )
     if yields not in YIELDS:
-        raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {yields!r}")
+        raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {shown(yields)}")
     if coster_kronig not in COSTER_KRONIG:
-        raise ValueError(f"`coster_kronig` must be one of {', '.join(COSTER_KRONIG)}, but is {coster_kronig!r}")
+        raise ValueError(f"`coster_kronig` must be one of {', '.join(COSTER_KRONIG)}, but is {shown(coster_kronig)}")
     if coster_kronig == "krause":
         element = load_element(symbol, yields)
         return replace(element, subshells=tuple(_moving(element, subshell) for subshell in element.subshells))

@@ -8,21 +8,21 @@ import click
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show as show_summary
 from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
-from xcal_jax.units import parse_quantity, parse_whole
+from xcal_jax.units import parse_quantity, parse_whole, shown
 
 
 def _lines(text: str, option: str) -> tuple[list[float], list[float]]:
     """``5.9keV:2,6.49keV:1`` as energies in eV and weights."""
     lines = [part.split(":") for part in text.split(",")]
     if any(len(line) > 2 for line in lines):
-        raise ValueError(f"`{option}` must be ENERGY or ENERGY:WEIGHT, separated by commas, but is {text!r}")
+        raise ValueError(f"`{option}` must be ENERGY or ENERGY:WEIGHT, separated by commas, but is {shown(text)}")
     energies = [parse_quantity(line[0], "eV", option) for line in lines]
     return energies, [parse_quantity(line[1], "", f"{option} weight") if len(line) == 2 else 1.0 for line in lines]
 
 
 def _pixel(text: str, option: str) -> tuple[int, ...]:
     if text.count(",") != 1:
-        raise ValueError(f"`{option}` must be ROW,COLUMN, but is {text!r}")
+        raise ValueError(f"`{option}` must be ROW,COLUMN, but is {shown(text)}")
     return tuple(parse_whole(part, option) for part in text.split(","))
 
 
@@ -114,7 +114,7 @@ def simulate(
         )
     if tail:
         result = trapped(result, tail)
-    save(result, output)
+    save(result, output, options.overwrite())
     for sentence in result.attrs["outside"].splitlines():
         click.echo(f"warning: {sentence}", err=True)
     if plot:

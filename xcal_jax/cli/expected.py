@@ -7,6 +7,7 @@ import click
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
 from xcal_jax.io.files import MARK, check_kept, check_writable
+from xcal_jax.units import shown
 
 
 @options.command()
@@ -87,7 +88,7 @@ def design(problem, starts, n, seed, output):
     path = Path(output)
     beside = path.with_suffix(".toml"), path.with_suffix(".png")
     if path.suffix in (".toml", ".png"):
-        raise ValueError(f"`--output` must not end in .toml or .png, which stand beside it, but is {output!r}")
+        raise ValueError(f"`--output` must not end in .toml or .png, which stand beside it, but is {shown(output)}")
     for each in beside:
         check_writable(each)
     check_kept([problem], beside)
@@ -104,7 +105,7 @@ def design(problem, starts, n, seed, output):
         result = run(asked, starts, seed, n, progress=True)
     except RuntimeError as problem_:
         raise ValueError(str(problem_)) from problem_
-    save(result, path)
+    save(result, path, options.overwrite())
     with replacing(beside[0]) as temporary:
         temporary.write_text(f"# chosen by {MARK.decode()}\n{result.attrs['absorber']}", encoding="utf-8")
     save_figure(front_figure(result), beside[1])

@@ -1,5 +1,6 @@
 """Options that commands of the absorber half share, types of their values, compiled programs that are kept, Ctrl-C."""
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -67,16 +68,21 @@ class Command(click.Command):
         ctx.meta[OVERWRITE] = ctx.params.pop("overwrite", False)
         given = [(isinstance(param.type, Output), ctx.params.get(param.name or "")) for param in self.params]
         files = [(written, path) for written, path in given if path and isinstance(path, str | Path)]
-        read = [path for written, path in files if not written and Path(path).is_file()]
+        read = [path for written, path in files if not written and os.path.isfile(path)]
         outputs = [path for written, path in files if written]
         check_kept(read, outputs)
         check_replaceable(*outputs)
         return super().invoke(ctx)
 
 
+def overwrite() -> bool:
+    """Whether the command is given ``--overwrite``."""
+    return bool(click.get_current_context().meta[OVERWRITE])
+
+
 def check_replaceable(*paths: str | PathLike[str]) -> None:
     """Raise ValueError where one of ``paths`` is a file of another program, unless ``--overwrite`` is given."""
-    for path in () if click.get_current_context().meta[OVERWRITE] else paths:
+    for path in () if overwrite() else paths:
         check_own(path)
 
 

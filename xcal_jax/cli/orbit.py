@@ -47,7 +47,7 @@ def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, out
         result = mission_dose(flown, sectors, geometry, int(sides), nuclear_factor, progress=True, **flight)
     for one in caught:
         click.echo(f"warning: {one.message}", err=True)
-    save(result, output)
+    save(result, output, options.overwrite())
     if picture:
         from xcal_jax.io.figures import save_figure
         from xcal_jax.orbit.plot import draw_dose

@@ -116,7 +116,7 @@ def rmf(
         write_arf(arf, response, folded, area, about)
     for path, dataset in products.items():
         if path:
-            save(dataset, path)
+            save(dataset, path, options.overwrite())
     if plot:
         _draw(output, plot, None)
     remove_checkpoint(part)

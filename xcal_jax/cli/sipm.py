@@ -6,6 +6,7 @@ import click
 
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
+from xcal_jax.units import shown
 
 PATH = click.Path(path_type=Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
@@ -42,7 +43,10 @@ def synthesize(mission, folder, seed, as_csv, as_json) -> None:
     options.check_replaceable(*paths.values())
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in drawn.items():
-        (write_csv if name in as_text else save)(data, paths[name])
+        if name in as_text:
+            write_csv(data, paths[name])
+        else:
+            save(data, paths[name], options.overwrite())
     counts = {name: data.sizes["spectrum"] for name, data in drawn.items()}
     show({"folder": str(folder), "synthetic": True, "seed": drawn["spectra"].attrs["seed"], **counts}, as_json)
 
@@ -77,7 +81,7 @@ def threshold(
     level = satellite.crossing_level if level is None else level
     values = with_days(archive, satellite).pipe(measure, template, level, interpolation, min_exposure)
     values = dark_count_rate(values).assign_attrs(template_checksum=list(map(str, template["checksum"].values)))
-    save(values, output)
+    save(values, output, options.overwrite())
     flagged = int((values["threshold_flag"].values != 0).sum())
     summary: dict = {"file": str(output), "spectra": values.sizes["spectrum"], "flagged": flagged}
     for name in sorted(set(map(str, values["readout"].values))):
@@ -95,7 +99,7 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
         pairs = [tuple(float(end) for end in part.split("-")) for part in text.split(",")]
         return [(low, high) for low, high in pairs]
     except ValueError as problem:
-        raise ValueError(f"`windows` must look like 20-40,90-130, but is {text!r}") from problem
+        raise ValueError(f"`windows` must look like 20-40,90-130, but is {shown(text)}") from problem
 
 
 @sipm.command(cls=options.Command)
@@ -128,7 +132,7 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
     try:
         known = [float(word) for word in energies.split(",")] if energies else None
     except ValueError as problem:
-        raise ValueError(f"`energies` must look like 59.5,81, but are {energies!r}") from problem
+        raise ValueError(f"`energies` must look like 59.5,81, but are {shown(energies)}") from problem
     if known is not None and len(known) != len(pairs):
         raise ValueError(f"`energies` must be one per window, {len(pairs)}, but are {len(known)}")
     found = fit_lines(stack(read_spectra(spectrum)), pairs, fwhm, statistic, selection)

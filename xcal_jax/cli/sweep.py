@@ -26,5 +26,5 @@ def sweep(grid, resume, scheduler, workers, certificates, output):
             result = run(plan, part, resume, progress=True, executor=executor)
     except KeyboardInterrupt:
         options.interrupted(part)
-    save(result, output)
+    save(result, output, options.overwrite())
     remove_checkpoint(part)

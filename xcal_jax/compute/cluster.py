@@ -6,12 +6,12 @@ numbers are its own. `counting.count` checks that a worker has the same physics 
 
 import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xcal_jax.compute.devices import AHEAD, Executor, Item, Result, in_order, in_parallel
@@ -74,6 +74,9 @@ def connect(
     except ImportError as problem:
         raise ValueError("work on a cluster needs Dask: pip install 'xcal-jax[cluster]'") from problem
     if scheduler is not None:
+        if not re.fullmatch(r"(\w+://)?([\w.-]+|\[[\da-fA-F:]+\]):\d+", scheduler):
+            rule = "it must be an address like tls://host:8786"
+            raise ValueError(f"no Dask scheduler answers at {shown(scheduler)}: {rule}")
         try:
             client = Client(scheduler, timeout=CONNECTING, set_as_default=False, security=_security(certificates))
         except (OSError, ValueError, TypeError) as problem:
@@ -110,7 +113,7 @@ def _security(certificates: Sequence[str | os.PathLike[str]] | None) -> "Securit
 
     if certificates is None:
         return None
-    if len(certificates) != 3 or not all(Path(file).is_file() for file in certificates):
+    if len(certificates) != 3 or not all(os.path.isfile(file) for file in certificates):
         names = ", ".join(map(str, certificates))
         raise ValueError(
             f"`certificates` must be three files, of authority, certificate and key, but are {shown(names)}"

@@ -17,7 +17,7 @@ from xcal_jax.io.arguments import checked
 from xcal_jax.io.schema import Density, Energy, Length, OneOrMore, Some, listed, one_of, quantity, rule, whole
 from xcal_jax.io.toml import read
 from xcal_jax.simulation.vocabulary import VOCABULARY
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, shown_path
 
 TEMPERATURE = 0.09  # K
 WITHOUT_ENERGY = ("heat_capacity", "thickness")
@@ -149,7 +149,7 @@ class Problem:
 @checked
 def load(path: str | os.PathLike) -> Problem:
     """Read a design file. Raises ValueError for what is missing, unknown or impossible, in one sentence."""
-    where = f"design {str(path)!r}"
+    where = f"design {shown_path(path)}"
     table = read(path, "design", DesignTable)
     if ("minimise" in table) == ("maximise" in table):
         raise ValueError(f"{where} must have one of [minimise] and [maximise]")

@@ -22,7 +22,7 @@ from xcal_jax.io.schema import optional_keys, rule
 from xcal_jax.simulation.counting import matter_of
 from xcal_jax.simulation.results import line_names
 from xcal_jax.simulation.vocabulary import VOCABULARY
-from xcal_jax.units import as_quantity, limited
+from xcal_jax.units import as_quantity, limited, shown_path
 
 SCALARS = (
     "interaction_probability",
@@ -128,7 +128,7 @@ def read_uncertainties(path: str | os.PathLike, at: Parameters) -> dict[str, flo
     schema = optional_keys({name: _deviation(UNITS[_stem(name)]) for name in (*map(_stem, values), *values)})
     table = toml.read(path, "uncertainties", schema)
     if not table:
-        raise ValueError(f"uncertainties {str(path)!r} must name at least one parameter, but are empty")
+        raise ValueError(f"uncertainties {shown_path(path)} must name at least one parameter, but are empty")
     given = {place: table.get(place, table.get(_stem(place))) for place in values}
     return {place: found(values[place]) for place, found in given.items() if found is not None}
 

@@ -17,6 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from xcal_jax.io.files import check_writable, replacing
+from xcal_jax.units import shown_path
 
 SAVED_EVERY = 10.0  # s
 SUFFIX = ".part"  # of a checkpoint, and of the files in its folder
@@ -51,8 +52,8 @@ class Checkpoint:
                 remove_checkpoint(path)
             check_writable(path)
             return cls(path)
-        if path.exists() and not path.is_dir():
-            raise ValueError(f"checkpoint {str(path)!r} must be a folder, but is a file")
+        if os.path.exists(path) and not path.is_dir():
+            raise ValueError(f"checkpoint {shown_path(path)} must be a folder, but is a file")
         path.mkdir(parents=True, exist_ok=True)
         lock = _locked(path)
         if not resume:
@@ -76,7 +77,7 @@ class Checkpoint:
         differing = [name for name in facts if kept.get(name) != facts[name]]
         if differing:
             problem = f"is of another run (another {', '.join(differing)}): remove it to start anew"
-            raise ValueError(f"checkpoint {str(self.path)!r} {problem}")
+            raise ValueError(f"checkpoint {shown_path(self.path)} {problem}")
         return arrays
 
     def save(self, facts: dict[str, str], arrays: dict[str, np.ndarray], part: int | None = None) -> None:
@@ -130,7 +131,7 @@ def _locked(folder: Path) -> int:
     except BlockingIOError as problem:
         os.close(lock)
         raise ValueError(
-            f"checkpoint {str(folder)!r} must be of one run at a time, but another is at work"
+            f"checkpoint {shown_path(folder)} must be of one run at a time, but another is at work"
         ) from problem
     return lock
 
@@ -154,4 +155,4 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
             raise ValueError("its check sum differs")
         return dict(about["facts"]), arrays
     except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as problem:
-        raise ValueError(f"checkpoint {str(path)!r} cannot be read: remove it to start anew") from problem
+        raise ValueError(f"checkpoint {shown_path(path)} cannot be read: remove it to start anew") from problem

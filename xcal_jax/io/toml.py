@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 from typing_extensions import is_typeddict
 
 from xcal_jax.io.files import read_text
-from xcal_jax.units import shown
+from xcal_jax.units import shown, shown_path
 
 Table = TypeVar("Table")
 RULES = {
@@ -34,7 +34,7 @@ RULES = {
 
 def read(path: str | os.PathLike[str], what: str, schema: type[Table]) -> Table:
     """The TOML file at ``path`` by ``schema``. Raises ValueError where it is none or differs, calling it ``what``."""
-    where = f"{what} {str(path)!r}"
+    where = f"{what} {shown_path(path)}"
     return parse(read_text(path, where, "TOML"), where, schema)
 
 
@@ -85,7 +85,7 @@ def _path(place: tuple[int | str, ...], table: Any) -> str:
     parts: list[str] = []
     for part in place:
         if isinstance(part, str) or isinstance(table, list | tuple):
-            parts.append(str(part))
+            parts.append(shown(str(part))[1:-1])
             table = table.get(str(part)) if isinstance(table, Mapping) else table[int(part)]
     return ".".join(parts)
 

@@ -20,7 +20,7 @@ from xcal_jax.orbit.bremsstrahlung import bremsstrahlung_dose
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import NAMED, mission_fluence
 from xcal_jax.orbit.shielding import Shield, dose, parse_sectors
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, shown
 
 GEOMETRIES = ("slab", "sphere")
 NOT_COVERED = (
@@ -32,7 +32,7 @@ NOT_COVERED = (
 def check_geometry(geometry: str, sides: int, sectors: Sequence[tuple[float, Shield]]) -> None:
     """Raise ValueError for an unknown geometry, other sides than 1 or 2, or several sectors in a slab."""
     if geometry not in GEOMETRIES:
-        raise ValueError(f"`geometry` must be slab or sphere, but is {geometry!r}")
+        raise ValueError(f"`geometry` must be slab or sphere, but is {shown(geometry)}")
     if sides not in (1, 2):
         raise ValueError(f"`sides` of a slab must be 1 or 2, but is {sides}")
     if len(sectors) > 1 and geometry != "sphere":

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from xcal_jax.io.arguments import checked
+from xcal_jax.units import shown
 
 SWITCH = "2022-09-01"
 DAY = np.timedelta64(86400, "s")
@@ -39,9 +40,9 @@ def parse_date(text: str | np.datetime64, name: str) -> np.datetime64:
     try:
         date = np.datetime64(str(text).removesuffix("Z"), "s")
     except ValueError as problem:
-        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {text!r}") from problem
+        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {shown(text)}") from problem
     if np.isnat(date):
-        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {text!r}")
+        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {shown(text)}")
     return date
 
 

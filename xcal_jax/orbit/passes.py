@@ -16,7 +16,7 @@ from xcal_jax.orbit.ephemeris import geodetic
 from xcal_jax.orbit.fluence import LONGEST_STEP, SHORTEST_STEP
 from xcal_jax.orbit.months import DAY, Segment, parse_date
 from xcal_jax.orbit.trapped import drifted, geomagnetic_coordinates, integral_flux
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, shown
 
 CAVEAT = (
     "AP-8 and AE-8 place the South Atlantic Anomaly at its longitude of the 1960s; since then it has drifted "
@@ -52,7 +52,7 @@ def list_passes(
     the elements, a ``solar`` other than "min" and "max", and a number out of range.
     """
     if solar not in ("min", "max"):
-        raise ValueError(f"`solar` must be min or max, but is {solar!r}")
+        raise ValueError(f"`solar` must be min or max, but is {shown(solar)}")
     days = parse_quantity(days, "d", "days", above=0.0, most=MOST_DAYS)
     step = parse_quantity(step, "s", "step", least=SHORTEST_STEP, most=LONGEST_STEP)
     drift = parse_quantity(drift, "deg", "drift", least=-MOST_DRIFT, most=MOST_DRIFT)

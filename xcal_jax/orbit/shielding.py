@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from xcal_jax.io.arguments import checked
 from xcal_jax.orbit.material_tables import damage_function, material_table, materials
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, shown
 
 RAD = 1.602176634e-8  # rad in 1 MeV/g
 COSINES, WEIGHTS = np.polynomial.legendre.leggauss(32)
@@ -48,9 +48,11 @@ class Shield:
         for number, part in enumerate(filter(None, text.replace(" ", "").split(",")), 1):
             name, separator, size = part.partition(":")
             if not separator:
-                raise ValueError(f"`shield` layer {number} must read material:thickness, but is {part!r}")
+                raise ValueError(f"`shield` layer {number} must read material:thickness, but is {shown(part)}")
             if name not in materials():
-                raise ValueError(f"`shield` layer {number} must be one of {', '.join(materials())}, but is {name!r}")
+                raise ValueError(
+                    f"`shield` layer {number} must be one of {', '.join(materials())}, but is {shown(name)}"
+                )
             millimetres = parse_quantity(size, "mm", f"shield layer {number} ({name})")
             if millimetres < 0:
                 raise ValueError(

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from xcal_jax.atomic import ENERGY_LIMITS, Element
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, shown
 
 MOST = 2**20  # rows or channels
 SPACING = 0.01  # of the nodes, in the logarithm of the energy
@@ -33,7 +33,7 @@ def parse_grid(text: str, name: str) -> Float[np.ndarray, " B"]:
     """
     parts = text.split(":")
     if len(parts) != 3:
-        raise ValueError(f"`{name}` must be LOW:HIGH:STEP, such as 0.2:12:5eV, but is {text!r}")
+        raise ValueError(f"`{name}` must be LOW:HIGH:STEP, such as 0.2:12:5eV, but is {shown(text)}")
     low, high = (1000.0 * parse_quantity(part, "keV", name) for part in parts[:2])
     step = parse_quantity(parts[2], "eV", name)
     if not 0.0 < low < high:

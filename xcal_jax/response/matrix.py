@@ -21,7 +21,7 @@ from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.io.arguments import checked
 from xcal_jax.response.line_shape import integral_below
 from xcal_jax.simulation.trapping import Trapping
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, shown_path
 
 SIGMAS = 6.0  # to which a peak's Gaussian is followed: 2e-9 lie beyond
 TAIL = 21.0  # mean losses to which the tail of trapped heat is followed: 1e-9 lie beyond
@@ -49,7 +49,7 @@ class Resolution:
         elif file is not None:
             energy, width = read_spectrum(file)
             if not np.all(np.isfinite(energy)) or np.any(np.diff(energy) <= 0):
-                raise ValueError(f"energies in {str(file)!r} must be finite and ascend")
+                raise ValueError(f"energies in {shown_path(file)} must be finite and ascend")
         if not np.all(np.isfinite(width) & (width > 0)):
             worst = width[~(np.isfinite(width) & (width > 0))][0]
             raise ValueError(f"the FWHM must be positive and finite, but is {worst:g} eV")

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.io.files import replacing
 from xcal_jax.response.matrix import Row
+from xcal_jax.units import shown_path
 
 MOST_BYTES = 2**31 - 1  # that the 32-bit descriptors of a variable-length column reach
 COPIES = 3  # of the matrix in memory while it is written
@@ -124,7 +125,9 @@ def read_rmf(
             channels = np.append(bounds["E_MIN"], bounds["E_MAX"][-1])
             return energy, channels, rows, str(table.header["ELECTRON"])
     except (OSError, KeyError, TypeError, ValueError, IndexError) as problem:
-        raise ValueError(f"{str(path)!r} must be a redistribution matrix of `xcal-jax rmf`, but is not") from problem
+        raise ValueError(
+            f"{shown_path(path)} must be a redistribution matrix of `xcal-jax rmf`, but is not"
+        ) from problem
 
 
 def _ends(response: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

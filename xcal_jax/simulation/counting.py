@@ -24,7 +24,7 @@ from xcal_jax.montecarlo.ledger import SHARING
 from xcal_jax.montecarlo.state import Medium
 from xcal_jax.montecarlo.tally import Tally
 from xcal_jax.simulation.loss_thresholds import loss_thresholds
-from xcal_jax.units import parse_whole
+from xcal_jax.units import parse_whole, shown
 
 MOST_BINS = 2**24
 MODELS = ("electrons", "compton", "rayleigh", "coster_kronig")  # of an absorber, on which its tables depend
@@ -74,7 +74,7 @@ class Run:
         source.check_fits(absorber)
         seed = parse_whole(seed, "seed", least=0, below=SEEDS)
         if yields not in YIELDS:
-            raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {yields!r}")
+            raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {shown(yields)}")
         highest = highest_energy or source.highest_energy
         bins = _bins(bin_width, highest)
         if lanes is not None and parse_whole(lanes, "lanes", least=1, most=MOST_LANES) % LEAST_LANES:

@@ -37,7 +37,7 @@ from xcal_jax.montecarlo.tally import PARTIAL
 from xcal_jax.physics.geometry import Direction, Site, Stack
 from xcal_jax.simulation.counting import matter_of, medium_of
 from xcal_jax.simulation.events import FIRST_PIXEL, rows_of
-from xcal_jax.units import parse_whole
+from xcal_jax.units import parse_whole, shown_path
 
 LANES = 2**17  # impacts read, simulated and written at a time
 UNITS = {"ENERGY": "keV", "U": "m", "V": "m"}
@@ -104,12 +104,14 @@ def filter_impacts(
     seed = parse_whole(seed, "seed", least=0, below=SEEDS)
     header, start, data = find_table(source)
     if absorber.array is not None and PIXEL not in (columns_dtype(header).names or ()):
-        raise ValueError(f"{str(source)!r} must have a column {PIXEL} for an absorber with an [array], but has none")
+        raise ValueError(
+            f"{shown_path(source)} must have a column {PIXEL} for an absorber with an [array], but has none"
+        )
     kind = columns_dtype(header)
     rows = header["NAXIS2"]
     needed = data + rows * kind.itemsize
     if Path(source).stat().st_size < needed:
-        raise ValueError(f"{str(source)!r} must hold {rows} impacts, but is cut short")
+        raise ValueError(f"{shown_path(source)} must hold {rows} impacts, but is cut short")
     end = data + -(-rows * kind.itemsize // BLOCK) * BLOCK
     medium = medium_of(absorber, matter_of(absorber, yields))
     for card in ("CHECKSUM", "DATASUM"):
@@ -141,25 +143,28 @@ def find_table(path: str | os.PathLike[str]) -> tuple[fits.Header, int, int]:
 
     Raises ValueError where there is no such table.
     """
-    if not Path(path).is_file():
-        raise ValueError(f"{str(path)!r} must be a file, but does not exist")
+    if not os.path.isfile(path):
+        raise ValueError(f"{shown_path(path)} must be a file, but does not exist")
     try:
         with warnings.catch_warnings(action="ignore"), fits.open(path, lazy_load_hdus=False) as file:
             tables = [hdu for hdu in file if isinstance(hdu, fits.BinTableHDU) and set(UNITS) <= set(hdu.columns.names)]
             if not tables:
                 raise ValueError(
-                    f"{str(path)!r} must hold a PIXELIMPACT table, with columns {', '.join(UNITS)}, but has none"
+                    f"{shown_path(path)} must hold a PIXELIMPACT table, with columns {', '.join(UNITS)}, but has none"
                 )
             table = tables[0]
+            table.verify("silentfix")
             header, place = table.header.copy(), table.fileinfo()
             columns = {name: table.columns[name] for name in UNITS}
     except (OSError, TypeError, KeyError) as problem:
-        raise ValueError(f"{str(path)!r} must be a FITS file with a PIXELIMPACT table, but cannot be read") from problem
+        raise ValueError(
+            f"{shown_path(path)} must be a FITS file with a PIXELIMPACT table, but cannot be read"
+        ) from problem
     for name, unit in UNITS.items():
         if columns[name].unit not in (None, unit):
-            raise ValueError(f"column {name} of {str(path)!r} must be in {unit}, but is in {columns[name].unit}")
+            raise ValueError(f"column {name} of {shown_path(path)} must be in {unit}, but is in {columns[name].unit}")
         if columns[name].format not in ("D", "E", "1D", "1E") or columns[name].bscale or columns[name].bzero:
-            raise ValueError(f"column {name} of {str(path)!r} must hold plain numbers, D or E")
+            raise ValueError(f"column {name} of {shown_path(path)} must hold plain numbers, D or E")
     return header, place["hdrLoc"], place["datLoc"]
 
 

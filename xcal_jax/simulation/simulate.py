@@ -21,7 +21,7 @@ from xcal_jax.montecarlo.derivative import refuse_traced
 from xcal_jax.montecarlo.tally import Tally
 from xcal_jax.simulation.counting import MOST_PHOTONS, Prepared, Run, Task, count, sum_of
 from xcal_jax.simulation.results import to_dataset
-from xcal_jax.units import parse_whole
+from xcal_jax.units import parse_whole, shown_path
 
 PIECES = 64  # of a run on a cluster, a task each, unless they came out too small or too large
 SMALLEST_PIECE, LARGEST_PIECE = 2**17, 2**23  # photons
@@ -123,8 +123,8 @@ def _resumed(kept: Checkpoint, facts: dict[str, str], n: int, forced: bool) -> t
         return None, 0
     done, total = int(arrays.pop("done")), Tally.from_arrays(arrays)
     if done > n:
-        raise ValueError(f"checkpoint {str(kept.path)!r} holds {done} photons, more than `n`, which is {n}")
+        raise ValueError(f"checkpoint {shown_path(kept.path)} holds {done} photons, more than `n`, which is {n}")
     counted = int(total.interacting)
     if total.spectrum.sum() != counted or not (counted == done if forced else 0 <= counted <= done):
-        raise ValueError(f"counts of checkpoint {str(kept.path)!r} do not add up: remove it to start anew")
+        raise ValueError(f"counts of checkpoint {shown_path(kept.path)} do not add up: remove it to start anew")
     return total, done

@@ -23,6 +23,7 @@ from xcal_jax.simulation import vocabulary
 from xcal_jax.simulation.counting import Prepared, Run, Task, count, sum_of
 from xcal_jax.simulation.results import partial_count, to_dataset
 from xcal_jax.simulation.sweep_grid import Grid
+from xcal_jax.units import shown
 
 KIND = "xcal_jax absorber sweep"
 BATCHES = 16  # of every point's photons, whose scatter gives the errors of differences
@@ -77,7 +78,7 @@ def paired_difference(result: xr.Dataset, dimension: str) -> xr.Dataset:
     runs. Raises ValueError where the result has no such dimension.
     """
     if dimension not in result.partial.dims:
-        raise ValueError(f"`dimension` must be one of {', '.join(result.partial.dims)}, but is {dimension!r}")
+        raise ValueError(f"`dimension` must be one of {', '.join(result.partial.dims)}, but is {shown(dimension)}")
     by_batch = result.partial_in_batch / result.interacting_in_batch
     scatter = (by_batch - by_batch.isel({dimension: 0}, drop=True)).std("batch", ddof=1)
     difference = result.partial - result.partial.isel({dimension: 0}, drop=True)

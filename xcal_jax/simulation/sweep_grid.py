@@ -20,6 +20,7 @@ from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import read_text
 from xcal_jax.io.schema import Density, Different, Energy, InFileOrder, Length, Pair, Place, one_of, quantity, whole
 from xcal_jax.simulation.counting import MOST_PHOTONS
+from xcal_jax.units import shown_path
 
 SOURCE = {
     "energy": ("photon_energy", "eV", "photon energy"),
@@ -99,12 +100,12 @@ class Grid:
     @checked
     def load(cls, path: str | os.PathLike[str]) -> "Grid":
         """The sweep described in the TOML file ``path``. Raises ValueError, naming the key, where it makes no sense."""
-        where = f"sweep {str(path)!r}"
+        where = f"sweep {shown_path(path)}"
         text = read_text(path, where, "TOML")
         table = toml.parse(text, where, SweepTable)
         name = table["absorber"]
         beside = Path(path).parent / name
-        absorber = Absorber.load(beside if beside.is_file() else name)
+        absorber = Absorber.load(beside if os.path.isfile(beside) else name)
         absorber.check_alone("a sweep")
         axes = _axes(table["grid"])
         if not axes:

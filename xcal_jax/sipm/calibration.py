@@ -27,6 +27,7 @@ from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.lines import fit_lines
+from xcal_jax.units import shown
 
 SHAPES = {"linear": ("k", "b"), "quadratic": ("k", "b", "q"), "saturation": ("k", "b", "c")}
 FORMULAS = {"linear": "k x + b", "quadratic": "k x + b + q x^2", "saturation": "-ln(1 - c (k x + b)) / c"}
@@ -96,7 +97,7 @@ def energy_calibration(
     lines at one position, or a fit that does not converge.
     """
     if shape not in SHAPES:
-        raise ValueError(f"`shape` must be one of {', '.join(SHAPES)}, but is {shape!r}")
+        raise ValueError(f"`shape` must be one of {', '.join(SHAPES)}, but is {shown(shape)}")
     names = SHAPES[shape]
     x, error, e = usable(position, position_error, energy)
     if x.size < len(names):

@@ -17,6 +17,7 @@ from xcal_jax.fit import double_precision
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.spectra.dataset import reject
+from xcal_jax.units import shown
 
 
 @jax.jit
@@ -76,7 +77,7 @@ def correct_pile_up(values: xr.Dataset, dead_time: float, model: str = "paralysa
         true = -np.real(lambertw(-load)) / dead_time
         slope = true / measured / (1 - true * dead_time)
     else:
-        raise ValueError(f'`model` must be "paralysable" or "non-paralysable", but is {model!r}')
+        raise ValueError(f'`model` must be "paralysable" or "non-paralysable", but is {shown(model)}')
     dims = values["dcr"].dims
     error = slope * values["dcr_error"].values
     return values.assign(

@@ -1,5 +1,6 @@
 """A satellite as its TOML file describes it: launch, channels, templates, calibrations, the synthetic mission."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.mission_file import MissionTable, check_synthetic
 from xcal_jax.spectra.dataset import reject
+from xcal_jax.units import shown_path
 
 SHIPPED = Path(__file__).parent / "missions"
 
@@ -54,9 +56,9 @@ def load_mission(name: str | Path) -> Mission:
     """
     known = mission_files()
     path = known.get(short(str(name)), Path(name))
-    if not path.is_file():
-        raise ValueError(f"`mission` must be one of {', '.join(known)} or a TOML file, but is {str(name)!r}")
-    where = f"mission {str(path)!r}"
+    if not os.path.isfile(path):
+        raise ValueError(f"`mission` must be one of {', '.join(known)} or a TOML file, but is {shown_path(name)}")
+    where = f"mission {shown_path(path)}"
     table = toml.read(path, "mission", MissionTable)
     if "synthetic" in table:
         check_synthetic(table, where)

@@ -215,7 +215,7 @@ def check_synthetic(table: MissionTable, where: str) -> None:
     if not {"k", "b"} <= set(drawn.get("calibration", table.get("calibration", {}))):
         raise ValueError(f"`calibration` in {where} must have `k` and `b`, since there is a [synthetic] table")
     if missing := [name for name in table["readouts"] if name not in drawn["readout"]]:
-        raise ValueError(f"`synthetic.readout.{missing[0]}` is missing in {where}")
+        raise ValueError(f"`synthetic.readout` in {where} must have all readouts, but lacks {shown(missing[0])}")
     if len(drawn["background"]["channel"]) != len(drawn["background"]["rate"]):
         raise ValueError(f"`synthetic.background` in {where} must have as many rates as channels")
     if not drawn["first_day"] < drawn["last_day"] - CAMPAIGN_DAYS:

@@ -16,6 +16,7 @@ from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
 from xcal_jax.sipm.trends import FORMS, check_points, curve, evaluate, fit_forms
+from xcal_jax.units import shown
 
 REFERENCE = 10.0
 
@@ -87,7 +88,7 @@ def joint_fit(
     points = check_points(values, name, len(names))
     days, y = points.days, points.values
     if form is not None and form not in FORMS:
-        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {form!r}")
+        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {shown(form)}")
     forms = list(FORMS) if form is None else [form]
     matrix = np.stack(covariates, 1)
     fits, criterion = fit_forms(forms, matrix, points)

@@ -20,7 +20,7 @@ from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.template import template_rows
 from xcal_jax.spectra import check_spectra
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, shown
 
 NO_CROSSING, SATURATED, SHORT, NOT_POSITIVE = 1, 2, 4, 8
 FLAGS = {
@@ -122,7 +122,7 @@ def threshold(
     """
     check_spectra(spectra)
     if interpolation not in CROSSINGS:
-        raise ValueError(f'`interpolation` must be "linear" or "log", but is {interpolation!r}')
+        raise ValueError(f'`interpolation` must be "linear" or "log", but is {shown(interpolation)}')
     parse_quantity(level, "", "level", above=0.0)
     parse_quantity(min_exposure, "s", "min_exposure", least=0.0)
     if not saturation > 0:

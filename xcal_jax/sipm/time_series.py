@@ -1,5 +1,6 @@
 """Time series from files: the public GRBAlpha event text, and housekeeping or space-weather tables."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ def read_event(path: str | Path) -> xr.Dataset:
     """
     path = Path(path)
     path = path / "data.txt" if path.is_dir() else path
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ValueError(f"an event file must exist, but {path} does not")
     lines = path.read_text().splitlines()
     if len(lines) < 4 or lines[0].split()[:4] != ["start_time", "end_time", "sec_from_start", "exposure"]:

@@ -23,6 +23,7 @@ from scipy.stats import norm
 from xcal_jax import fit
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
+from xcal_jax.units import shown
 
 FORMS = {"power": "a t^b", "log": "a + b ln t", "sqrt": "a + b sqrt t", "linear": "a + b t"}
 BASIS = {"log": jnp.log, "sqrt": jnp.sqrt, "linear": lambda t: t}
@@ -101,7 +102,7 @@ def check_points(groups: xr.Dataset, name: str, parameters: int) -> Points:
     Raises ValueError for an unknown name, all points in one group, fewer points than parameters, or t <= 0.
     """
     if name not in groups:
-        raise ValueError(f"`name` must be a measured value, but {name!r} is not in the data")
+        raise ValueError(f"`name` must be a measured value, but {shown(name)} is not in the data")
     days, values = groups["days"].values, groups[name].values
     if days.size == 1 and "size" in groups:
         size, width = int(groups["size"].values[0]), groups.attrs.get("group_days")
@@ -175,7 +176,7 @@ def evaluate(trends: xr.Dataset, days: ArrayLike, form: str | None = None) -> xr
     """
     form = form or best_form(trends)
     if form not in FORMS:
-        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {form!r}")
+        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {shown(form)}")
     days = np.atleast_1d(np.asarray(days, float))
     if (days <= 0).any():
         raise ValueError(f"`days` since launch must be positive for a trend, but the first is {days.min()}")

@@ -22,7 +22,7 @@ from xcal_jax.sipm.mission import Mission
 from xcal_jax.sipm.mission_file import CAMPAIGN_DAYS
 from xcal_jax.sipm.synthetic.rates import background, calibration, line_rate, mean_decay, noise_rates
 from xcal_jax.spectra import build_spectra
-from xcal_jax.units import parse_whole
+from xcal_jax.units import parse_whole, shown
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 REFERENCE = 10.0
@@ -89,11 +89,13 @@ def synthesize(mission: Mission, seed: int | None = None, readouts: tuple[str, .
         raise ValueError(f"`mission` {mission.name} has no [synthetic] table to draw from")
     table = mission.synthetic
     seed = table["seed"] if seed is None else parse_whole(seed, "seed", least=0)
-    names = mission.readouts if readouts is None else readouts
+    names = mission.readouts if readouts is None else tuple(readouts)
+    if not names:
+        raise ValueError("`readouts` must name at least one, but is empty")
     parts = []
     for name in names:
-        if name not in table["readout"]:
-            raise ValueError(f"`readout` must be one of {', '.join(table['readout'])}, but is {name!r}")
+        if not isinstance(name, str) or name not in table["readout"]:
+            raise ValueError(f"`readout` must be one of {', '.join(table['readout'])}, but is {shown(name)}")
         parts.append(synthesize_readout(mission, seed, name))
     ground = synthesize_ground(mission, seed, names[0])
     merged = [xr.concat(p, "spectrum", combine_attrs="override") for p in zip(*parts, strict=True)]
