@@ -1,6 +1,7 @@
 # make run   the main job from nothing: 1e7 photons of 7 keV through the X-IFU absorber, a plot, a table
 # make check lint, types and the fast tests
 # make test  every check from nothing: lint, types, tests
+# make docs  the documentation: out/docs/index.html
 # make bench the speed of this machine, printed
 # make bench-gpu the same on a machine with an NVIDIA GPU and no network, after `make gpu-wheels` on one with a network
 # make compare-penelope   the same absorber in PENELOPE and in ours; needs: .venv/bin/pip install -e ".[penelope]"
@@ -8,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run check test lint bench gpu-wheels bench-gpu compare-penelope clean
+.PHONY: run check test docs lint bench gpu-wheels bench-gpu compare-penelope clean
 .DEFAULT_GOAL := run
 
 .venv/installed: pyproject.toml
@@ -31,6 +32,9 @@ check: lint
 
 test: lint
 	$(PYTEST)
+
+docs: .venv/installed
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet notebooks out/docs
 
 bench: .venv/installed
 	$(BIN)/python analysis/benchmarks
