@@ -22,7 +22,7 @@ from xcal_jax.io import toml
 from xcal_jax.physics.geometry import Pixels, Stack
 from xcal_jax.units import parse_quantity
 
-KEYS = ("name", "width", "length", "electrons", "rayleigh", "array", "layers")
+KEYS = ("name", "width", "length", "electrons", "rayleigh", "fwhm", "array", "layers")
 ARRAY_KEYS = ("rows", "columns", "pitch")
 LAYER_KEYS = ("material", "thickness", "density")
 LONGEST = 1e6  # um; a metre of absorber is a typing error
@@ -36,7 +36,8 @@ class Absorber:
 
     thickness: (L,) um, from the top; density: (L,) g/cm3; width (along x), length (along y): () um.
     formulas: the material of each layer; electrons: the electron model; rayleigh: whether photons scatter coherently;
-    array: the array of equal absorbers that it stands for, or None for one alone.
+    array: the array of equal absorbers that it stands for, or None for one alone; fwhm: eV, of its detector, or
+    None; matrices alone ask for it.
     """
 
     thickness: Array
@@ -48,6 +49,7 @@ class Absorber:
     electrons: str = field(default="range", metadata={"static": True})
     rayleigh: bool = field(default=False, metadata={"static": True})
     array: Pixels | None = None
+    fwhm: float | None = field(default=None, metadata={"static": True})
 
     @classmethod
     def build(
@@ -59,12 +61,14 @@ class Absorber:
         electrons: str = "range",
         rayleigh: bool = False,
         array: dict[str, Any] | None = None,
+        fwhm: str | float | None = None,
     ) -> "Absorber":
         """An absorber of ``layers``: (material, thickness) or (material, thickness, density) from the top; um, g/cm3.
 
-        Lengths may be numbers (um) or text with a unit. A density may be left out where the tables know it. array:
+        Lengths may be numbers (um) or text with a unit, as may the ``fwhm`` (eV) of its detector. A density may be left
+        out where the tables know it. array:
         {"rows": 3, "columns": 3, "pitch": 317.0} for equal pixels side by side; a pitch may be two, along x and y.
-        Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
+        Raises ValueError where a material is unknown, a length, density or width is not positive and finite, there are
         no layers, the electron model is unknown, or pixels would overlap.
         """
         layers = [(*layer, None)[:3] for layer in layers]
@@ -95,6 +99,7 @@ class Absorber:
             electrons,
             rayleigh,
             None if array is None else _pixels(array, width, length),
+            None if fwhm is None else _width(fwhm),
         )
 
     @classmethod
@@ -157,6 +162,8 @@ class Absorber:
             f"electrons = {json.dumps(self.electrons)}",
             f"rayleigh = {json.dumps(self.rayleigh)}",
         ]
+        if self.fwhm is not None:
+            lines.append(f'fwhm = "{self.fwhm!r} eV"')
         if self.array is not None:
             pitch = f'"{float(self.array.pitch_x)!r} um", "{float(self.array.pitch_y)!r} um"'
             rows, columns = self.array.shape
@@ -207,6 +214,13 @@ def _length(value: str | float, name: str) -> float:
     if not 0.0 < length <= LONGEST:
         raise ValueError(f"`{name}` must be positive and at most {LONGEST:g} um, but is {length:g} um")
     return length
+
+
+def _width(value: str | float) -> float:
+    width = parse_quantity(value, "eV", "fwhm")
+    if width <= 0.0:
+        raise ValueError(f"`fwhm` must be positive, but is {width:g} eV")
+    return width
 
 
 def _pixels(array: dict[str, Any], width: float, length: float) -> Pixels:
