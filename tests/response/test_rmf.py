@@ -1,7 +1,6 @@
 """The response over energy, the matrix folded from it, and its files: against the simulation, formulas, clients."""
 
 import os
-import re
 
 import numpy as np
 import pytest
@@ -25,7 +24,7 @@ from xcal_jax.response.components import (
     to_components,
 )
 from xcal_jax.response.energy_grid import node_weights, nodes_between, parse_grid
-from xcal_jax.response.matrix import continuum_in_channels, fold, peaks_in_channels
+from xcal_jax.response.matrix import fold, peaks_in_channels
 from xcal_jax.response.nodes import CELL_EDGES, Node, Settings, simulate_nodes
 from xcal_jax.response.ogip import check_fits_memory
 from xcal_jax.response.resolution import Resolution

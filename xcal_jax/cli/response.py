@@ -26,22 +26,41 @@ def plot(file, what, output):
 @click.argument("target", type=options.Output())
 @options.absorber
 @click.option("--forced", is_flag=True, help="Every photon interacts: the ARF has the quantum efficiency already.")
+@click.option("--xml", help="SIXTE's detector: it says which PIXID is which row and column of an [array].")
+@click.option("--uniform", is_flag=True, help="Spread the photons evenly over the absorber, whatever U and V are.")
+@click.option("--rmf", help="The matrix that TARGET will meet: a warning, where it begins above the lowest deposit.")
 @options.yields
 @options.electrons
 @options.seed
-def impacts(source, target, absorber, forced, yields, electrons, seed):
+def impacts(source, target, absorber, forced, xml, uniform, rmf, yields, electrons, seed):
     """Filter SIXTE's PIXELIMPACT file SOURCE into TARGET: energies become what the absorber keeps."""
     options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
+    from xcal_jax.response.ogip_reader import read_layout
     from xcal_jax.simulation.impacts import filter_impacts
 
-    done = filter_impacts(source, target, Absorber.load(absorber, electrons), seed, forced, yields, progress=True)
+    begins = 1e-3 * read_layout(rmf).rows[0] if rmf else 0.0
+    met = Absorber.load(absorber, electrons)
+    done = filter_impacts(source, target, met, seed, forced, yields, progress=True, xml=xml, uniform=uniform)
     click.echo(
         f"{done.read} impacts: {done.missed} beside the absorber, {done.passed} passed through, "
         f"{done.kept} kept, {done.partial} of these with less than their energy"
-        + (f", {done.caught} caught by neighbours" if done.caught else ""),
+        + (f", {done.caught} caught by neighbours" if done.caught else "")
+        + (f", {done.nowhere} left between the pixels of {xml}" if done.nowhere else ""),
         err=True,
     )
+    if done.read and done.centred == done.read:
+        click.echo(
+            "warning: all impacts have U = V = 0, the centre of the pixel, as tesgenimpacts writes them: "
+            "--uniform spreads them",
+            err=True,
+        )
+    if done.lowest < begins:
+        click.echo(
+            f"warning: {rmf} begins at {begins:g} keV, above the lowest deposit, {done.lowest:.3g} keV: "
+            "make it with a lower --grid",
+            err=True,
+        )
 
 
 @options.command()

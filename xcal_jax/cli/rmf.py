@@ -145,6 +145,7 @@ def rmf(
     settings = Settings(tolerance, n, seed, yields)
     tail = Trapping.build(trapping) if trapping else NO_TRAPPING
     target = Absorber.load(absorber, electrons)
+    target.check_alone("a matrix")
     given = fwhm or (None if fwhm_file else target.fwhm)
     resolution = Resolution.build(given, fwhm_file)
     asked, exact = layout(grid, channels, like, resolution)

@@ -50,7 +50,7 @@ def parse_grid(text: str, name: str) -> Float[np.ndarray, " B"]:
 
 
 def channels_between(low: float, high: float, widest: float) -> Float[np.ndarray, " C"]:
-    """Boundaries in eV of equal channels from ``low`` to ``high`` or just above, of a round width up to ``widest`` eV."""
+    """Boundaries in eV of equal channels from ``low`` to ``high`` or just above, as wide as ``widest`` eV allows."""
     step = round_width(widest)
     return low + step * np.arange(1 + _count(low, high, step))
 
