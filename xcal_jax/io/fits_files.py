@@ -22,9 +22,11 @@ def write_fits(path: str | os.PathLike[str], *tables: fits.BinTableHDU) -> None:
     for unit in units:
         unit.header["DATE"] = (now, "when this was written, UTC")
         unit.header["CREATOR"] = f"xcal_jax {VERSION}"
-        unit.add_checksum(when=now)
     with replacing(path) as temporary:
         fits.HDUList(units).writeto(temporary, overwrite=True, output_verify="exception")
+        with fits.open(temporary, mode="update", memmap=False) as file:
+            for unit in file:  # of what was written: columns of variable length take their form only then
+                unit.add_checksum(when=now)
 
 
 def date() -> str:

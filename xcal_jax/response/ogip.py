@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 import xarray as xr
@@ -87,7 +88,7 @@ def free_memory() -> float:
 
 def write_rmf(
     path: str | os.PathLike,
-    matrices: Sequence[tuple[Float[np.ndarray, " B"], Sequence[Row]]],
+    matrices: Sequence[tuple[Float[np.ndarray, " _"], Sequence[Row]]],
     channels: Float[np.ndarray, " C"],
     header: Header,
 ) -> None:
@@ -158,7 +159,8 @@ def _table(
     table.header.update(NAMES | header.cards)
     table.header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "HDUCLAS2": kind, "HDUVERS": version, **cards})
     for line in header.history:
-        table.header.add_history(line)
+        for piece in wrap(_ascii(line), 70):
+            table.header.add_history(piece)
     for line in header.comments:
         table.header.add_comment(_ascii(line))
     return table

@@ -2,9 +2,9 @@
 
 A fine matrix is large because of its loss continuum, which is smooth and small: 1e-7 in most channels. `Thinning`
 stores it as a systematic sample. The channels of a row stand in blocks, as wide as the resolution. Blocks that hold
-more than a mass m are stored as they are. Of the others, n hold all of their mass M, m = M / n each: those in which
-the cumulative mass passes a whole number of m, counted from a phase that moves on by the golden ratio from row to row.
-So a row keeps its sum, the mean over neighbouring rows is the continuum in every channel, and nothing is lost; but of a
+more than a mass m, and those on the flank of a peak, are stored as they are. Of the others, n hold all of their mass M,
+m = M / n each: those in which the cumulative mass passes a whole number of m, counted from a phase that moves on by the
+golden ratio from row to row. So a row keeps its sum, the mean over neighbouring rows is the continuum in every channel, and nothing is lost; but of a
 line that is narrower than a few rows, the far continuum stands in some channels only.
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
+UNEVEN = 1.5  # times the mean of its channels: with more in one of them, a block is on the flank of a peak
 NEAR = 2  # channels between two groups, which then become one: another group would take as much room
 
 
@@ -91,7 +92,8 @@ class Thinning:
         """The row of that ``number``, of ``values`` by channel."""
         starts = np.arange(0, values.size, self.block)
         held = np.add.reduceat(values, starts)
-        small = np.where(held < self.mass, held, 0.0)
+        even = np.maximum.reduceat(values, starts) * self.block <= UNEVEN * held
+        small = np.where(even & (held < self.mass), held, 0.0)
         total = small.sum()
         scale = np.ones(held.size)
         if total > 0.0:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from xcal_jax.response.components import in_rows
 from xcal_jax.response.matrix import Part
 
-WIDTH = 0.004  # of a coarse row, of its energy
+WIDTH = 0.005  # of a coarse row, of its energy
 FAINT = 3e-5  # of the photons: an escape peak below it is smooth
 SMALL = 1e-7  # of a row: channels with less are not stored in the sharp part
 
