@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from astropy.io import fits
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.cli.main import main
+from xcal_jax.response.area import effective_area
 from xcal_jax.response.ogip_reader import read_area, read_layout, read_matrix
+from xcal_jax.response.rows import Row
 
 XIFU = Absorber.preset("xifu")
 ENDS = np.arange(6.96, 7.0401, 0.001).astype(np.float32)  # keV: of the official rows
@@ -95,6 +98,14 @@ def test_like_an_official_matrix(folder):
     aluminium = 1.0 - quantum_efficiency(Absorber.build([("Al", 0.2)], 1.0, 1.0), middle)
     assert 0.99 < aluminium.min() < aluminium.max() < 0.9999
     np.testing.assert_allclose(area, telescope * aluminium * quantum_efficiency(XIFU, middle), rtol=1e-3)
+
+
+def test_an_area_counts_what_falls_into_the_channels():
+    ends = np.array([6900.0, 7000.0, 7100.0])
+    names = {"low": ends[:-1], "high": ends[1:], "interaction_probability": np.array([0.8, 0.5])}
+    response = xr.Dataset({name: ("energy", value) for name, value in names.items()})
+    rows = [Row(np.zeros(1), np.ones(1), np.ones(1), contained) for contained in (1.0, 0.25)]
+    np.testing.assert_allclose(effective_area(response, rows, 2.0), [1.6, 0.25])
 
 
 def test_a_blend_has_their_core_and_our_losses(folder):

@@ -110,7 +110,7 @@ def rmf(
     from xcal_jax.io.datasets import save
     from xcal_jax.io.fits_files import parse_cards
     from xcal_jax.response import split as splitting
-    from xcal_jax.response.area import telescope_area, transmission
+    from xcal_jax.response.area import effective_area, telescope_area, transmission
     from xcal_jax.response.components import in_rows, rows_of, simulate_response
     from xcal_jax.response.layout import layout
     from xcal_jax.response.matrix import (
@@ -184,11 +184,14 @@ def rmf(
         options.interrupted(part)
 
     def folded(of, part=ALL, store=store):
+        """Boundaries and rows of one MATRIX extension."""
         made = list(fold(of, measured, resolution, tail, part, store))
         return np.append(of.low.values, of.high.values[-1]), made
 
+    seen_in = [response]
     if parted:
         coarse = splitting.coarsened(response)
+        seen_in.append(coarse)
         sharp, smooth = splitting.parts(response, coarse)
         matrices = [folded(response, sharp, Above(splitting.SMALL)), folded(coarse, smooth, whole)]
     elif core:
@@ -205,15 +208,10 @@ def rmf(
     for path, content in ((output, matrices[:1] if split else matrices), (split, matrices[1:])):
         if path:
             write_rmf(path, content, measured, header)
-    for path, (boundaries, made) in zip((arf, second_arf), matrices, strict=False):
+    telescope = area_file or area
+    for path, seen, (boundaries, made) in zip((arf, second_arf), seen_in, matrices, strict=False):
         if path:
-            middle = 0.5 * (boundaries[1:] + boundaries[:-1])
-            seen = response if boundaries.size == kept.size else coarse
-            in_front = telescope_area(area_file, middle) if area_file else np.full(middle.size, area)
-            for sheet in filters:
-                in_front = in_front * transmission(sheet, middle)
-            contained = np.array([row.contained for row in made])
-            write_arf(path, boundaries, in_front * seen.interaction_probability.values * contained, header)
+            write_arf(path, boundaries, effective_area(seen, made, telescope, filters), header)
     for path, dataset in products.items():
         if path:
             save(dataset, path)

@@ -1,13 +1,31 @@
 """The effective area of a telescope with filters and an absorber, by rows of a matrix."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
+import xarray as xr
 from jaxtyping import Float
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.response.ogip_reader import read_area
+from xcal_jax.response.rows import Row
+
+
+def effective_area(
+    response: xr.Dataset, rows: Sequence[Row], telescope: str | float, filters: Sequence[str] = ()
+) -> Float[np.ndarray, " R"]:
+    """Area (R,) cm2 of the folded ``rows`` of a ``response``: what goes with them into an ARF.
+
+    The area of the ``telescope``, a file with its ARF or a number in cm2, times the transmission of the ``filters``,
+    the absorber's quantum efficiency, and the fraction of each row inside the channels.
+    """
+    energy = 0.5 * (response.low.values + response.high.values)
+    area = telescope_area(telescope, energy) if isinstance(telescope, str) else np.full(energy.size, telescope)
+    for sheet in filters:
+        area = area * transmission(sheet, energy)
+    return area * response.interaction_probability.values * np.array([row.contained for row in rows])
 
 
 def telescope_area(path: str | os.PathLike, energy: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:

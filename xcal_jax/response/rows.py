@@ -2,10 +2,11 @@
 
 A fine matrix is large because of its loss continuum, which is smooth and small: 1e-7 in most channels. `Thinning`
 stores it as a systematic sample. The channels of a row stand in blocks, as wide as the resolution. Blocks that hold
-more than a mass m, and those on the flank of a peak, are stored as they are. Of the others, n hold all of their mass M,
-m = M / n each: those in which the cumulative mass passes a whole number of m, counted from a phase that moves on by the
-golden ratio from row to row. So a row keeps its sum, the mean over neighbouring rows is the continuum in every channel, and nothing is lost; but of a
-line that is narrower than a few rows, the far continuum stands in some channels only.
+more than a mass m, and those on the flank of a peak, are stored as they are. Of the others, which hold M together, some
+hold m' = M / n each, where n is M / m rounded: those in which the cumulative mass passes a whole number of m', counted
+from a phase that moves on by the golden ratio from row to row. So a row keeps its sum, and the mean over neighbouring
+rows is the continuum in every channel; but of a line that is narrower than a few rows, the far continuum stands in some
+channels only.
 """
 
 from collections.abc import Callable
