@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.response.components import in_rows, rows_of, simulate_response
@@ -83,6 +84,19 @@ def test_rows_of_a_file_stay(tmp_path):
     assert float(wide.partial[2]) == pytest.approx(partial, rel=1e-5)
     for n in (0, 1, 3, 4):
         assert float(wide.partial[n]) == float(fine.partial[n + (n > 2)])
+
+
+def test_wider_rows_are_means_over_the_photons_that_interact():
+    names = {"low": [0.0, 1.0, 4.0], "high": [1.0, 4.0, 5.0], "interaction_probability": [0.2, 0.8, 0.5]}
+    fine = xr.Dataset({name: ("energy", value) for name, value in names.items()}, {"energy": [0.5, 2.5, 4.5]})
+    fine["partial"] = "energy", [0.1, 0.3, 0.7]
+    fine["peaks"] = ("energy", "line"), [[0.0, 0.1], [0.2, 0.3], [0.4, 0.5]]
+    wide = in_rows(fine, np.array([0.0, 4.0, 5.0]))
+    np.testing.assert_allclose(wide.interaction_probability, [(0.2 + 3 * 0.8) / 4, 0.5])
+    np.testing.assert_allclose(wide.partial, [(0.2 * 0.1 + 2.4 * 0.3) / 2.6, 0.7])
+    np.testing.assert_allclose(wide.peaks, [[2.4 * 0.2 / 2.6, (0.2 * 0.1 + 2.4 * 0.3) / 2.6], [0.4, 0.5]])
+    assert wide.low.values.tolist() == [0.0, 4.0] and wide.high.values.tolist() == [4.0, 5.0]
+    assert wide.energy.values.tolist() == [2.0, 4.5]
 
 
 def test_an_edge_next_to_a_boundary_makes_no_sliver():

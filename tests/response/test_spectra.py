@@ -5,7 +5,7 @@ import pytest
 from astropy.io import fits
 
 from xcal_jax.response.measurement import Measurement
-from xcal_jax.response.model_spectrum import expected_counts, read_model
+from xcal_jax.response.model_spectrum import ModelSpectrum, expected_counts, read_model
 from xcal_jax.response.ogip_reader import read_matrix
 from xcal_jax.spectra.readers import read_spectra
 
@@ -126,6 +126,11 @@ def test_models_in_all_formats(tmp_path, monkeypatch, name):
     primitive = 1e-4 * 7000.0**1.7 * ends**-0.7 / -0.7
     np.testing.assert_allclose(np.diff(model.photons_below(ends)), np.diff(primitive), rtol=1e-4)
     assert model.photons_below(np.array([10.0]))[0] == 0.0
+
+
+def test_photons_of_a_straight_line():
+    model = ModelSpectrum(np.array([10.0, 20.0, 40.0]), np.array([0.0, 2.0, 2.0]))
+    np.testing.assert_allclose(model.photons_below(np.array([5.0, 15.0, 20.0, 30.0, 99.0])), [0, 2.5, 10, 30, 50])
 
 
 def test_a_fake_spectrum(call, matrix, chi_square):
