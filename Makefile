@@ -2,13 +2,15 @@
 # make check lint, types and the fast tests
 # make test  every check from nothing: lint, types, tests
 # make clients  programs that read our matrices and need a place of their own: jaxspec, sherpa
+# make docs  the documentation: out/docs/index.html
 # make bench the speed of this machine, printed
+# make bench-gpu the same on a machine with an NVIDIA GPU and no network, after `make gpu-wheels` on one with a network
 # make compare-penelope   the same absorber in PENELOPE and in ours; needs: .venv/bin/pip install -e ".[penelope]"
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run check test clients lint bench compare-penelope clean
+.PHONY: run check test clients docs lint bench gpu-wheels bench-gpu compare-penelope clean
 .DEFAULT_GOAL := run
 
 .venv/installed: pyproject.toml
@@ -25,7 +27,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 run: .venv/installed
 	mkdir -p out
-	$(BIN)/xcal-jax simulate xifu --energy 7keV -n 1e7 --plot out/xifu_7keV.png -o out/xifu_7keV.nc
+	$(BIN)/xcal-jax simulate xifu --physics paper --energy 7keV -n 1e7 --plot out/xifu_7keV.png -o out/xifu_7keV.nc
 	$(BIN)/python analysis/paper_table.py out/xifu_7keV.nc
 
 lint: .venv/installed
@@ -41,11 +43,26 @@ test: lint clients
 
 clients: .venv-clients/installed
 
+docs: .venv/installed
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet notebooks out/docs
+
 bench: .venv/installed
 	$(BIN)/python analysis/benchmarks
+
+gpu-wheels: .venv/installed
+	$(BIN)/pip wheel --quiet --wheel-dir out/wheels ".[cuda]"
+
+.venv-gpu/installed: out/wheels
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/pip install --quiet --no-index --find-links out/wheels "xcal-jax[cuda]"
+	touch $@
+
+bench-gpu: .venv-gpu/installed
+	.venv-gpu/bin/python analysis/benchmarks/gpu.py
 
 compare-penelope: .venv/installed
 	$(BIN)/python analysis/benchmarks/penelope.py
 
 clean:
 	rm -rf .venv .venv-clients out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-gpu out .pytest_cache .mypy_cache .ruff_cache

@@ -233,7 +233,7 @@ MUTANTS = [
             "expected/score.py",
             "(photons.energy + 2.0 * electrons.mean)",
             "(photons.energy + electrons.mean)",
-            "tests/expected/test_observables.py",
+            "tests/expected/test_score.py",
         ),
         (
             "expected/escape.py",

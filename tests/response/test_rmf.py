@@ -104,7 +104,7 @@ def test_counts_become_shares():
     line = np.flatnonzero(line_names(XIFU, Matter.build(XIFU))[0] == "Bi M5-N7")
     cells = [np.bincount([bi], weights=[part - part // 4], minlength=CELL_EDGES.size - 1) for part in parts]
     made = [
-        Node(n, part, part // 2, part // 4, line, np.array([part // 4]), cell)
+        Node(n, n, part, part // 2, part // 4, line, np.array([part // 4]), cell)
         for part, cell in zip(parts, cells, strict=True)
     ]
     weights = node_weights(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, edges)

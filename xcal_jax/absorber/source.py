@@ -8,10 +8,8 @@ far side. Histories then need no weights, and event lists are samples of what a 
 
 import json
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 import jax
@@ -26,9 +24,13 @@ from xcal_jax.absorber.absorber import Absorber, double
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.compute.random import COUNTERS, Key, uniforms
 from xcal_jax.compute.shapes import Real, Whole
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.files import read_text
 from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, isotropic
+from xcal_jax.units import as_numbers, parse_quantity, shown, shown_path
 
+FEW = 16  # lines, whose photons are counted line by line
 WIDEST_SPOT = 100  # times the absorber's side: single precision resolves no wider spot's profile across it
 ENERGY, IMPACT, DIRECTION = range(3)  # counters of the random numbers of a source photon
 SOURCE_COUNTERS = 3
@@ -97,6 +99,7 @@ class Source:
     pixel: tuple[Array, Array] | None = None
 
     @classmethod
+    @checked
     def build(
         cls,
         energy: float | Sequence[float] | None = None,
@@ -126,15 +129,14 @@ class Source:
             raise ValueError("`at` and `spot` exclude each other")
         if not 0.0 <= angle < 90.0:
             raise ValueError(f"`angle` must be at least 0 and below 90 deg, but is {angle:g}")
-        if not np.isfinite(azimuth):
-            raise ValueError(f"`azimuth` must be finite, but is {azimuth}")
+        azimuth = parse_quantity(azimuth, "deg", "azimuth")
         for name, place, size in (("at", at, 2), ("spot", spot, 3)):
             if place is not None and len(place) != size:
                 raise ValueError(f"`{name}` must have {size} numbers, but has {len(place)}")
         if isotropic and (angle or azimuth):
             raise ValueError("`isotropic` and `angle` exclude each other")
         if spectrum is None:
-            low = high = _checked_energies(np.atleast_1d(np.asarray(energy, dtype=float)))
+            low = high = _checked_energies(np.atleast_1d(as_numbers(energy, "energy")))
             at_low = at_high = np.ones_like(low)
             weight = _checked_weights(np.ones_like(low) if weights is None else weights, low.size, "weights")
         elif weights is not None:
@@ -143,7 +145,7 @@ class Source:
             nodes, density = read_spectrum(spectrum) if isinstance(spectrum, str | os.PathLike) else spectrum
             low, high, at_low, at_high, weight = _bins_between(*_checked_spectrum(nodes, density))
         if pixel is not None and not (len(pixel) == 2 and all(isinstance(n, int) and n >= 0 for n in pixel)):
-            raise ValueError(f"`pixel` must be two whole numbers, row and column from 0, but is {pixel!r}")
+            raise ValueError(f"`pixel` must be two whole numbers, row and column from 0, but is {shown(pixel)}")
         x, y, spread = (*at, 1.0) if at is not None else spot if spot is not None else (0.0, 0.0, 1.0)
         if not (np.isfinite(spread) and spread > 0.0):
             raise ValueError(f"`spot` must have a positive standard deviation, but has {spread:g} um")
@@ -164,9 +166,19 @@ class Source:
         )
 
     @property
+    def few_lines(self) -> bool:
+        """Whether all photons have one of at most FEW energies."""
+        return self.lines and self.energies.low.size <= FEW
+
+    @property
     def highest_energy(self) -> float:
         """Highest energy of a photon, eV."""
         return float(np.max(self.energies.high))
+
+    @property
+    def lowest_energy(self) -> float:
+        """Lowest energy of a photon, eV."""
+        return float(np.min(self.energies.low))
 
     def describe(self) -> str:
         """Complete description of the source, as JSON."""
@@ -274,18 +286,25 @@ def given_interaction(
     return replace(source, energies=weighted, weight=double(weight)), mean
 
 
+@checked
 def read_spectrum(path: str | os.PathLike[str]) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
     """Energies in eV and photons per eV (in any scale): the two columns of a text file, where '#' starts a comment.
 
     Raises ValueError where the file does not hold two columns of numbers.
     """
-    try:
-        with warnings.catch_warnings(action="error"):
-            table = np.loadtxt(Path(path), ndmin=2)
-    except (ValueError, UserWarning) as problem:
-        raise ValueError(f"spectrum {str(path)!r} must hold two columns of numbers: {problem}") from problem
-    if table.shape[1] != 2:
-        raise ValueError(f"spectrum {str(path)!r} must hold two columns, but has {table.shape[1]}")
+    where, rows = f"spectrum {shown_path(path)}", []
+    for number, line in enumerate(read_text(path, where, "text").splitlines(), 1):
+        words = line.partition("#")[0].split()
+        try:
+            if words:
+                energy, photons = map(float, words)
+                rows.append((energy, photons))
+        except ValueError as problem:
+            rule = f"must hold two columns of numbers, but line {number} is {shown(line)}"
+            raise ValueError(f"{where} {rule}") from problem
+    if not rows:
+        raise ValueError(f"{where} must hold two columns of numbers, but is empty")
+    table = np.array(rows)
     return table[:, 0], table[:, 1]
 
 

@@ -8,21 +8,21 @@ import click
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show as show_summary
 from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
-from xcal_jax.units import parse_quantity, parse_whole
+from xcal_jax.units import parse_quantity, parse_whole, shown
 
 
 def _lines(text: str, option: str) -> tuple[list[float], list[float]]:
     """``5.9keV:2,6.49keV:1`` as energies in eV and weights."""
     lines = [part.split(":") for part in text.split(",")]
     if any(len(line) > 2 for line in lines):
-        raise ValueError(f"`{option}` must be ENERGY or ENERGY:WEIGHT, separated by commas, but is {text!r}")
+        raise ValueError(f"`{option}` must be ENERGY or ENERGY:WEIGHT, separated by commas, but is {shown(text)}")
     energies = [parse_quantity(line[0], "eV", option) for line in lines]
     return energies, [parse_quantity(line[1], "", f"{option} weight") if len(line) == 2 else 1.0 for line in lines]
 
 
 def _pixel(text: str, option: str) -> tuple[int, ...]:
     if text.count(",") != 1:
-        raise ValueError(f"`{option}` must be ROW,COLUMN, but is {text!r}")
+        raise ValueError(f"`{option}` must be ROW,COLUMN, but is {shown(text)}")
     return tuple(parse_whole(part, option) for part in text.split(","))
 
 
@@ -50,20 +50,33 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @click.option("--free", is_flag=True, help="Let photons pass through; default: every photon interacts.")
 @click.option("--bin", "bin_width", type=options.EV, default="1eV", help="Bin width.")
 @options.yields
-@options.electrons
+@options.models
 @options.loss_above
 @click.option("--trapping", help="Tail of trapped heat in the spectrum, FRACTION:SCALE, such as 0.05:12eV.")
 @click.option("--events", type=options.Output(), help="Also write one row a photon: netCDF-4, or FITS (.fits, .evt).")
-@click.option(
-    "--rmf", help="A matrix: FITS events are measured with its FWHM, in its channels (PI), for its instrument."
-)
+@click.option("--rmf", help="A matrix with whose FWHM, channels (PI) and instrument FITS events are measured.")
 @options.cards
 @options.plot("the spectrum")
 @options.resumable
 @options.on_a_cluster
 @options.output("Result, netCDF-4.")
 def simulate(
-    absorber, lines, electrons, free, n, trapping, events, rmf, cards, plot, resume, scheduler, workers, output, **more
+    absorber,
+    lines,
+    models,
+    free,
+    n,
+    trapping,
+    events,
+    rmf,
+    cards,
+    plot,
+    resume,
+    scheduler,
+    workers,
+    certificates,
+    output,
+    **more,
 ):
     """Send photons through ABSORBER, a preset or a TOML file."""
     if resume and events:
@@ -91,14 +104,14 @@ def simulate(
     counted = {name: more.pop(name) for name in ("seed", "bin_width", "yields", "loss_above")}
     energies, weights = lines or (None, None)
     source = Source.build(energies, weights, forced=not free, **more)
-    target = Absorber.load(absorber, electrons)
+    target = Absorber.load(absorber, **models)
     attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(counted["seed"])}
     part = None if events else checkpoint_of(output)
     detector = Measurement.build(rmf, seed=counted["seed"]) if rmf else None
     about = parse_cards(cards)
     with (
         event_file(events, attrs, n, detector, about) if events else nullcontext() as append,
-        connect(scheduler, workers) as executor,
+        connect(scheduler, workers, certificates) as executor,
     ):
         result = run(
             target,
@@ -116,7 +129,9 @@ def simulate(
         click.echo(f"{outside} events are outside the channels of {rmf} and not in {events}", err=True)
     if tail:
         result = trapped(result, tail)
-    save(result, output)
+    save(result, output, options.overwrite())
+    for sentence in result.attrs["outside"].splitlines():
+        click.echo(f"warning: {sentence}", err=True)
     if plot:
         _plot(result, plot)
     if not result.attrs["complete"]:
@@ -166,8 +181,13 @@ def _report(facts: dict) -> Iterator[str]:
     from xcal_jax.simulation.vocabulary import title
 
     interrupted = "" if facts["complete"] else "  (INTERRUPTED before the end)"
-    yield f"{'absorber':25}{facts['absorber']} (electrons: {facts['electrons']}, yields: {facts['yields']})"
+    yield f"{'absorber':25}{facts['absorber']}"
+    rayleigh = "with" if facts["rayleigh"] else "without"
+    models = f"electrons: {facts['electrons']}, compton: {facts['compton']}, {rayleigh} Rayleigh scattering"
+    yield f"{'physics':25}{facts['models']} ({models}; yields: {facts['yields']})"
     yield f"{'photon energy':25}{facts['energy']} eV"
+    yield from (f"{'  compared' if n == 0 else '':25}{sentence}" for n, sentence in enumerate(facts["compared"]))
+    yield from (f"{'  OUTSIDE':25}{sentence}" for sentence in facts["outside"])
     if facts["trapping"]:
         yield f"{'trapping, spectrum only':25}{facts['trapping']}"
     yield f"{'photons':25}{facts['n']} drawn, {facts['interacting']} interacted{interrupted}"
@@ -204,6 +224,7 @@ def _peaks(heading: str, peaks: list[dict]) -> Iterator[str]:
 
 
 def _plot(result, path: str) -> None:
-    from xcal_jax.plot.results import result_figure, save_figure
+    from xcal_jax.io.figures import save_figure
+    from xcal_jax.plot.results import result_figure
 
     save_figure(result_figure(result), path)

@@ -37,11 +37,11 @@ ROUNDS = 2  # of linearising where the last fit ended
 @options.at
 @options.photons("65536", "Histories of each expectation.")
 @options.seed
-@options.electrons
+@options.models
 @options.as_json
 @options.plot("measured and fitted counts")
 def linefit(
-    spectrum, absorber, energy, fwhm, asked, trapping, incident, window, bins, at, n, seed, electrons, as_json, plot
+    spectrum, absorber, energy, fwhm, asked, trapping, incident, window, bins, at, n, seed, models, as_json, plot
 ):
     """Fit ranges, thicknesses, yields and trapping to a line measured in SPECTRUM.
 
@@ -53,13 +53,14 @@ def linefit(
 
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.expected.parameters import UNITS
+    from xcal_jax.expected.tables import differentiable
     from xcal_jax.response.line_shape import Detector
     from xcal_jax.response.linefit import DETECTOR, check_line, expected_counts, fit_line, linearise
     from xcal_jax.response.measured import read_line
     from xcal_jax.simulation.trapping import Trapping
 
     start = Trapping(0.01, 50.0)  # where the fit of a tail starts, if nothing is said
-    target = Absorber.load(absorber, electrons)
+    target = Absorber.load(absorber, **models)
     counts, edges = read_line(spectrum, bins)
     low, high = window or (edges[0], edges[-1])
     inside = (edges[:-1] >= low) & (edges[1:] <= high)
@@ -101,11 +102,12 @@ def linefit(
         "correlation": (found.covariance / np.outer(sigma, sigma)).tolist(),
         "deviance": found.deviance,
         "channels": found.channels,
+        "fallbacks": list(differentiable(target)[1]),
     }
     show(facts, as_json, _report)
     if plot:
+        from xcal_jax.io.figures import save_figure
         from xcal_jax.plot.expected import line_figure
-        from xcal_jax.plot.results import save_figure
 
         model = expected_counts(linear, found, edges, detector, also, incident)
         save_figure(line_figure(counts, model, edges, f"{target.name}, {energy:g} eV"), plot)
@@ -117,4 +119,5 @@ def _report(facts: dict) -> list[str]:
         for name, part in facts["parameters"].items()
     ]
     free = facts["channels"] - len(facts["parameters"])
-    return [*lines, f"deviance {facts['deviance']:.1f} for {free} degrees of freedom"]
+    lines += [f"deviance {facts['deviance']:.1f} for {free} degrees of freedom"]
+    return lines + [f"note: {sentence}" for sentence in facts["fallbacks"]]

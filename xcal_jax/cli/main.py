@@ -5,6 +5,7 @@ import sys
 from _thread import interrupt_main
 from importlib import import_module
 from threading import Timer
+from typing import NoReturn
 
 import click
 
@@ -56,8 +57,16 @@ def commands() -> None:
     """X-ray microcalorimeter absorbers, simulated; SiPM ageing in orbit, measured and predicted."""
 
 
+LONGEST = 400  # characters of a sentence; of a longer one, which quotes a long value, the middle is left out
+STOPPED: list[int] = []  # signals that ask the command to end
+
+
 def interrupt(number, frame) -> None:
-    """Ctrl-C; a moment later where JAX collects garbage, since Python drops what a callback of that raises."""
+    """Ctrl-C or another signal that asks the command to end, which saves what is done.
+
+    It takes effect a moment later where JAX collects garbage, since Python drops what a callback of that raises.
+    """
+    STOPPED.append(number)
     while frame is not None:
         if frame.f_code.co_name == "_xla_gc_callback":
             Timer(0.05, interrupt_main).start()
@@ -67,17 +76,37 @@ def interrupt(number, frame) -> None:
 
 
 def main() -> None:
-    """Run the command line. Bad input (a ValueError or OSError from within) exits 2 with one sentence."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
-        signal.signal(signal.SIGINT, interrupt)
+    """Run the command line.
+
+    Bad input (a ValueError or OSError from within) exits 2 with one sentence; a signal that asks to end, 128 and its
+    number: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    STOPPED.clear()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):  # not where a shell ignores it
+            signal.signal(number, interrupt)
     try:
         commands(sys.argv[1:] or ["--help"], prog_name="xcal-jax", standalone_mode=False)
     except click.ClickException as problem:
-        print(f"error: {problem.format_message()}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(problem.format_message())
     except click.Abort:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except (ValueError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(128 + (STOPPED or [signal.SIGINT])[0])
+    except (ValueError, OSError, MemoryError) as problem:
+        _refuse(_sentence(problem))
+    except SystemExit as problem:
+        sys.exit(128 + STOPPED[0] if STOPPED and problem.code == 128 + signal.SIGINT else problem.code)
+
+
+def _sentence(problem: Exception) -> str:
+    if isinstance(problem, OSError) and problem.strerror:
+        return f"{problem.filename or 'a file'!r} cannot be used: {problem.strerror.lower()}"
+    return str(problem) or "there is not enough memory"
+
+
+def _refuse(sentence: str) -> NoReturn:
+    sentence = " ".join(sentence.split())
+    if len(sentence) > LONGEST:
+        sentence = f"{sentence[: LONGEST // 2]} ... {sentence[-LONGEST // 3 :]}"
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)

@@ -15,8 +15,8 @@ from xcal_jax.io.files import PLOTS
 @options.output("PNG, PDF or SVG file.", PLOTS)
 def plot(file, what, output):
     """Draw FILE: a result of simulate, its events, a matrix or a response of rmf."""
+    from xcal_jax.io.figures import save_figure
     from xcal_jax.plot.response import figure_of
-    from xcal_jax.plot.results import save_figure
 
     save_figure(figure_of(file, what), output)
 
@@ -30,9 +30,9 @@ def plot(file, what, output):
 @click.option("--uniform", is_flag=True, help="Spread the photons evenly over the absorber, whatever U and V are.")
 @click.option("--rmf", help="The matrix that TARGET will meet: a warning, where it begins above the lowest deposit.")
 @options.yields
-@options.electrons
+@options.models
 @options.seed
-def impacts(source, target, absorber, forced, xml, uniform, rmf, yields, electrons, seed):
+def impacts(source, target, absorber, forced, xml, uniform, rmf, yields, models, seed):
     """Filter SIXTE's PIXELIMPACT file SOURCE into TARGET: energies become what the absorber keeps."""
     options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
@@ -40,7 +40,7 @@ def impacts(source, target, absorber, forced, xml, uniform, rmf, yields, electro
     from xcal_jax.simulation.impacts import filter_impacts
 
     begins = 1e-3 * read_layout(rmf).rows[0] if rmf else 0.0
-    met = Absorber.load(absorber, electrons)
+    met = Absorber.load(absorber, **models)
     done = filter_impacts(source, target, met, seed, forced, yields, progress=True, xml=xml, uniform=uniform)
     click.echo(
         f"{done.read} impacts: {done.missed} beside the absorber, {done.passed} passed through, "
@@ -83,7 +83,8 @@ def tail(result, lowest, highest, tails, as_json, plot):
     loaded = load(result)
     found = fit_tails(loaded, lowest, highest, tails)
     if plot:
-        from xcal_jax.plot.results import save_figure, tail_figure
+        from xcal_jax.io.figures import save_figure
+        from xcal_jax.plot.results import tail_figure
 
         save_figure(tail_figure(loaded, found), plot)
     show(found, as_json, _report)

@@ -37,19 +37,21 @@ THIN = 4e-5  # of the photons
 @click.option("--two-extensions", is_flag=True, help="Split, with both parts in OUTPUT; most programs read only one.")
 @click.option(
     "--thin",
-    type=options.quantity(""),
+    type=options.quantity("", least=0.0, most=1e-2),
     help="Blocks of one FWHM with less than this fraction of a row are stored in some of the rows only, "
     f"with their sum kept; 0: all are stored; default: {THIN:g} where the matrix is above {LARGE / 1e6:g} MB.",
 )
-@click.option("--tolerance", default=1e-4, help="Standard error of each row's partial fraction.")
+@click.option(
+    "--tolerance", type=options.quantity(""), default="1e-4", help="Standard error of each row's partial fraction."
+)
 @options.photons(None, "Photons at every simulated energy instead.")
 @options.seed
 @options.yields
-@options.electrons
+@options.models
 @click.option(
     "--arf", type=options.Output(), help="Also write the effective area: the quantum efficiency and all below."
 )
-@click.option("--area", type=options.quantity("cm^2"), default="1cm^2", help="Geometric area.")
+@click.option("--area", type=options.quantity("cm^2", above=0.0), default="1cm^2", help="Geometric area.")
 @click.option("--area-file", help="A telescope's ARF, whose area is taken instead.")
 @click.option(
     "--filter", "filters", multiple=True, help="MATERIAL:THICKNESS[:DENSITY] of a sheet in front, such as Al:30nm."
@@ -87,7 +89,7 @@ def rmf(
     n,
     seed,
     yields,
-    electrons,
+    models,
     arf,
     area,
     area_file,
@@ -99,6 +101,7 @@ def rmf(
     resume,
     scheduler,
     workers,
+    certificates,
     output,
 ):
     """Redistribution matrix of ABSORBER, a preset or a TOML file, with a detector's energy resolution."""
@@ -132,19 +135,16 @@ def rmf(
     parted = split is not None or two_extensions
     if core + losses_only + (split is not None) + two_extensions > 1:
         raise ValueError("`--core`, `--losses-only`, `--split` and `--two-extensions` exclude each other")
-    if thin is not None and not 0.0 <= thin <= 1e-2:
-        raise ValueError(f"`--thin` must be from 0 to 0.01, but is {thin:g}")
-    if area <= 0.0:
-        raise ValueError(f"`--area` must be positive, but is {area:g} cm^2")
     if uncertainty and (core or losses_only):
         raise ValueError("`--uncertainty` is of all components: leave `--core` and `--losses-only` out")
     second_arf = Path(split).with_suffix(".arf") if split and arf else None
     if second_arf:
         check_writable(second_arf)
         check_kept([], [output, arf, split, second_arf])
+        options.check_replaceable(second_arf)
     settings = Settings(tolerance, n, seed, yields)
     tail = Trapping.build(trapping) if trapping else NO_TRAPPING
-    target = Absorber.load(absorber, electrons)
+    target = Absorber.load(absorber, **models)
     target.check_alone("a matrix")
     given = fwhm or (None if fwhm_file else target.fwhm)
     resolution = Resolution.build(given, fwhm_file)
@@ -170,7 +170,7 @@ def rmf(
 
     part = checkpoint_of(output)
     try:
-        with connect(scheduler, workers) as executor:
+        with connect(scheduler, workers, certificates) as executor:
             response = simulate_response(target, rows, settings, part, resume, progress=True, executor=executor)
             response = in_rows(response, kept)
             products = {nc: response}
@@ -214,10 +214,10 @@ def rmf(
             write_arf(path, boundaries, effective_area(seen, made, telescope, filters), header)
     for path, dataset in products.items():
         if path:
-            save(dataset, path)
+            save(dataset, path, options.overwrite())
     if plot:
+        from xcal_jax.io.figures import save_figure
         from xcal_jax.plot.response import figure_of
-        from xcal_jax.plot.results import save_figure
 
         save_figure(figure_of(output), plot)
     remove_checkpoint(part)

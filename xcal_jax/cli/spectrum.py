@@ -12,7 +12,7 @@ arf = click.option("--arf", help="The effective area that belongs to it.")
 @click.argument("events")
 @rmf
 @arf
-@click.option("--exposure", type=options.quantity("s"), help="Such as 100ks; default: a second a photon.")
+@click.option("--exposure", type=options.quantity("s", above=0.0), help="Such as 100ks; default: a second a photon.")
 @options.fwhm
 @options.fwhm_file
 @options.trapping
@@ -38,7 +38,7 @@ def spectrum(events, rmf, arf, exposure, fwhm, fwhm_file, trapping, seed, cards,
 @click.argument("model")
 @rmf
 @arf
-@click.option("--exposure", type=options.quantity("s"), required=True, help="Such as 100ks.")
+@click.option("--exposure", type=options.quantity("s", above=0.0), required=True, help="Such as 100ks.")
 @options.seed
 @options.cards
 @options.output("Spectrum, PHA of type I.")
@@ -54,8 +54,6 @@ def fake(model, rmf, arf, exposure, seed, cards, output):
     from xcal_jax.response.ogip_reader import CARDS, read_matrix
     from xcal_jax.spectra.pha import write_pha
 
-    if exposure <= 0.0:
-        raise ValueError(f"`--exposure` must be positive, but is {exposure:g} s")
     layout, matrices = read_matrix(rmf)
     expected = expected_counts(read_model(model), matrices, arf, exposure)
     counts = np.random.default_rng(seed).poisson(expected)

@@ -17,6 +17,7 @@ from jaxtyping import Num
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.physics.geometry import Stack
+from xcal_jax.units import shown
 
 
 @jax.tree_util.register_dataclass
@@ -118,6 +119,6 @@ def resolve(wrt: Sequence[str], parameters: Parameters) -> dict[str, int]:
         found = [k for k in known if k == name or k.split("[")[0] == name]
         if not found:
             rule = f"of {', '.join(UNITS)}, or one of a layer like {known[0]}"
-            raise ValueError(f"derivatives are with respect to one {rule}, but {name!r} is asked")
+            raise ValueError(f"derivatives are with respect to one {rule}, but {shown(name)} is asked")
         chosen |= {k: known.index(k) for k in found}
     return chosen

@@ -5,8 +5,9 @@ Uncertainties of the parameters are taken as independent: the variance of an obs
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from jax import Array
@@ -16,10 +17,12 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.expected.estimate import Estimate, mean_and_error
 from xcal_jax.expected.parameters import UNITS, Parameters, parameter_values
 from xcal_jax.io import toml
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.schema import optional_keys, rule
 from xcal_jax.simulation.counting import matter_of
 from xcal_jax.simulation.results import line_names
 from xcal_jax.simulation.vocabulary import VOCABULARY
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import as_quantity, limited, shown_path
 
 SCALARS = (
     "interaction_probability",
@@ -114,34 +117,35 @@ def propagate(observables: dict[str, Scalar], parameters: Sequence[str], sigma: 
     return found
 
 
+@checked
 def read_uncertainties(path: str | os.PathLike, at: Parameters) -> dict[str, float]:
     """Standard deviations by parameter from a TOML file: ``"thickness[1]" = "0.05 um"``, ``yield = "10 %"``.
 
     A name without a layer stands for every layer, each on its own. Raises ValueError where a name is unknown, or a
     number is negative or no length, density or percentage.
     """
-    where = f"uncertainties {str(path)!r}"
-    table = toml.read(path, "uncertainties")
     values = parameter_values(at)
-    sigma: dict[str, float] = {}
-    for name, given in table.items():
-        places = [known for known in values if known == name or known.split("[")[0] == name]
-        if not places:
-            raise ValueError(f"unknown parameter {name!r} in {where}; parameters are {', '.join(values)}")
-        for place in places:
-            sigma[place] = _deviation(given, place, values[place], where)
-    if not sigma:
-        raise ValueError(f"{where} must name at least one parameter, but is empty")
-    return sigma
+    schema = optional_keys({name: _deviation(UNITS[_stem(name)]) for name in (*map(_stem, values), *values)})
+    table = toml.read(path, "uncertainties", schema)
+    if not table:
+        raise ValueError(f"uncertainties {shown_path(path)} must name at least one parameter, but are empty")
+    given = {place: table.get(place, table.get(_stem(place))) for place in values}
+    return {place: found(values[place]) for place, found in given.items() if found is not None}
 
 
-def _deviation(given, name: str, value: float, where: str) -> float:
-    unit = UNITS[name.split("[")[0]]
-    text = f"{name} in {where}"
-    if isinstance(given, str) and given.strip().endswith("%"):
-        found = abs(value) * parse_quantity(given.strip()[:-1], "", text) / 100.0
-    else:
-        found = parse_quantity(given, unit, text)
-    if found < 0.0:
-        raise ValueError(f"`{text}` must not be negative, but is {given!r}")
-    return found
+def _stem(name: str) -> str:
+    """A parameter's name without its layer."""
+    return name.split("[")[0]
+
+
+def _deviation(unit: str) -> Any:
+    """A standard deviation in ``unit`` or in per cent, read as a function of the parameter's value."""
+
+    def read(given: Any) -> Callable[[float], float]:
+        if isinstance(given, str) and given.strip().endswith("%"):
+            percent = limited(as_quantity(given.strip()[:-1], ""), "%", least=0.0)
+            return lambda value: abs(value) * percent / 100.0
+        found = limited(as_quantity(given, unit), unit, least=0.0)
+        return lambda value: found
+
+    return Annotated[Any, rule(read)]

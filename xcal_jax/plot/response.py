@@ -24,6 +24,7 @@ from xcal_jax.simulation import vocabulary
 from xcal_jax.simulation.events import EVENTS, load_events
 from xcal_jax.simulation.results import KIND as RESULT
 from xcal_jax.simulation.results import load
+from xcal_jax.units import shown_path
 
 PIXELS = 700  # of an image's side, at most
 DECADES = 8  # of an image's colours
@@ -51,7 +52,9 @@ def figure_of(path: str | os.PathLike, what: str | None = None) -> Figure:
     }[_kind(path)]
     what = what or next(iter(drawings))
     if what not in drawings:
-        raise ValueError(f"the figure of {str(path)!r} must be {' or '.join(drawings)}, but {what!r} was asked for")
+        raise ValueError(
+            f"the figure of {shown_path(path)} must be {' or '.join(drawings)}, but {what!r} was asked for"
+        )
     return drawings[what]()
 
 

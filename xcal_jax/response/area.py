@@ -11,6 +11,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.response.ogip_reader import read_area
 from xcal_jax.response.rows import Row
+from xcal_jax.units import shown
 
 
 def effective_area(
@@ -46,9 +47,11 @@ def transmission(filter_: str, energy: Float[np.ndarray, " R"]) -> Float[np.ndar
     """
     parts = filter_.split(":")
     if len(parts) not in (2, 3):
-        raise ValueError(f"`--filter` must be MATERIAL:THICKNESS or MATERIAL:THICKNESS:DENSITY, but is {filter_!r}")
+        raise ValueError(
+            f"`--filter` must be MATERIAL:THICKNESS or MATERIAL:THICKNESS:DENSITY, but is {shown(filter_)}"
+        )
     try:
         sheet = Absorber.build([parts], 1.0, 1.0)
     except ValueError as problem:
-        raise ValueError(f"`--filter` {filter_!r}: {problem}") from problem
+        raise ValueError(f"`--filter` {shown(filter_)}: {problem}") from problem
     return 1.0 - quantum_efficiency(sheet, energy)

@@ -14,6 +14,7 @@ from scipy.sparse import diags_array
 from xcal_jax.response.ogip import Header, write_rmf
 from xcal_jax.response.ogip_reader import CARDS, read_matrix
 from xcal_jax.response.rows import Row
+from xcal_jax.units import shown_path
 
 SAME = 1e-6  # relative difference of energies in single precision
 
@@ -30,13 +31,17 @@ def combine(
     for what in ("rows", "channels"):
         one, two = getattr(layout, what), getattr(other, what)
         if one.size != two.size or np.any(np.abs(one - two) > SAME * one):
-            raise ValueError(f"{str(losses)!r} must have the {what} of {str(official)!r}: make it with `rmf --like`")
+            raise ValueError(
+                f"{shown_path(losses)} must have the {what} of {shown_path(official)}: make it with `rmf --like`"
+            )
     sums, partial = core.values.sum(axis=1), lost.values.sum(axis=1)
     if np.any(np.abs(sums - 1.0) > 1e-3):
         worst = sums[np.argmax(np.abs(sums - 1.0))]
-        raise ValueError(f"rows of {str(official)!r} must sum to 1, but one sums to {worst:.4g}")
+        raise ValueError(f"rows of {shown_path(official)} must sum to 1, but one sums to {worst:.4g}")
     if np.any(partial > 1.0 - 1e-3):
-        raise ValueError(f"{str(losses)!r} must be of `rmf --losses-only`, but its rows sum to {partial.max():.4g}")
+        raise ValueError(
+            f"{shown_path(losses)} must be of `rmf --losses-only`, but its rows sum to {partial.max():.4g}"
+        )
     values = (diags_array((1.0 - partial) / sums) @ core.values + lost.values).tocsr()
     values.sort_indices()
     rows = []
@@ -64,5 +69,5 @@ def combine(
 def _single(path):
     layout, parts = read_matrix(path)
     if len(parts) != 1:
-        raise ValueError(f"{str(path)!r} must have one MATRIX extension, but has {len(parts)}")
+        raise ValueError(f"{shown_path(path)} must have one MATRIX extension, but has {len(parts)}")
     return layout, parts

@@ -2,7 +2,9 @@
 
 Counts at the nodes become fractions of the interacting photons at every row of a matrix: intensities of escape peaks,
 whose places are known exactly, and the loss continuum in cells of the deposited fraction of the energy. `matrix` adds
-the detector's resolution. Errors are those of the counts alone; `uncertainty` has the others.
+the detector's resolution. The quantum efficiency is a closed form, times what Rayleigh scattering changes (the share of
+the photons given to collide that deposit anything), if the absorber has it. Errors are those of the counts
+alone; `uncertainty` has the others.
 """
 
 import os
@@ -13,7 +15,7 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.matter import elements_of, interaction_by_layer
+from xcal_jax.absorber.matter import collision_probability, elements_of, interaction_by_layer, quantum_efficiency
 from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.compute.process import provenance
 from xcal_jax.io import datasets
@@ -90,7 +92,10 @@ def to_components(
     rows["peaks"] *= _ratio(rows["peak_total"], rows["peaks"].sum(axis=1))[:, None]
     rows["continuum"] *= _ratio(rows["continuum_total"], rows["continuum"].sum(axis=1))[:, None]
     rows["partial"] = rows["peak_total"] + rows["continuum_total"]
-    rows["interaction_by_layer"] = interaction_by_layer(absorber, middle)
+    drawn = np.array([node.drawn for node in nodes])
+    collided = collision_probability(absorber, node_energy) * photons / drawn
+    deflected = weights @ (collided / quantum_efficiency(absorber, node_energy))
+    rows["interaction_by_layer"] = interaction_by_layer(absorber, middle) * deflected[:, None]
     rows["interaction_probability"] = rows["interaction_by_layer"].sum(axis=1)
 
     across = {"peaks": "line", "continuum": "deposited_fraction", "interaction_by_layer": "layer"}
@@ -122,7 +127,10 @@ def to_components(
             "title": f"Response of absorber {absorber.name!r} per interacting photon, before the detector's resolution",
             **provenance(),
             "absorber": absorber.to_toml(),
+            "models": absorber.physics,
             "electrons": absorber.electrons,
+            "compton": absorber.compton,
+            "rayleigh": int(absorber.rayleigh),
             "yields": settings.yields,
             "electron_range": settings.electron_range,
             "tolerance": settings.tolerance if settings.photons is None else "",

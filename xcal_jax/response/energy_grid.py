@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from xcal_jax.atomic import ENERGY_LIMITS, Element
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, shown
 
 MOST = 2**20  # rows or channels
 ROUND = (1.0, 2.0, 2.5, 4.0, 5.0, 8.0)
@@ -35,7 +35,9 @@ def parse_grid(text: str, name: str) -> Float[np.ndarray, " B"]:
     """
     parts = text.split(":")
     if len(parts) not in (2, 3):
-        raise ValueError(f"`{name}` must be LOW:HIGH:STEP or LOW:HIGH, such as 0.2:12:5eV, or a file, not {text!r}")
+        raise ValueError(
+            f"`{name}` must be LOW:HIGH:STEP or LOW:HIGH, such as 0.2:12:5eV, or a file, not {shown(text)}"
+        )
     low, high = (1000.0 * parse_quantity(part, "keV", name) for part in parts[:2])
     if not 0.0 < low < high:
         raise ValueError(f"`{name}` must run upwards from above 0, but runs from {low:g} to {high:g} eV")

@@ -14,6 +14,7 @@ from xcal_jax.response.matrix import NO_TRAPPING
 from xcal_jax.response.ogip_reader import CARDS, Layout, read_layout
 from xcal_jax.response.resolution import Resolution
 from xcal_jax.simulation.trapping import Trapping
+from xcal_jax.units import shown_path
 
 OUTSIDE = -1  # in place of a channel
 
@@ -45,7 +46,7 @@ class Measurement:
         if fwhm is None and fwhm_file is None:
             fwhm = layout.cards.get("FWHM")
             if fwhm is None:
-                raise ValueError(f"{str(rmf)!r} does not state its FWHM: give `--fwhm` or `--fwhm-file`")
+                raise ValueError(f"{shown_path(rmf)} does not state its FWHM: give `--fwhm` or `--fwhm-file`")
         tail = trapping or layout.cards.get("TRAPPING")
         return cls(
             os.path.basename(rmf),

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from xcal_jax.absorber.source import read_spectrum
 from xcal_jax.response.area import telescope_area
 from xcal_jax.response.ogip_reader import Matrix
+from xcal_jax.units import shown_path
 
 KEV = 1000.0  # eV
 ERG = 6.241509074e11  # eV
@@ -39,7 +40,7 @@ class ModelSpectrum:
 
 def read_model(path: str | os.PathLike) -> ModelSpectrum:
     """The spectrum in the file ``path``. Raises ValueError when it is none, or its energies do not ascend."""
-    where = f"the model {str(path)!r}"
+    where = f"the model {shown_path(path)}"
     if not Path(path).is_file():
         raise ValueError(f"{where} does not exist")
     with Path(path).open("rb") as file:

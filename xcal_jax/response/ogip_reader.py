@@ -15,6 +15,7 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from xcal_jax.io.tables import read_table
+from xcal_jax.units import shown_path
 
 JOINED = 1e-5  # relative gap between rows or channels, up to which they join: energies are in single precision
 CARDS = ("TELESCOP", "INSTRUME", "DETNAM", "FILTER")
@@ -71,7 +72,7 @@ def read_area(path: str | os.PathLike) -> tuple[Float[np.ndarray, " B"], Float[n
         area = np.asarray(table.data["SPECRESP"], float)
         unit = str(table.columns["SPECRESP"].unit or "cm2").replace("**", "").replace("^", "")
         if unit not in ("cm2", "m2"):
-            raise ValueError(f"the area in {str(path)!r} must be in cm2 or m2, but is in {unit}")
+            raise ValueError(f"the area in {shown_path(path)} must be in cm2 or m2, but is in {unit}")
         return boundaries, area * (1e4 if unit == "m2" else 1.0)
 
 
@@ -81,9 +82,9 @@ def read_boundaries(path: str | os.PathLike, what: str) -> Float[np.ndarray, " B
     A CSV table has the columns low_ev and high_ev. Raises ValueError for other files, and where they do not join.
     """
     if Path(path).suffix.lower() == ".csv":
-        table = read_table(path, repr(str(path)))
+        table = read_table(path, shown_path(path))
         if tuple(table.columns) != ("low_ev", "high_ev") or table.empty:
-            raise ValueError(f"{str(path)!r} must have the columns low_ev,high_ev and at least one line")
+            raise ValueError(f"{shown_path(path)} must have the columns low_ev,high_ev and at least one line")
         return _boundaries(1e-3 * table["low_ev"].to_numpy(), 1e-3 * table["high_ev"].to_numpy(), path)
     with _opened(path, f"an OGIP file with {what}") as file:
         if what == "channels":
@@ -95,12 +96,12 @@ def read_boundaries(path: str | os.PathLike, what: str) -> Float[np.ndarray, " B
 @contextmanager
 def _opened(path: str | os.PathLike, what: str) -> Iterator[fits.HDUList]:
     if not Path(path).is_file():
-        raise ValueError(f"{str(path)!r} must be {what}, but does not exist")
+        raise ValueError(f"{shown_path(path)} must be {what}, but does not exist")
     try:
         with fits.open(path, memmap=False) as file:
             yield file
     except (OSError, KeyError, TypeError, IndexError, AttributeError, StopIteration) as problem:
-        raise ValueError(f"{str(path)!r} must be {what}, but is not") from problem
+        raise ValueError(f"{shown_path(path)} must be {what}, but is not") from problem
 
 
 def _matrices(file: fits.HDUList) -> list[fits.BinTableHDU]:
@@ -126,12 +127,12 @@ def _boundaries(low: np.ndarray, high: np.ndarray, path: str | os.PathLike) -> F
     if apart.size:
         n = apart[0]
         raise ValueError(
-            f"rows and channels in {str(path)!r} must join, but one ends at {high[n]:g} eV and the next begins at "
+            f"rows and channels in {shown_path(path)} must join, but one ends at {high[n]:g} eV and the next begins at "
             f"{low[n + 1]:g} eV"
         )
     boundaries = np.append(low, high[-1:])
     if not np.all(np.diff(boundaries) > 0.0):
-        raise ValueError(f"rows and channels in {str(path)!r} must ascend in energy")
+        raise ValueError(f"rows and channels in {shown_path(path)} must ascend in energy")
     return boundaries
 
 

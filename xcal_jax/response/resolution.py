@@ -8,7 +8,8 @@ from jaxtyping import Float
 
 from xcal_jax.absorber.source import read_spectrum
 from xcal_jax.constants import FWHM_PER_SIGMA
-from xcal_jax.units import parse_quantity
+from xcal_jax.io.arguments import checked
+from xcal_jax.units import parse_quantity, shown_path
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Resolution:
     fwhm: np.ndarray
 
     @classmethod
+    @checked
     def build(cls, fwhm: str | float | None = None, file: str | os.PathLike | None = None) -> "Resolution":
         """One width for all energies, or those of a two-column ``file`` (energy, FWHM, both eV).
 
@@ -31,7 +33,7 @@ class Resolution:
         elif file is not None:
             energy, width = read_spectrum(file)
             if not np.all(np.isfinite(energy)) or np.any(np.diff(energy) <= 0):
-                raise ValueError(f"energies in {str(file)!r} must be finite and ascend")
+                raise ValueError(f"energies in {shown_path(file)} must be finite and ascend")
         else:
             raise ValueError("a resolution needs `--fwhm` or `--fwhm-file`, or an absorber that states its `fwhm`")
         if not np.all(np.isfinite(width) & (width > 0)):

@@ -28,6 +28,7 @@ from xcal_jax.io.fits_files import NAMES, date
 from xcal_jax.montecarlo.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED, Event
 from xcal_jax.physics.geometry import Pixels
 from xcal_jax.simulation.pixels import caught
+from xcal_jax.units import shown_path
 
 EVENTS = "xcal_jax absorber events"
 WHAT = "an event list of `xcal-jax simulate --events`"
@@ -105,7 +106,7 @@ def event_file(
     in_fits = Path(path).suffix.lower() in FITS_SUFFIXES
     if not in_fits and (detector or cards):
         raise ValueError(
-            f"events with channels or cards must end in one of {', '.join(FITS_SUFFIXES)}, not {str(path)!r}"
+            f"events with channels or cards must end in one of {', '.join(FITS_SUFFIXES)}, not {shown_path(path)}"
         )
     with replacing(path) as temporary:
         made = (
@@ -254,7 +255,7 @@ def load_events(path: str | os.PathLike[str]) -> xr.Dataset:
         return datasets.load(path, WHAT, (EVENTS,))
     from astropy.io import fits
 
-    wrong = ValueError(f"{str(path)!r} must be {WHAT}, but is not")
+    wrong = ValueError(f"{shown_path(path)} must be {WHAT}, but is not")
     try:
         with fits.open(path, memmap=False) as file:
             table, header = file["EVENTS"].data, file["EVENTS"].header

@@ -13,6 +13,7 @@ rows along V, columns along U.
 import os
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,21 +22,24 @@ import jax.numpy as jnp
 import numpy as np
 from astropy.io import fits
 from jax import Array
-from jaxtyping import Int
-from tqdm import tqdm
+from jaxtyping import Bool, Int
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.atomic import ENERGY_LIMITS
-from xcal_jax.compute.random import Key, words
+from xcal_jax.compute.progress import Bar
+from xcal_jax.compute.random import SEEDS, Key, words
 from xcal_jax.constants import VERSION
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.files import check_kept, replacing
 from xcal_jax.io.fits_rows import BLOCK, columns_dtype, table_rows
-from xcal_jax.montecarlo.batch import lanes_for, listed
+from xcal_jax.montecarlo.batch import Event, lanes_for, listed
 from xcal_jax.montecarlo.state import Medium
+from xcal_jax.montecarlo.tally import PARTIAL
 from xcal_jax.physics.geometry import Direction, Site, Stack
-from xcal_jax.simulation.counting import matter_of, medium_of, whole
+from xcal_jax.simulation.counting import matter_of, medium_of
 from xcal_jax.simulation.events import FIRST_PIXEL, rows_of
 from xcal_jax.simulation.pixel_order import pixel_order
+from xcal_jax.units import parse_whole, shown_path
 
 LANES = 2**17  # impacts read, simulated and written at a time
 UNITS = {"ENERGY": "keV", "U": "m", "V": "m"}
@@ -86,6 +90,7 @@ class Filtered:
     centred: int
 
 
+@checked
 def filter_impacts(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
@@ -105,18 +110,22 @@ def filter_impacts(
     table, a row's energy or place makes no sense, or the ``xml`` does not fit the absorber.
     """
     check_kept([source], [target])
-    seed = whole(seed, "seed", 0, 2**64 - 1)
+    seed = parse_whole(seed, "seed", least=0, below=SEEDS)
     header, start, data = find_table(source)
     if absorber.array is not None and PIXEL not in (columns_dtype(header).names or ()):
-        raise ValueError(f"{str(source)!r} must have a column {PIXEL} for an absorber with an [array], but has none")
+        raise ValueError(
+            f"{shown_path(source)} must have a column {PIXEL} for an absorber with an [array], but has none"
+        )
     if xml is not None and absorber.array is None:
-        raise ValueError(f"the order of the pixels in {str(xml)!r} is that of an [array], but the absorber has none")
+        raise ValueError(
+            f"the order of the pixels in {shown_path(xml)} is that of an [array], but the absorber has none"
+        )
     order = None if absorber.array is None else _order(xml, absorber)
     kind = columns_dtype(header)
     rows = header["NAXIS2"]
     needed = data + rows * kind.itemsize
     if Path(source).stat().st_size < needed:
-        raise ValueError(f"{str(source)!r} must hold {rows} impacts, but is cut short")
+        raise ValueError(f"{shown_path(source)} must hold {rows} impacts, but is cut short")
     end = data + -(-rows * kind.itemsize // BLOCK) * BLOCK
     medium = medium_of(absorber, matter_of(absorber, yields))
     for card in ("CHECKSUM", "DATASUM"):
@@ -130,7 +139,7 @@ def filter_impacts(
     with Path(source).open("rb") as file, replacing(target) as temporary, temporary.open("wb") as out:
         copy_bytes(file, out, start)
         file.seek(data)
-        bar = tqdm(total=rows, unit=" impacts", unit_scale=True, disable=None if progress else True)
+        bar = Bar(rows, " impacts", progress)
         with bar, table_rows(out, header) as append:
             for first in range(0, rows, LANES):
                 count = min(LANES, rows - first)
@@ -152,25 +161,28 @@ def find_table(path: str | os.PathLike[str]) -> tuple[fits.Header, int, int]:
 
     Raises ValueError where there is no such table.
     """
-    if not Path(path).is_file():
-        raise ValueError(f"{str(path)!r} must be a file, but does not exist")
+    if not os.path.isfile(path):
+        raise ValueError(f"{shown_path(path)} must be a file, but does not exist")
     try:
         with warnings.catch_warnings(action="ignore"), fits.open(path, lazy_load_hdus=False) as file:
             tables = [hdu for hdu in file if isinstance(hdu, fits.BinTableHDU) and set(UNITS) <= set(hdu.columns.names)]
             if not tables:
                 raise ValueError(
-                    f"{str(path)!r} must hold a PIXELIMPACT table, with columns {', '.join(UNITS)}, but has none"
+                    f"{shown_path(path)} must hold a PIXELIMPACT table, with columns {', '.join(UNITS)}, but has none"
                 )
             table = tables[0]
+            table.verify("silentfix")
             header, place = table.header.copy(), table.fileinfo()
             columns = {name: table.columns[name] for name in UNITS}
     except (OSError, TypeError, KeyError) as problem:
-        raise ValueError(f"{str(path)!r} must be a FITS file with a PIXELIMPACT table, but cannot be read") from problem
+        raise ValueError(
+            f"{shown_path(path)} must be a FITS file with a PIXELIMPACT table, but cannot be read"
+        ) from problem
     for name, unit in UNITS.items():
         if columns[name].unit not in (None, unit):
-            raise ValueError(f"column {name} of {str(path)!r} must be in {unit}, but is in {columns[name].unit}")
+            raise ValueError(f"column {name} of {shown_path(path)} must be in {unit}, but is in {columns[name].unit}")
         if columns[name].format not in ("D", "E", "1D", "1E") or columns[name].bscale or columns[name].bzero:
-            raise ValueError(f"column {name} of {str(path)!r} must hold plain numbers, D or E")
+            raise ValueError(f"column {name} of {shown_path(path)} must hold plain numbers, D or E")
     return header, place["hdrLoc"], place["datLoc"]
 
 
@@ -198,6 +210,30 @@ def _spread(block: np.ndarray, absorber: Absorber, seed: int, first: int) -> np.
     for name, side, place in zip("UV", (absorber.width, absorber.length), at, strict=True):
         block[name] = 1e-6 * float(side) * place
     return block
+
+
+def _events(medium: Medium, impacts: Impacts, seed: int, first: int, count: int) -> Event:
+    """The events of ``count`` impacts from ``first`` on.
+
+    Forced photons are given to collide. Those that are only deflected are drawn again, with the next seed, until all
+    have left a deposit.
+    """
+    draw = partial(listed, medium, impacts, first=first, stop=first + count, lanes=lanes_for(LANES))
+    events = draw(seed=seed)
+    while impacts.forced and (again := deposits_nothing(events)).any():
+        seed = (seed + 1) % 2**64
+        events = jax.tree.map(partial(_replaced, again), events, draw(seed=seed))
+    return events
+
+
+def deposits_nothing(events: Event) -> Bool[np.ndarray, " n"]:
+    """Whether a photon leaves no deposit in any pixel."""
+    nothing = np.asarray(events.deposited == 0.0)
+    return nothing if events.caught is None else nothing & ~np.any(events.caught > PARTIAL, axis=1)
+
+
+def _replaced(where: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    return np.where(where.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
 
 
 def _deposit(
@@ -242,8 +278,7 @@ def _deposit(
     if order is not None:
         hit = jnp.asarray(np.pad(order[block[PIXEL] - FIRST_PIXEL].astype(np.int32), (0, pad)))
     impacts = Impacts(energies, xs, ys, words(first), hit, forced)
-    events = listed(medium, impacts, seed, first, first + len(block), lanes=lanes_for(LANES))
-    columns = rows_of(events, 0, pixels)
+    columns = rows_of(_events(medium, impacts, seed, first, len(block)), 0, pixels)
     impact = columns["photon_id"]
     own = np.diff(impact, prepend=-1) > 0  # the row of the pixel hit; the others are of neighbours
     kept = on[impact] & (~own | (np.isfinite(columns["x"]) & (columns["deposited"] > 0.0)))

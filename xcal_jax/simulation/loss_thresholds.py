@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from xcal_jax.units import as_numbers
+
 LOW = (50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 3000.0, 5000.0)  # eV
 STEPS = (1.0, 2.0, 5.0)  # to a decade, above these
 HIGHEST = 0.7  # of the photon energy
@@ -18,7 +20,7 @@ def loss_thresholds(given: Sequence[float] | None, highest_energy: float) -> tup
     if given is None:
         above = [step * 10.0**decade for decade in range(4, 6) for step in STEPS]
         return (*LOW, *(threshold for threshold in above if threshold <= HIGHEST * highest_energy))
-    values = np.sort(np.asarray(given, dtype=float)).tolist()
+    values = np.sort(as_numbers(given, "loss_above"), axis=None).tolist()
     wrong = [value for value in values if not 0.0 < value < np.inf]
     if wrong:
         raise ValueError(f"`loss_above` must be positive and finite, but has {wrong[0]:g} eV")

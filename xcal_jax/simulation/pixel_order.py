@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Int
 
 from xcal_jax.physics.geometry import Pixels
+from xcal_jax.units import shown_path
 
 SUMS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 OFF = 0.05  # of the pitch, that a pixel may be from its place
@@ -27,7 +28,7 @@ def pixel_order(path: str | os.PathLike[str], pixels: Pixels) -> Int[np.ndarray,
     Rows ascend along y and columns along x. Raises ValueError where the file is no such XML, or its pixels do not stand
     on the array's grid.
     """
-    where = f"the detector {str(path)!r}"
+    where = f"the detector {shown_path(path)}"
     if not Path(path).is_file():
         raise ValueError(f"{where} must be an XML file of SIXTE, but does not exist")
     try:

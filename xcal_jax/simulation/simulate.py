@@ -9,23 +9,25 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.compute.devices import Executor, in_parallel, local_devices
+from xcal_jax.compute.progress import Bar
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.checkpoint import SAVED_EVERY, Checkpoint
 from xcal_jax.montecarlo.batch import Event
 from xcal_jax.montecarlo.derivative import refuse_traced
 from xcal_jax.montecarlo.tally import Tally
-from xcal_jax.simulation.counting import Prepared, Run, Task, count, sum_of, whole
+from xcal_jax.simulation.counting import MOST_PHOTONS, Prepared, Run, Task, count, sum_of
 from xcal_jax.simulation.results import to_dataset
+from xcal_jax.units import parse_whole, shown_path
 
-MOST_PHOTONS = 10**13
 PIECES = 64  # of a run on a cluster, a task each, unless they came out too small or too large
 SMALLEST_PIECE, LARGEST_PIECE = 2**17, 2**23  # photons
 
 
+@checked
 def simulate(
     absorber: Absorber,
     source: Source | float,
@@ -56,13 +58,13 @@ def simulate(
     """
     refuse_traced(absorber, source)
     run = Run.build(absorber, source, seed, bin_width, yields, lanes, loss_above=loss_above)
-    n = whole(n, "n", 1, MOST_PHOTONS)
+    n = parse_whole(n, "n", least=1, most=MOST_PHOTONS)
     if checkpoint is not None and on_events is not None:
         raise ValueError("`checkpoint` and `on_events` exclude each other: events handed on cannot be resumed")
     if executor is not in_parallel and on_events is not None:
         raise ValueError("`on_events` needs photons counted in this process, not on a cluster")
     kept, facts = Checkpoint.open(checkpoint, resume), run.facts()
-    total, done = _resumed(kept, facts, n)
+    total, done = _resumed(kept, facts, n, run.source.forced)
     prepared, saved = Prepared.build(run), time.monotonic()
     piece = run.block * local_devices().size if executor is in_parallel else _piece(n)
     pieces = range(done, n, piece)
@@ -92,15 +94,17 @@ def simulate(
     with (
         ThreadPoolExecutor(1) as clerk,  # an interruption reaches the main thread alone: a block is counted whole
         closing(executor(count if on_events is None else count_with_events, tasks)) as results,
-        tqdm(total=n, initial=done, unit=" photons", unit_scale=True, disable=None if progress else True) as bar,
+        Bar(n, " photons", progress, done) as bar,
     ):
         try:
             for first, found in zip(pieces, results, strict=True):
                 clerk.submit(add, min(first + piece, n), found).result()
                 bar.update(done - bar.n)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, OSError) as problem:
             clerk.shutdown()
             save()
+            if isinstance(problem, OSError):  # of the cluster
+                raise
     if total is None:
         raise KeyboardInterrupt
     return to_dataset(prepared, total, photons=done, asked=n)
@@ -112,12 +116,15 @@ def _piece(n: int) -> int:
     return min(LARGEST_PIECE, blocks * SMALLEST_PIECE)
 
 
-def _resumed(kept: Checkpoint, facts: dict[str, str], n: int) -> tuple[Tally | None, int]:
+def _resumed(kept: Checkpoint, facts: dict[str, str], n: int, forced: bool) -> tuple[Tally | None, int]:
     """The tally that a checkpoint holds, and of how many photons it is."""
     arrays: dict[str, Any] = kept.load(facts)
     if not arrays:
         return None, 0
-    done = int(arrays.pop("done"))
+    done, total = int(arrays.pop("done")), Tally.from_arrays(arrays)
     if done > n:
-        raise ValueError(f"checkpoint {str(kept.path)!r} holds {done} photons, more than `n`, which is {n}")
-    return Tally.from_arrays(arrays), done
+        raise ValueError(f"checkpoint {shown_path(kept.path)} holds {done} photons, more than `n`, which is {n}")
+    counted = int(total.interacting)
+    if total.spectrum.sum() != counted or not (counted == done if forced else 0 <= counted <= done):
+        raise ValueError(f"counts of checkpoint {shown_path(kept.path)} do not add up: remove it to start anew")
+    return total, done
