@@ -21,7 +21,7 @@ from xcal_jax.atomic import Material
 from xcal_jax.constants import COMPTON, COSTER_KRONIG, DEFAULT_PHYSICS, ELECTRONS, PHYSICS
 from xcal_jax.io import toml
 from xcal_jax.io.arguments import checked
-from xcal_jax.io.schema import Density, Length, OneOrMore, Some, listed, one_of, whole
+from xcal_jax.io.schema import Density, Energy, Length, OneOrMore, Some, listed, one_of, whole
 from xcal_jax.physics.geometry import Pixels, Stack
 from xcal_jax.units import shown, shown_path
 
@@ -60,6 +60,7 @@ class AbsorberTable(Models):
     name: NotRequired[str]
     width: Length
     length: Length
+    fwhm: NotRequired[Energy]
     array: NotRequired[ArrayTable]
     layers: Some[LayerTable]
 
@@ -72,7 +73,8 @@ class Absorber:
     thickness: (L,) um, from the top; density: (L,) g/cm3; width (along x), length (along y): () um.
     formulas: the material of each layer; electrons, compton: the models of electrons and of Compton scattering;
     rayleigh: whether photons scatter coherently; coster_kronig: the set of Coster-Kronig probabilities; array: the
-    array of equal absorbers that it stands for, or None for one alone.
+    array of equal absorbers that it stands for, or None for one alone; fwhm: eV, of its detector, or None; matrices
+    alone ask for it.
     """
 
     thickness: Array
@@ -86,6 +88,7 @@ class Absorber:
     rayleigh: bool = field(default=PHYSICS[DEFAULT_PHYSICS]["rayleigh"], metadata={"static": True})
     coster_kronig: str = field(default=COSTER_KRONIG[0], metadata={"static": True})
     array: Pixels | None = None
+    fwhm: float | None = field(default=None, metadata={"static": True})
 
     @classmethod
     def build(
@@ -100,13 +103,14 @@ class Absorber:
         array: dict[str, Any] | None = None,
         physics: str | None = None,
         coster_kronig: str | None = None,
+        fwhm: str | float | None = None,
     ) -> "Absorber":
         """An absorber of ``layers``: (material, thickness) or (material, thickness, density) from the top; um, g/cm3.
 
         Lengths may be numbers (um) or text with a unit. A density may be left out where the tables know it. array:
         {"rows": 3, "columns": 3, "pitch": 317.0} for equal pixels side by side; a pitch may be two, along x and y.
         physics: "paper" or "full", one word for the three models; each of them may be given beside it. coster_kronig:
-        "eadl" or "krause", how often L vacancies move within the L shell.
+        "eadl" or "krause", how often L vacancies move within the L shell. fwhm: eV, of its detector.
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
         no layers, a model is unknown, or pixels would overlap.
         """
@@ -121,6 +125,7 @@ class Absorber:
             "compton": compton,
             "rayleigh": rayleigh,
             "coster_kronig": coster_kronig,
+            "fwhm": fwhm,
             "array": array,
             "layers": [_layer_table(n, layer) for n, layer in enumerate(layers)],
         }
@@ -163,6 +168,7 @@ class Absorber:
             **{model: given.get(model, own) for model, own in models.items()},
             coster_kronig=table.get("coster_kronig", COSTER_KRONIG[0]),
             array=_pixels(table, where) if "array" in table else None,
+            fwhm=table.get("fwhm"),
         )
 
     @classmethod
@@ -216,6 +222,8 @@ class Absorber:
             f"rayleigh = {json.dumps(self.rayleigh)}",
             f"coster_kronig = {json.dumps(self.coster_kronig)}",
         ]
+        if self.fwhm is not None:
+            lines.append(f'fwhm = "{self.fwhm!r} eV"')
         if self.array is not None:
             pitch = f'"{float(self.array.pitch_x)!r} um", "{float(self.array.pitch_y)!r} um"'
             rows, columns = self.array.shape

@@ -53,7 +53,9 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @options.models
 @options.loss_above
 @click.option("--trapping", help="Tail of trapped heat in the spectrum, FRACTION:SCALE, such as 0.05:12eV.")
-@click.option("--events", type=options.Output(), help="Also write one row a photon to this netCDF-4 file.")
+@click.option("--events", type=options.Output(), help="Also write one row a photon: netCDF-4, or FITS (.fits, .evt).")
+@click.option("--rmf", help="A matrix with whose FWHM, channels (PI) and instrument FITS events are measured.")
+@options.cards
 @options.plot("the spectrum")
 @options.resumable
 @options.on_a_cluster
@@ -66,6 +68,8 @@ def simulate(
     n,
     trapping,
     events,
+    rmf,
+    cards,
     plot,
     resume,
     scheduler,
@@ -77,15 +81,21 @@ def simulate(
     """Send photons through ABSORBER, a preset or a TOML file."""
     if resume and events:
         raise ValueError("`--resume` and `--events` exclude each other: an event list begins anew")
+    if (rmf or cards) and not events:
+        raise ValueError("`--rmf` and `--card` are for `--events`")
     if trapping and events:
         raise ValueError("`--trapping` and `--events` exclude each other: events are deposits before trapping")
     if (scheduler or workers is not None) and events:
         raise ValueError("`--events` are written by one process, without `--scheduler` and `--workers`")
     options.keep_compiled_programs()
+    from astropy.io import fits
+
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.source import Source
     from xcal_jax.compute.cluster import connect
     from xcal_jax.io.datasets import save
+    from xcal_jax.io.fits_files import parse_cards
+    from xcal_jax.response.measurement import Measurement
     from xcal_jax.simulation.events import event_file
     from xcal_jax.simulation.simulate import simulate as run
     from xcal_jax.simulation.trapping import Trapping, trapped
@@ -97,8 +107,10 @@ def simulate(
     target = Absorber.load(absorber, **models)
     attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(counted["seed"])}
     part = None if events else checkpoint_of(output)
+    detector = Measurement.build(rmf, seed=counted["seed"]) if rmf else None
+    about = parse_cards(cards)
     with (
-        event_file(events, attrs, n) if events else nullcontext() as append,
+        event_file(events, attrs, n, detector, about) if events else nullcontext() as append,
         connect(scheduler, workers, certificates) as executor,
     ):
         result = run(
@@ -112,6 +124,9 @@ def simulate(
             progress=True,
             **counted,
         )
+    if detector:
+        outside = fits.getval(events, "NOUTSIDE", "EVENTS")
+        click.echo(f"{outside} events are outside the channels of {rmf} and not in {events}", err=True)
     if tail:
         result = trapped(result, tail)
     save(result, output, options.overwrite())

@@ -16,7 +16,10 @@ COMMANDS = {
     "show": "xcal_jax.cli.absorber",
     "absorbers": "xcal_jax.cli.absorber",
     "sweep": "xcal_jax.cli.sweep",
-    "rmf": "xcal_jax.cli.response",
+    "rmf": "xcal_jax.cli.rmf",
+    "rmf combine": "xcal_jax.cli.rmf",
+    "spectrum": "xcal_jax.cli.spectrum",
+    "fake": "xcal_jax.cli.spectrum",
     "impacts": "xcal_jax.cli.response",
     "tail": "xcal_jax.cli.response",
     "plot": "xcal_jax.cli.response",
@@ -38,7 +41,14 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The subcommand, or None."""
-        return getattr(import_module(COMMANDS[name]), name) if name in COMMANDS else None
+        return getattr(import_module(COMMANDS[name]), name.replace(" ", "_")) if name in COMMANDS else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        """The subcommand whose name is the first two of ``args``, or the first, and the others."""
+        two = " ".join(args[:2])
+        if two in COMMANDS:
+            return two, self.get_command(ctx, two), args[2:]
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

@@ -170,6 +170,15 @@ loss_above = click.option(
     type=listed("eV"),
     help="Thresholds of the energy lost, such as 50eV,1keV; default: 50 eV to 5 keV, and on to 0.7 of the energy.",
 )
+trapping = click.option("--trapping", help="Tail of trapped heat, FRACTION:SCALE, such as 0.05:12eV; default: none.")
+fwhm = click.option("--fwhm", help="Energy resolution at all energies, such as 2.5eV; default: the absorber's own.")
+fwhm_file = click.option("--fwhm-file", help="Resolution instead as two columns: energy in eV, FWHM in eV.")
+cards = click.option(
+    "--card",
+    "cards",
+    multiple=True,
+    help="NAME=VALUE in the header: TELESCOP, INSTRUME, DETNAM, FILTER or ORIGIN; once for each.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 resumable = click.option("--resume", is_flag=True, help="Go on from OUTPUT.part, which an interrupted run has left.")
 
