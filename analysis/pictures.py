@@ -1,7 +1,7 @@
 """The pictures of the README: `python analysis/pictures.py [--out notebooks/docs/pictures]`, a minute on two cores.
 
-The spectrum of 7 keV photons in the X-IFU absorber with all of the physics; what the absorber loses between 0.3 and 11.9
-keV; and the noise threshold of a SYNTHETIC GRBAlpha.
+The spectrum of 7 keV photons in the X-IFU absorber with all of the physics; what the absorber loses between 0.3 and
+11.9 keV; and the noise threshold of a SYNTHETIC GRBAlpha.
 """
 
 import argparse
