@@ -64,5 +64,4 @@ compare-penelope: .venv/installed
 	$(BIN)/python analysis/benchmarks/penelope.py
 
 clean:
-	rm -rf .venv .venv-clients out .pytest_cache .mypy_cache .ruff_cache
-	rm -rf .venv .venv-gpu out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-clients .venv-gpu out .pytest_cache .mypy_cache .ruff_cache
