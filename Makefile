@@ -1,7 +1,7 @@
 # make run   the main job from nothing: 1e7 photons of 7 keV through the X-IFU absorber, a plot, a table
 # make check lint, types and the fast tests
 # make test  every check from nothing: lint, types, tests
-# make clients  programs that read our matrices and need a place of their own: jaxspec, sherpa
+# make clients  sherpa, built from source (gfortran, bison, flex), for the tests of our matrices in it
 # make docs  the documentation: out/docs/index.html
 # make bench the speed of this machine, printed
 # make bench-gpu the same on a machine with an NVIDIA GPU and no network, after `make gpu-wheels` on one with a network
@@ -18,12 +18,14 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
 	touch $@
 
-# jaxspec wants an older JAX and Python, sherpa is built from source: what cannot be had is left out, and not tested
+# jaxspec wants an older JAX; what cannot be had is left out, and its tests say so
 .venv-clients/installed:
 	$(PYTHON) -m venv .venv-clients
-	-.venv-clients/bin/pip install --quiet --disable-pip-version-check "jaxspec>=0.4"
-	-.venv-clients/bin/pip install --quiet --disable-pip-version-check "sherpa>=4.17"
+	-.venv-clients/bin/pip install --quiet --disable-pip-version-check --only-binary :all: "jaxspec>=0.4"
 	touch $@
+
+clients: .venv-clients/installed
+	.venv-clients/bin/pip install --quiet --disable-pip-version-check "sherpa>=4.17"
 
 run: .venv/installed
 	mkdir -p out
@@ -38,10 +40,8 @@ lint: .venv/installed
 check: lint
 	$(PYTEST) -m "not slow"
 
-test: lint clients
+test: lint .venv-clients/installed
 	$(PYTEST)
-
-clients: .venv-clients/installed
 
 docs: .venv/installed
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet notebooks out/docs

@@ -1,7 +1,7 @@
 """Programs of others open our files: they fold as a plain sum does, and a fit through them finds what was put in.
 
 soxs is in the extra `test`. jaxspec wants an older JAX, and sherpa is built from source (gfortran, bison, flex, byacc,
-FFTW): `make clients` puts both into .venv-clients, if it can. What is not there is skipped.
+FFTW): `make test` puts the first into .venv-clients, `make clients` the second. What is not there is skipped.
 """
 
 import subprocess
