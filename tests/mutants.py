@@ -86,9 +86,33 @@ MUTANTS = [
         ),
         (
             "physics/photon_scattering.py",
-            "klein_nishina = ratio**2 * (",
-            "klein_nishina = ratio * (",
+            "shape = ratio**2 * (",
+            "shape = ratio * (",
             "tests/physics/test_angular.py tests/physics/test_attenuation.py",
+        ),
+        (
+            "physics/impulse.py",
+            "0.5 + 0.5 * slope",
+            "0.5 - 0.5 * slope",
+            "tests/physics/test_impulse.py",
+        ),
+        (
+            "physics/impulse.py",
+            "2.0 * moved + binding * binding",
+            "2.0 * moved",
+            "tests/physics/test_impulse.py",
+        ),
+        (
+            "atomic/element.py",
+            "rest = 1.0 - probability[~others].sum()",
+            "rest = 1.0",
+            "tests/atomic/test_element.py",
+        ),
+        (
+            "montecarlo/tally.py",
+            "met = where & (ledger.deposited > PARTIAL)",
+            "met = where",
+            "tests/montecarlo/test_tally.py",
         ),
         (
             "physics/geometry.py",

@@ -102,10 +102,13 @@ def test_all_else_is_kept(filtered):
 
 
 @pytest.mark.slow
-def test_forced_photons_all_interact(filtered, monkeypatch, capsys):
+@pytest.mark.parametrize("physics", ["paper", "full"])
+def test_forced_photons_all_interact(filtered, monkeypatch, capsys, physics):
+    """Those that are only deflected, by Rayleigh scattering, as well: they are drawn again."""
     folder, _ = filtered
     monkeypatch.chdir(folder)
-    words = ["impacts", "in.fits", "forced.fits", "--absorber", "xifu", "--forced"]
+    (folder / "forced.fits").unlink(missing_ok=True)
+    words = ["impacts", "in.fits", "forced.fits", "--absorber", "xifu", "--forced", "--physics", physics]
     monkeypatch.setattr("sys.argv", ["xcal-jax", *words])
     main()
     missed = -(-N // MISSED)
