@@ -34,7 +34,6 @@ def plot(file, what, output):
 @options.seed
 def impacts(source, target, absorber, forced, xml, uniform, rmf, yields, models, seed):
     """Filter SIXTE's PIXELIMPACT file SOURCE into TARGET: energies become what the absorber keeps."""
-    options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.response.ogip_reader import read_layout
     from xcal_jax.simulation.impacts import filter_impacts

@@ -8,7 +8,7 @@ channels as PI; else channels are 1 eV of the deposit. The simulation has no clo
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,10 +20,11 @@ import xarray as xr
 from jaxtyping import Shaped
 
 from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.source import Source
 from xcal_jax.compute.process import provenance
-from xcal_jax.io import datasets
+from xcal_jax.io import datasets, files
 from xcal_jax.io.datasets import variable
-from xcal_jax.io.files import replacing
+from xcal_jax.io.files import FITS_EVENTS, check_writable, replacing
 from xcal_jax.io.fits_files import NAMES, date
 from xcal_jax.montecarlo.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED, Event
 from xcal_jax.physics.geometry import Pixels
@@ -46,7 +47,6 @@ OF_PIXELS = {
 }
 FIRST_PIXEL = 1  # in FITS files, as SIXTE counts
 CHUNK = 2**17
-FITS_SUFFIXES = (".fits", ".fit", ".evt")
 FITS_COLUMNS = (  # name, type, unit; the column of `rows_of` that it holds, and how many of its units one of these is
     ("TIME", "D", "s", "photon_id", 1),
     ("PI", "J", None, "deposited", 1),
@@ -88,6 +88,11 @@ class Detector(Protocol):
         """Measured energies in eV and channels of ``deposit`` eV, those of photons from that ``number`` on."""
 
 
+def event_attrs(absorber: Absorber, source: Source, seed: int) -> dict[str, str]:
+    """What a run was: attributes of a list of its events."""
+    return {"absorber": absorber.to_toml(), "source": source.describe(), "seed": str(seed)}
+
+
 @contextmanager
 def event_file(
     path: str | os.PathLike[str],
@@ -98,15 +103,16 @@ def event_file(
 ) -> Iterator[Callable[[Event], None]]:
     """Yield a function that appends a block of events to the file ``path``; it appears when all is done.
 
-    attrs: what the run was, the absorber's TOML among it; asked: photons that make it complete; detector: whose
-    channels a FITS list has; cards: of the instrument, in its header. Raises ValueError when the folder is missing,
-    or a netCDF list is to have a detector or cards.
+    attrs: of `event_attrs`; asked: photons that make it complete; detector: whose channels a FITS list has; cards: of
+    the instrument, in its header. Raises ValueError when the folder is missing, the suffix is neither .nc nor one of
+    FITS, or a netCDF list is to have a detector or cards.
     """
+    check_writable(path, files.EVENTS)
     attrs = {**attrs, "electrons": Absorber.from_toml(attrs["absorber"]).electrons, **provenance()}
-    in_fits = Path(path).suffix.lower() in FITS_SUFFIXES
+    in_fits = Path(path).suffix.lower() in FITS_EVENTS
     if not in_fits and (detector or cards):
         raise ValueError(
-            f"events with channels or cards must end in one of {', '.join(FITS_SUFFIXES)}, not {shown_path(path)}"
+            f"events with channels or cards must end in one of {', '.join(FITS_EVENTS)}, not {shown_path(path)}"
         )
     with replacing(path) as temporary:
         made = (
@@ -246,12 +252,23 @@ def _fits_events(
             add(np.array([(0.0, header["TSTOP"])], columns_dtype(good)))
 
 
+def event_dataset(blocks: Sequence[dict[str, np.ndarray]], absorber: Absorber, source: Source, seed: int) -> xr.Dataset:
+    """The rows of ``blocks``, of `rows_of`, as the Dataset that a netCDF-4 list holds."""
+    attrs, pixels = event_attrs(absorber, source, seed), absorber.array
+    names = COLUMNS if pixels is None else COLUMNS | OF_PIXELS
+    columns = {name: np.concatenate([block[name] for block in blocks]) for name in names}
+    return xr.Dataset(
+        {name: variable("photon", columns[name].astype(kind), *about) for name, (kind, *about) in names.items()},
+        attrs={"kind": EVENTS, **attrs, "electrons": absorber.electrons, **provenance()},
+    )
+
+
 def load_events(path: str | os.PathLike[str]) -> xr.Dataset:
     """An event list, netCDF-4 or FITS, as a Dataset with the columns of COLUMNS over `photon`.
 
     Raises ValueError when ``path`` is none.
     """
-    if Path(path).suffix.lower() not in FITS_SUFFIXES:
+    if Path(path).suffix.lower() not in FITS_EVENTS:
         return datasets.load(path, WHAT, (EVENTS,))
     from astropy.io import fits
 
