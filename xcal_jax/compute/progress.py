@@ -21,7 +21,7 @@ class Bar(tqdm):
     def update(self, n: float | None = 1) -> bool | None:
         """Count ``n`` more."""
         self.patience.cancel()
-        if self.desc:
+        if not self.disable and self.desc:
             self.set_description(None, refresh=False)
         return super().update(n)
 
