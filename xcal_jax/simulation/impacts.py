@@ -171,10 +171,10 @@ def find_table(path: str | os.PathLike[str]) -> tuple[fits.Header, int, int]:
                     f"{shown_path(path)} must hold a PIXELIMPACT table, with columns {', '.join(UNITS)}, but has none"
                 )
             table = tables[0]
-            table.verify("silentfix")
+            table.verify("silentfix+exception")
             header, place = table.header.copy(), table.fileinfo()
             columns = {name: table.columns[name] for name in UNITS}
-    except (OSError, TypeError, KeyError) as problem:
+    except (OSError, TypeError, KeyError, fits.VerifyError) as problem:
         raise ValueError(
             f"{shown_path(path)} must be a FITS file with a PIXELIMPACT table, but cannot be read"
         ) from problem
