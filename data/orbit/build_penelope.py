@@ -33,8 +33,9 @@ METALS = {"Al": (13, 2.6989), "Sn": (50, 7.31), "Pb": (82, 11.35)}
 RULE = "0" * 64
 STEEPER = 60.0  # of the dose beyond the last depth known: d2 ln(dose) / dx2
 NEVER = 1e9  # eV
-EVEN, EVEN_WEIGHTS = np.polynomial.legendre.leggauss(16)
-DOWN, DOWN_WEIGHTS = (EVEN + 1) / 2, EVEN_WEIGHTS / 2
+EVEN, EVEN_WEIGHTS = np.polynomial.legendre.leggauss(16)  # cosines of photons, in all directions
+DOWN, DOWN_WEIGHTS = np.polynomial.legendre.leggauss(10)  # of electrons, downwards
+DOWN, DOWN_WEIGHTS = (DOWN + 1) / 2, DOWN_WEIGHTS / 2
 
 
 def geometry(planes: np.ndarray) -> str:

@@ -21,7 +21,7 @@ def test_paper_switches_in_september_2022():
 
 
 def test_the_cycle_has_seven_active_years():
-    """Minima of SILSO are quiet, and 2030; maxima are active, that of 2036 by the forecast."""
+    """Minima (months from memory) are quiet, and 2030; maxima are active, that of 2036 by the forecast."""
     for date, solar in (
         *((date, "min") for date in ("1964-10-01", "1986-09-01", "2008-12-01", "2019-12-01", "2030-01-01")),
         *((date, "max") for date in ("1958-03-01", "1989-11-01", "2014-04-01", "2024-10-01", "2036-01-01")),

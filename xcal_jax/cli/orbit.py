@@ -1,9 +1,6 @@
 """``xcal-jax dose``: the dose behind a shield in orbit. ``xcal-jax orbit``: hours of low background."""
 
 import json as text
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -12,7 +9,12 @@ from xcal_jax.cli import options
 from xcal_jax.io.files import PLOTS, check_kept, check_writable
 
 TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
-max_age = click.option("--max-age", default=45.0, help="Days that an element set may be from the dates it is used for.")
+max_age = click.option(
+    "--max-age",
+    type=options.quantity("d"),
+    default="45d",
+    help="How far an element set may be from the dates it is used for.",
+)
 strict = click.option("--strict", is_flag=True, help="Refuse element sets that cannot be used, rather than skip them.")
 
 
@@ -28,71 +30,33 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @strict
 @click.option("--shield", help='Outermost first: "Al:1mm,Pb:2.5mm"; sectors: "0.3*Al:1mm; 0.7*Al:5mm".')
 @click.option("--model", help="Boxes and plates in place of --shield: a TOML file, or GRBAlpha or VZLUSAT-2.")
-@click.option("--rays", type=click.IntRange(1), default=2000, help="Rays from the detector of --model.")
+@click.option("--rays", type=options.WHOLE, default="2000", help="Rays from the detector of --model.")
 @click.option("--geometry", type=click.Choice(["slab", "sphere"]), default="slab")
 @click.option("--sides", type=click.Choice(["1", "2"]), default="2", help="Sides of the slab.")
 @click.option("--start", help="First day, UTC; default: the start of the elements.")
 @click.option("--end", help="Last day, UTC; default: the end of the elements.")
 @click.option("--activity", default="2022-09-01", help="min, max, cycle (solar), or the date maximum starts.")
-@click.option("--nuclear-factor", default=1.0, help="Multiplies the protons' ionising dose.")
-@click.option("--step", default=60.0, help="Seconds between positions.")
+@click.option("--nuclear-factor", type=options.quantity(""), default="1", help="Multiplies the protons' ionising dose.")
+@click.option("--step", type=options.quantity("s"), default="60s", help="Time between positions.")
 @options.output("netCDF file.")
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def dose(
-    tle,
-    altitudes,
-    satellite,
-    max_age,
-    strict,
-    shield,
-    model,
-    rays,
-    geometry,
-    sides,
-    nuclear_factor,
-    output,
-    plot,
-    as_json,
-    **flight,
-) -> None:
+def dose(shield, satellite, tle, altitudes, model, sides, output, plot, as_json, **flight) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
     from xcal_jax.io.datasets import save
-    from xcal_jax.orbit import (
-        Altitudes,
-        Elements,
-        MassModel,
-        mission_dose,
-        parse_sectors,
-        read_altitudes,
-        read_tle,
-        report,
-        shipped_altitudes,
-    )
+    from xcal_jax.orbit import report
+    from xcal_jax.orbit.flight import dose as run
 
     picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
     if picture:
         check_writable(picture, PLOTS)
         check_kept(filter(None, (tle, altitudes, model)), (output, picture))
-    given = [name for name in (tle, altitudes, None if tle else satellite) if name]
-    if len(given) != 1:
-        raise ValueError(f"orbit must come from one of --tle, --altitudes, --satellite, but {len(given)} are given")
-    if (shield is None) == (model is None):
-        raise ValueError(
-            f"give one of --shield and --model, but {'neither is' if shield is None else 'both are'} given"
-        )
-    behind = parse_sectors(shield) if model is None else MassModel.load(model)
-    with _warnings_told():
-        flown: Elements | Altitudes
-        if tle:
-            flown = read_tle(tle, satellite, strict, max_age)
-        else:
-            flown = read_altitudes(altitudes) if altitudes else shipped_altitudes(satellite)
-        result = mission_dose(flown, behind, geometry, int(sides), nuclear_factor, rays, progress=True, **flight)
-    save(result, output)
+        options.check_replaceable(picture)
+    result = run(shield, satellite, tle, altitudes, model, sides=int(sides), progress=True, **flight)
+    save(result, output, options.overwrite())
     if picture:
+        from xcal_jax.io.figures import save_figure
         from xcal_jax.orbit.plot import draw_dose
-        from xcal_jax.plot.results import save_figure
 
         save_figure(draw_dose({satellite or Path(tle or altitudes).stem: result}), picture)
     numbers = report(result)
@@ -110,16 +74,6 @@ def dose(
     click.echo(f"not covered: {result.attrs['not_covered']}")
 
 
-@contextmanager
-def _warnings_told() -> Iterator[None]:
-    """Warnings of the users' kind, a line each on standard error."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        yield
-    for one in caught:
-        click.echo(f"warning: {one.message}", err=True)
-
-
 @click.group()
 def orbit() -> None:
     """Hours of low background on an orbit."""
@@ -128,9 +82,11 @@ def orbit() -> None:
 @orbit.command(cls=options.Command)
 @click.option("--tle", required=True, type=click.Path(), help=TLE)
 @click.option("--day", required=True, help="UTC day, like 2021-05-20.")
-@click.option("--days", default=1.0, help="How many days.")
+@click.option("--days", type=options.quantity("d"), default="1d", help="How many days.")
 @click.option("--solar", type=click.Choice(["min", "max"]), default="max")
-@click.option("--drift", default=0.0, help="Westward drift of the anomaly, degrees a year (0.3).")
+@click.option(
+    "--drift", type=options.quantity("deg"), default="0deg", help="Westward drift of the anomaly, degrees a year (0.3)."
+)
 @click.option("--satellite", help="The one to take from --tle, by name or number.")
 @max_age
 @strict
@@ -139,8 +95,7 @@ def passes(tle, day, days, solar, drift, satellite, max_age, strict, as_json) ->
     """Quiet windows outside the belts, and exits from the South Atlantic Anomaly going north."""
     from xcal_jax.orbit import list_passes, read_tle
 
-    with _warnings_told():
-        found = list_passes(read_tle(tle, satellite, strict, max_age), day, days, solar, drift)
+    found = list_passes(read_tle(tle, satellite, strict, max_age), day, days, solar, drift)
     north = found.isel({"pass": found.northward.values})
 
     def rows(table, *names):
@@ -169,7 +124,7 @@ def passes(tle, day, days, solar, drift, satellite, max_age, strict, as_json) ->
 
 @orbit.command(cls=options.Command)
 @click.option("--model", required=True, help="Boxes and plates: a TOML file, or GRBAlpha or VZLUSAT-2.")
-@click.option("--rays", type=click.IntRange(1), default=10_000, help="Rays from the detector.")
+@click.option("--rays", type=options.WHOLE, default="1e4", help="Rays from the detector.")
 @options.plot("the shielding over the sphere, and the boxes,")
 @options.output("netCDF file.")
 def shielding(model, rays, plot, output) -> None:
@@ -181,10 +136,10 @@ def shielding(model, rays, plot, output) -> None:
 
     satellite = MassModel.load(model)
     seen = shielding_map(satellite, rays)
-    save(seen, output)
+    save(seen, output, options.overwrite())
     if plot:
+        from xcal_jax.io.figures import save_figure
         from xcal_jax.orbit.plot import draw_shielding
-        from xcal_jax.plot.results import save_figure
 
         save_figure(draw_shielding(satellite, seen), plot)
     total = seen.areal_density.sum("material")

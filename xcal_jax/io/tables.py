@@ -10,6 +10,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from xcal_jax.io.files import read_text
+from xcal_jax.units import shown
 
 
 def read_table(path: str | os.PathLike[str], where: str, words: Collection[str] = ()) -> pd.DataFrame:
@@ -26,7 +27,9 @@ def read_table(path: str | os.PathLike[str], where: str, words: Collection[str] 
     rows = {number: [cell.strip() for cell in next(csv.reader([line]))] for number, line in lines.items()}
     header = rows.pop(min(rows)) if rows else []
     if len(set(header)) < max(len(header), 1):
-        raise ValueError(f"{where} must have a header line with a name for each column, but has {','.join(header)!r}")
+        raise ValueError(
+            f"{where} must have a header line with a name for each column, but has {shown(','.join(header))}"
+        )
     columns: dict[str, list[str | float]] = {name: [] for name in header}
     for number, row in rows.items():
         if len(row) != len(header):
@@ -37,7 +40,9 @@ def read_table(path: str | os.PathLike[str], where: str, words: Collection[str] 
             try:
                 columns[name].append(cell if name in words else float(cell or "nan"))
             except ValueError as problem:
-                raise ValueError(f"line {number} of {where} must hold numbers, but its {name} is {cell!r}") from problem
+                raise ValueError(
+                    f"line {number} of {where} must hold numbers, but its {name} is {shown(cell)}"
+                ) from problem
     table = pd.DataFrame(columns, index=list(rows))
-    table.attrs = {key.strip(): value.strip() for key, _, value in remarks}
+    table.attrs = {key.strip(): value.strip() for key, colon, value in remarks if colon}
     return table

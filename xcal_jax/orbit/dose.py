@@ -16,16 +16,19 @@ from jax import Array
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.bremsstrahlung import photon_doses
 from xcal_jax.orbit.electrons import electron_doses
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import NAMED, mission_fluence
 from xcal_jax.orbit.mass_model import MassModel
-from xcal_jax.orbit.rays import RAYS, rays_of
+from xcal_jax.orbit.rays import RAYS, check_rays, rays_of
 from xcal_jax.orbit.shielding import Paths, Shield, parse_sectors, paths_through, proton_doses
+from xcal_jax.units import parse_quantity, shown
 
 GEOMETRIES = ("slab", "sphere")
+PARTICLES = {"proton": proton_doses, "electron": electron_doses}
 MODEL_FACTOR = 2.0  # how far AP-8 and AE-8 may be off, either way (Sawyer and Vette 1976; Vette 1991)
 BEYOND_CUTOFF = 10_000.0  # km: solar particles reach these orbits without a geomagnetic cut-off
 NOT_COVERED = (
@@ -37,7 +40,7 @@ NOT_COVERED = (
 def check_geometry(geometry: str, sides: int, sectors: Sequence) -> None:
     """Raise ValueError for an unknown geometry, other sides than 1 or 2, or several sectors in a slab."""
     if geometry not in GEOMETRIES:
-        raise ValueError(f"`geometry` must be slab or sphere, but is {geometry!r}")
+        raise ValueError(f"`geometry` must be slab or sphere, but is {shown(geometry)}")
     if sides not in (1, 2):
         raise ValueError(f"`sides` of a slab must be 1 or 2, but is {sides}")
     if len(sectors) > 1 and geometry != "sphere":
@@ -57,10 +60,13 @@ def dose(
 
     particle: "proton" or "electron" (without its photons). energy: MeV. fluence: omnidirectional, 1/(cm2 MeV).
     geometry, sides: of layers, as in `paths_through`. rays: of a mass model. Differentiable in ``shield.thickness``
-    and ``fluence``.
+    and ``fluence``. Raises ValueError for another particle, and as `check_geometry` and `check_rays`.
     """
-    of_fluences = {"proton": proton_doses, "electron": electron_doses}[particle]
-    return of_fluences(_paths(shield, geometry, sides, rays), jnp.asarray(energy), jnp.asarray(fluence)[None, :])[0]
+    if particle not in PARTICLES:
+        raise ValueError(f"`particle` must be one of {', '.join(PARTICLES)}, but is {shown(particle)}")
+    return PARTICLES[particle](
+        _paths(shield, geometry, sides, rays), jnp.asarray(energy), jnp.asarray(fluence)[None, :]
+    )[0]
 
 
 def bremsstrahlung_dose(
@@ -76,7 +82,10 @@ def bremsstrahlung_dose(
 
 
 def _paths(shield: Shield | MassModel, geometry: str, sides: int, rays: int) -> Paths:
-    return rays_of(shield, rays) if isinstance(shield, MassModel) else paths_through(shield, geometry, sides)
+    if isinstance(shield, MassModel):
+        return rays_of(shield, rays)
+    check_geometry(geometry, sides, [shield])
+    return paths_through(shield, geometry, sides)
 
 
 @jax.jit
@@ -89,6 +98,7 @@ def _doses(paths: Paths, proton_energy, protons, electron_energy, electrons):
     )
 
 
+@checked
 def dose_behind(
     fluence: xr.Dataset,
     shield: Shield | MassModel | Sequence[tuple[float, Shield]],
@@ -105,14 +115,12 @@ def dose_behind(
     Adds per ``segment`` `tid_proton`, `tid_electron` (with `tid_bremsstrahlung`, its part by photons) and `tid` in
     rad(Si); `neq_proton`, `neq_electron` and `neq` in 1 MeV neutrons/cm2; `tid` and `neq` also per day; accumulated:
     `tid_accumulated` and `fluence`, which `xcal_jax.sipm` reads against `days`. Warns where electrons dominate.
-    Raises ValueError as `check_geometry`, and for a negative ``nuclear_factor``.
+    Raises ValueError as `check_geometry` and `check_rays`, and for a ``nuclear_factor`` that is not from 0 to 10.
     """
     sectors = [(1.0, shield)] if isinstance(shield, Shield | MassModel) else list(shield)
     check_geometry(geometry, sides, sectors)
-    if rays < 1:
-        raise ValueError(f"`rays` must be positive, but is {rays}")
-    if not nuclear_factor >= 0:
-        raise ValueError(f"`nuclear_factor` must not be negative, but is {nuclear_factor}")
+    check_rays(rays)
+    parse_quantity(nuclear_factor, "", "nuclear_factor", least=0.0, most=10.0)
     spectra = [
         jnp.asarray(fluence[name].values)
         for name in ("proton_energy", "proton_fluence", "electron_energy", "electron_fluence")
@@ -177,6 +185,7 @@ def _geometry(shield: Any, geometry: str, sides: int, rays: int) -> str:
     return geometry if geometry == "sphere" else f"slab, {'both sides' if sides == 2 else 'one side'}"
 
 
+@checked
 def mission_dose(
     orbit: Elements | Altitudes,
     shield: str | Shield | MassModel | Sequence[tuple[float, Shield]],
@@ -189,13 +198,15 @@ def mission_dose(
     """Dose and damage on ``orbit`` behind ``shield``: `mission_fluence`, then `dose_behind`.
 
     shield: as there, or text like ``"Al:1mm,Pb:2.5mm"``. flight: `start`, `end`, `activity`, `step` and `progress` of
-    `mission_fluence`. Raises ValueError as these two do, for a wrong geometry before any work.
+    `mission_fluence`. Raises ValueError as these two do, for a wrong geometry or number of rays before any work.
     """
     sectors = parse_sectors(shield) if isinstance(shield, str) else shield
     check_geometry(geometry, sides, [] if isinstance(sectors, Shield | MassModel) else sectors)
+    check_rays(rays)
     return dose_behind(mission_fluence(orbit, **flight), sectors, geometry, sides, nuclear_factor, rays)
 
 
+@checked
 def report(result: xr.Dataset) -> dict:
     """Doses and fluxes of a result of `dose_behind` as plain values, for JSON."""
     segments = []

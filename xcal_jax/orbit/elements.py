@@ -18,7 +18,7 @@ from xcal_jax.orbit.ephemeris import EQUATOR, MU, circular_position, julian_date
 from xcal_jax.orbit.months import DAY, Segment
 from xcal_jax.orbit.trapped import HIGHEST_ALTITUDE
 
-MAX_AGE = 45.0
+MAX_AGE, OLDEST = 45.0, 36525.0  # d
 UNIX_EPOCH = 2440587.5  # Julian days
 SGP4_EPOCH = np.datetime64("1949-12-31", "s")
 

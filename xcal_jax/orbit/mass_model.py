@@ -6,27 +6,74 @@ file. Nothing overlaps, so that the path in a material is the sum of the paths i
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from itertools import combinations
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, NotRequired
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from typing_extensions import TypedDict
 
 from xcal_jax.io import toml
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.schema import Density, listed, one_of, quantity
 from xcal_jax.orbit.material_tables import known_density
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import shown, shown_path
 
-KEYS = ("name", "remarks", "detector", "boxes", "plates")
-BOX_KEYS = ("name", "material", "density", "centre", "size", "wall")
-PLATE_KEYS = ("name", "material", "density", "centre", "size", "normal", "thickness")
-AXES = {"x": 0, "y": 1, "z": 2}
+LARGEST = 1e7  # mm; ten kilometres of satellite are a typing error
+NORMALS = {"+x": (0, 1), "-x": (0, -1), "+y": (1, 1), "-y": (1, -1), "+z": (2, 1), "-z": (2, -1)}
 SHIPPED = {"GRBAlpha": "grbalpha.toml", "VZLUSAT-2": "vzlusat2.toml"}
 CORNERS = ("low", "high", "low_slope", "high_slope")
 TOUCH = 1e-6  # mm that neighbours may share
+
+Place = Annotated[float, quantity("mm", least=-LARGEST, most=LARGEST)]
+Size = Annotated[float, quantity("mm", above=0.0, most=LARGEST)]
+
+
+class DetectorTable(TypedDict):
+    """The table [detector] of a TOML file: a point, or a volume."""
+
+    centre: Annotated[list[Place], listed(3, 3)]
+    size: NotRequired[Annotated[list[Size], listed(3, 3)]]
+
+
+class PartTable(TypedDict):
+    """What tables [[boxes]] and [[plates]] of a TOML file have in common."""
+
+    name: NotRequired[str]
+    material: str
+    density: NotRequired[Density]
+    centre: Annotated[list[Place], listed(3, 3)]
+
+
+class BoxTable(PartTable):
+    """A table [[boxes]]: solid, or hollow with a wall."""
+
+    size: Annotated[list[Size], listed(3, 3)]
+    wall: NotRequired[Size]
+
+
+class PlateTable(PartTable):
+    """A table [[plates]]."""
+
+    size: Annotated[list[Size], listed(2, 2)]
+    normal: Annotated[str, one_of(*NORMALS)]
+    thickness: Size
+
+
+class ModelTable(TypedDict):
+    """The TOML file of a satellite."""
+
+    name: NotRequired[str]
+    remarks: NotRequired[str]
+    detector: DetectorTable
+    boxes: NotRequired[list[BoxTable]]
+    plates: NotRequired[list[PlateTable]]
 
 
 @jax.tree_util.register_dataclass
@@ -57,34 +104,43 @@ class MassModel:
     solids: tuple[str, ...] = field(metadata={"static": True})
 
     @classmethod
+    @checked
     def load(cls, path: str | os.PathLike[str]) -> "MassModel":
         """The model in a TOML file, or the shipped one of "GRBAlpha" or "VZLUSAT-2" (partly chosen: see the files).
 
         Raises ValueError as `build`, and for what is no TOML.
         """
         shipped = SHIPPED.get(str(path))
-        file = files("xcal_jax.orbit") / "satellites" / shipped if shipped else path
-        return cls.build(toml.read(str(file), "mass model"), f"mass model {str(path)!r}")
+        file = Path(str(files("xcal_jax.orbit") / "satellites" / shipped)) if shipped else Path(path)
+        if not file.is_file():
+            raise ValueError(
+                f"mass model must be one of {', '.join(SHIPPED)}, or a TOML file, but is {shown_path(path)}"
+            )
+        return cls._of(toml.read(file, "mass model", ModelTable), f"mass model {shown_path(path)}")
 
     @classmethod
-    def build(cls, table: dict[str, Any], where: str = "mass model") -> "MassModel":
-        """The model that ``table`` describes; where: what errors call it.
+    @checked
+    def build(cls, table: Mapping[str, Any], where: str = "mass model") -> "MassModel":
+        """The model that ``table`` describes, as a TOML file would; where: what errors call it.
 
         Raises ValueError for unknown or missing keys, what is no length, sizes not positive, unknown materials, solids
         that overlap, and a detector that lies in one.
         """
-        toml.check_keys(table, KEYS, ("detector",), where)
+        return cls._of(toml.check(table, where, ModelTable), where)
+
+    @classmethod
+    def _of(cls, table: ModelTable, where: str) -> "MassModel":
         solids: list[dict] = []
         parts: dict[str, float] = {}
-        for kind, read in (("boxes", _read_box), ("plates", _read_plate)):
-            for number, entry in enumerate(toml.table_list(table.get(kind, []), kind, where), 1):
-                name = str(entry.get("name", f"{kind} {number}"))
-                if name in {solid["name"] for solid in solids}:
-                    raise ValueError(f"names must differ, but {where} has two {name!r}")
-                solids += read(entry, name, f"{name!r} in {where}", parts)
+        boxes, plates = table.get("boxes", []), table.get("plates", [])
+        titles = _names(boxes, plates, where)
+        for name, box in zip(titles, boxes, strict=False):
+            solids += _read_box(box, name, f"{shown(name)} in {where}", parts)
+        for name, plate in zip(titles[len(boxes) :], plates, strict=True):
+            solids += _read_plate(plate, name, f"{shown(name)} in {where}", parts)
         if not solids:
             raise ValueError(f"{where} must have [[boxes]] or [[plates]], but has none")
-        centre, size = _read_detector(table["detector"], f"detector in {where}")
+        centre = np.array(table["detector"]["centre"])
         names = _outermost_first(solids, centre)
         listed = list(parts)
         corners = {key: jnp.asarray([solid[key] for solid in solids], float) for key in CORNERS}
@@ -93,8 +149,8 @@ class MassModel:
             thickness=jnp.asarray(list(parts.values()), float).reshape(-1),
             density=jnp.asarray([solid["density"] for solid in solids], float),
             detector=jnp.asarray(centre, float),
-            detector_size=jnp.asarray(size, float),
-            name=str(table.get("name", where)),
+            detector_size=jnp.asarray(table["detector"].get("size", [0.0] * 3), float),
+            name=table.get("name", where),
             materials=names,
             made_of=tuple(names.index(solid["material"]) for solid in solids),
             follows=tuple(listed.index(solid["part"]) if solid["part"] else -1 for solid in solids),
@@ -111,7 +167,7 @@ class MassModel:
     def part(self, name: str) -> int:
         """Index of the thickness of the wall or plate ``name``. Raises ValueError where there is none."""
         if name not in self.parts:
-            raise ValueError(f"thickness must be of one of {', '.join(self.parts)}, but is of {name!r}")
+            raise ValueError(f"thickness must be of one of {', '.join(self.parts)}, but is of {shown(name)}")
         return self.parts.index(name)
 
     def corners(self) -> tuple[Float[jax.Array, "B 3"], Float[jax.Array, "B 3"]]:
@@ -125,6 +181,16 @@ class MassModel:
         return f"{self.name} ({len(self.solids)} solids)"
 
 
+def _names(boxes: Sequence[PartTable], plates: Sequence[PartTable], where: str) -> list[str]:
+    """Names of boxes and plates, in this order; one without has its place. Raises ValueError where two are the same."""
+    names = [box.get("name", f"boxes.{n}") for n, box in enumerate(boxes)]
+    names += [plate.get("name", f"plates.{n}") for n, plate in enumerate(plates)]
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            raise ValueError(f"names must differ, but {where} has two {shown(name)}")
+    return names
+
+
 def _outermost_first(solids: list[dict], centre: np.ndarray) -> tuple[str, ...]:
     """Materials by the mean distance of their solids from ``centre``, the farthest first."""
     distances: dict[str, list[float]] = {}
@@ -134,28 +200,11 @@ def _outermost_first(solids: list[dict], centre: np.ndarray) -> tuple[str, ...]:
     return tuple(sorted(distances, key=lambda name: -float(np.mean(distances[name]))))
 
 
-def _length(value: Any, name: str, where: str, least: float = -np.inf) -> float:
-    number = parse_quantity(value, "mm", f"{name} of {where}")
-    if not number > least:
-        raise ValueError(f"`{name}` must be positive, but that of {where} has {number:g} mm")
-    return number
-
-
-def _lengths(value: Any, name: str, where: str, count: int, least: float = -np.inf) -> np.ndarray:
-    if not isinstance(value, list) or len(value) != count:
-        raise ValueError(f"`{name}` of {where} must be {count} lengths, but is {value!r}")
-    return np.array([_length(one, name, where, least) for one in value])
-
-
-def _matter(entry: dict, where: str) -> tuple[str, float]:
-    material = str(entry["material"])
-    if "density" not in entry:
-        return material, known_density(material, where)
-    known_density(material, where, needed=False)
-    density = parse_quantity(entry["density"], "g/cm3", f"density of {where}")
-    if not density > 0:
-        raise ValueError(f"`density` must be positive, but that of {where} has {density:g} g/cm3")
-    return material, density
+def _matter(entry: PartTable, where: str) -> tuple[str, float]:
+    """Material and density, g/cm3."""
+    density = entry.get("density")
+    known = known_density(entry["material"], where, needed=density is None)
+    return entry["material"], known if density is None else density
 
 
 def _solid(name: str, matter: tuple[str, float], low: np.ndarray, high: np.ndarray, part: str = "") -> dict:
@@ -164,14 +213,13 @@ def _solid(name: str, matter: tuple[str, float], low: np.ndarray, high: np.ndarr
     return solid | {"material": matter[0], "density": matter[1]}
 
 
-def _read_box(entry: Any, name: str, where: str, parts: dict[str, float]) -> list[dict]:
+def _read_box(entry: BoxTable, name: str, where: str, parts: dict[str, float]) -> list[dict]:
     """One solid, or the six plates around a hollow box."""
-    toml.check_keys(entry, BOX_KEYS, ("material", "centre", "size"), where)
-    centre, size = _lengths(entry["centre"], "centre", where, 3), _lengths(entry["size"], "size", where, 3, 0.0)
+    centre, size = np.array(entry["centre"]), np.array(entry["size"])
     matter, low, high = _matter(entry, where), centre - size / 2, centre + size / 2
     if "wall" not in entry:
         return [_solid(name, matter, low, high)]
-    parts[name] = _length(entry["wall"], "wall", where, 0.0)
+    parts[name] = entry["wall"]
     plates = []
     for axis, letter in enumerate("xyz"):
         around = (np.arange(3) < axis).astype(float)  # the faces before it have their corners: no place is taken twice
@@ -186,24 +234,13 @@ def _read_box(entry: Any, name: str, where: str, parts: dict[str, float]) -> lis
     return plates
 
 
-def _read_plate(entry: Any, name: str, where: str, parts: dict[str, float]) -> list[dict]:
-    toml.check_keys(entry, PLATE_KEYS, ("material", "centre", "size", "normal", "thickness"), where)
-    normal = str(entry["normal"])
-    if normal[:1] not in ("+", "-") or normal[1:] not in AXES:
-        raise ValueError(f"`normal` of {where} must be one of +x, -x, +y, -y, +z, -z, but is {normal!r}")
-    axis, sign = AXES[normal[1]], 1 if normal[0] == "+" else -1
-    centre, across = _lengths(entry["centre"], "centre", where, 3), _lengths(entry["size"], "size", where, 2, 0.0)
-    half = np.insert(across / 2, axis, 0.0)
-    parts[name] = _length(entry["thickness"], "thickness", where, 0.0)
+def _read_plate(entry: PlateTable, name: str, where: str, parts: dict[str, float]) -> list[dict]:
+    axis, sign = NORMALS[entry["normal"]]
+    centre, half = np.array(entry["centre"]), np.insert(np.array(entry["size"]) / 2, axis, 0.0)
+    parts[name] = entry["thickness"]
     plate = _solid(name, _matter(entry, where), centre - half, centre + half, name)
     plate["high_slope" if sign > 0 else "low_slope"] = sign * (np.arange(3) == axis).astype(float)
     return [plate]
-
-
-def _read_detector(entry: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
-    toml.check_keys(entry, ("centre", "size"), ("centre",), where)
-    size = _lengths(entry["size"], "size", where, 3, 0.0) if "size" in entry else np.zeros(3)
-    return _lengths(entry["centre"], "centre", where, 3), size
 
 
 def _check_places(model: MassModel, where: str) -> None:

@@ -8,15 +8,23 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from math import isfinite
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
+from xcal_jax.units import shown
+
 THEORIES = ("SGP4", "SGP/SGP4", "SDP4", "SGP4/SDP4")
 DEFAULTS = {"CLASSIFICATION_TYPE": "U", "OBJECT_ID": "", "MEAN_ELEMENT_THEORY": "SGP4"} | dict.fromkeys(
     ("EPHEMERIS_TYPE", "ELEMENT_SET_NO", "REV_AT_EPOCH", "MEAN_MOTION_DDOT"), 0
 )
+NUMBERS = {
+    **dict.fromkeys(("NORAD_CAT_ID", "EPHEMERIS_TYPE", "ELEMENT_SET_NO", "REV_AT_EPOCH"), int),
+    **dict.fromkeys(("MEAN_MOTION", "ECCENTRICITY", "INCLINATION", "RA_OF_ASC_NODE", "ARG_OF_PERICENTER"), float),
+    **dict.fromkeys(("MEAN_ANOMALY", "BSTAR", "MEAN_MOTION_DOT", "MEAN_MOTION_DDOT"), float),
+}
 FRAMES = {"CENTER_NAME": "EARTH", "REF_FRAME": "TEME", "TIME_SYSTEM": "UTC"}
 KEYWORD = re.compile(r"^\s*CCSDS_OMM_VERS\s*=", re.MULTILINE)
 
@@ -33,8 +41,8 @@ def read_messages(text: str, where: str) -> list[Any] | None:
         if start.startswith(("[", "{")):
             found = json.loads(start)
             return found if isinstance(found, list) else [found]
-    except (ElementTree.ParseError, json.JSONDecodeError) as problem:
-        raise ValueError(f"{where} must hold messages of elements (OMM), but: {problem}") from problem
+    except (ElementTree.ParseError, json.JSONDecodeError, RecursionError) as problem:
+        raise ValueError(f"{where} must hold messages of elements (OMM), but is broken: {problem}") from problem
     lines = [line for line in start.splitlines() if line.strip() and not line.startswith("#")]
     if lines and "MEAN_MOTION" in lines[0] and "," in lines[0]:
         return list(csv.DictReader(lines))
@@ -67,7 +75,7 @@ def orbit_of(message: Any) -> tuple[str, int, Any]:
     from sgp4.api import Satrec
 
     if not isinstance(message, Mapping):
-        raise ValueError(f"must be a table of fields, but is {message!r}")
+        raise ValueError(f"must be a table of fields, but is {shown(message)}")
     fields = DEFAULTS | {key: value for key, value in message.items() if value not in (None, "")}
     if fields["MEAN_ELEMENT_THEORY"] not in THEORIES or str(fields["EPHEMERIS_TYPE"]) == "4":
         theory = "SGP4-XP" if str(fields["EPHEMERIS_TYPE"]) == "4" else fields["MEAN_ELEMENT_THEORY"]
@@ -75,15 +83,24 @@ def orbit_of(message: Any) -> tuple[str, int, Any]:
     for key, needed in FRAMES.items():
         if not str(fields.get(key, needed)).upper().startswith(needed):
             raise ValueError(f"must have {needed} as its {key}, but has {fields[key]}")
-    orbit = Satrec()
+    orbit, fixed = Satrec(), {"NORAD_CAT_ID": 0, "OBJECT_ID": str(fields["OBJECT_ID"])}
     try:
         number = int(fields["NORAD_CAT_ID"])
-        omm.initialize(orbit, fields | {"EPOCH": _epoch(str(fields["EPOCH"])), "NORAD_CAT_ID": 0})
+        omm.initialize(orbit, fields | fixed | {"EPOCH": _epoch(str(fields["EPOCH"]))})
     except KeyError as problem:
         raise ValueError(f"must have the field {problem.args[0]}, but it is missing") from problem
     except (TypeError, ValueError, OverflowError) as problem:
-        raise ValueError(f"must hold numbers and an epoch, but: {problem}") from problem
+        given = {key: kind for key, kind in NUMBERS.items() if key in fields}
+        wrong = next((key for key, kind in given.items() if not _is_number(fields[key], kind)), "EPOCH")
+        raise ValueError(f"must hold numbers and an epoch, but {wrong} is {shown(fields[wrong])}") from problem
     return str(fields.get("OBJECT_NAME", number)), number, orbit
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    try:
+        return isfinite(kind(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _epoch(text: str) -> str:

@@ -5,9 +5,16 @@ from itertools import pairwise
 
 import numpy as np
 
+from xcal_jax.io.arguments import checked
+from xcal_jax.units import shown
+
 SWITCH = "2022-09-01"
 MAXIMA = ("1958-03", "1968-11", "1979-12", "1989-11", "2001-11", "2014-04", "2024-10")
-"""Months of the highest smoothed sunspot number since 1954 (SILSO, Royal Observatory of Belgium)."""
+"""Months of the highest smoothed sunspot number since 1954, of cycles 19 to 25.
+
+They were written from memory and are still to be checked against the table of SILSO (Royal Observatory of Belgium). A
+month more or less moves the beginning and the end of the active years by as much.
+"""
 CYCLE = 132  # months; the rule beyond the table: another maximum every eleven years
 RISE, FALL = 30, 54  # months
 DAY = np.timedelta64(86400, "s")
@@ -41,17 +48,19 @@ def parse_date(text: str | np.datetime64, name: str) -> np.datetime64:
     try:
         date = np.datetime64(str(text).removesuffix("Z"), "s")
     except ValueError as problem:
-        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {text!r}") from problem
+        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {shown(text)}") from problem
     if np.isnat(date):
-        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {text!r}")
+        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {shown(text)}")
     return date
 
 
 def is_active(date: np.datetime64) -> bool:
     """Whether ``date`` is in the seven active years of a solar cycle.
 
-    They begin 2.5 years before the maximum and end 4.5 years after it (Feynman, Spitale, Wang and Gabriel, J. Geophys.
-    Res. 98 (1993) 13281). Beyond the table of maxima there is one every eleven years, which is a forecast.
+    They begin 2.5 years before the maximum and end 4.5 years after it: the rule for solar protons of Feynman, Spitale,
+    Wang and Gabriel, J. Geophys. Res. 98 (1993) 13281, written from memory and not checked against the paper. It serves
+    here to choose between the minimum and the maximum of AP-8 and AE-8, which is a choice of this project. Beyond the
+    table of maxima there is one every eleven years, which is a forecast.
     """
     month = date.astype("M8[M]").astype(int)
     maxima = [int(np.datetime64(one, "M").astype(int)) for one in MAXIMA]
@@ -62,6 +71,7 @@ def is_active(date: np.datetime64) -> bool:
     return any(one - RISE <= month < one + FALL for one in maxima)
 
 
+@checked
 def monthly_segments(start: str | np.datetime64, end: str | np.datetime64, activity: str = SWITCH) -> list[Segment]:
     """Segments from ``start`` to ``end``, cut at the first of every month and where solar activity changes.
 

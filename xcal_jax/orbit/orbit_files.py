@@ -4,27 +4,29 @@ One bad set does not spoil a history: what cannot be used is skipped with a warn
 the reader is `strict`.
 """
 
-import codecs
 import os
 import warnings
 from collections.abc import Iterator
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.files import read_text
 from xcal_jax.io.tables import read_table
 from xcal_jax.orbit import messages, tle_lines
-from xcal_jax.orbit.elements import MAX_AGE, Altitudes, Elements, ElementSet
+from xcal_jax.orbit.elements import MAX_AGE, OLDEST, Altitudes, Elements, ElementSet
 from xcal_jax.orbit.months import parse_date
 from xcal_jax.orbit.trapped import HIGHEST_ALTITUDE, LOWEST_ALTITUDE
+from xcal_jax.units import parse_quantity, shown, shown_path
 
 SATELLITES = {"GRBAlpha": "grbalpha_altitude.csv", "VZLUSAT-2": "vzlusat2_altitude.csv"}
 COLUMNS = ["date", "altitude_km", "inclination_deg"]
-LISTED = 8
+LISTED = 8  # satellites that an error names
 
 
+@checked
 def read_tle(
     path: str | os.PathLike, satellite: str | int | None = None, strict: bool = False, max_age: float = MAX_AGE
 ) -> Elements:
@@ -41,12 +43,11 @@ def read_tle(
         import sgp4.api  # noqa: F401
     except ImportError as problem:
         raise ValueError("TLEs need the package sgp4: pip install 'xcal-jax[orbit]'") from problem
-    if not max_age >= 0:
-        raise ValueError(f"`max_age` must not be negative, but is {max_age} days")
-    where = repr(str(path))
+    parse_quantity(max_age, "d", "max_age", least=0.0, most=OLDEST)
+    where = shown_path(path)
     sets: list[ElementSet] = []
     broken: list[tuple[str, str]] = []
-    for place, known, read in _entries(_read_text(path), where):
+    for place, known, read in _entries(read_text(path, where, "TLE or OMM", wide=True), where):
         try:
             sets.append(_checked_set(*read()))
         except ValueError as problem:
@@ -67,15 +68,6 @@ def read_tle(
         warnings.warn(f"{skipped}; the first: {broken[0][1]}", stacklevel=2)
     by_epoch = {one.epoch: one for one in sets}
     return Elements(tuple(by_epoch[epoch] for epoch in sorted(by_epoch)), max_age, strict)
-
-
-def _read_text(path: str | os.PathLike) -> str:
-    data = Path(path).read_bytes()
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return data.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise ValueError(f"{str(path)!r} must hold elements of an orbit, but is not text") from problem
 
 
 def _entries(text: str, path: str) -> Iterator[tuple[str, str, Any]]:
@@ -114,7 +106,7 @@ def _picked(sets: list[ElementSet], satellite: str | int | None, where: str) -> 
         raise ValueError(
             f"{where} must hold one satellite, but has catalogue numbers {listed}: pick one by `satellite`"
         )
-    raise ValueError(f"`satellite` must be one of {where}, {listed}, but is {satellite!r}")
+    raise ValueError(f"`satellite` must be one of {where}, {listed}, but is {shown(satellite)}")
 
 
 def _checked_set(name: str, number: int, orbit: Any) -> ElementSet:
@@ -137,13 +129,14 @@ def _check_altitude(altitude: float) -> None:
         )
 
 
+@checked
 def read_altitudes(path: str | os.PathLike) -> Altitudes:
     """The orbit in a CSV file with the header ``date,altitude_km,inclination_deg``; lines starting with # are remarks.
 
     Raises ValueError, naming file and line, for other columns, cells that are no numbers, dates out of order, an
     inclination outside 0..180 degrees, an altitude outside the models, or fewer than two dates.
     """
-    name = repr(str(path))
+    name = shown_path(path)
     table = read_table(path, name, words=("date",))
     if list(table.columns) != COLUMNS:
         raise ValueError(f"{name} must have the header {','.join(COLUMNS)}, but has {','.join(table.columns)}")
@@ -165,11 +158,12 @@ def read_altitudes(path: str | os.PathLike) -> Altitudes:
     return Altitudes(np.array(dates), table["altitude_km"].to_numpy(), table["inclination_deg"].to_numpy())
 
 
+@checked
 def shipped_altitudes(satellite: str) -> Altitudes:
     """The altitude history of "GRBAlpha" or "VZLUSAT-2" as far as it is known; the files' remarks say what is assumed.
 
     Raises ValueError for another satellite.
     """
     if satellite not in SATELLITES:
-        raise ValueError(f"`satellite` must be one of {', '.join(SATELLITES)}, but is {satellite!r}")
+        raise ValueError(f"`satellite` must be one of {', '.join(SATELLITES)}, but is {shown(satellite)}")
     return read_altitudes(str(files("xcal_jax.orbit") / "data" / SATELLITES[satellite]))

@@ -36,7 +36,7 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
     figure.suptitle("Behind " + "; ".join(shields), fontsize="medium")
     altitude.set_ylabel("altitude (km)")
     ionising.set_ylabel("TID (rad in Si)")
-    displacing.set_ylabel(r"TNID (1 MeV n$_\mathrm{eq}$/cm$^2$)")
+    displacing.set_ylabel("TNID (1 MeV n_eq/cm²)")
     displacing.set_xlabel("date (UTC); grey line: solar minimum to maximum; band: a factor 2 of AP-8 and AE-8")
     altitude.legend()
     ionising.legend(fontsize="small")
@@ -71,6 +71,6 @@ def draw_shielding(model: MassModel, seen: xr.Dataset) -> Figure:
     sky.grid(color="0.8", lw=0.5)
     sky.set_xticks(np.radians([-90, 0, 90]), ["-y", "+x", "+y"], color="w", fontweight="bold")
     sky.set_yticks(np.radians([-60, -30, 0, 30, 60]))
-    figure.colorbar(points, ax=sky, label=r"mass per area (g/cm$^2$)", orientation="horizontal", shrink=0.8)
+    figure.colorbar(points, ax=sky, label="mass per area (g/cm²)", orientation="horizontal", shrink=0.8)
     sky.set_title("around the detector; +z up", fontsize="medium")
     return figure

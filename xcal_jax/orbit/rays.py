@@ -11,17 +11,25 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.mass_model import MassModel
 from xcal_jax.orbit.shielding import Paths
+from xcal_jax.units import parse_whole
 
-RAYS = 2000
+RAYS, MOST_RAYS = 2000, 100_000
 GOLDEN = (1 + 5**0.5) / 2
 PLASTIC = 1.22074408460575947536  # the root of x^4 = x + 1: R3's ratio
 
 
+def check_rays(count: int) -> None:
+    """Raise ValueError for no rays, and for so many that they would fill the memory."""
+    parse_whole(count, "rays", least=1, most=MOST_RAYS)
+
+
 def directions(count: int) -> Float[np.ndarray, "n 3"]:
-    """``count`` unit vectors, evenly over the sphere."""
+    """``count`` unit vectors, evenly over the sphere. Raises ValueError as `check_rays`."""
+    check_rays(count)
     number = np.arange(count)
     z = 1 - (2 * number + 1) / count
     azimuth = 2 * np.pi * (number / GOLDEN % 1)
@@ -73,6 +81,7 @@ def rays_of(model: MassModel, count: int = RAYS) -> Paths:
     return Paths(areal, jnp.full(count, 1 / count, areal.dtype), model.materials)
 
 
+@checked
 def shielding_map(model: MassModel, count: int = 10_000) -> xr.Dataset:
     """Mass per area over the sphere around the detector, by `ray` and `material`, g/cm2, with the directions."""
     towards = directions(count)

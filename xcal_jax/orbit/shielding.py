@@ -15,8 +15,9 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.orbit.material_tables import damage_function, known_density, log_interpolated, matter
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, shown
 
 RAD = 1.602176634e-8  # rad in 1 MeV/g
 COSINES, WEIGHTS = np.polynomial.legendre.leggauss(32)
@@ -47,7 +48,7 @@ class Shield:
         for number, part in enumerate(filter(None, text.replace(" ", "").split(",")), 1):
             name, separator, size = part.partition(":")
             if not separator:
-                raise ValueError(f"`shield` layer {number} must read material:thickness, but is {part!r}")
+                raise ValueError(f"`shield` layer {number} must read material:thickness, but is {shown(part)}")
             density.append(known_density(name, f"`shield` layer {number}"))
             millimetres = parse_quantity(size, "mm", f"shield layer {number} ({name})")
             if millimetres < 0:
@@ -178,6 +179,7 @@ def proton_doses(paths: Paths, energy: Float[Array, " E"], fluence: Float[Array,
     return arriving_spectra(paths, energy, fluence) @ jnp.asarray(_responses().T, fluence.dtype)
 
 
+@checked
 def parse_sectors(text: str) -> list[tuple[float, Shield]]:
     """Solid-angle fractions and shields of text like ``"0.3*Al:1mm; 0.7*Al:1mm,Pb:2.5mm"``; one shield has fraction 1.
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from xcal_jax import fit
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.calibration import usable
 
@@ -20,6 +21,7 @@ KILODAY = 1000.0
 SCALE = KILODAY ** np.arange(4.0)
 
 
+@checked
 def gain_drift(
     days: ArrayLike, position: ArrayLike, position_error: ArrayLike, b: float, energy: float = 260.0
 ) -> xr.Dataset:
@@ -60,6 +62,7 @@ def gain_drift(
     )
 
 
+@checked
 def gain_at(drift: xr.Dataset, days: ArrayLike | Sequence) -> tuple[Float[np.ndarray, "*N"], Float[np.ndarray, "*N"]]:
     """g(t) and its error from the covariance, keV/ADU, at ``days`` since launch."""
     powers = np.asarray(days, float)[..., None] ** np.arange(4)
@@ -68,6 +71,7 @@ def gain_at(drift: xr.Dataset, days: ArrayLike | Sequence) -> tuple[Float[np.nda
     return value, np.sqrt(variance)
 
 
+@checked
 def to_energy(values: xr.Dataset, drift: xr.Dataset) -> xr.Dataset:
     """The values with `threshold_kev` and `threshold_kev_error` from `threshold_adu` by Eq. 4; b is taken as exact.
 

@@ -20,7 +20,9 @@ from numpy.typing import ArrayLike
 
 from xcal_jax import fit
 from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
+from xcal_jax.units import shown
 
 Scalar = Real[Array, ""]
 BACKGROUNDS = ("none", "constant", "linear", "parabola")
@@ -163,7 +165,7 @@ def check_windows(
     half = 0.5 * (windows[:, 1] - windows[:, 0])
     sigma = half / 3.0 if fwhm is None else np.broadcast_to(np.asarray(fwhm, float) / FWHM_PER_SIGMA, half.shape)
     if not (np.isfinite(sigma) & (sigma > 0)).all():
-        raise ValueError(f"`fwhm` must be positive, in channels, but is {fwhm!r}")
+        raise ValueError(f"`fwhm` must be positive, in channels, but is {shown(fwhm)}")
     return windows, sigma
 
 
@@ -175,6 +177,7 @@ def padded(rows: int) -> int:
     return size
 
 
+@checked
 def fit_lines(
     stacks: xr.Dataset,
     windows: ArrayLike,
@@ -195,9 +198,9 @@ def fit_lines(
     Raises ValueError for unusable windows or options.
     """
     if statistic not in ("chi2", "poisson"):
-        raise ValueError(f'`statistic` must be "chi2" or "poisson", but is {statistic!r}')
+        raise ValueError(f'`statistic` must be "chi2" or "poisson", but is {shown(statistic)}')
     if selection not in ("reduced", "aicc"):
-        raise ValueError(f'`selection` must be "reduced" or "aicc", but is {selection!r}')
+        raise ValueError(f'`selection` must be "reduced" or "aicc", but is {shown(selection)}')
     windows, expected = check_windows(windows, stacks.sizes["channel"], fwhm)
     rate, error = stacks["rate"], stacks["rate_error"]
     lead = rate.dims[:-1]

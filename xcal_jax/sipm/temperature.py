@@ -12,13 +12,16 @@ from jaxtyping import Float
 from scipy.stats import linregress
 
 from xcal_jax import fit
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
 from xcal_jax.sipm.trends import FORMS, check_points, curve, evaluate, fit_forms
+from xcal_jax.units import shown
 
 REFERENCE = 10.0
 
 
+@checked
 def temperature_residuals(
     values: xr.Dataset, trends: xr.Dataset, form: str | None = None, since_days: float = 0.0
 ) -> xr.Dataset:
@@ -56,6 +59,7 @@ def temperature_residuals(
     )
 
 
+@checked
 def joint_fit(
     values: xr.Dataset,
     name: str,
@@ -84,7 +88,7 @@ def joint_fit(
     points = check_points(values, name, len(names))
     days, y = points.days, points.values
     if form is not None and form not in FORMS:
-        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {form!r}")
+        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {shown(form)}")
     forms = list(FORMS) if form is None else [form]
     matrix = np.stack(covariates, 1)
     fits, criterion = fit_forms(forms, matrix, points)

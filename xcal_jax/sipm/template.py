@@ -6,8 +6,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.spectra.dataset import check_spectra, select
+from xcal_jax.units import parse_whole, shown
 
 TEMPLATE_RULE = (
     "noise peak replaced by the rate of the first channel right of its maximum from which the mean of the "
@@ -28,6 +30,7 @@ def peak_end(counts: Float[np.ndarray, " C"]) -> int:
     raise ValueError(f"`template` must fall to a background right of channel {start + 1}, but never does")
 
 
+@checked
 def build_template(spectra: xr.Dataset, end: int | None = None) -> xr.Dataset:
     """Template rates, one per readout channel (step 2), of early quiet spectra without their noise peak.
 
@@ -37,8 +40,8 @@ def build_template(spectra: xr.Dataset, end: int | None = None) -> xr.Dataset:
     Raises ValueError for an ``end`` outside the channels, and for a peak that never ends.
     """
     check_spectra(spectra)
-    if end is not None and not 1 <= end <= spectra.sizes["channel"]:
-        raise ValueError(f"`end` must be a channel from 1 to {spectra.sizes['channel']}, but is {end}")
+    if end is not None:
+        end = parse_whole(end, "end", least=1, most=spectra.sizes["channel"])
     rows = []
     for name in sorted(set(map(str, spectra["readout"].values))):
         chosen = select(spectra, name)
@@ -83,5 +86,5 @@ def template_rows(spectra: xr.Dataset, template: xr.Dataset) -> Int[np.ndarray, 
     readouts = list(map(str, spectra["readout"].values))
     for name in readouts:
         if name not in names:
-            raise ValueError(f"`template` must have the readout channel {name!r}, but has {', '.join(names)}")
+            raise ValueError(f"`template` must have the readout channel {shown(name)}, but has {', '.join(names)}")
     return np.array([names.index(name) for name in readouts])

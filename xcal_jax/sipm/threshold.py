@@ -16,9 +16,11 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from xcal_jax.fit import double_precision
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.template import template_rows
 from xcal_jax.spectra import check_spectra
+from xcal_jax.units import parse_quantity, shown
 
 NO_CROSSING, SATURATED, SHORT, NOT_POSITIVE = 1, 2, 4, 8
 FLAGS = {
@@ -100,6 +102,7 @@ def template_shifts(
     return shifts
 
 
+@checked
 def threshold(
     spectra: xr.Dataset,
     template: xr.Dataset,
@@ -119,9 +122,11 @@ def threshold(
     """
     check_spectra(spectra)
     if interpolation not in CROSSINGS:
-        raise ValueError(f'`interpolation` must be "linear" or "log", but is {interpolation!r}')
-    if not level > 0:
-        raise ValueError(f"`level` must be positive, in cnt/s, but is {level}")
+        raise ValueError(f'`interpolation` must be "linear" or "log", but is {shown(interpolation)}')
+    parse_quantity(level, "", "level", above=0.0)
+    parse_quantity(min_exposure, "s", "min_exposure", least=0.0)
+    if not saturation > 0:
+        raise ValueError(f"`saturation` must be positive, but is {saturation}")
     rows = template_rows(spectra, template)
     counts, exposure = spectra["counts"].values, spectra["exposure"].values
     with double_precision():

@@ -1,10 +1,12 @@
 """Time series from files: the public GRBAlpha event text, and housekeeping or space-weather tables."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.tables import read_table
 
@@ -17,7 +19,7 @@ def read_event(path: str | Path) -> xr.Dataset:
     """
     path = Path(path)
     path = path / "data.txt" if path.is_dir() else path
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ValueError(f"an event file must exist, but {path} does not")
     lines = path.read_text().splitlines()
     if len(lines) < 4 or lines[0].split()[:4] != ["start_time", "end_time", "sec_from_start", "exposure"]:
@@ -48,6 +50,7 @@ def read_event(path: str | Path) -> xr.Dataset:
     )
 
 
+@checked
 def read_series(path: str | Path) -> xr.Dataset:
     """A time series to correlate with: CSV with a first column `utc` or `days` and one column a quantity.
 

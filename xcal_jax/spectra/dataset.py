@@ -8,9 +8,12 @@ import xarray as xr
 from jaxtyping import Bool
 from numpy.typing import ArrayLike
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
+from xcal_jax.units import as_numbers, shown
 
 
+@checked
 def build_spectra(
     counts: ArrayLike,
     exposure: ArrayLike,
@@ -30,25 +33,34 @@ def build_spectra(
 
     Raises ValueError for counts that are no table, are NaN or negative, and exposures that are not positive.
     """
-    counts = np.atleast_2d(np.asarray(counts, float))
+    counts = np.atleast_2d(as_numbers(counts, "counts"))
+    if counts.ndim != 2:
+        raise ValueError(f"`counts` must be (spectra, channels), but have {counts.ndim} dimensions")
     n, channels = counts.shape
 
-    def column(values, missing, kind):
-        return np.broadcast_to(np.asarray(missing if values is None else values, kind), (n,))
+    def column(values, missing, name, kind=float):
+        try:
+            values = np.asarray(missing if values is None else values, kind)
+            return np.broadcast_to(values, (n,))
+        except (ValueError, TypeError, OverflowError) as problem:
+            rule = {str: "text", float: "a number"}.get(kind, "a time in UTC")
+            raise ValueError(f"`{name}` must be {rule} for each of {n} spectra, but is {shown(values)}") from problem
 
-    boards = np.full((n, 3), np.nan) if temperature is None else np.asarray(temperature, float)
-    names = column(readout, "", str).astype(object)
-    start = column(time, "NaT", "datetime64[ns]")
+    boards = np.full((n, 3), np.nan) if temperature is None else as_numbers(temperature, "temperature")
+    if boards.shape != (n, 3):
+        raise ValueError(f"`temperature` must be of three boards for each of {n} spectra, but is {shown(boards.shape)}")
+    names = column(readout, "", "readout", str).astype(object)
+    start = column(time, "NaT", "time", "datetime64[ns]")
     spectra = xr.Dataset(
         {
             "counts": variable(("spectrum", "channel"), counts, "count", "counts per channel"),
-            "exposure": variable("spectrum", column(exposure, None, float), "s", "exposure"),
+            "exposure": variable("spectrum", column(exposure, np.nan, "exposure"), "s", "exposure"),
             "time": variable("spectrum", start, None, "start of exposure, UTC"),
             "readout": variable("spectrum", names, "1", "readout channel"),
             "temperature": variable(("spectrum", "board"), boards, "degC", "temperature of the boards"),
-            "bias": variable("spectrum", column(bias, np.nan, float), "1", "bias setting"),
+            "bias": variable("spectrum", column(bias, np.nan, "bias"), "1", "bias setting"),
             "since_exit": variable(
-                "spectrum", column(since_exit, np.nan, float), "s", "time since the exit of the SAA"
+                "spectrum", column(since_exit, np.nan, "since_exit"), "s", "time since the exit of the SAA"
             ),
         },
         {"channel": variable("channel", np.arange(1, channels + 1), "1", "ADC channel")},
@@ -57,6 +69,7 @@ def build_spectra(
     return check_spectra(spectra)
 
 
+@checked
 def check_spectra(spectra: xr.Dataset) -> xr.Dataset:
     """``spectra`` unchanged. Raises ValueError, naming the first bad spectrum, if an analysis could not use them."""
     for name in ("counts", "exposure", "channel"):
@@ -73,15 +86,17 @@ def check_spectra(spectra: xr.Dataset) -> xr.Dataset:
     return spectra
 
 
+@checked
 def select(spectra: xr.Dataset, readout: str) -> xr.Dataset:
     """The spectra (or values) of one readout channel. Raises ValueError when there are none."""
     chosen = spectra.isel({spectra["readout"].dims[0]: spectra["readout"].values == readout})
     if 0 in chosen.sizes.values():
         names = ", ".join(sorted(set(map(str, spectra["readout"].values))))
-        raise ValueError(f"`readout` must be one of {names}, but is {readout!r}")
+        raise ValueError(f"`readout` must be one of {names}, but is {shown(readout)}")
     return chosen
 
 
+@checked
 def stack(spectra: xr.Dataset, weights: str = "exposure") -> xr.Dataset:
     """Mean rate of many spectra and its Poisson error, cnt/s: (channel,).
 
@@ -98,7 +113,7 @@ def stack(spectra: xr.Dataset, weights: str = "exposure") -> xr.Dataset:
         inverse = exposure**2 / np.maximum(counts, 1.0)
         rate, variance = (counts / exposure * inverse).sum(0) / inverse.sum(0), 1.0 / inverse.sum(0)
     else:
-        raise ValueError(f'`weights` must be "exposure" or "variance", but is {weights!r}')
+        raise ValueError(f'`weights` must be "exposure" or "variance", but is {shown(weights)}')
     return xr.Dataset(
         {
             "rate": variable("channel", rate, "count/s", "stacked count rate"),

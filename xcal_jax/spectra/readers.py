@@ -11,6 +11,8 @@ and the counts must be there; an empty cell is an unknown. Lines that start with
 attributes.
 """
 
+import os
+import warnings
 import xml.etree.ElementTree as ElementTree
 from contextlib import redirect_stdout
 from io import StringIO
@@ -20,22 +22,26 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import load
 from xcal_jax.io.tables import read_table
 from xcal_jax.spectra.dataset import build_spectra, check_spectra
+from xcal_jax.units import as_numbers, parse_whole, shown, shown_path
 
+MOST_CHANNELS = 2**24
 CSV_COLUMNS = ("utc", "exposure_s", "readout", "bias", "since_exit_s")
 BOARDS = tuple(f"temperature_{n}_degC" for n in (1, 2, 3))
 
 
+@checked
 def read_spectra(path: str | Path) -> xr.Dataset:
     """The spectra in a file of one of the formats, which its suffix tells: .nc .csv .spe .n42 .xml .pha .pi .fits .fit.
 
     Raises ValueError, naming the file, for another suffix or content that is not what the suffix says.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"`spectra` file must exist, but {path} does not")
+    if not os.path.isfile(path):
+        raise ValueError(f"`spectra` file must exist, but {shown_path(path)} does not")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(f"`spectra` file must end in one of {', '.join(READERS)}, but is {path.name}")
@@ -61,7 +67,7 @@ def read_csv(path: Path) -> xr.Dataset:
     names = [name for name in table.columns if name not in (*CSV_COLUMNS, *BOARDS)]
     wrong = next((name for k, name in enumerate(names, 1) if name != f"c{k}"), None if names else "none")
     if wrong:
-        raise ValueError(f"columns of counts must be c1, c2, ... in order, but one is {wrong!r}")
+        raise ValueError(f"columns of counts must be c1, c2, ... in order, but one is {shown(wrong)}")
     if "exposure_s" not in table:
         raise ValueError("the column exposure_s must be there, but is missing")
     if table.empty:
@@ -84,8 +90,13 @@ def read_spe(path: Path) -> xr.Dataset:
         from becquerel import Spectrum
     except ImportError as problem:
         raise ValueError('SPE files need becquerel: pip install "xcal-jax[readers]"') from problem
-    with redirect_stdout(StringIO()):
-        one = Spectrum.from_file(str(path))
+    try:
+        with redirect_stdout(StringIO()), warnings.catch_warnings(action="ignore"):
+            one = Spectrum.from_file(str(path))
+    except Exception as problem:  # becquerel has many kinds
+        raise ValueError(
+            "an SPE file needs a live time, and as many counts as it states, but this has not"
+        ) from problem
     start = np.datetime64(one.start_time, "ns") if one.start_time is not None else None
     return build_spectra(one.counts_vals, one.livetime, start, source=path.name)
 
@@ -104,15 +115,22 @@ def only(element: ElementTree.Element, name: str) -> str:
 
 
 def numbers(text: str | None) -> list[float]:
-    """White-space separated numbers."""
-    return [float(word) for word in (text or "").split()]
+    """White-space separated numbers. Raises ValueError where a word is none."""
+    return as_numbers((text or "").split(), "numbers of the file").tolist()
 
 
 def unzeroed(values: list[float]) -> list[float]:
-    """Counts from N42's CountedZeroes, where the number after a zero says how many zeros it stands for."""
+    """Counts from N42's CountedZeroes, where the number after a zero says how many zeros it stands for.
+
+    Raises ValueError where that is missing or no such number.
+    """
     out, feed = [], iter(values)
     for value in feed:
-        out.extend([0.0] * int(next(feed)) if value == 0 else [value])
+        if value == 0:
+            zeros = parse_whole(next(feed, None), "number of zeros", least=1, most=MOST_CHANNELS)
+            out.extend([0.0] * zeros)
+        else:
+            out.append(value)
     return out
 
 
@@ -151,12 +169,12 @@ def read_radiacode(path: Path) -> xr.Dataset:
     rows, names = [], []
     for tag, name in (("EnergySpectrum", "foreground"), ("BackgroundEnergySpectrum", "background")):
         for spectrum in within(root, tag)[:1]:
-            points = [float(point.text or "nan") for point in within(spectrum, "DataPoint")]
-            expected = int(only(spectrum, "NumberOfChannels"))
+            points = numbers(" ".join(point.text or "nan" for point in within(spectrum, "DataPoint")))
+            expected = parse_whole(only(spectrum, "NumberOfChannels"), "NumberOfChannels")
             if len(points) != expected:
                 raise ValueError(f"the {name} must have {expected} channels, but has {len(points)}")
-            coefficients = [float(c.text or "nan") for c in within(spectrum, "Coefficient")]
-            rows.append((points, float(only(spectrum, "MeasurementTime")), coefficients))
+            coefficients = numbers(" ".join(c.text or "nan" for c in within(spectrum, "Coefficient")))
+            rows.append((points, numbers(only(spectrum, "MeasurementTime"))[0], coefficients))
             names.append(name)
     if not rows:
         raise ValueError("a RadiaCode file needs an EnergySpectrum, but has none")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xcal_jax.io.files import replacing
+from xcal_jax.io.files import MARK, replacing
 from xcal_jax.spectra.readers import BOARDS
 
 
@@ -20,6 +20,7 @@ def write_csv(spectra: xr.Dataset, path: str | Path) -> Path:
         return "" if np.isnan(value) else f"{value:.12g}"
 
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        file.write(f"# written by {MARK.decode()}\n")
         for key, value in spectra.attrs.items():
             if isinstance(value, (str, int, float, np.number)):
                 file.write(f"# {key}: {value}\n")
