@@ -96,7 +96,7 @@ def test_bad_uncertainties(stack, tmp_path, text, sentence):
         ("design none.toml -o none/out.nc", "folder must exist"),
         ("design none.toml -o out.toml", "must not end in"),
         ("design out.toml -o out.nc", "must be another file than the input"),
-        ("design none.toml -o out.nc --starts 0", "`starts` must be at least 1 and at most 64"),
+        ("design none.toml -o out.nc --starts 0.5", "`--starts` must be a whole number"),
     ],
 )
 def test_bad_input(call, tmp_path, words, sentence):
