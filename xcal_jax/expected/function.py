@@ -62,8 +62,8 @@ def observables(
     unit. at: (x, y) um, or uniform over the top. yield_scale, range_scale: factors on all fluorescence yields and all
     electron ranges. All of these are differentiable, in forward and in reverse mode, once. n: histories, the same ones
     for the same ``seed``: a plain number, another one where a stochastic method needs new points. yields: "eadl" or
-    "krause"; electrons, physics: models in place of the absorber's; loss_above: eV, thresholds of the loss (default: 50 eV
-    to 5 keV). Numbers are of JAX's own precision; `sensitivity` has errors of the derivatives too.
+    "krause"; electrons, physics: models in place of the absorber's; loss_above: eV, thresholds of the loss (default: 50
+    eV to 5 keV). Numbers are of JAX's own precision; `sensitivity` has errors of the derivatives too.
 
     With `scattering` electrons derivatives that would be wrong are NaN, such as those of thin layers.
     Raises ValueError where a number that is not traced makes no sense, and TypeError for second derivatives.
