@@ -2,7 +2,7 @@
 
     python data/atomic/build_radioactive.py [--check]    (needs `pip install ".[atomic]"`)
 
-The numbers are xraylib's (Schoonjans et al. 2011, doi 10.1016/j.sab.2011.09.011). Where the K lines of the daughter have
+The numbers are xraylib's (Schoonjans et al. 2011, doi 10.1016/j.sab.2011.09.011). Where K lines of the daughter have
 a published shape, their parts are added up to Ka and Kb. What is weaker than 1e-4 of the strongest is left out, and so
 are transitions that the atomic tables do not have.
 """

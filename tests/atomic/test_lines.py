@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xcal_jax.atomic.element import load_element
-from xcal_jax.atomic.lines import load_line, parse_lines, published_lines, radioactive_lines
+from xcal_jax.atomic.lines import load_line, parse_line_names, published_lines, radioactive_lines
 
 # Peaks of K alpha 1, eV: Deslattes et al. 2003, doi 10.1103/RevModPhys.75.35
 DESLATTES = {
@@ -90,10 +90,10 @@ def test_an_unknown_line_names_the_nearest(name, nearest):
 
 
 def test_lines_with_weights():
-    assert parse_lines("MnKa:2, MnKb:0.3,CrKa") == {"MnKa": 2.0, "MnKb": 0.3, "CrKa": 1.0}
+    assert parse_line_names("MnKa:2, MnKb:0.3,CrKa") == {"MnKa": 2.0, "MnKb": 0.3, "CrKa": 1.0}
     for text, words in (("MnKa,MnKa", "twice"), ("MnKa:x", "weight"), ("MnKa:0", "positive"), ("MnKa:", "weight")):
         with pytest.raises(ValueError, match=words):
-            parse_lines(text)
+            parse_line_names(text)
 
 
 def test_radioactive_sources():

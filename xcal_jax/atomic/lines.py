@@ -74,7 +74,7 @@ def load_line(name: str, table: str | os.PathLike[str] | None = None) -> LineSha
 
     >>> line = load_line("MnKa")
     >>> f"{line.mean_energy:.1f} eV, {line.energy.size} Lorentzians: {line.source}"
-    '5893.3 eV, 8 Lorentzians: Hoelzer 1997, refitted by NIST, metal, doi 10.1103/PhysRevA.56.4554'
+    '5894.4 eV, 8 Lorentzians: Hoelzer 1997, refitted by NIST, metal, doi 10.1103/PhysRevA.56.4554'
     """
     shapes = published_lines() | ({} if table is None else read_lines(table))
     found = shapes.get(name) or _tabulated(name)
@@ -153,7 +153,7 @@ def _nearest(name: str, known: list[str]) -> list[str]:
 
 
 @checked
-def parse_lines(text: str, option: str = "line") -> dict[str, float]:
+def parse_line_names(text: str, option: str = "line") -> dict[str, float]:
     """ "MnKa:2,MnKb:0.3" as names of lines and their weights, in photons; 1 where none is given.
 
     Raises ValueError for a weight that is no positive number, and for a line that is there twice.
