@@ -24,7 +24,6 @@ from typing import NamedTuple
 import numpy as np
 
 from xcal_jax import Absorber, Source, simulate
-from xcal_jax.absorber.absorber import models_of
 from xcal_jax.atomic import Material, load_element
 from xcal_jax.constants import PHYSICS
 from xcal_jax.simulation.results import partial_count
@@ -200,8 +199,7 @@ def main() -> None:
     print(f"{absorber.name}, {energy:g} eV, {os.cpu_count()} cores")
     print(f"{'':22s}{'interacting %':>17s}{'partial %':>17s}{'/ PENELOPE':>16s}{'events/s':>12s}")
     print(row("PENELOPE-2018", peer, peer))
-    for physics in PHYSICS:
-        models = models_of(physics)
+    for physics, models in PHYSICS.items():
         print(row(f"ours, {physics}", in_ours(replace(absorber, **models), energy, own), peer))
 
 

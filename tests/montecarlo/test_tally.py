@@ -59,6 +59,14 @@ def test_kinds_of_loss():
     assert int(tally.overflow) == int(tally.unbalanced) == 0
 
 
+def test_a_photon_that_is_only_deflected_has_not_interacted():
+    """It leaves with all its energy: neither interacting nor partial, and balanced. Less than 1e-3 eV is nothing."""
+    tally = booked(by_photons=[E, E - 2e-3, 0.0], escapes=[1, 1, 0], scattered=[True, True, False])
+    assert (int(tally.interacting), int(tally.partial), int(tally.photon_escape)) == (2, 1, 1)
+    assert int(tally.spectrum.sum()) == 2 and int(tally.spectrum[0]) == 1
+    assert int(tally.unbalanced) == 0 and int(tally.loss_above[0]) == 1
+
+
 def test_peaks_are_of_one_photon_and_nothing_else():
     """Two photons, an electron besides, a scattered photon, a scattering on the way: none is a peak."""
     tally = booked(

@@ -3,12 +3,15 @@
 import difflib
 import json
 import os
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, cast
+from typing import Annotated, Any, NotRequired, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,15 +20,43 @@ from jax import Array
 from numpy.typing import ArrayLike
 from typing_extensions import TypedDict
 
-from xcal_jax.atomic import Material
+from xcal_jax.atomic import ELEMENTS, Material
 from xcal_jax.constants import COMPTON, COSTER_KRONIG, DEFAULT_PHYSICS, ELECTRONS, PHYSICS
 from xcal_jax.io import toml
 from xcal_jax.io.arguments import checked
-from xcal_jax.io.schema import Density, Length, OneOrMore, Some, listed, one_of, whole
+from xcal_jax.io.schema import Density, Energy, Length, OneOrMore, Some, listed, one_of, whole
 from xcal_jax.physics.geometry import Pixels, Stack
-from xcal_jax.units import shown, shown_path
+from xcal_jax.units import Quantity, shown, shown_path
 
 MOST_PIXELS = 64  # along a side of an array
+UNUSUAL = 2.0  # factor between a density and that of the tables, beyond which a warning says so
+Made = TypeVar("Made")
+
+
+def made_by(builders: str) -> Callable[[type[Made]], type[Made]]:
+    """Decorator of a dataclass that users make with its ``builders``: who calls it by mistake is told so."""
+
+    def decorate(cls: type[Made]) -> type[Made]:
+        take = cls.__init__
+
+        @wraps(take)
+        def __init__(self: Made, *args: Any, **fields: Any) -> None:
+            try:
+                take(self, *args, **fields)
+            except TypeError as problem:
+                raise TypeError(f"{cls.__name__} is made by {builders}, not by {cls.__name__}(...)") from problem
+
+        cls.__init__ = __init__  # type: ignore[assignment, method-assign]
+        return cls
+
+    return decorate
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two pytrees are of one kind and hold the same numbers."""
+    (numbers, kind), (others, other_kind) = jax.tree.flatten(one), jax.tree.flatten(other)
+    alike: Any = kind
+    return bool(alike == other_kind) and all(map(np.array_equal, numbers, others))
 
 
 class ArrayTable(TypedDict):
@@ -60,19 +91,22 @@ class AbsorberTable(Models):
     name: NotRequired[str]
     width: Length
     length: Length
+    fwhm: NotRequired[Energy]
     array: NotRequired[ArrayTable]
     layers: Some[LayerTable]
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@made_by("Absorber.load('xifu'), of a preset or a TOML file, or Absorber.build([('Bi', '5.15 um')], width, length)")
+@dataclass(frozen=True, eq=False, repr=False)
 class Absorber:
     """A rectangular absorber of L layers.
 
     thickness: (L,) um, from the top; density: (L,) g/cm3; width (along x), length (along y): () um.
     formulas: the material of each layer; electrons, compton: the models of electrons and of Compton scattering;
     rayleigh: whether photons scatter coherently; coster_kronig: the set of Coster-Kronig probabilities; array: the
-    array of equal absorbers that it stands for, or None for one alone.
+    array of equal absorbers that it stands for, or None for one alone; fwhm: eV, of its detector, or None; matrices
+    alone ask for it.
     """
 
     thickness: Array
@@ -86,13 +120,14 @@ class Absorber:
     rayleigh: bool = field(default=PHYSICS[DEFAULT_PHYSICS]["rayleigh"], metadata={"static": True})
     coster_kronig: str = field(default=COSTER_KRONIG[0], metadata={"static": True})
     array: Pixels | None = None
+    fwhm: float | None = field(default=None, metadata={"static": True})
 
     @classmethod
     def build(
         cls,
-        layers: Iterable[Sequence[Any]],
-        width: str | float,
-        length: str | float,
+        layers: Iterable[Sequence[Any] | Mapping[str, Any]],
+        width: Quantity,
+        length: Quantity,
         name: str = "absorber",
         electrons: str | None = None,
         compton: str | None = None,
@@ -100,18 +135,24 @@ class Absorber:
         array: dict[str, Any] | None = None,
         physics: str | None = None,
         coster_kronig: str | None = None,
+        fwhm: str | float | None = None,
     ) -> "Absorber":
         """An absorber of ``layers``: (material, thickness) or (material, thickness, density) from the top; um, g/cm3.
 
-        Lengths may be numbers (um) or text with a unit. A density may be left out where the tables know it. array:
-        {"rows": 3, "columns": 3, "pitch": 317.0} for equal pixels side by side; a pitch may be two, along x and y.
-        physics: "paper" or "full", one word for the three models; each of them may be given beside it. coster_kronig:
-        "eadl" or "krause", how often L vacancies move within the L shell.
+        A layer may also be a mapping with these keys, as in a TOML file. Lengths and densities may have units of their
+        own. A density may be left out where the tables know it. array: {"rows": 3, "columns": 3, "pitch": 317.0} for
+        equal pixels side by side; a pitch may be two, along x and y. physics: "paper" or "full", one word for the three
+        models; each of them may be given beside it. coster_kronig: "eadl" or "krause", how often L vacancies move
+        within the L shell. fwhm: eV, of its detector.
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
-        no layers, a model is unknown, or pixels would overlap.
+        no layers, a model is unknown, or pixels would overlap. Warns where a density is unlike that of the tables, or a
+        formula looks like an element in capitals.
+
+        >>> Absorber.build([("Au", "40 nm"), ("Bi", 5.15, "9.78 g/cm3")], width="269.5 um", length="269.5 um")
+        <Absorber 'absorber': 0.04 um Au / 5.15 um Bi, 269.5 x 269.5 um, physics: paper>
         """
-        if isinstance(layers, str | bytes) or not isinstance(layers, Iterable):
-            raise ValueError(f"`layers` must be a list of (material, thickness), but is {shown(layers)}")
+        if isinstance(layers, str | bytes | Mapping) or not isinstance(layers, Iterable):
+            raise ValueError(f"`layers` must be a list of layers like ('Bi', '5.15 um'), but is {shown(layers)}")
         table = {
             "width": width,
             "length": length,
@@ -121,10 +162,18 @@ class Absorber:
             "compton": compton,
             "rayleigh": rayleigh,
             "coster_kronig": coster_kronig,
+            "fwhm": fwhm,
             "array": array,
             "layers": [_layer_table(n, layer) for n, layer in enumerate(layers)],
         }
-        return cls.from_table({key: value for key, value in table.items() if value is not None}, "absorber")
+        table = {key: value for key, value in table.items() if value is not None}
+        return _doubted(cls.from_table(table, "absorber"), "absorber")
+
+    @classmethod
+    def of_units(cls, formulas: tuple[str, ...], **models: Any) -> "Absorber":
+        """Layers 1 um thick, of 1 g/cm3, 1 um wide, with ``models``: for what depends on the materials alone."""
+        ones = double(np.ones(len(formulas)))
+        return cls(ones, ones, double(1.0), double(1.0), formulas, **models)
 
     @classmethod
     @checked
@@ -163,22 +212,26 @@ class Absorber:
             **{model: given.get(model, own) for model, own in models.items()},
             coster_kronig=table.get("coster_kronig", COSTER_KRONIG[0]),
             array=_pixels(table, where) if "array" in table else None,
+            fwhm=table.get("fwhm"),
         )
 
     @classmethod
     @checked
     def load(
         cls,
-        name: str | os.PathLike[str],
+        name: "Absorber | str | os.PathLike[str]",
         electrons: str | None = None,
         physics: str | None = None,
         coster_kronig: str | None = None,
     ) -> "Absorber":
         """The preset of that name, or else the TOML file at that path, with other models if they are given.
 
-        electrons: the electron model; physics: "paper" or "full", for all models that ``electrons`` does not name;
-        coster_kronig: "eadl" or "krause".
+        An absorber stays what it is, so that functions take either. electrons: the electron model; physics: "paper" or
+        "full", for all models that ``electrons`` does not name; coster_kronig: "eadl" or "krause".
         Raises ValueError when it is neither, or a model is unknown.
+
+        >>> Absorber.load("gold", physics="full")
+        <Absorber 'gold': 0.9655 um Au, 340 x 340 um, physics: full>
         """
         words = {"electrons": electrons, "physics": physics, "coster_kronig": coster_kronig}
         given = {word: model for word, model in words.items() if model is not None}
@@ -186,6 +239,8 @@ class Absorber:
             toml.check(given, "what is asked", Models)
             models = PHYSICS[given.pop("physics")] if physics else {}
             return replace(cls.load(name), **(models | given))
+        if isinstance(name, Absorber):
+            return name
         if name in presets():
             return cls.preset(str(name))
         path = Path(name)
@@ -195,7 +250,8 @@ class Absorber:
             raise ValueError(
                 f"absorber must be a preset ({', '.join(presets())}) or a TOML file, but is {shown_path(name)}{hint}"
             )
-        return cls._of(toml.read(path, "absorber", AbsorberTable), f"absorber {shown_path(path)}")
+        where = f"absorber {shown_path(path)}"
+        return _doubted(cls._of(toml.read(path, "absorber", AbsorberTable), where), where)
 
     @classmethod
     @checked
@@ -216,6 +272,8 @@ class Absorber:
             f"rayleigh = {json.dumps(self.rayleigh)}",
             f"coster_kronig = {json.dumps(self.coster_kronig)}",
         ]
+        if self.fwhm is not None:
+            lines.append(f'fwhm = "{self.fwhm!r} eV"')
         if self.array is not None:
             pitch = f'"{float(self.array.pitch_x)!r} um", "{float(self.array.pitch_y)!r} um"'
             rows, columns = self.array.shape
@@ -228,6 +286,25 @@ class Absorber:
                 f"density = {float(density)!r}",
             ]
         return "\n".join(lines) + "\n"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether ``other`` is the same absorber, number by number."""
+        return same(self, other)
+
+    def __hash__(self) -> int:
+        """That of its TOML."""
+        return hash(self.to_toml())
+
+    def __repr__(self) -> str:
+        """Layers from the top, sides and model in a line."""
+        try:
+            layers = " / ".join(f"{t:g} um {f}" for f, t in zip(self.formulas, self.thickness, strict=True))
+            pixels = "" if self.array is None else f", array of {self.array.rows} x {self.array.columns}"
+            sides = f"{self.width:g} x {self.length:g} um{pixels}"
+        except TypeError:  # traced, or many absorbers in one
+            layers, sides = " / ".join(self.formulas), f"thickness {self.thickness}, {self.width} x {self.length}"
+        models = f"electrons: {self.electrons}" if self.physics == "mixed" else f"physics: {self.physics}"
+        return f"<Absorber {self.name!r}: {layers}, {sides}, {models}>"
 
     @property
     def physics(self) -> str:
@@ -261,12 +338,30 @@ def _preset_folder() -> Traversable:
     return resources.files("xcal_jax.absorber") / "presets"
 
 
-def _layer_table(n: int, layer: Sequence[Any]) -> dict[str, Any]:
+def _layer_table(n: int, layer: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
     """A layer of `Absorber.build` as a table of a TOML file."""
+    if isinstance(layer, Mapping):
+        return dict(layer)
     if isinstance(layer, str) or not isinstance(layer, Sequence) or not 2 <= len(layer) <= 3:
         raise ValueError(f"layer {n} must be (material, thickness) or with a density, but is {shown(layer)}")
     table = zip(("material", "thickness", "density"), layer, strict=False)
     return {key: value for key, value in table if key != "density" or value is not None}
+
+
+def _doubted(absorber: Absorber, where: str) -> Absorber:
+    """``absorber``, with a warning of densities unlike the tables' and of elements in capitals, which are compounds."""
+    for n, (formula, density) in enumerate(zip(absorber.formulas, absorber.density, strict=True)):
+        place = f"`layers.{n}` in {where}"
+        if formula.isupper() and formula not in ELEMENTS and formula.capitalize() in ELEMENTS:
+            rule = f"is a compound of {' and '.join(formula)}: the element is {formula.capitalize()!r}"
+            warnings.warn(f"{place}: {formula!r} {rule}", UserWarning, stacklevel=3)
+            continue
+        with suppress(ValueError):
+            known = Material.build(formula).density
+            if not 1.0 / UNUSUAL <= density / known <= UNUSUAL:
+                rule = f"is {density:g} g/cm3, where the tables have {known:g} g/cm3"
+                warnings.warn(f"{place}: the density of {formula} {rule}", UserWarning, stacklevel=3)
+    return absorber
 
 
 def _pixels(table: AbsorberTable, where: str) -> Pixels:

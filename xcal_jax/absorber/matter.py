@@ -25,6 +25,7 @@ from xcal_jax.physics.geometry import Direction, deflect
 from xcal_jax.physics.impulse import Impulse, recoil_cosine
 from xcal_jax.physics.photon_scattering import WallerHartree
 from xcal_jax.physics.relaxation import Relaxation
+from xcal_jax.units import Quantity, parse_list, several
 
 ELECTRON_MODELS: dict[str, type[Straight] | type[Scattering]] = {"range": Straight, "scattering": Scattering}
 COMPTON_MODELS: dict[str, type[WallerHartree] | type[Impulse]] = {"waller-hartree": WallerHartree, "impulse": Impulse}
@@ -164,13 +165,19 @@ def elements_of(absorber: Absorber, yields: str = "eadl") -> tuple[Element, ...]
     )
 
 
-def quantum_efficiency(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, " E"]:
-    """Probability (E,) that a photon of ``energy`` (E,) eV interacts, at normal incidence: 1 - exp(-optical depth).
+def quantum_efficiency(absorber: Absorber | str, energy: ArrayLike | Quantity) -> Float[np.ndarray, "*E"]:
+    """Probability that a photon of ``energy`` interacts, at normal incidence: 1 - exp(-optical depth).
 
-    Rayleigh scattering is left out: it deposits nothing. What it changes in the paths, the Monte Carlo has. Raises
-    ValueError for an energy outside the tables.
+    absorber: what `Absorber.load` takes; energy: eV, or with a unit, one or several (E,). Rayleigh scattering is left
+    out: it deposits nothing. What it changes in the paths, the Monte Carlo has. Raises ValueError for an energy outside
+    the tables.
+
+    >>> print(quantum_efficiency("xifu", "7 keV").round(3), quantum_efficiency("xifu", ["1 keV", "7 keV"]).round(3))
+    0.902 [1.    0.902]
     """
-    return -np.expm1(-_optical_depths_at(absorber, energy)[-1])
+    many = energy if isinstance(energy, np.ndarray) else np.array(parse_list(energy, "eV", "energy"))
+    found = -np.expm1(-_optical_depths_at(Absorber.load(absorber), many)[-1])
+    return found if several(energy) else found[0, ...]
 
 
 def collision_probability(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, " E"]:

@@ -21,7 +21,7 @@ from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from xcal_jax.absorber.absorber import Absorber, double
+from xcal_jax.absorber.absorber import Absorber, double, made_by, same
 from xcal_jax.absorber.natural_lines import Lorentzians, NaturalBins, natural_bins, weighted_bins
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.atomic.lines import LineShape, load_line, parse_line_names, radioactive_lines
@@ -31,7 +31,7 @@ from xcal_jax.io.arguments import checked
 from xcal_jax.io.files import read_text
 from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, isotropic
-from xcal_jax.units import as_numbers, parse_quantity, shown, shown_path
+from xcal_jax.units import Quantity, parse_each, parse_lines, parse_list, parse_quantity, shown, shown_path
 
 FEW = 16  # lines, whose photons are counted line by line
 WIDEST_SPOT = 100  # times the absorber's side: single precision resolves no wider spot's profile across it
@@ -99,7 +99,8 @@ class EnergyBins:
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@made_by("Source.build('7 keV')")
+@dataclass(frozen=True, eq=False)
 class Source:
     """Photons on the top face: energy bins with their weights (K,), an impact, a direction of flight.
 
@@ -126,13 +127,13 @@ class Source:
     @checked
     def build(
         cls,
-        energy: float | Sequence[float] | None = None,
+        energy: Quantity | Sequence[Quantity] | None = None,
         weights: Sequence[float] | None = None,
         spectrum: str | os.PathLike[str] | tuple[Any, Any] | None = None,
-        at: tuple[float, float] | None = None,
-        spot: tuple[float, float, float] | None = None,
-        angle: float = 0.0,
-        azimuth: float = 0.0,
+        at: str | Sequence[Quantity] | None = None,
+        spot: str | Sequence[Quantity] | None = None,
+        angle: Quantity = 0.0,
+        azimuth: Quantity = 0.0,
         isotropic: bool = False,
         forced: bool = True,
         pixel: tuple[int, int] | None = None,
@@ -142,6 +143,7 @@ class Source:
     ) -> "Source":
         """A source of lines at ``energy`` (eV, one or several, with ``weights``), of a ``spectrum``, or natural lines.
 
+        energy: numbers, quantities with units, or text like "5.9keV:2,6.49keV:1", lines with their weights.
         spectrum: energies (K,) in eV and photons per eV (K,), interpolated linearly, or a text file with two columns of
         them. at: (x, y) um, point of impact; spot: (x, y, standard deviation) um of a Gaussian spot, cut at the rim;
         without either the impact is uniform over the top. angle, azimuth: deg, of incidence from the normal; isotropic:
@@ -151,6 +153,9 @@ class Source:
         "MnKa:2,MnKb:0.3" (`atomic.lines.load_line`); line_table: a CSV file with lines of the user. radioactive: the
         lines and gammas of a nuclide, such as "Fe55". Their Lorentzians end `natural_lines.CUT` FWHM from the centre.
         Raises ValueError where a number makes no sense or an energy is outside the tables.
+
+        >>> Source.build("7 keV", at=("134.7 um", "0 um")).highest_energy
+        7000.0
         """
         if sum(given is not None for given in (energy, spectrum, line, radioactive)) != 1:
             raise ValueError(
@@ -160,12 +165,11 @@ class Source:
             raise ValueError("`line_table` goes with `line`")
         if at is not None and spot is not None:
             raise ValueError("`at` and `spot` exclude each other")
+        at = None if at is None else parse_each(at, ("um",) * 2, "at")
+        spot = None if spot is None else parse_each(spot, ("um",) * 3, "spot")
+        angle, azimuth = parse_quantity(angle, "deg", "angle"), parse_quantity(azimuth, "deg", "azimuth")
         if not 0.0 <= angle < 90.0:
             raise ValueError(f"`angle` must be at least 0 and below 90 deg, but is {angle:g}")
-        azimuth = parse_quantity(azimuth, "deg", "azimuth")
-        for name, place, size in (("at", at, 2), ("spot", spot, 3)):
-            if place is not None and len(place) != size:
-                raise ValueError(f"`{name}` must have {size} numbers, but has {len(place)}")
         if isotropic and (angle or azimuth):
             raise ValueError("`isotropic` and `angle` exclude each other")
         natural, names = None, ()
@@ -176,7 +180,12 @@ class Source:
             low, high, at_low, at_high, weight, natural = natural_bins(shapes)
             names = tuple(shape.name for shape, _ in shapes)
         elif spectrum is None:
-            low = high = _checked_energies(np.atleast_1d(as_numbers(energy, "energy")))
+            if isinstance(energy, str):
+                energies, told = parse_lines(energy, "energy")
+                weights = told if weights is None else weights
+            else:
+                energies = parse_list(energy, "eV", "energy")
+            low = high = _checked_energies(np.array(energies))
             at_low = at_high = np.ones_like(low)
             weight = _checked_weights(np.ones_like(low) if weights is None else weights, low.size, "weights")
         elif weights is not None:
@@ -205,6 +214,23 @@ class Source:
             pixel=cast(tuple[Array, Array] | None, pixel and (np.int32(pixel[0]), np.int32(pixel[1]))),
             names=names,
         )
+
+    @classmethod
+    def of(cls, what: "Source | Quantity | Sequence[Quantity]") -> "Source":
+        """The source itself, or one of lines at those energies that illuminates the top uniformly.
+
+        >>> Source.of("7 keV") == Source.build(7000.0)
+        True
+        """
+        return what if isinstance(what, Source) else cls.build(what)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether ``other`` is the same source, number by number."""
+        return same(self, other)
+
+    def __hash__(self) -> int:
+        """That of its description."""
+        return hash(self.describe())
 
     @property
     def few_lines(self) -> bool:

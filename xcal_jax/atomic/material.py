@@ -22,6 +22,9 @@ class CompoundTable(TypedDict):
     source: str
 
 
+DENSEST = 30.0  # g/cm3; osmium has 22.6
+
+
 @dataclass(frozen=True)
 class Material:
     """A homogeneous material of n elements.
@@ -53,9 +56,15 @@ class Material:
         if density is None:
             density = data[0].density if len(data) == 1 else _compound_density(atoms)
             if not isfinite(density):
-                raise ValueError(f"the density of {formula} is not known: give `density`")
-        if not (isfinite(density) and density > 0):
-            raise ValueError(f"`density` must be positive and finite, but {formula} has {density} g/cm3")
+                meant = formula.capitalize()
+                hint = f" (or is {meant!r} meant, the element?)" if formula.isupper() and meant in ELEMENTS else ""
+                raise ValueError(f"the density of {formula} is not known: give `density`{hint}")
+        if not 0.0 < density <= DENSEST:
+            unit = (
+                f": {density:g} kg/m3 are {density / 1000.0:g} g/cm3" if DENSEST < density <= 1000.0 * DENSEST else ""
+            )
+            rule = f"positive and at most {DENSEST:g} g/cm3"
+            raise ValueError(f"`density` must be {rule}, but {formula} has {density:g} g/cm3{unit}")
         return cls(
             formula=formula,
             elements=tuple(atoms),

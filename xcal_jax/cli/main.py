@@ -2,7 +2,9 @@
 
 import signal
 import sys
+import warnings
 from _thread import interrupt_main
+from difflib import get_close_matches
 from importlib import import_module
 from threading import Timer
 from typing import NoReturn
@@ -16,7 +18,10 @@ COMMANDS = {
     "show": "xcal_jax.cli.absorber",
     "absorbers": "xcal_jax.cli.absorber",
     "sweep": "xcal_jax.cli.sweep",
-    "rmf": "xcal_jax.cli.response",
+    "rmf": "xcal_jax.cli.rmf",
+    "rmf combine": "xcal_jax.cli.rmf",
+    "spectrum": "xcal_jax.cli.spectrum",
+    "fake": "xcal_jax.cli.spectrum",
     "impacts": "xcal_jax.cli.response",
     "tail": "xcal_jax.cli.response",
     "plot": "xcal_jax.cli.response",
@@ -38,7 +43,18 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The subcommand, or None."""
-        return getattr(import_module(COMMANDS[name]), name) if name in COMMANDS else None
+        return getattr(import_module(COMMANDS[name]), name.replace(" ", "_")) if name in COMMANDS else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        """The subcommand whose name is the first two of ``args``, or the first, and the others."""
+        two = " ".join(args[:2])
+        if two in COMMANDS:
+            return two, self.get_command(ctx, two), args[2:]
+        if args[0] not in COMMANDS:
+            nearest = get_close_matches(args[0], COMMANDS, 1, cutoff=0.5)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"commands are {', '.join(COMMANDS)}"
+            ctx.fail(f"there is no command {args[0]!r}: {hint}")
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -65,12 +81,18 @@ def interrupt(number, frame) -> None:
     raise KeyboardInterrupt
 
 
+def warn(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning as one line."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
 def main() -> None:
     """Run the command line.
 
     Bad input (a ValueError or OSError from within) exits 2 with one sentence; a signal that asks to end, 128 and its
     number: 130 after Ctrl-C, 143 after SIGTERM.
     """
+    warnings.showwarning = warn
     STOPPED.clear()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):  # not where a shell ignores it

@@ -1,16 +1,14 @@
-"""Options that commands of the absorber half share, types of their values, compiled programs that are kept, Ctrl-C."""
+"""Options that commands of the absorber half share, types of their values, Ctrl-C."""
 
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import wraps
 from os import PathLike
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from platformdirs import user_cache_path
 
 from xcal_jax.constants import COSTER_KRONIG, ELECTRONS, PHYSICS, YIELDS
 from xcal_jax.io.files import PLOTS, check_kept, check_own, check_writable
@@ -170,22 +168,17 @@ loss_above = click.option(
     type=listed("eV"),
     help="Thresholds of the energy lost, such as 50eV,1keV; default: 50 eV to 5 keV, and on to 0.7 of the energy.",
 )
+trapping = click.option("--trapping", help="Tail of trapped heat, FRACTION:SCALE, such as 0.05:12eV; default: none.")
+fwhm = click.option("--fwhm", help="Energy resolution at all energies, such as 2.5eV; default: the absorber's own.")
+fwhm_file = click.option("--fwhm-file", help="Resolution instead as two columns: energy in eV, FWHM in eV.")
+cards = click.option(
+    "--card",
+    "cards",
+    multiple=True,
+    help="NAME=VALUE in the header: TELESCOP, INSTRUME, DETNAM, FILTER or ORIGIN; once for each.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 resumable = click.option("--resume", is_flag=True, help="Go on from OUTPUT.part, which an interrupted run has left.")
-
-
-def keep_compiled_programs() -> None:
-    """Let JAX keep what it compiles in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR names another.
-
-    Where that folder cannot be made, nothing is kept.
-    """
-    import jax
-
-    folder = user_cache_path("xcal_jax") / "programs"
-    if jax.config.values["jax_compilation_cache_dir"] is None:
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def interrupted(part: PathLike, done: str = "") -> NoReturn:

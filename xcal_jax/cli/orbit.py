@@ -1,7 +1,6 @@
 """``xcal-jax dose``: the dose behind a shield in orbit. ``xcal-jax orbit``: hours of low background."""
 
 import json as text
-import warnings
 from pathlib import Path
 
 import click
@@ -27,26 +26,18 @@ TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 @options.output("netCDF file.")
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, output, plot, as_json, **flight) -> None:
+def dose(tle, altitudes, satellite, shield, geometry, sides, output, plot, as_json, **flight) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
     from xcal_jax.io.datasets import save
-    from xcal_jax.orbit import mission_dose, parse_sectors, read_altitudes, read_tle, report, shipped_altitudes
+    from xcal_jax.orbit import report
+    from xcal_jax.orbit.flight import dose as run
 
     picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
     if picture:
         check_writable(picture, PLOTS)
         check_kept(filter(None, (tle, altitudes)), (output, picture))
         options.check_replaceable(picture)
-    given = [name for name in (tle, altitudes, satellite) if name]
-    if len(given) != 1:
-        raise ValueError(f"orbit must come from one of --tle, --altitudes, --satellite, but {len(given)} are given")
-    flown = read_tle(tle) if tle else read_altitudes(altitudes) if altitudes else shipped_altitudes(satellite)
-    sectors = parse_sectors(shield)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        result = mission_dose(flown, sectors, geometry, int(sides), nuclear_factor, progress=True, **flight)
-    for one in caught:
-        click.echo(f"warning: {one.message}", err=True)
+    result = run(shield, satellite, tle, altitudes, geometry, int(sides), progress=True, **flight)
     save(result, output, options.overwrite())
     if picture:
         from xcal_jax.io.figures import save_figure

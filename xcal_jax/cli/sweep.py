@@ -13,7 +13,6 @@ from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
 @options.output("Result, netCDF-4.")
 def sweep(grid, resume, scheduler, workers, certificates, output):
     """Simulate every point of GRID, a TOML file, with the same random numbers, to one file."""
-    options.keep_compiled_programs()
     from xcal_jax.compute.cluster import connect
     from xcal_jax.io.datasets import save
     from xcal_jax.simulation.sweep import sweep as run

@@ -15,7 +15,7 @@ from xcal_jax.atomic import Material
 from xcal_jax.design.heat import KNOWN, SpecificHeat
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.schema import Density, Energy, Length, OneOrMore, Some, listed, one_of, quantity, rule, whole
-from xcal_jax.io.toml import read
+from xcal_jax.io.toml import check, read
 from xcal_jax.simulation.vocabulary import VOCABULARY
 from xcal_jax.units import parse_quantity, shown_path
 
@@ -147,10 +147,16 @@ class Problem:
 
 
 @checked
-def load(path: str | os.PathLike) -> Problem:
-    """Read a design file. Raises ValueError for what is missing, unknown or impossible, in one sentence."""
-    where = f"design {shown_path(path)}"
-    table = read(path, "design", DesignTable)
+def load(path: str | os.PathLike | dict[str, Any]) -> Problem:
+    """The problem of a design file, or of the tables of one.
+
+    Raises ValueError for what is missing, unknown or impossible, in one sentence.
+    """
+    if isinstance(path, dict):
+        where, table = "the design", check(path, "the design", DesignTable)
+    else:
+        where = f"design {shown_path(path)}"
+        table = read(path, "design", DesignTable)
     if ("minimise" in table) == ("maximise" in table):
         raise ValueError(f"{where} must have one of [minimise] and [maximise]")
     try:

@@ -33,7 +33,7 @@ from xcal_jax.expected.random_numbers import DIMENSIONS
 from xcal_jax.expected.tables import Tables, differentiable
 from xcal_jax.io.arguments import checked
 from xcal_jax.simulation.loss_thresholds import LOW, loss_thresholds
-from xcal_jax.units import parse_whole
+from xcal_jax.units import Quantity, parse_whole
 
 THRESHOLDS = (0.0, *LOW)
 REPLICATES = 16
@@ -79,7 +79,7 @@ def estimate(
     yields: str = "eadl",
     yield_scale: float = 1.0,
     range_scale: float = 1.0,
-    loss_above: Sequence[float] | None = None,
+    loss_above: Sequence[Quantity] | str | None = None,
     replicates: int = REPLICATES,
     progress: bool = False,
 ) -> Estimate:
@@ -191,7 +191,7 @@ def reweighted(
 
 def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float], replicates: int, progress: bool):
     """The results of ``program(thresholds, points, seed)`` for each replicate of the points, stacked."""
-    each = 2 ** max(int(np.ceil(np.log2(n / replicates))), int(np.log2(LEAST_POINTS)))
+    each = points_each(n, replicates)
 
     def one(replicate: int):
         with jax.enable_x64(True):
@@ -209,6 +209,11 @@ def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float
             bar.update(each)
         bar.close()
     return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
+
+
+def points_each(n: int, replicates: int) -> int:
+    """Points of each of the ``replicates`` that have ``n`` histories together, or a few more: a power of two."""
+    return 2 ** max(int(np.ceil(np.log2(n / replicates))), int(np.log2(LEAST_POINTS)))
 
 
 def scrambled(n: int, seed: int, replicate: int) -> Float[np.ndarray, "n D"]:

@@ -100,15 +100,13 @@ compiled = partial(jax.jit, static_argnames="in_energy", compiler_options=COMPIL
 compiled_observables = compiled(expected_observables)
 
 
-@compiled
-def observables_and_derivatives(
+def observables_along(
     tables: Tables,
     parameters: Parameters,
     basis: Parameters,
     thresholds: Levels,
     points: Points,
     seed: Seed,
-    *,
     in_energy: bool,
 ) -> tuple[Observables, Observables]:
     """The observables, and their derivatives (K, ...) along K directions; basis: leaves (K, ...)."""
@@ -119,6 +117,9 @@ def observables_and_derivatives(
         )
 
     return jax.vmap(along, out_axes=(None, 0))(basis)
+
+
+observables_and_derivatives = compiled(observables_along)
 
 
 @compiled

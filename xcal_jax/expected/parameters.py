@@ -47,10 +47,10 @@ class Parameters:
     def of(
         cls,
         absorber: Absorber,
-        energy: float,
-        at: tuple[float, float] | None = None,
-        yield_scale: float = 1.0,
-        range_scale: float = 1.0,
+        energy: float | Array,
+        at: tuple[float, float] | tuple[Array, Array] | None = None,
+        yield_scale: float | Array = 1.0,
+        range_scale: float | Array = 1.0,
     ) -> "Parameters":
         """The parameters of ``absorber`` for photons of ``energy`` eV, at ``at`` (x, y) um or uniform over the top."""
         x, y = (0.0, 0.0) if at is None else at

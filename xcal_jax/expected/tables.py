@@ -14,6 +14,7 @@ from jax import Array
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
+from xcal_jax.compute.programs import keep_compiled_programs
 from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.constants import PHYSICS
 from xcal_jax.expected.electrons import MODELS, ElectronModel
@@ -55,6 +56,7 @@ class Tables:
 
         Its photons scatter as `differentiable` says.
         """
+        keep_compiled_programs()
         absorber.check_alone("a derivative")
         matter = Matter.build(differentiable(absorber)[0], yields)
         free = np.asarray(matter.relaxation.analog.probabilities)

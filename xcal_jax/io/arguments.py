@@ -39,9 +39,12 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
     @wraps(function)
     def call(*given: Arguments.args, **named: Arguments.kwargs) -> Result:
         for name, value in signature.bind(*given, **named).arguments.items():
-            hint = hints().get(name, Any)
-            if signature.parameters[name].kind is not inspect.Parameter.VAR_KEYWORD and not _fits(value, hint):
-                raise TypeError(f"`{name}` must be {_words(hint)}, but is {shown(value)}")
+            hint, kind = hints().get(name, Any), signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                continue
+            for one in value if kind is inspect.Parameter.VAR_POSITIONAL else [value]:
+                if not _fits(one, hint):
+                    raise TypeError(f"`{name}` must be {_words(hint)}, but is {shown(one)}")
         return function(*given, **named)
 
     return call

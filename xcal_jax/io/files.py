@@ -82,6 +82,8 @@ def check_own(path: str | os.PathLike[str]) -> None:
 
 
 PLOTS = (".png", ".pdf", ".svg")
+FITS_EVENTS = (".fits", ".fit", ".evt")
+EVENTS = (".nc", *FITS_EVENTS)
 
 
 def check_writable(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ()) -> None:

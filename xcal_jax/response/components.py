@@ -31,13 +31,13 @@ NEEDED = ("interaction_probability", "interaction_by_layer", "photon_escape", "c
 SMOOTHED = (0.003, 0.02)  # width of the continuum's smoothing: part of the energy, and of the way to the nearer end
 
 
-def rows_of(absorber: Absorber, boundaries: Float[np.ndarray, " B"]) -> Float[np.ndarray, " R"]:
-    """Boundaries of the rows of a matrix, eV: those given and the absorber's edges.
+def rows_of(absorber: Absorber, boundaries: Float[np.ndarray, " B"], keep: bool = False) -> Float[np.ndarray, " R"]:
+    """Boundaries of the rows of a response, eV: those given, which may ``keep`` their places, and the absorber's edges.
 
     Raises ValueError where they leave the atomic tables, or the absorber is an array.
     """
     absorber.check_alone("a matrix")
-    return adapt(boundaries, edges_between(elements_of(absorber), boundaries[0], boundaries[-1]))
+    return adapt(boundaries, edges_between(elements_of(absorber), boundaries[0], boundaries[-1]), keep)
 
 
 def simulate_response(
@@ -137,6 +137,31 @@ def to_components(
             "seed": str(settings.seed),
         },
     )
+
+
+def in_rows(response: xr.Dataset, boundaries: Float[np.ndarray, " B"]) -> xr.Dataset:
+    """A ``response``, in the mean over its interacting photons, in wider rows: some of its ``boundaries``, eV."""
+    if boundaries.size == response.sizes["energy"] + 1:
+        return response
+    width = (response.high - response.low).values
+    starts = np.searchsorted(response.low.values, boundaries[:-1] * (1.0 - 1e-12))
+    photons = width * response.interaction_probability.values
+
+    def mean(values: xr.DataArray, weight: np.ndarray) -> xr.Variable:
+        each = weight.reshape(-1, *(1,) * (values.ndim - 1))
+        total = np.add.reduceat(each * values.values, starts) / np.add.reduceat(each, starts)
+        return xr.Variable(values.dims, total, values.attrs)
+
+    made = {}
+    for name, values in response.data_vars.items():
+        by_energy = values.dims[:1] == ("energy",)
+        of_all = name in ("interaction_probability", "interaction_by_layer")
+        made[name] = mean(values, width if of_all else photons) if by_energy else values
+    made["low"] = response.low.variable[starts]
+    made["high"] = response.high.variable[np.append(starts[1:], width.size) - 1]
+    middle = response.energy.variable[starts].copy(data=0.5 * (boundaries[1:] + boundaries[:-1]))
+    others = {name: values for name, values in response.coords.items() if name != "energy"}
+    return xr.Dataset(made, {"energy": middle, **others}, response.attrs)
 
 
 def load_response(path: str | os.PathLike) -> xr.Dataset:

@@ -17,6 +17,7 @@ from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.compute.devices import local_devices, packing
 from xcal_jax.compute.process import check_compatible, environment
+from xcal_jax.compute.programs import keep_compiled_programs
 from xcal_jax.compute.random import SEEDS
 from xcal_jax.constants import YIELDS
 from xcal_jax.montecarlo.batch import LEAST_LANES, MOST_LANES, Event, counted, listed
@@ -24,7 +25,7 @@ from xcal_jax.montecarlo.ledger import SHARING
 from xcal_jax.montecarlo.state import Medium
 from xcal_jax.montecarlo.tally import Tally
 from xcal_jax.simulation.loss_thresholds import loss_thresholds
-from xcal_jax.units import parse_whole, shown
+from xcal_jax.units import Quantity, parse_quantity, parse_whole, shown
 
 MOST_BINS = 2**24
 MODELS = ("electrons", "compton", "rayleigh", "coster_kronig")  # of an absorber, on which its tables depend
@@ -56,34 +57,33 @@ class Run:
     def build(
         cls,
         absorber: Absorber,
-        source: Source | float,
+        source: Source | Quantity,
         seed: int = 1,
-        bin_width: float = 1.0,
+        bin_width: Quantity = 1.0,
         yields: str = "eadl",
         lanes: int | None = None,
         highest_energy: float | None = None,
-        loss_above: Sequence[float] | None = None,
+        loss_above: Sequence[Quantity] | str | None = None,
         electron_range: float = 1.0,
     ) -> "Run":
         """A run, checked. highest_energy: eV, that the spectrum is to reach, if not the source's.
 
         Raises ValueError where a number makes no sense, or the source does not fit the absorber.
         """
-        if not isinstance(source, Source):
-            source = Source.build(source)
+        source = Source.of(source)
         source.check_fits(absorber)
         seed = parse_whole(seed, "seed", least=0, below=SEEDS)
         if yields not in YIELDS:
             raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {shown(yields)}")
         highest = highest_energy or source.highest_energy
-        bins = _bins(bin_width, highest)
+        width = parse_quantity(bin_width, "eV", "bin_width")
+        bins = _bins(width, highest)
         if lanes is not None and parse_whole(lanes, "lanes", least=1, most=MOST_LANES) % LEAST_LANES:
             raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
         if not (isfinite(electron_range) and electron_range > 0):
             raise ValueError(f"`electron_range` must be positive and finite, but is {electron_range}")
         thresholds = loss_thresholds(loss_above, highest)
-        width, facts = float(bin_width), environment()
-        return cls(absorber, source, seed, width, yields, bins, lanes, thresholds, electron_range, facts)
+        return cls(absorber, source, seed, width, yields, bins, lanes, thresholds, electron_range, environment())
 
     @property
     def block(self) -> int:
@@ -217,6 +217,7 @@ def matter_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 
 
     yields: fluorescence yields; electron_range: factor on all electron ranges.
     """
+    keep_compiled_programs()
     precision = str(jnp.result_type(float))
     with _building:
         models = tuple(getattr(absorber, model) for model in MODELS)
@@ -236,7 +237,6 @@ _building = Lock()  # threads that ask for the same tables wait for the first
 def _matter(
     formulas: tuple[str, ...], models: tuple[str | bool, ...], yields: str, electron_range: float, precision: str
 ) -> Matter:
-    layers = [(formula, 1.0, 1.0) for formula in formulas]
     chosen: dict[str, Any] = dict(zip(MODELS, models, strict=True))
-    matter = Matter.build(Absorber.build(layers, 1.0, 1.0, **chosen), yields)
+    matter = Matter.build(Absorber.of_units(formulas, **chosen), yields)
     return replace(matter, electrons=matter.electrons.stretched(electron_range))

@@ -100,6 +100,11 @@ def merge(*results: xr.Dataset) -> xr.Dataset:
     """The sum of results of one absorber, source and code of the physics.
 
     Raises ValueError where these, the bins or the thresholds of the loss differ, or two seeds are the same.
+
+    >>> import xcal_jax as xcal
+    >>> both = merge(xcal.simulate("xifu", "7 keV", n=1000), xcal.simulate("xifu", "7 keV", n=500, seed=2))
+    >>> int(both.photons), both.attrs["seed"]
+    (1500, '1 2')
     """
     if not results:
         raise ValueError("`merge` needs at least one result, but got none")
@@ -135,6 +140,11 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
     Energies are in eV. `partial` photons deposit less than their energy; `photon_escape`, `electron_escape` and `both`
     say how; `loss_above` has the fraction that loses more than each threshold. In an array all of these are of the
     pixel hit; `array` has the others (`pixels.pixel_summary`).
+
+    >>> import xcal_jax as xcal
+    >>> facts = summary(xcal.simulate("xifu", "7 keV", n=100_000))
+    >>> facts["absorber"], facts["interacting"], facts["partial"] < 0.01
+    ('xifu', 100000, True)
     """
     n = int(result.interacting)
     lost = partial_count(result)
@@ -193,7 +203,14 @@ def peaks(result: xr.Dataset) -> list[dict[str, Any]]:
 
 @checked
 def load(path: str | os.PathLike[str]) -> xr.Dataset:
-    """The result in the file ``path``. Raises ValueError when it is no readable result of this program."""
+    """The result in the file ``path``. Raises ValueError when it is no readable result of this program.
+
+    >>> import tempfile, xcal_jax as xcal
+    >>> result, path = xcal.simulate("xifu", "7 keV", n=1000), f"{tempfile.mkdtemp()}/result.nc"
+    >>> xcal.save(result, path)
+    >>> load(path).identical(result)
+    True
+    """
     return datasets.load(
         path, "a result of `xcal-jax simulate`", (KIND,), (*ADDED, "source_probability", "line_energy")
     )

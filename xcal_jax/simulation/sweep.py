@@ -31,7 +31,7 @@ BATCHES = 16  # of every point's photons, whose scatter gives the errors of diff
 
 @checked
 def sweep(
-    grid: Grid,
+    grid: Grid | str | os.PathLike[str] | dict[str, Any],
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
     progress: bool = False,
@@ -39,11 +39,17 @@ def sweep(
 ) -> xr.Dataset:
     """Simulate every point of ``grid``: the counts of `simulate`, with the grid's dimensions in front.
 
+    grid: a `Grid`, the TOML file that describes one, or the tables of such a file.
     checkpoint: a folder that keeps each point when it is done, left to the caller to remove (`remove_checkpoint`).
     resume: go on from what is there; else it begins anew. progress: show a bar. executor: who does the work,
     `in_parallel` or what `cluster.connect` yields. Raises ValueError where a point makes no sense, before any is
     begun, or the checkpoint is of another sweep.
+
+    >>> found = sweep({"absorber": "xifu", "n": 1000, "grid": {"energy": ["3 keV", "7 keV"]}})
+    >>> found.partial.dims, found.sizes["photon_energy"]
+    (('photon_energy',), 2)
     """
+    grid = grid if isinstance(grid, Grid) else Grid.load(grid)
     ends = np.linspace(0, grid.n, min(BATCHES, grid.n) + 1).astype(int).tolist()
     lanes = min(Run.build(*grid.point(0)).block, max(LEAST_LANES, 1 << (ends[1] - 1).bit_length()))
     runs = [

@@ -1,5 +1,6 @@
 """The grid of a sweep as its TOML file describes it: an absorber, a line of photons, and what varies."""
 
+import json
 import os
 from dataclasses import dataclass
 from math import prod
@@ -101,13 +102,20 @@ class Grid:
 
     @classmethod
     @checked
-    def load(cls, path: str | os.PathLike[str]) -> "Grid":
-        """The sweep described in the TOML file ``path``. Raises ValueError, naming the key, where it makes no sense."""
-        where = f"sweep {shown_path(path)}"
-        text = read_text(path, where, "TOML")
-        table = toml.parse(text, where, SweepTable)
+    def load(cls, path: str | os.PathLike[str] | dict[str, Any]) -> "Grid":
+        """The sweep described in the TOML file ``path``, or in the tables of one.
+
+        Raises ValueError, naming the key, where it makes no sense.
+        """
+        if isinstance(path, dict):
+            where, folder, text = "the sweep", Path(), json.dumps(path, default=str)
+            table = toml.check(path, where, SweepTable)
+        else:
+            where, folder = f"sweep {shown_path(path)}", Path(path).parent
+            text = read_text(path, where, "TOML")
+            table = toml.parse(text, where, SweepTable)
         name = table["absorber"]
-        beside = Path(path).parent / name
+        beside = folder / name
         absorber = Absorber.load(beside if os.path.isfile(beside) else name)
         absorber.check_alone("a sweep")
         axes = _axes(table["grid"])
