@@ -189,7 +189,7 @@ def test_the_documented_sweep_is_one(root):
         (("[grid]", "[grids]"), "unknown key `grids`"),
         ((TEXT[TEXT.index("[grid]") :], 'energy = "7keV"'), "`grid` is missing"),
         ((TEXT[TEXT.index("[grid]") :], 'energy = "7keV"\n[grid]'), "at least one thing"),
-        ((TEXT[TEXT.index("energy") : TEXT.index("at =")], ""), "`energy` is missing"),
+        ((TEXT[TEXT.index("energy") : TEXT.index("at =")], ""), "must have one of `energy` and `line`"),
         (("[grid]", "[grid"), "valid TOML"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
