@@ -90,7 +90,7 @@ def _maximise(shape: NaturalShape, counts: Array, start: Array, held: Array, fre
         q = fit.parameters
         expected = model(at(q))
         slope = jax.jacfwd(lambda q: model(at(q)))(q)
-        part = inverse(slope.T @ (slope / expected[:, None]) + jnp.diag(stay)) * scale[:, None] * scale
+        part = inverse(slope.T @ (slope / expected[:, None]) + jnp.diag(stay)) * scale[:, None] * scale[None, :]
         whole = jnp.zeros((start.size, start.size)).at[jnp.ix_(place, place)].set(part)
         return at(q), whole, fit.chi_square, fit.converged & jnp.all(jnp.isfinite(part)), expected
 
@@ -155,7 +155,7 @@ def expected_deviance(model: Float[np.ndarray, " C"]) -> tuple[float, float]:
 
 
 def first_values(shape: NaturalShape, ratio: Float[np.ndarray, " K"], known: dict[str, float]) -> np.ndarray:
-    """Values of all parameters before a fit: the ``ratio`` of the lines, what is ``known``, and what changes nothing."""
+    """Values of all parameters before a fit: the ``ratio`` of lines, what is ``known``, and what changes nothing."""
     nothing = dict.fromkeys(shape.parameters, 0.0) | {"gain": 1.0, "fwhm": np.nan, "tail_tau": 1.0}
     nothing |= dict(zip(shape.lines, ratio.tolist(), strict=True))
     nothing |= dict(zip(shape.physics, np.asarray(shape.origin).tolist(), strict=True)) | known

@@ -37,9 +37,9 @@ UNITS = ALL_UNITS | {"offset": "eV", "gain": "1", "background": "1/eV", "slope":
 class FittedLines:
     """Fits of natural lines to B spectra.
 
-    parameters: (F,) names of what was fitted; values, errors: (B, F), an error is NaN on a bound; covariance: (B, F, F);
-    deviance, expected_deviance, chance: (B,), Poisson's, what it should be, and the chance of a larger one; converged:
-    (B,); counts, model: (B, C); edges: (C + 1,) eV; lines: what was fitted; notes: sentences on the physics.
+    parameters: (F,) names of what was fitted; values, errors: (B, F), NaN on a bound; covariance: (B, F, F); deviance,
+    expected_deviance, chance: (B,), Poisson's, what it should be, and the chance of a larger one; converged: (B,);
+    counts, model: (B, C); edges: (C + 1,) eV; lines: what was fitted; notes: sentences on the physics.
     """
 
     parameters: tuple[str, ...]
@@ -138,8 +138,6 @@ def fit_lines(
     at: str | Sequence[Quantity] | None = None,
     n: int = 2**16,
     seed: int = 1,
-    electrons: str | None = None,
-    physics: str | None = None,
     progress: bool = False,
 ) -> FittedLines:
     """Natural lines on one energy scale fitted to a ``spectrum``; the photons of each are always fitted.
@@ -181,7 +179,7 @@ def fit_lines(
     origin: dict[str, float] = {}
     for _ in range(ROUNDS if wrt else 1):
         if absorber is not None:
-            target = Absorber.load(absorber, electrons, physics)
+            target = Absorber.load(absorber)
             impact = None if at is None else parse_each(at, ("um", "um"), "at")
             notes = differentiable(target)[1]
             told = wrt or ["range"]

@@ -7,8 +7,8 @@ for components of share w, centre E, half width h,
     F(k) = sum_j w_j exp(-i k E_j - g h_j |k|)  exp(-k^2 sigma^2 / 2)  (1 - f + f / (1 - i k tau))  L(k)
 
 where L(k) = <exp(i k loss)> is linear in the observables of `expected`, and so has their derivatives. The spectrum in
-channels of width b is the Fourier transform of F(k) sin(k b / 2) / (k b / 2). It is a Voigt profile and its exponential
-tail, exact but for the period of the discrete transform: the images of the Lorentzian wings are taken off as a constant.
+channels of width b is the Fourier transform of F(k) sin(k b / 2) / (k b / 2). It is a Voigt profile and its
+exponential tail, exact but for the period of the discrete transform: images of the wings are taken off as a constant.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class NaturalShape:
     """K lines of J Lorentzians in C channels, of F frequencies and P parameters of an absorber.
 
     k: (F,) 1/eV; centre, half: (J,) eV; share: (K, J), zero for components of other lines; natural: (K, F), the
-    characteristic function of the lines at a gain of 1; loss: (K, F) and loss_slope: (K, P, F), that of the loss and its
+    characteristic function of the lines at a gain of 1; loss: (K, F), loss_slope: (K, P, F), that of the loss and its
     derivatives; origin: (P,); low, width: () eV, of the first channel; reference: () eV, that the gain leaves in its
     place; stretched: whether the gain is a parameter; fine: steps of the transform to a channel.
     """
@@ -82,7 +82,9 @@ class NaturalShape:
         loss, slope = np.ones((len(lines), k.size), complex), np.zeros((len(lines), len(names), k.size), complex)
         for n, part in enumerate(linear):
             loss[n], slope[n] = loss_function(part, k, size * width / fine / 2.0)
-        centre, half = (np.concatenate(part) for part in zip(*((line.energy, 0.5 * line.fwhm) for line in lines)))
+        centre, half = (
+            np.concatenate(part) for part in zip(*((line.energy, 0.5 * line.fwhm) for line in lines), strict=True)
+        )
         reference = float(np.mean([line.mean_energy for line in lines]))
         arrays = (
             k,
@@ -111,15 +113,18 @@ class NaturalShape:
         offset, gain, fwhm, fraction, scale = values[many : many + len(SCALE)]
         step = values[many + len(SCALE) : many + len(SCALE) + len(self.physics)] - self.origin
         k, width = self.k, self.width
+        kind = self.natural.dtype
         natural = self.natural
         if self.stretched:
-            place = (self.centre - self.reference)[:, None]
-            natural = self.share @ jnp.exp(-gain * k * (1j * place + self.half[:, None]))
-        start = jnp.exp(-1j * k * (self.reference + offset - self.low - 0.5 * width))
+            place = gain * k[None, :] * (self.centre - self.reference)[:, None]
+            wings = jnp.exp(-gain * k[None, :] * self.half[:, None]).astype(kind)
+            natural = self.share.astype(kind) @ (wings * rotation(-place))
         noise = jnp.exp(-0.5 * (k * fwhm / FWHM_PER_SIGMA) ** 2) * jnp.sinc(k * width / (2.0 * jnp.pi))
-        heat = 1.0 - fraction + fraction / (1.0 - 1j * k * scale)
-        loss = self.loss + jnp.einsum("p,kpf->kf", step, self.loss_slope)
-        whole = natural * loss * (noise * heat * start * self.fine)
+        part = fraction / (1.0 + (k * scale) ** 2)
+        heat = jax.lax.complex(1.0 - fraction + part, part * k * scale)
+        start = rotation(-k * (self.reference + offset - self.low - 0.5 * width))
+        loss = self.loss + jnp.einsum("p,kpf->kf", step.astype(kind), self.loss_slope)
+        whole = natural * loss * ((self.fine * noise).astype(kind) * heat * start)[None, :]
         size = 2 * (k.shape[0] - 1)
         spectrum = jnp.fft.irfft(whole, size, axis=1)[:, : self.channels * self.fine : self.fine]
         period = size * width / self.fine
@@ -130,8 +135,13 @@ class NaturalShape:
         """Expected counts of each channel at ``values`` of the `parameters`."""
         background, slope = values[-2:]
         half = 0.5 * (self.channels - 1)
-        place = (jnp.arange(self.channels) - half) * self.width
+        place = (jnp.arange(self.channels, dtype=self.width.dtype) - half) * self.width
         return values[: len(self.lines)] @ self.by_line(values) + self.width * (background + slope * place)
+
+
+def rotation(angle: Float[Array, "..."]) -> Complex[Array, "..."]:
+    """exp(i ``angle``)."""
+    return jax.lax.complex(jnp.cos(angle), jnp.sin(angle))
 
 
 def loss_function(
@@ -139,8 +149,8 @@ def loss_function(
 ) -> tuple[Complex[np.ndarray, " F"], Complex[np.ndarray, "P F"]]:
     """<exp(i k loss)> (F,) at the origin of ``linear``, and its derivatives (P, F).
 
-    Losses of more than ``deepest`` eV lie below the spectrum and are left out. The continuum is flat between thresholds,
-    as in `line_shape.line_in_channels`.
+    Losses of more than ``deepest`` eV lie below the spectrum and are left out. The continuum is flat between
+    thresholds, as in `line_shape.line_in_channels`.
     """
     lines, thresholds = np.asarray(linear.lines), np.asarray(linear.thresholds)
     energy = float(linear.energy)
