@@ -19,12 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Complex, Float
+from scipy.fft import next_fast_len
 
 from xcal_jax.atomic.lines import LineShape
 from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.response.linefit import Linear
 
-PERIODS = 8  # of the spectrum's width, in the period of the transform
+BESIDE = 7  # widths of the spectrum that are added to the period of the transform,
+FAR = 2000.0  # eV, at most
 FINER = 2.5  # steps of the transform to the standard deviation of the sharpest noise
 SCALE = ("offset", "gain", "fwhm", "tail_frac", "tail_tau")
 FLAT = ("background", "slope")
@@ -74,7 +76,8 @@ class NaturalShape:
         """
         channels, width = edges.size - 1, float(np.diff(edges).mean())
         fine = max(1, int(np.ceil(FINER * width * FWHM_PER_SIGMA / sharpest)))
-        size = 2 ** int(np.ceil(np.log2(PERIODS * channels * fine)))
+        span = channels * width
+        size = 2 * next_fast_len(int(0.5 * fine * (span + min(BESIDE * span, FAR)) / width) + 1, real=True)
         k = 2.0 * np.pi * np.fft.rfftfreq(size, width / fine)
         owner = np.repeat(np.arange(len(lines)), [line.energy.size for line in lines])
         share = np.where(owner == np.arange(len(lines))[:, None], np.concatenate([line.share for line in lines]), 0.0)
@@ -100,7 +103,7 @@ class NaturalShape:
             reference,
         )
         fixed = (tuple(names), tuple(line.name for line in lines), channels, fine, stretched)
-        return cls(*(jnp.asarray(array) for array in arrays), *fixed)
+        return cls(*(np.asarray(array) for array in arrays), *fixed)
 
     @property
     def parameters(self) -> tuple[str, ...]:
