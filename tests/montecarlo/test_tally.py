@@ -102,11 +102,11 @@ def test_energies_are_summed_exactly():
     rng = np.random.default_rng(0)
     energy = np.concatenate([np.round(rng.uniform(0, 1e5, 5000) * 64) / 64, [1e6, 0.0, 1 / 64]]).astype(np.float32)
     tally = book_absorbed(Tally.empty(8, 1, 1), jnp.asarray(energy), jnp.ones(energy.shape, bool), jnp.asarray(1e6))
-    assert total(tally.deposited) + total(tally.summed_loss) == np.sum(energy.astype(np.float64))
+    assert total(tally.summed_deposit) + total(tally.summed_loss) == np.sum(energy.astype(np.float64))
     assert total(tally.summed_loss) == 0
     tally = booked(by_photons=[2422.5, 0, 0.25], by_electrons=[0, 100.0, 0], escapes=[1, 0, 1])
     assert total(tally.summed_loss) == 2522.75
-    assert total(tally.deposited) + total(tally.summed_loss) == 3 * E
+    assert total(tally.summed_deposit) + total(tally.summed_loss) == 3 * E
 
 
 def test_tallies_add():

@@ -23,7 +23,7 @@ def test_presets_state_their_resolution():
         "gold": None,
     }
     assert Absorber.from_toml(XIFU.to_toml()).fwhm == 2.5
-    with pytest.raises(ValueError, match="`fwhm` must be positive, but is -1 eV"):
+    with pytest.raises(ValueError, match="`fwhm` in absorber must be positive, but is -1 eV"):
         Absorber.build([("Au", 1.0)], 1.0, 1.0, fwhm="-1 eV")
 
 

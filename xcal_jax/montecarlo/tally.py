@@ -54,7 +54,7 @@ class Tally:
     alone, by both; scattered: (), that lost energy and had a scattering; loss_above: (A,), that lost more than each
     threshold; peaks: (K, S T), of which one fluorescence photon escaped and nothing else, by source line and
     transition; overflow, unbalanced: (), that ran out of their bits, or whose energies do not add up.
-    deposited, summed_loss: (4,) uint32, summed energies kept and lost, in ENERGY_UNIT, byte by byte, the lowest first.
+    summed_deposit, summed_loss: (4,) uint32, energies kept and lost, in ENERGY_UNIT, byte by byte, the lowest first.
     In an array all of these are of the pixel hit; pixels: the other pixels, None without an array.
     """
 
@@ -66,7 +66,7 @@ class Tally:
     scattered: Array
     loss_above: Array
     peaks: Array
-    deposited: Array
+    summed_deposit: Array
     summed_loss: Array
     overflow: Array
     unbalanced: Array
@@ -90,7 +90,7 @@ class Tally:
             scattered=zeros(),
             loss_above=zeros(thresholds),
             peaks=zeros(source_lines, transitions),
-            deposited=jnp.zeros(4, jnp.uint32),
+            summed_deposit=jnp.zeros(4, jnp.uint32),
             summed_loss=jnp.zeros(4, jnp.uint32),
             overflow=zeros(),
             unbalanced=zeros(),
@@ -134,7 +134,7 @@ def book_absorbed(tally: Tally, energy: Energies, where: Mask, bin_width: Real) 
         tally,
         interacting=tally.interacting + _count(where),
         spectrum=_histogram(tally.spectrum, energy, where, bin_width),
-        deposited=tally.deposited + _sum(energy, where),
+        summed_deposit=tally.summed_deposit + _sum(energy, where),
     )
 
 
@@ -151,7 +151,7 @@ def book_lines(
         tally,
         interacting=tally.interacting + jnp.sum(counts),
         spectrum=tally.spectrum.at[lines].add(counts, mode="drop"),
-        deposited=tally.deposited
+        summed_deposit=tally.summed_deposit
         + jnp.stack([jnp.sum(counts.astype(jnp.uint32) * byte) for byte in _bytes(energies, counts > 0)]),
     )
 

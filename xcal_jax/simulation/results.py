@@ -44,7 +44,7 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
         "loss_above": ("threshold", tally.loss_above),
         "peaks": (("source_energy", "line"), tally.peaks[:, seen]),
         "line_energy": ("line", energy[seen]),
-        "incident": ((), summed_energy(tally.deposited) + summed_energy(tally.summed_loss)),
+        "incident": ((), summed_energy(tally.summed_deposit) + summed_energy(tally.summed_loss)),
         "summed_loss": ((), summed_energy(tally.summed_loss)),
         **{name: ((), getattr(tally, name)) for name in ("interacting", *ESCAPES, "scattered")},
     }
