@@ -64,7 +64,7 @@ def printed(title: str, shape: NaturalShape, found: Maximum, true: np.ndarray, c
     """A row a parameter: pulls, bias, how many are on a bound."""
     apart = pulls(found, true, chosen)
     spread = np.nanstd(apart, axis=0, ddof=1)
-    mean, variance = expected_deviance(found.model[0])
+    mean, variance = expected_deviance(found.model.mean(axis=0))
     goodness = np.mean(found.deviance - mean + chosen.sum()) / np.sqrt(variance)
     print(f"\n{title}: {int(found.converged.sum())} of {len(apart)} converged, deviance {goodness:+.2f} sigma off")
     print(f"{'parameter':12}{'true':>12}{'mean':>14}{'error':>11}{'pull mean':>11}{'pull width':>12}{'on bound':>10}")

@@ -13,6 +13,7 @@ exponential tail, exact but for the period of the discrete transform: images of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -103,7 +104,8 @@ class NaturalShape:
             reference,
         )
         fixed = (tuple(names), tuple(line.name for line in lines), channels, fine, stretched)
-        return cls(*(np.asarray(array) for array in arrays), *fixed)
+        everything: Any = [*map(np.asarray, arrays), *fixed]
+        return cls(*everything)
 
     @property
     def parameters(self) -> tuple[str, ...]:
