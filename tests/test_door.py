@@ -12,7 +12,15 @@ import pytest
 
 import xcal_jax as xcal
 
-DEAR = {"design", "fit_line", "observables", "response", "sensitivity", "sweep"}  # compile programs of their own
+DEAR = {
+    "design",
+    "fit_line",
+    "fit_lines",
+    "observables",
+    "response",
+    "sensitivity",
+    "sweep",
+}  # compile programs of their own
 CALLABLES = [name for name in xcal.__all__ if name not in {"__version__", "orbit", "plot", "sipm"}]
 
 
@@ -29,7 +37,7 @@ def python(code, **environment):
 def test_dir_offers_public_names_and_nothing_else():
     assert set(dir(xcal)) == set(xcal.__all__)
     wanted = "Absorber Source simulate events sweep response sensitivity design fit_line quantum_efficiency load save"
-    assert set(f"{wanted} merge summary dose observables sipm orbit plot".split()) <= set(xcal.__all__)
+    assert set(f"{wanted} fit_lines merge summary dose observables sipm orbit plot".split()) <= set(xcal.__all__)
     assert all(callable(getattr(xcal, name)) for name in CALLABLES)
 
 

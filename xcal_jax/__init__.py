@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from xcal_jax.expected.sensitivity import sensitivity
     from xcal_jax.io.datasets import save
     from xcal_jax.orbit.flight import dose
+    from xcal_jax.response.fitted_complex import fit_lines
     from xcal_jax.response.fitted_line import fit_line
     from xcal_jax.simulation.results import load, merge, summary
     from xcal_jax.simulation.simulate import events, simulate
@@ -38,6 +39,7 @@ __all__ = [
     "dose",
     "events",
     "fit_line",
+    "fit_lines",
     "load",
     "merge",
     "observables",
@@ -62,6 +64,7 @@ HOMES = {
     "expected.sensitivity": ["sensitivity"],
     "io.datasets": ["save"],
     "orbit.flight": ["dose"],
+    "response.fitted_complex": ["fit_lines"],
     "response.fitted_line": ["fit_line"],
     "simulation.results": ["load", "merge", "summary"],
     "simulation.simulate": ["events", "simulate"],

@@ -7,7 +7,7 @@ inverted. The probability of an interaction varies along the wings, and jumps at
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +61,8 @@ def natural_bins(lines: Sequence[tuple[LineShape, float]]) -> NaturalBins:
     widest = np.arctan(2.0 * CUT)
     low, high = np.maximum(low, -widest), np.minimum(high, widest)
     density = weight / (high - low)
-    return NaturalBins(low, high, density, density, weight, Lorentzians(centre, half, line))
+    columns: Any = (centre, half, line)
+    return NaturalBins(low, high, density, density, weight, Lorentzians(*columns))
 
 
 def weighted_bins(
@@ -88,5 +89,6 @@ def weighted_bins(
     at_low = np.concatenate([density[:-1] for _, density in parts])
     at_high = np.concatenate([density[1:] for _, density in parts])
     own = np.concatenate(kept)
-    lorentzians = Lorentzians(*(np.asarray(column)[own] for column in (found.centre, found.half_width, found.line)))
+    columns: Any = [np.asarray(column)[own] for column in (found.centre, found.half_width, found.line)]
+    lorentzians = Lorentzians(*columns)
     return NaturalBins(low, high, at_low, at_high, 0.5 * (at_low + at_high) * (high - low), lorentzians)

@@ -172,7 +172,8 @@ class Source:
             raise ValueError(f"`angle` must be at least 0 and below 90 deg, but is {angle:g}")
         if isotropic and (angle or azimuth):
             raise ValueError("`isotropic` and `angle` exclude each other")
-        natural, names = None, ()
+        natural: Lorentzians | None = None
+        names: tuple[str, ...] = ()
         if line is not None or radioactive is not None:
             if weights is not None:
                 raise ValueError("`weights` go with `energy`; those of lines stand in `line`, as in MnKa:2,MnKb:0.3")
@@ -365,9 +366,9 @@ def given_interaction(
         weight = np.asarray(source.weight * probability(bins.low))
         weighted = EnergyBins.build(bins.low, bins.high, bins.at_low, bins.at_high, weight)
     elif bins.natural is not None:
-        given = NaturalBins(
-            *map(np.asarray, (bins.low, bins.high, bins.at_low, bins.at_high, source.weight)), bins.natural
-        )
+        edges = (bins.low, bins.high, bins.at_low, bins.at_high, source.weight)
+        columns: Any = [*map(np.asarray, edges), bins.natural]
+        given = NaturalBins(*columns)
         cut = weighted_bins(given, energy, -np.expm1(-optical_depth), probability)
         weight, weighted = cut.weight, EnergyBins.build(*cut)
     else:

@@ -1,4 +1,4 @@
-"""``xcal-jax linefit``: an absorber's physics fitted to a measured line."""
+"""``xcal-jax linefit``: natural lines, or an absorber's physics, fitted to a measured line."""
 
 import click
 
@@ -8,16 +8,23 @@ from xcal_jax.cli.summary import show
 
 @options.command()
 @click.argument("spectrum")
-@options.absorber
-@options.energy
-@click.option("--fwhm", type=options.EV, required=True, help="The detector's resolution, such as 2.5eV.")
+@click.option("--line", help="Natural lines by name, such as MnKa, or MnKa:2,MnKb:0.3 with weights to start from.")
+@click.option("--line-table", type=click.Path(), help="CSV table with your own lines for --line.")
+@click.option("--energy", type=options.EV, help="Instead: photon energy of one line without width, such as 7keV.")
+@click.option("--absorber", help="Preset or TOML file whose losses make the tail; may be left out with --line.")
+@click.option("--fwhm", type=options.EV, help="The detector's resolution, such as 2.5eV; --line can find it.")
 @click.option(
     "--fit",
     "asked",
     type=options.NAMES,
-    default="yield,range",
-    help="Of thickness[n], density[n], yield, range, and of the detector fwhm, tail_frac, tail_tau.",
+    help="Of thickness[n], density[n], yield, range, and of the detector fwhm, tail_frac, tail_tau; with --line also "
+    "of offset, gain. Default: yield,range, and offset,fwhm with --line.",
 )
+@click.option(
+    "--background", type=click.Choice(["none", "constant", "linear"]), help="With --line: constant if unsaid."
+)
+@click.option("--events", help="SPECTRUM is a list of events (.csv .nc .h5 .fits), with energies in this column.")
+@click.option("--bin", "bin_width", type=options.EV, help="Width of the channels for --events; default: 1 eV.")
 @click.option("--trapping", help="Tail FRACTION:SCALE, such as 0.02:60eV: fixed, or where its fit starts.")
 @click.option(
     "--incident",
@@ -36,24 +43,54 @@ from xcal_jax.cli.summary import show
 @options.models
 @options.as_json
 @options.plot("measured and fitted counts")
-def linefit(
-    spectrum, absorber, energy, fwhm, asked, trapping, incident, window, bins, at, n, seed, models, as_json, plot
-):
-    """Fit ranges, thicknesses, yields and trapping to a line measured in SPECTRUM.
+@click.option("-o", "--output", type=options.Output(), help="With --line: the fit as netCDF-4.")
+def linefit(spectrum, line, absorber, energy, as_json, plot, output, models, **more):
+    """Fit natural lines to SPECTRUM (--line), or an absorber's physics to a line without width (--energy).
 
-    SPECTRUM is a CSV table (low_ev,high_ev,counts), a result of `simulate` (.nc), or a file of counts by channel
-    (.spe .n42 .xml .pha .pi .fits).
+    SPECTRUM is a CSV table (low_ev,high_ev,counts), a result of `simulate` (.nc), a file of counts by channel
+    (.spe .n42 .xml .pha .pi .fits), or a list of events (--events).
     """
-    from xcal_jax.absorber.absorber import Absorber
-    from xcal_jax.response.fitted_line import fit_line
+    given = {name: value for name, value in more.items() if value is not None}
+    if "asked" in given:
+        given["fit"] = given.pop("asked")
+    if (line is None) == (energy is None):
+        raise ValueError("`linefit` needs one of `--line` and `--energy`")
+    if line is None:
+        found, title = _single(spectrum, absorber, energy, models, output, given)
+        facts = found.facts
+    else:
+        from xcal_jax.absorber.absorber import Absorber
+        from xcal_jax.response.fitted_complex import fit_lines
 
-    target = Absorber.load(absorber, **models)
-    found = fit_line(
-        spectrum, target, energy, fwhm, asked, trapping, incident, window, bins, at, n, seed, progress=True
-    )
-    show(found.facts, as_json, lambda _: [str(found)])
+        if "incident" in given:
+            raise ValueError("`--incident` goes with `--energy`")
+        target = None if absorber is None else Absorber.load(absorber, **models)
+        found = fit_lines(spectrum, line, target, **given, progress=True)
+        facts, title = found.facts(), line
+    show(facts, as_json, lambda _: [str(found)])
+    if output:
+        from xcal_jax.io.datasets import save
+
+        save(found.to_dataset(), output, options.overwrite())
     if plot:
         from xcal_jax.io.figures import save_figure
         from xcal_jax.plot.expected import line_figure
 
-        save_figure(line_figure(found.counts, found.model, found.edges, f"{target.name}, {energy:g} eV"), plot)
+        counts, model = (part if part.ndim == 1 else part[0] for part in (found.counts, found.model))
+        save_figure(line_figure(counts, model, found.edges, title), plot)
+
+
+def _single(spectrum, absorber, energy, models, output, given: dict):
+    """The fit of an absorber's physics to a line without width, and its title."""
+    from xcal_jax.absorber.absorber import Absorber
+    from xcal_jax.response.fitted_line import fit_line
+
+    only = {"line_table": "--line-table", "background": "--background", "events": "--events", "bin_width": "--bin"}
+    wrong = [option for name, option in only.items() if name in given] + (["--output"] if output else [])
+    if wrong:
+        raise ValueError(f"`{wrong[0]}` goes with `--line`")
+    missing = [f"`--{name}`" for name, value in (("absorber", absorber), ("fwhm", given.get("fwhm"))) if value is None]
+    if missing:
+        raise ValueError(f"{missing[0]} must be given with `--energy`")
+    target = Absorber.load(absorber, **models)
+    return fit_line(spectrum, target, energy, **given, progress=True), f"{target.name}, {energy:g} eV"

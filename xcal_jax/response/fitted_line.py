@@ -104,7 +104,7 @@ def fit_line(
         Absorber.load(absorber, electrons, physics),
         None if at is None else parse_each(at, ("um", "um"), "at"),
     )
-    counts, edges = _windowed(*_read(spectrum, bins), window)
+    counts, edges = spectrum_within(spectrum, bins, window)
     also = tuple(name for name in DETECTOR if name in fit)
     wrt = [name for name in fit if name not in DETECTOR]
     if not wrt:
@@ -131,6 +131,11 @@ def fit_line(
     return FittedLine(found, differentiable(target)[1], counts, model, edges)
 
 
+def spectrum_within(spectrum: Any, bins: Any, window: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Counts (..., C) and edges, eV, of a file or as given, in the channels within ``window``."""
+    return _windowed(*_read(spectrum, bins), window)
+
+
 def _read(spectrum: Any, bins: Any) -> tuple[np.ndarray, np.ndarray]:
     """Counts and edges, eV, of a file or as given."""
     if isinstance(spectrum, str | os.PathLike):
@@ -148,4 +153,4 @@ def _windowed(counts: np.ndarray, edges: np.ndarray, window: Any) -> tuple[np.nd
     if not np.any(inside):
         rule = f"hold channels of {edges[0]:g} to {edges[-1]:g} eV"
         raise ValueError(f"`window` must {rule}, but is {low:g} to {high:g} eV")
-    return counts[inside], np.append(edges[:-1][inside], edges[1:][inside][-1])
+    return counts[..., inside], np.append(edges[:-1][inside], edges[1:][inside][-1])

@@ -1,7 +1,8 @@
-"""Files with the measured spectrum of a line -> counts and channel edges in eV."""
+"""Files with the measured spectrum of a line -> counts and channel edges in eV; files of single events -> energies."""
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -10,7 +11,7 @@ from xcal_jax.io.arguments import checked
 from xcal_jax.io.tables import read_table
 from xcal_jax.simulation import results
 from xcal_jax.spectra.readers import READERS, read_spectra
-from xcal_jax.units import shown_path
+from xcal_jax.units import parse_quantity, shown_path
 
 COLUMNS = ("low_ev", "high_ev", "counts")
 BY_CHANNEL = tuple(suffix for suffix in READERS if suffix not in (".csv", ".nc"))
@@ -54,6 +55,65 @@ def read_line(
     if not (np.all(np.isfinite(counts)) and np.all(counts >= 0)):
         raise ValueError(f"the counts of {where} must be finite and not negative")
     return counts, edges
+
+
+@checked
+def read_events(path: str | os.PathLike, column: str) -> Float[np.ndarray, " n"]:
+    """Energies in eV of the events in a file, by the name of their ``column``.
+
+    A CSV table; a netCDF or HDF5 file, where ``column`` may have groups (``events/energy``); or the first table of a
+    FITS file that has it. A unit that the file states is converted; without one they are eV. Raises ValueError, naming
+    the file, for another suffix, a missing column, values that are no numbers, or none.
+    """
+    path = Path(path)
+    where = f"the event list {shown_path(path)}"
+    if not os.path.isfile(path):
+        raise ValueError(f"{where} does not exist")
+    suffix = path.suffix.lower()
+    if suffix not in EVENT_READERS:
+        raise ValueError(f"{where} must end in one of {', '.join(EVENT_READERS)}")
+    try:
+        values, unit = EVENT_READERS[suffix](path, column, where)
+        factor = parse_quantity(f"1 {unit}", "eV", f"unit of {column}") if unit else 1.0
+        energies = factor * np.asarray(values, dtype=float).ravel()
+    except (KeyError, IndexError, OSError, TypeError, StopIteration) as problem:
+        raise ValueError(f"{where} must have numbers in the column {column}, but: {problem}") from problem
+    if energies.size == 0 or not np.all(np.isfinite(energies)):
+        raise ValueError(f"{where} must have finite energies, but has {'NaN' if energies.size else 'none'}")
+    return energies
+
+
+def _csv_events(path: Path, column: str, where: str) -> tuple[Any, str]:
+    table = read_table(path, where)
+    if column not in table:
+        raise ValueError(f"{where} must have the column {column}, but has {', '.join(table.columns)}")
+    return table[column].to_numpy(), ""
+
+
+def _netcdf_events(path: Path, column: str, where: str) -> tuple[Any, str]:
+    from netCDF4 import Dataset
+
+    with Dataset(path) as file:
+        found = file[column]
+        return np.ma.filled(np.ma.asarray(found[:], float), np.nan), str(getattr(found, "units", ""))
+
+
+def _fits_events(path: Path, column: str, where: str) -> tuple[Any, str]:
+    from astropy.io import fits
+
+    with fits.open(path) as units:
+        table = next(unit for unit in units if column in getattr(getattr(unit, "columns", None), "names", ()))
+        return np.array(table.data[column], float), table.columns[column].unit or ""
+
+
+EVENT_READERS = {
+    ".csv": _csv_events,
+    ".nc": _netcdf_events,
+    ".h5": _netcdf_events,
+    ".hdf5": _netcdf_events,
+    ".fits": _fits_events,
+    ".fit": _fits_events,
+}
 
 
 def _table(path: Path, where: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,185 @@
+"""Natural lines fitted: the truth comes back with honest errors, from any file; what is on a bound; what is refused."""
+
+import json
+import os
+
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+from astropy.io import fits
+
+from xcal_jax.atomic.lines import load_line
+from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.response.fitted_complex import fit_lines
+from xcal_jax.response.measured import read_events
+
+SPECTRA, COUNTS, FWHM, OFFSET, TAIL = 48, 20_000, 2.5, 3.2, (0.2, 9.0)
+EDGES = np.arange(5830.0, 5951.0, 1.0)
+FIT = ("offset", "fwhm", "tail_frac", "tail_tau")
+
+
+def drawn(rng, n, tail=TAIL):
+    """Measured energies of Mn K alpha, photon by photon: Lorentzian, noise, trapped heat."""
+    shape = load_line("MnKa")
+    part = rng.choice(shape.energy.size, n, p=shape.share)
+    energy = shape.energy[part] + 0.5 * shape.fwhm[part] * np.tan(np.pi * (rng.random(n) - 0.5))
+    heat = np.where(rng.random(n) < tail[0], rng.exponential(tail[1], n), 0.0)
+    return energy + OFFSET + rng.normal(0.0, FWHM / FWHM_PER_SIGMA, n) - heat
+
+
+@pytest.fixture(scope="module")
+def spectra():
+    rng = np.random.default_rng(5)
+    counts = [
+        np.histogram(drawn(rng, rng.poisson(COUNTS)), EDGES)[0] + rng.poisson(2.0, EDGES.size - 1)
+        for _ in range(SPECTRA)
+    ]
+    return np.array(counts, float)
+
+
+@pytest.fixture(scope="module")
+def fitted(spectra):
+    return fit_lines((spectra, EDGES), "MnKa", fit=FIT)
+
+
+def test_pulls_of_a_batch(fitted):
+    """Starts are found without help; pulls have mean 0 and width 1, within 4 sigma of so few."""
+    true = {
+        "MnKa": COUNTS,
+        "offset": OFFSET,
+        "fwhm": FWHM,
+        "tail_frac": TAIL[0],
+        "tail_tau": TAIL[1],
+        "background": 2.0,
+    }
+    assert fitted.parameters == tuple(true) and np.all(fitted.converged)
+    pulls = (fitted.values - list(true.values())) / fitted.errors
+    assert np.all(np.abs(pulls.mean(0)) < 4.0 / np.sqrt(SPECTRA))
+    assert np.all(np.abs(pulls.std(0, ddof=1) - 1.0) < 4.0 / np.sqrt(2.0 * SPECTRA))
+    assert np.all(fitted.chance > 1e-5) and 0.3 < fitted.chance.mean() < 0.7
+
+
+def test_one_spectrum_alone_is_the_same(spectra, fitted):
+    alone = fit_lines((spectra[3], EDGES), "MnKa", fit=FIT)
+    np.testing.assert_allclose(alone.values[0], fitted.values[3], rtol=1e-6)
+    table = alone.table()
+    assert table.loc["offset", "unit"] == "eV" and not table.on_bound.any()
+    assert "deviance" in str(alone) and "Hoelzer 1997" in str(alone)
+
+
+def test_what_is_on_a_bound_is_said():
+    rng = np.random.default_rng(8)
+    counts = np.array([np.histogram(drawn(rng, COUNTS, (0.0, 1.0)), EDGES)[0] for _ in range(SPECTRA)], float)
+    found = fit_lines((counts, EDGES), "MnKa", fit=FIT)
+    fraction = found.values[:, 3]
+    bound = np.isnan(found.errors[:, 3])
+    assert np.all(fraction >= 0.0) and np.any(bound) and np.all(fraction[bound] == 0.0)
+    first = int(np.argmax(bound))
+    alone = fit_lines((counts[first], EDGES), "MnKa", fit=FIT)
+    assert "tail_frac" in alone.table().query("on_bound").index and "on its bound" in str(alone)
+
+
+@pytest.fixture(scope="module")
+def event_files(tmp_path_factory):
+    """The same events in each kind of file, in eV or with a unit."""
+    folder = tmp_path_factory.mktemp("events")
+    energies = drawn(np.random.default_rng(2), 4000)
+    (folder / "a.csv").write_text("energy,x\n" + "".join(f"{e!r},1\n" for e in energies.tolist()))
+    with netCDF4.Dataset(folder / "a.h5", "w") as file:
+        group = file.createGroup("events")
+        group.createDimension("n", energies.size)
+        group.createVariable("energy", "f8", ("n",))[:] = energies
+    xr.Dataset({"energy": ("n", energies / 1e3, {"units": "keV"})}).to_netcdf(folder / "a.nc")
+    fits.BinTableHDU.from_columns([fits.Column("ENERGY", "D", "keV", array=energies / 1e3)]).writeto(folder / "a.fits")
+    return folder, energies
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), [("a.csv", "energy"), ("a.h5", "events/energy"), ("a.nc", "energy"), ("a.fits", "ENERGY")]
+)
+def test_events_of_any_file(event_files, name, column):
+    folder, energies = event_files
+    np.testing.assert_allclose(read_events(folder / name, column), energies, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "words"),
+    [
+        ("a.csv", "none", "must have the column none, but has energy, x"),
+        ("a.h5", "energy", "in the column energy"),
+        ("a.fits", "PHA", "in the column PHA"),
+        ("b.csv", "energy", "does not exist"),
+    ],
+)
+def test_events_that_are_not_there(event_files, name, column, words):
+    with pytest.raises(ValueError, match=words):
+        read_events(event_files[0] / name, column)
+
+
+def test_command(call, event_files, tmp_path):
+    """From events to a table, JSON, a netCDF file and a plot."""
+    events, out, plot = event_files[0] / "a.fits", tmp_path / "fit.nc", tmp_path / "fit.png"
+    command = (
+        "linefit",
+        events,
+        "--events",
+        "ENERGY",
+        "--line",
+        "MnKa",
+        "--window",
+        "5830,5950",
+        "--background",
+        "none",
+    )
+    more = ("--fit", "offset,fwhm", "--trapping", "0.2:9eV", "--json", "-o", out, "--plot", plot)
+    code, text, err = call(*map(str, command + more))
+    assert code == 0, err
+    facts = json.loads(text)
+    offset = facts["parameters"]["offset"]
+    assert abs(offset["value"] - OFFSET) < 5 * offset["err"] and offset["unit"] == "eV"
+    with xr.open_dataset(out) as saved:
+        assert saved.value.sel(parameter="offset").item() == pytest.approx(offset["value"])
+    assert os.path.getsize(plot) > 1000
+
+
+FLAT = np.ones(EDGES.size - 1)
+
+
+@pytest.mark.parametrize(
+    ("counts", "edges", "given", "words"),
+    [
+        (0 * FLAT, EDGES, {}, "must have counts, but has none"),
+        (FLAT[:1], EDGES[:2], {}, "parameters need more channels than there are, 1"),
+        (-FLAT, EDGES, {}, "finite and not negative"),
+        (np.nan * FLAT, EDGES, {}, "finite and not negative"),
+        (FLAT, EDGES / 1e3, {}, r"outside the spectrum, 5\.83 to 5\.95 eV \(are its energies in keV\?\)"),
+        (FLAT, EDGES + 500.0, {}, "line MnKa at 5894.4 eV lies outside the spectrum, 6330 to 6450 eV"),
+        (FLAT, EDGES[::-1], {}, "must ascend"),
+        (FLAT, np.append(EDGES[:-1], EDGES[-1] + 5.0), {}, "channels of one width"),
+        (FLAT, EDGES, {"fit": ("range",), "fwhm": 2.5}, "needs `absorber`"),
+        (FLAT, EDGES, {"fit": ("offset",)}, "`fwhm` must be given where it is not fitted"),
+        (FLAT, EDGES, {"background": "square"}, "`background` must be one of none, constant, linear"),
+        (FLAT, EDGES, {"line": "MnKq"}, "did you mean"),
+        (FLAT, EDGES, {"window": "5900 eV,5901 eV"}, "more channels than there are, 1"),
+    ],
+)
+def test_what_is_refused(counts, edges, given, words):
+    with pytest.raises(ValueError, match=words):
+        fit_lines((counts, edges), **({"line": "MnKa"} | given))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--line", "MnKa", "--energy", "6keV"), "one of `--line` and `--energy`"),
+        (("--energy", "6keV", "--fwhm", "2eV"), "`--absorber` must be given"),
+        (("--energy", "6keV", "--background", "none"), "`--background` goes with `--line`"),
+        (("--line", "MnKa", "--incident", "5"), "`--incident` goes with `--energy`"),
+        (("--line", "MnKa", "--events", "energy"), "are they in keV"),
+    ],
+)
+def test_what_the_command_refuses(call, tmp_path, arguments, words):
+    (tmp_path / "a.csv").write_text("energy\n5.9\n5.8\n")
+    code, _, err = call("linefit", "a.csv", *arguments)
+    assert code == 2 and words in err

@@ -1,0 +1,163 @@
+"""A Poisson likelihood of natural lines maximised, for one spectrum or many: starts, bounds, errors, goodness.
+
+Errors are those of the curvature of the likelihood at its maximum (Fisher's information of the expected counts).
+A parameter that leaves its bounds is put there, and the others are fitted again.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Bool, Float
+from scipy import optimize, stats
+
+from xcal_jax.fit import double_precision, inverse, least_squares, poisson_residuals
+from xcal_jax.response.natural_shape import SCALE, NaturalShape
+
+TOGETHER = 16  # spectra, whose fits are stepped together
+FLOOR = 1e-9  # counts that every channel expects at least
+TRIALS = 10  # widths that are tried for a start
+QUIET = 20  # percentile of the counts that is taken for the background in a start
+MANY = 100.0  # counts of a channel, above which the deviance has its asymptotic mean and variance
+LIMITS = {"fwhm": (1e-3, np.inf), "tail_frac": (0.0, 1.0), "tail_tau": (1e-3, np.inf), "background": (0.0, np.inf)}
+FREE = {"offset", "gain", "slope"}  # that may have either sign
+Table = Float[np.ndarray, "B T"]
+
+
+class Maximum(NamedTuple):
+    """B fits. values, errors: (B, T) of all parameters; covariance: (B, T, T); deviance, converged: (B,);
+    model: (B, C) expected counts; bound: (B, T), whether a parameter was put on a bound.
+    """
+
+    values: np.ndarray
+    errors: np.ndarray
+    covariance: np.ndarray
+    deviance: np.ndarray
+    converged: np.ndarray
+    model: np.ndarray
+    bound: np.ndarray
+
+
+def maximise(
+    shape: NaturalShape, counts: Float[np.ndarray, "B C"], start: Table, free: Bool[np.ndarray, " T"]
+) -> Maximum:
+    """The fits of the parameters that are ``free`` to each row of ``counts``."""
+    limits = [LIMITS.get(name, (-np.inf if name in FREE else 0.0, np.inf)) for name in shape.parameters]
+    least, most = np.array(limits).T
+    held = np.zeros(start.shape, bool)
+    chosen = tuple(np.flatnonzero(free).tolist())
+    for _ in range(int(free.sum())):
+        with double_precision():
+            arrays = (jnp.asarray(counts, float), jnp.asarray(start), jnp.asarray(held))
+            found = jax.tree.map(np.asarray, _maximise(shape, *arrays, free=chosen))
+        values, covariance, deviance, converged, model = found
+        out = ((values < least) | (values > most)) & free & ~held
+        if not out.any():
+            break
+        start = np.where(out, np.clip(values, least, most), start)
+        held = held | out
+        lost = out[:, shape.parameters.index("tail_frac")]  # without a tail its scale is not known
+        held[lost, shape.parameters.index("tail_tau")] |= free[shape.parameters.index("tail_tau")]
+    errors = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
+    return Maximum(values, np.where(held, np.nan, errors), covariance, deviance, converged, model, held)
+
+
+@partial(jax.jit, static_argnames="free")
+def _maximise(shape: NaturalShape, counts: Array, start: Array, held: Array, free: tuple[int, ...]):
+    """(values, covariance, deviance, converged, model) of each spectrum; those ``held`` stay where they start."""
+    place = jnp.array(free)
+
+    def one(counts: Array, start: Array, held: Array):
+        stay = held[place].astype(float)
+
+        def model(values):
+            return jnp.maximum(shape.expected(values), FLOOR)
+
+        slope = jax.jacfwd(lambda part: model(start.at[place].set(part)))(start[place])
+        information = jnp.sum(slope**2 / model(start)[:, None], axis=0)
+        scale = jnp.where(information > 0.0, information**-0.5, 0.0) * (1.0 - stay)
+
+        def at(q):
+            return start.at[place].add(q * scale)
+
+        def residuals(q, counts):
+            return jnp.concatenate([poisson_residuals(counts, model(at(q))), q * stay])
+
+        fit = least_squares(residuals, jnp.zeros(len(free)), counts, counts.shape[0])
+        q = fit.parameters
+        expected = model(at(q))
+        slope = jax.jacfwd(lambda q: model(at(q)))(q)
+        part = inverse(slope.T @ (slope / expected[:, None]) + jnp.diag(stay)) * scale[:, None] * scale[None, :]
+        whole = jnp.zeros((start.size, start.size)).at[jnp.ix_(place, place)].set(part)
+        return at(q), whole, fit.chi_square, fit.converged & jnp.all(jnp.isfinite(part)), expected
+
+    return jax.lax.map(lambda row: one(*row), (counts, start, held), batch_size=TOGETHER)
+
+
+def starts(
+    shape: NaturalShape, counts: Float[np.ndarray, "B C"], values: Float[np.ndarray, " T"], free: Bool[np.ndarray, " T"]
+) -> Table:
+    """Where each fit begins: offset and FWHM from the best match of the shape, photons by non-negative least squares.
+
+    values: of what is known; the photons in it are the ratio of the lines.
+    """
+    many, names = len(shape.lines), shape.parameters
+    fwhm, offset = names.index("fwhm"), names.index("offset")
+    width = float(shape.width)
+    trials = values[None]
+    if np.isnan(values[fwhm]):
+        trials = np.repeat(trials, TRIALS, axis=0)
+        trials[:, fwhm] = np.geomspace(width, width * shape.channels / 6.0, TRIALS)
+    with double_precision():
+        shapes = np.asarray(_by_line(shape, jnp.asarray(trials)))
+    templates = np.einsum("k,nkc->nc", values[:many], shapes)
+    size = 2 * shape.channels
+    spectrum = np.fft.rfft(templates / np.linalg.norm(templates, axis=1)[:, None], size).conj()
+    signal = np.maximum(counts - np.percentile(counts, QUIET, axis=1)[:, None], 0.0)
+    score = np.fft.irfft(spectrum[None] * np.fft.rfft(signal, size)[:, None], size)  # (B, trials, shifts)
+    if not free[offset]:
+        score = score[:, :, :1]
+    trial, shift = np.unravel_index(np.argmax(score.reshape(len(counts), -1), axis=1), score.shape[1:])
+    begun = trials[trial]
+    begun[:, offset] += np.where(shift < shape.channels, shift, shift - size) * width * free[offset]
+    with double_precision():
+        shapes = np.asarray(_by_line(shape, jnp.asarray(begun)))
+    for n, row in enumerate(counts):
+        design = np.vstack([shapes[n], np.full(shape.channels, width)]).T
+        weight = 1.0 / np.sqrt(row + 1.0)
+        found, _ = optimize.nnls(design * weight[:, None], row * weight)
+        begun[n, :many] = np.maximum(found[:many], 1.0)
+        begun[n, -2] = np.maximum(found[-1], 0.5 / row.size / width) if free[-2] else values[-2]
+    return begun
+
+
+@jax.jit
+def _by_line(shape: NaturalShape, values: Float[Array, "N T"]) -> Float[Array, "N K C"]:
+    return jax.vmap(shape.by_line)(values)
+
+
+def expected_deviance(model: Float[np.ndarray, " C"]) -> tuple[float, float]:
+    """Mean and variance of the Poisson deviance of counts that are drawn from ``model``, of known expectation.
+
+    They are sums over all counts (as in Kaastra 2017, doi 10.1051/0004-6361/201629319).
+    """
+    few, many = model[model < MANY], model[model >= MANY]
+    counts = np.arange(int(2.0 * MANY + 20))
+    chance = stats.poisson.pmf(counts, few[:, None])
+    logarithm = counts * np.log(np.maximum(counts, 1) / few[:, None])
+    deviance = 2.0 * (few[:, None] - counts + logarithm)
+    mean = np.sum(chance * deviance, axis=1)
+    variance = np.sum(chance * deviance**2, axis=1) - mean**2
+    return float(mean.sum() + np.sum(1.0 + 1.0 / (6.0 * many))), float(variance.sum() + 2.0 * many.size)
+
+
+def first_values(shape: NaturalShape, ratio: Float[np.ndarray, " K"], known: dict[str, float]) -> np.ndarray:
+    """Values of all parameters before a fit: the ``ratio`` of lines, what is ``known``, and what changes nothing."""
+    nothing = dict.fromkeys(shape.parameters, 0.0) | {"gain": 1.0, "fwhm": np.nan, "tail_tau": 1.0}
+    nothing |= dict(zip(shape.lines, ratio.tolist(), strict=True))
+    nothing |= dict(zip(shape.physics, np.asarray(shape.origin).tolist(), strict=True)) | known
+    assert set(nothing) == set(shape.parameters) and set(SCALE) <= set(nothing)
+    return np.array([nothing[name] for name in shape.parameters])

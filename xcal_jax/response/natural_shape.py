@@ -1,0 +1,178 @@
+"""The spectrum of natural lines that a detector shows, channel by channel, by its characteristic function.
+
+A measured energy is a sum of independent parts: the natural line, Gaussian noise, trapped heat and what electrons and
+photons take out of the absorber. Characteristic functions of sums are products. With the scale E -> s + g (E - E0) and
+for components of share w, centre E, half width h,
+
+    F(k) = sum_j w_j exp(-i k E_j - g h_j |k|)  exp(-k^2 sigma^2 / 2)  (1 - f + f / (1 - i k tau))  L(k)
+
+where L(k) = <exp(i k loss)> is linear in the observables of `expected`, and so has their derivatives. The spectrum in
+channels of width b is the Fourier transform of F(k) sin(k b / 2) / (k b / 2). It is a Voigt profile and its
+exponential tail, exact but for the period of the discrete transform: images of the wings are taken off as a constant.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Complex, Float
+from scipy.fft import next_fast_len
+
+from xcal_jax.atomic.lines import LineShape
+from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.response.linefit import Linear
+
+BESIDE = 7  # widths of the spectrum that are added to the period of the transform,
+FAR = 2000.0  # eV, at most
+FINER = 2.5  # steps of the transform to the standard deviation of the sharpest noise
+SCALE = ("offset", "gain", "fwhm", "tail_frac", "tail_tau")
+FLAT = ("background", "slope")
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class NaturalShape:
+    """K lines of J Lorentzians in C channels, of F frequencies and P parameters of an absorber.
+
+    k: (F,) 1/eV; centre, half: (J,) eV; share: (K, J), zero for components of other lines; natural: (K, F), the
+    characteristic function of the lines at a gain of 1; loss: (K, F), loss_slope: (K, P, F), that of the loss and its
+    derivatives; origin: (P,); low, width: () eV, of the first channel; reference: () eV, that the gain leaves in its
+    place; stretched: whether the gain is a parameter; fine: steps of the transform to a channel.
+    """
+
+    k: Array
+    centre: Array
+    half: Array
+    share: Array
+    natural: Array
+    loss: Array
+    loss_slope: Array
+    origin: Array
+    low: Array
+    width: Array
+    reference: Array
+    physics: tuple[str, ...] = field(metadata={"static": True})
+    lines: tuple[str, ...] = field(metadata={"static": True})
+    channels: int = field(metadata={"static": True})
+    fine: int = field(metadata={"static": True})
+    stretched: bool = field(metadata={"static": True})
+
+    @classmethod
+    def build(
+        cls,
+        lines: Sequence[LineShape],
+        edges: Float[np.ndarray, " E"],
+        sharpest: float,
+        linear: Sequence[Linear] = (),
+        stretched: bool = False,
+    ) -> "NaturalShape":
+        """The shape of ``lines`` in channels of one width. sharpest: eV, the least FWHM of the noise that is needed.
+
+        linear: what electrons and photons take out at the energy of each line, or nothing. stretched: whether the gain
+        may differ from 1.
+        """
+        channels, width = edges.size - 1, float(np.diff(edges).mean())
+        fine = max(1, int(np.ceil(FINER * width * FWHM_PER_SIGMA / sharpest)))
+        span = channels * width
+        size = 2 * next_fast_len(int(0.5 * fine * (span + min(BESIDE * span, FAR)) / width) + 1, real=True)
+        k = 2.0 * np.pi * np.fft.rfftfreq(size, width / fine)
+        owner = np.repeat(np.arange(len(lines)), [line.energy.size for line in lines])
+        share = np.where(owner == np.arange(len(lines))[:, None], np.concatenate([line.share for line in lines]), 0.0)
+        names = linear[0].parameters if linear else ()
+        loss, slope = np.ones((len(lines), k.size), complex), np.zeros((len(lines), len(names), k.size), complex)
+        for n, part in enumerate(linear):
+            loss[n], slope[n] = loss_function(part, k, size * width / fine / 2.0)
+        centre, half = (
+            np.concatenate(part) for part in zip(*((line.energy, 0.5 * line.fwhm) for line in lines), strict=True)
+        )
+        reference = float(np.mean([line.mean_energy for line in lines]))
+        arrays = (
+            k,
+            centre,
+            half,
+            share,
+            share @ np.exp(-1j * np.outer(centre - reference, k) - np.outer(half, k)),
+            loss,
+            slope,
+            np.asarray(linear[0].origin) if linear else np.zeros(0),
+            float(edges[0]),
+            width,
+            reference,
+        )
+        fixed = (tuple(names), tuple(line.name for line in lines), channels, fine, stretched)
+        everything: Any = [*map(np.asarray, arrays), *fixed]
+        return cls(*everything)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of all parameters, in the order of `expected`: photons of each line, then the detector's and others."""
+        return (*self.lines, *SCALE, *self.physics, *FLAT)
+
+    def by_line(self, values: Float[Array, " T"]) -> Float[Array, "K C"]:
+        """The share of the photons of each line that each channel has, at ``values`` of the `parameters`."""
+        many = len(self.lines)
+        offset, gain, fwhm, fraction, scale = values[many : many + len(SCALE)]
+        step = values[many + len(SCALE) : many + len(SCALE) + len(self.physics)] - self.origin
+        k, width = self.k, self.width
+        kind = self.natural.dtype
+        natural = self.natural
+        if self.stretched:
+            place = gain * k[None, :] * (self.centre - self.reference)[:, None]
+            wings = jnp.exp(-gain * k[None, :] * self.half[:, None]).astype(kind)
+            natural = self.share.astype(kind) @ (wings * rotation(-place))
+        noise = jnp.exp(-0.5 * (k * fwhm / FWHM_PER_SIGMA) ** 2) * jnp.sinc(k * width / (2.0 * jnp.pi))
+        part = fraction / (1.0 + (k * scale) ** 2)
+        heat = jax.lax.complex(1.0 - fraction + part, part * k * scale)
+        start = rotation(-k * (self.reference + offset - self.low - 0.5 * width))
+        loss = self.loss + jnp.einsum("p,kpf->kf", step.astype(kind), self.loss_slope)
+        whole = natural * loss * ((self.fine * noise).astype(kind) * heat * start)[None, :]
+        size = 2 * (k.shape[0] - 1)
+        spectrum = jnp.fft.irfft(whole, size, axis=1)[:, : self.channels * self.fine : self.fine]
+        period = size * width / self.fine
+        images = (self.share @ self.half) * gain * jnp.pi / (3.0 * period**2) * width
+        return spectrum - images[:, None] * jnp.real(loss[:, :1])
+
+    def expected(self, values: Float[Array, " T"]) -> Float[Array, " C"]:
+        """Expected counts of each channel at ``values`` of the `parameters`."""
+        background, slope = values[-2:]
+        half = 0.5 * (self.channels - 1)
+        place = (jnp.arange(self.channels, dtype=self.width.dtype) - half) * self.width
+        return values[: len(self.lines)] @ self.by_line(values) + self.width * (background + slope * place)
+
+
+def rotation(angle: Float[Array, "..."]) -> Complex[Array, "..."]:
+    """exp(i ``angle``)."""
+    return jax.lax.complex(jnp.cos(angle), jnp.sin(angle))
+
+
+def loss_function(
+    linear: Linear, k: Float[np.ndarray, " F"], deepest: float
+) -> tuple[Complex[np.ndarray, " F"], Complex[np.ndarray, "P F"]]:
+    """<exp(i k loss)> (F,) at the origin of ``linear``, and its derivatives (P, F).
+
+    Losses of more than ``deepest`` eV lie below the spectrum and are left out. The continuum is flat between
+    thresholds, as in `line_shape.line_in_channels`.
+    """
+    lines, thresholds = np.asarray(linear.lines), np.asarray(linear.thresholds)
+    energy = float(linear.energy)
+    ends = np.append(thresholds[1:], max(energy, 2.0 * thresholds[-1]))
+    high = np.minimum(np.minimum(ends, energy), deepest)
+    part = np.clip((high - thresholds) / np.maximum(np.minimum(ends, energy) - thresholds, 1e-9), 0.0, 1.0)
+    centre, span = 0.5 * (thresholds + high), np.maximum(high - thresholds, 0.0)
+    flat = np.exp(1j * np.outer(centre, k)) * np.sinc(np.outer(span, k) / (2.0 * np.pi)) * part[:, None]
+    sharp = np.exp(1j * np.outer(lines, k)) * (lines < deepest)[:, None]
+
+    def function(peaks: np.ndarray, loss_above: np.ndarray, one: float) -> np.ndarray:
+        single = (lines > thresholds[:, None]) @ peaks
+        rest = loss_above - single
+        mass = rest - np.append(rest[1:], 0.0)
+        return (one - loss_above[0]) + peaks @ sharp + mass @ flat
+
+    value = function(np.asarray(linear.peaks), np.asarray(linear.loss_above), 1.0)
+    pairs = zip(np.asarray(linear.peaks_slope), np.asarray(linear.loss_slope), strict=True)
+    slopes = [function(peaks, above, 0.0) for peaks, above in pairs]
+    return value, np.array(slopes, complex).reshape(len(slopes), k.size)
