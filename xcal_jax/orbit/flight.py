@@ -5,12 +5,14 @@ import os
 import numpy as np
 import xarray as xr
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.orbit.dose import mission_dose
 from xcal_jax.orbit.elements import MAX_AGE, Altitudes, Elements
 from xcal_jax.orbit.fluence import SWITCH
 from xcal_jax.orbit.mass_model import MassModel
 from xcal_jax.orbit.orbit_files import read_altitudes, read_tle, shipped_altitudes
 from xcal_jax.orbit.rays import RAYS
+from xcal_jax.orbit.shielding import Shield
 
 
 def flown(
@@ -33,8 +35,9 @@ def flown(
     return shipped_altitudes(str(satellite)) if altitudes is None else read_altitudes(altitudes)
 
 
+@checked
 def dose(
-    shield: str | None = None,
+    shield: str | Shield | None = None,
     satellite: str | int | None = None,
     tle: str | os.PathLike[str] | None = None,
     altitudes: str | os.PathLike[str] | None = None,
@@ -65,7 +68,7 @@ def dose(
     >>> found.tid.attrs["units"], bool(found.tid.sum() > 0)
     ('rad', True)
     """
-    behind: str | MassModel
+    behind: str | Shield | MassModel
     if model is None and shield is not None:
         behind = shield
     elif model is not None and shield is None:
