@@ -281,7 +281,7 @@ def read_spectrum(path: str | os.PathLike[str]) -> tuple[Float[np.ndarray, " K"]
     """
     try:
         with warnings.catch_warnings(action="error"):
-            table = np.loadtxt(Path(path), ndmin=2)
+            table = np.loadtxt(Path(path), ndmin=2, encoding="utf-8-sig")
     except (ValueError, UserWarning) as problem:
         raise ValueError(f"spectrum {str(path)!r} must hold two columns of numbers: {problem}") from problem
     if table.shape[1] != 2:

@@ -7,11 +7,10 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax.io.files import replacing
-from xcal_jax.spectra.readers import BOARDS
 
 
 def write_csv(spectra: xr.Dataset, path: str | Path) -> Path:
-    """Write spectra as the CSV that `readers.read_csv` reads, numbers to 12 digits and NaN as an empty cell; its path.
+    """Write spectra as the CSV that `archives.read_csv` reads, numbers to 12 digits and NaN as an empty cell; its path.
 
     Raises ValueError when the folder is missing.
     """
@@ -24,11 +23,13 @@ def write_csv(spectra: xr.Dataset, path: str | Path) -> Path:
             if isinstance(value, (str, int, float, np.number)):
                 file.write(f"# {key}: {value}\n")
         out = csv.writer(file, lineterminator="\n")
-        names = ["utc", "exposure_s", "readout", *BOARDS, "bias", "since_exit_s"]
-        out.writerow([*names, *(f"c{n}" for n in range(1, spectra.sizes["channel"] + 1))])
-        for k in range(spectra.sizes["spectrum"]):
-            one = {name: spectra[name].values[k] for name in ("time", "exposure", "readout", "temperature", "counts")}
-            utc = "" if np.isnat(one["time"]) else str(one["time"])
-            after = [spectra["bias"].values[k], spectra["since_exit"].values[k], *one["counts"]]
-            out.writerow([utc, cell(one["exposure"]), one["readout"], *map(cell, [*one["temperature"], *after])])
+        boards = [f"temperature_{n}_degC" for n in range(1, spectra.sizes["board"] + 1)]
+        names = ["utc", "exposure_s", "real_time_s", "readout", *boards, "bias", "since_exit_s"]
+        out.writerow([*names, *(f"c{n}" for n in spectra["channel"].values)])
+        columns = [spectra[name].values for name in ("time", "exposure", "real_time", "readout", "temperature")]
+        columns += [spectra[name].values for name in ("bias", "since_exit", "counts")]
+        for time, exposure, real, readout, temperature, bias, since, counts in zip(*columns, strict=True):
+            utc = "" if np.isnat(time) else str(time)
+            after = map(cell, [*temperature, bias, since, *counts])
+            out.writerow([utc, cell(exposure), cell(real), readout, *after])
     return Path(path)
