@@ -51,7 +51,7 @@ def measure(folder: Path, table, axes, device: str) -> np.ndarray:
     for axis, (energy, source, name, window, fwhm) in zip(axes, table, strict=True):
         spectra = read_spectra(folder / name).isel(spectrum=[0])
         stacked = stack(spectra)
-        line = fit_lines(stacked, [window], fwhm, "poisson").isel(line=0)
+        line = fit_lines(stacked, [window], fwhm, "poisson", "reduced").isel(line=0)
         draw_line(axis, stacked, line, f"{source} {energy:g} keV ({device}, real)")
         shift = blend_shift(line, energy, BLENDS[energy]) if energy in BLENDS else 0.0
         x, error = float(line["position"]) - shift, float(line["position_error"])

@@ -118,7 +118,7 @@ def groups_of(days, group_days=5.0):
 
 def test_fewer_points_than_parameters():
     with pytest.raises(ValueError, match="3 parameters needs as many points, but has 2"):
-        sipm.joint_fit(groups_of([10, 20]), "dcr")
+        sipm.joint_fit(groups_of([10, 20, 30]).isel(group=[0, 1]), "dcr", form="sqrt", steps=(15.0,))
     with pytest.raises(ValueError, match="4 parameters and needs as many points, but has 3"):
         sipm.gain_drift([1, 2, 3], [100, 99, 98], [0.1] * 3, -154.0)
     with pytest.raises(ValueError, match="at least two lines, but 1 passed"):

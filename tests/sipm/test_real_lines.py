@@ -18,6 +18,7 @@ def real(path):
     return path
 
 
+PAPER = ("chi2", "reduced")
 AMERICIUM_60 = ("data_am241.xml", (18, 38), 7)
 BARIUM_81 = ("Ba133_a.xml", (26, 50), 8)
 EUROPIUM_122 = ("Eu152_b.xml", (40, 69), 10)
@@ -31,7 +32,9 @@ def position(name, window, fwhm):
     """Channel and error of one line of a real RadiaCode spectrum, in raw channels counted from 1, the 356 keV line
     freed of its neighbours.
     """
-    found = fit_lines(stack(read_spectra(real(RADIACODE / name)).isel(spectrum=[0])), [window], fwhm).isel(line=0)
+    found = fit_lines(stack(read_spectra(real(RADIACODE / name)).isel(spectrum=[0])), [window], fwhm, *PAPER).isel(
+        line=0
+    )
     assert int(found["veto"]) == 0
     shift = blend_shift(found, 356.01, BARIUM) if (name, window, fwhm) == BARIUM_356 else 0.0
     return float(found["position"]) - shift, float(found["position_error"])

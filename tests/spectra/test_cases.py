@@ -114,7 +114,8 @@ def test_a_calibration_of_zeros_is_none():
 
 OLD = """<N42InstrumentData xmlns="http://physics.nist.gov/Divisions/Div846/Gp4/ANSIN4242/2005/ANSIN4242"><Measurement>
 <DetectorData><StartTime>2008-05-20T10:00:00-05:00</StartTime><DetectorMeasurement DetectorIDs="Aa1">
-<SpectrumMeasurement><Spectrum Type="Long" CalibrationIDs="en"><RealTime Unit="sec">PT61S</RealTime><LiveTime Unit="sec">PT60.5S</LiveTime>
+<SpectrumMeasurement>
+<Spectrum Type="Long" CalibrationIDs="en"><RealTime Unit="sec">PT61S</RealTime><LiveTime Unit="sec">PT60.5S</LiveTime>
 <SourceType>Item</SourceType><Calibration Type="Energy" ID="en" EnergyUnits="MeV"><Equation Model="Polynomial">
 <Coefficients>0 0.003 0</Coefficients></Equation></Calibration>
 <ChannelData Compression="CountedZeroes">7 0 2 9</ChannelData></Spectrum></SpectrumMeasurement></DetectorMeasurement>

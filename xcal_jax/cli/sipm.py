@@ -9,12 +9,13 @@ from xcal_jax.cli.summary import show
 
 PATH = click.Path(path_type=Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
+strict = click.option("--strict", is_flag=True, help="Refuse an archive with a bad spectrum; else it is left out.")
 satellite = click.option("--mission", help="Satellite, where the spectra do not say it.")
 interpolation = click.option(
     "--interpolation",
-    type=click.Choice(["log", "linear"]),
-    default="linear",
-    help="Of the threshold; linear: Eq. 1.",
+    type=click.Choice(["flank", "linear"]),
+    default="flank",
+    help="Of the threshold: a fit of the flank, or Eq. 1 of the paper.",
 )
 
 
@@ -59,9 +60,10 @@ def synthesize(mission, folder, seed, as_csv, as_json) -> None:
 @click.option("--level", type=float, help="cnt/s above the template; the mission's if not given.")
 @click.option("--min-exposure", default=10.0, help="Seconds below which a spectrum is flagged.")
 @click.option("--template-end", type=int, help="First channel right of the template's noise peak.")
+@strict
 @as_json
 def threshold(
-    spectra, template_path, output, mission, interpolation, level, min_exposure, template_end, as_json
+    spectra, template_path, output, mission, interpolation, level, min_exposure, template_end, strict, as_json
 ) -> None:
     """Threshold (step 3) and dark count rate (Eq. 5) of every spectrum in SPECTRA."""
     import numpy as np
@@ -70,24 +72,29 @@ def threshold(
     from xcal_jax.sipm import build_template, dark_count_rate, with_days
     from xcal_jax.sipm import threshold as measure
     from xcal_jax.sipm.mission import mission_of
+    from xcal_jax.sipm.pipeline import Files, prepared
+    from xcal_jax.sipm.template import at_setting, setting_name, settings_of
     from xcal_jax.spectra import read_spectra
 
-    archive = read_spectra(spectra)
+    archive = read_spectra(spectra, strict)
     satellite = mission_of(archive, mission)
-    template = build_template(read_spectra(template_path), template_end)
+    notes: list[str] = []
+    files = prepared(satellite, Files(archive, read_spectra(template_path, strict)), notes)
+    template = build_template(files.template, template_end)
     level = satellite.crossing_level if level is None else level
-    values = with_days(archive, satellite).pipe(measure, template, level, interpolation, min_exposure)
+    values = with_days(files.spectra, satellite).pipe(measure, template, level, interpolation, min_exposure)
     values = dark_count_rate(values).assign_attrs(template_checksum=list(map(str, template["checksum"].values)))
     save(values, output)
     flagged = int((values["threshold_flag"].values != 0).sum())
     summary: dict = {"file": str(output), "spectra": values.sizes["spectrum"], "flagged": flagged}
-    for name in sorted(set(map(str, values["readout"].values))):
-        chosen = values["readout"].values == name
-        edge, rate = values["threshold_adu"].values[chosen], values["dcr"].values[chosen]
-        if np.isfinite(edge).any():
-            summary[f"threshold_adu_{name}"] = float(np.nanmean(edge))
-            summary[f"dcr_{name}"] = float(np.nanmean(rate))
-    show(summary, as_json)
+    settings = settings_of(values)
+    for readout, bias in settings:
+        one = at_setting(values, readout, bias)
+        name = readout if sum(other == readout for other, _ in settings) == 1 else setting_name(readout, bias)
+        if np.isfinite(one["threshold_adu"].values).any():
+            summary[f"threshold_adu_{name}"] = float(np.nanmean(one["threshold_adu"]))
+            summary[f"dcr_{name}"] = float(np.nanmean(one["dcr"]))
+    show(summary | ({"notes": notes} if notes else {}), as_json)
 
 
 def parse_windows(text: str) -> list[tuple[float, float]]:
@@ -110,8 +117,8 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
     help="Shape of the calibration.",
 )
 @click.option("--fwhm", type=float, help="Expected width in channels; else a third of the half-window is sigma.")
-@click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="chi2")
-@click.option("--selection", type=click.Choice(["reduced", "aicc"]), default="reduced")
+@click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="poisson")
+@click.option("--selection", type=click.Choice(["aicc", "reduced"]), default="aicc", help="reduced: the paper's.")
 @as_json
 def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_json) -> None:
     """Fit a line in each window of SPECTRUM; the spectra of an archive are stacked first."""
@@ -167,9 +174,11 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
 @satellite
 @click.option("--fluence", type=PATH, help="Cumulative fluence (days, n_eq/cm2): fits the damage kernel.")
 @interpolation
+@click.option("--bias", type=float, help="Analyse this bias setting alone; else each by itself.")
+@strict
 @click.option("--series", type=PATH, help="Housekeeping or space-weather series (CSV) to correlate with.")
 @as_json
-def report(source, output, template_path, mission, fluence, interpolation, series, as_json) -> None:
+def report(source, output, template_path, mission, fluence, interpolation, bias, strict, series, as_json) -> None:
     """Analyse SOURCE, a folder as `synthesize` writes or a file of spectra, into one self-contained page."""
     from dataclasses import replace
 
@@ -177,28 +186,34 @@ def report(source, output, template_path, mission, fluence, interpolation, serie
     from xcal_jax.sipm.mission import mission_of
     from xcal_jax.sipm.pipeline import Files, analyse, read_folder
     from xcal_jax.sipm.report import write_report
+    from xcal_jax.sipm.report_tables import reason_rows
+    from xcal_jax.sipm.summary import summarise
     from xcal_jax.sipm.time_series import read_series
     from xcal_jax.spectra import read_spectra
 
     if source.is_dir():
-        files = read_folder(source)
+        files = read_folder(source, strict)
     elif template_path is None:
         raise ValueError(f"a report on a file needs --template, but {source} came without one")
     else:
-        files = Files(read_spectra(source), read_spectra(template_path))
+        files = Files(read_spectra(source, strict), read_spectra(template_path, strict))
     if fluence is not None:
         files = replace(files, fluence=read_fluence(fluence))
     if series is not None:
         files = replace(files, series=read_series(series))
-    ageing = analyse(mission_of(files.spectra, mission), files, interpolation)
+    ageing = analyse(mission_of(files.spectra, mission), files, interpolation, bias)
     write_report(ageing, output)
     synthetic = bool(int(files.spectra.attrs.get("synthetic", 0)))
     summary: dict = {"file": str(output), "mission": ageing.mission.name, "synthetic": synthetic}
     for name, channel in ageing.channels.items():
         summary[f"flagged_{name}"] = int((channel.values["threshold_flag"].values != 0).sum())
         for quantity, joint in channel.joint.items():
-            summary[f"{quantity}_per_degC_{name}"] = float(joint["parameters"][2])
-            summary[f"{quantity}_per_degC_error_{name}"] = float(joint["errors"][2])
+            if "temperature" in joint["parameter"].values:
+                one = joint.sel(parameter="temperature")
+                summary[f"{quantity}_per_degC_{name}"] = float(one["parameters"])
+                summary[f"{quantity}_per_degC_error_{name}"] = float(one["errors"])
         for quantity, steps in channel.steps.items():
             summary[f"{quantity}_steps_{name}"] = [round(float(day), 1) for day in steps["day"].values]
-    show(summary, as_json)
+    show(summary | summarise(ageing) if as_json else summary, as_json)
+    for name, step, reason in () if as_json else reason_rows(ageing):
+        click.echo(f"{name}: no {step}: {reason}" if step else reason)

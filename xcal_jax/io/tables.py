@@ -19,7 +19,7 @@ def read_table(
 
     where: what errors call the file. words: the columns of text; every other column holds numbers, NaN where a cell is
     empty. A remark like `# key: value` becomes an entry of `attrs`. bad: where given, lines that are no rows are left
-    out, and what is wrong with them is put in here by their numbers. A header without commas may have semicolons or tabs
+    out, and what is wrong with them is put in here by number. A header without commas may have semicolons or tabs
     between its names; numbers in rows with semicolons may have decimal commas. Raises ValueError, naming the line, when
     the file is missing, is no text, has no header or one column twice, a row has another number of cells than the
     header, or a cell is no number.

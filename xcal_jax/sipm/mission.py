@@ -38,7 +38,13 @@ SYNTHETIC = keys(
     activation=keys("epochs exits delays exposure", line=[keys("energy rate half_life bias gain_ratio")]),
     ground=keys("bias exposure", line={"*": keys("energy rate window")}),
 ) | {"calibration?": keys("k b"), "step?": keys("day dcr threshold")}
-MISSION = keys("name launch channels readouts crossing_level? group_days? cutoff_channel?") | {
+MISSION = keys(
+    "name launch channels readouts crossing_level? group_days? cutoff_channel? counter_full? dead_time? min_exposure?"
+) | {
+    "activation?": [keys("energy window fwhm? bias? nuclide? half_life?")],
+    "calibrations?": [keys("readout k b bias? k_error? b_error? correlation?")],
+    "detector?": {"*": None},
+    "orbit?": {"*": None},
     "bias?": keys("nominal lower? ground?"),
     "template?": keys("day date? rule?"),
     "calibration?": keys("k? b? drift_energy? gain_april_2023?"),
@@ -54,8 +60,12 @@ class Mission:
     """One satellite.
 
     launch: UTC midnight of the day. channels: ADC channels, counted from 1. readouts: names.
-    crossing_level: cnt/s, of the threshold. group_days: days. The tables `bias`, `template`, `calibration` (keV/ADU,
-    keV), `lines` (keV), `recovered`, `not_legible` and `synthetic` are as in the file; absent means unknown.
+    crossing_level: cnt/s, of the threshold. group_days: days. counter_full: counts of a full channel. dead_time: s for
+    every count, where exposures are real times. min_exposure: s. activation: lines after exits of the South Atlantic
+    Anomaly, each `energy` keV, `window` (first and last channel), `fwhm` in channels, `bias`. calibrations: Eq. 2 of a
+    readout at a bias, `k` keV/ADU and `b` keV with errors. The tables `bias`, `template`, `calibration` (keV/ADU,
+    keV), `lines` (keV), `detector`, `orbit`, `recovered`, `not_legible` and `synthetic` are as in the file; absent
+    means unknown.
     """
 
     name: str
@@ -65,6 +75,13 @@ class Mission:
     crossing_level: float = 10.0
     group_days: float = 5.0
     cutoff_channel: int | None = None
+    counter_full: float | None = None
+    dead_time: float | None = None
+    min_exposure: float = 10.0
+    activation: list = field(default_factory=list)
+    calibrations: list = field(default_factory=list)
+    detector: dict = field(default_factory=dict)
+    orbit: dict = field(default_factory=dict)
     bias: dict = field(default_factory=dict)
     template: dict = field(default_factory=dict)
     calibration: dict = field(default_factory=dict)
@@ -96,9 +113,29 @@ def load_mission(name: str | Path) -> Mission:
         raise ValueError(f"`launch` in {path.name} must be a date like 2021-03-22, but is {table['launch']!r}")
     if not isinstance(table["channels"], int) or table["channels"] < 2:
         raise ValueError(f"`channels` in {path.name} must be at least 2, but is {table['channels']!r}")
+    check_values(table, path.name)
     table["launch"] = np.datetime64(table["launch"].isoformat(), "ns")
     table["readouts"] = tuple(table["readouts"])
     return Mission(**table)
+
+
+def check_values(table: dict[str, Any], where: str) -> None:
+    """Raise ValueError for numbers of a mission that are out of range, and lines or readouts that are none."""
+    for name in ("crossing_level", "group_days", "counter_full", "dead_time", "min_exposure"):
+        if name in table and not (isinstance(table[name], int | float) and table[name] > 0):
+            raise ValueError(f"`{name}` in {where} must be a positive number, but is {table[name]!r}")
+    for line in table.get("activation", []):
+        low_high = line["window"]
+        if not (isinstance(low_high, list) and len(low_high) == 2 and 1 <= low_high[0] < low_high[1]):
+            raise ValueError(f"`window` in [[activation]] of {where} must be two channels, but is {low_high!r}")
+        if low_high[1] > table["channels"]:
+            raise ValueError(f"`window` in [[activation]] of {where} must end at a channel, but ends at {low_high[1]}")
+    for one in table.get("calibrations", []):
+        if one["readout"] not in table["readouts"]:
+            known = ", ".join(table["readouts"])
+            raise ValueError(
+                f"`readout` in [[calibrations]] of {where} must be one of {known}, but is {one['readout']!r}"
+            )
 
 
 def check_table(table: Any, known: dict[str, Any], where: str) -> None:

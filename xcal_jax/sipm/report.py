@@ -18,6 +18,7 @@ from xcal_jax.sipm import figures
 from xcal_jax.sipm.pipeline import Ageing
 from xcal_jax.sipm.report_tables import TABLES
 
+DPI = 85
 STYLE = """body{font-family:system-ui,sans-serif;max-width:78rem;margin:2rem auto;padding:0 1rem;color:#222}
 h1{margin-bottom:.2rem}h2{border-bottom:1px solid #bbb;margin-top:2.5rem}img{max-width:100%}
 table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
@@ -38,7 +39,7 @@ def picture(figure: Figure | None, caption: str, missing: str) -> str:
     if figure is None:
         return f"<p>{html.escape(caption)}: not shown, for {html.escape(missing)}.</p>"
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=DPI)
     data = base64.b64encode(buffer.getvalue()).decode()
     text = html.escape(caption)
     image = f'<img alt="{text}" src="data:image/png;base64,{data}">'
@@ -56,7 +57,7 @@ FIGURES = (
     ("Lines on ground", figures.ground_spectra, "Calibration sources on ground", "no ground spectra"),
     ("Calibration, Eq. 2", figures.linear_calibration_plot, "Linear calibration", "no ground spectra"),
     ("Lines after SAA exits", figures.activation_lines, "Activation lines and their decay", "no spectra after exits"),
-    ("Gain, Eq. 3", figures.gain_with_time, "Gain with time", "no 260 keV line or no b"),
+    ("Gain, Eq. 3", figures.gain_with_time, "Gain with time", "no activation line or no b"),
     ("Threshold with time", figures.threshold_with_time, "Threshold with time and its trends", "no threshold"),
     ("Dark counts, Eq. 5", figures.dark_counts_with_time, "Dark count rate, trends, forecast", "no dark counts"),
     ("Temperature", figures.temperature_with_time, "Board temperature with time", "no temperatures"),

@@ -84,7 +84,7 @@ def polynomial_energy(coefficients: list[float], first: int, channels: int) -> F
 def faults(spectra: xr.Dataset) -> list[tuple[int, str]]:
     """Place and fault of every spectrum that an analysis could not use: counts or exposures that are none."""
     counts, exposure = spectra["counts"].values, spectra["exposure"].values
-    found = {}
+    found: dict[int, str] = {}
     channel = spectra["channel"].values
     for bad, rule in ((~np.isfinite(counts), "be finite"), (counts < 0, "not be negative")):
         for row in np.flatnonzero(bad.any(1)):

@@ -40,15 +40,8 @@ def read_pha(path: Path) -> xr.Dataset:
         first = first_channel(spectrum) if "CHANNEL" in columns else 1
         starts = start_times(spectrum)
         energy = channel_energies(units, spectrum, counts.shape[-1])
-        return build_spectra(
-            counts,
-            exposure,
-            starts,
-            header.get("DETNAM", ""),
-            first_channel=first,
-            device_energy=energy,
-            source=path.name,
-        )
+        places = {"first_channel": first, "device_energy": energy}
+        return build_spectra(counts, exposure, starts, header.get("DETNAM", ""), **places, source=path.name)
 
 
 def first_channel(spectrum: Any) -> int:
