@@ -52,6 +52,20 @@ def synthesize(mission, folder, seed, as_csv, as_json) -> None:
 
 
 @sipm.command(cls=options.Command)
+@click.argument("name")
+@options.output("TOML file to write.")
+def new(name, output) -> None:
+    """Write a commented TOML for a satellite called NAME: detectors, readouts, biases, calibrations, lines."""
+    from xcal_jax.io.files import replacing
+    from xcal_jax.sipm.mission import new_mission
+
+    text = new_mission(name)
+    with replacing(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    click.echo(f"file: {output}")
+
+
+@sipm.command(cls=options.Command)
 @click.argument("spectra", type=PATH)
 @click.option("--template", "template_path", type=PATH, required=True, help="Early spectra, one per readout channel.")
 @options.output("netCDF file to write.")

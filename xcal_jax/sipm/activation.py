@@ -72,8 +72,8 @@ def line_decay(
     """Rate of one line against time since the exit, and its decay.
 
     spectra: after exits, of one bias and few days. quiet: to be taken off, if any. window: first and last channel.
-    Returns `since_exit` s, `rate` and `rate_error` cnt/s in the line (delay,), `half_life` s and `rate_at_exit` cnt/s with errors.
-    Raises ValueError with fewer than three delays at which the line is seen.
+    Returns `since_exit` s, `rate` and `rate_error` cnt/s in the line (delay,), `half_life` s and `rate_at_exit` cnt/s
+    with errors. Raises ValueError with fewer than three delays at which the line is seen.
     """
     delays = spectra["since_exit"].values
     if not np.isfinite(delays).all():

@@ -83,7 +83,7 @@ def change_points(
     """
     if form not in BASIS:
         raise ValueError(f"`form` must be one of {', '.join(BASIS)}, but is {form!r}")
-    total = values["days"].size
+    total = values.attrs.get("groups_total", values["days"].size)
     values, warm = warm_points(values, 2 * edge + 2)
     steps: list[float] = []
     found: list[tuple[float, float]] = []

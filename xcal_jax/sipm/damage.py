@@ -127,7 +127,7 @@ def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset
     """
     at, amount = check_fluence(fluence["days"].values, fluence["fluence"].values)
     names = ["initial", "stable", "annealing", "ln_tau"]
-    total = values["days"].size
+    total = values.attrs.get("groups_total", values["days"].size)
     values, warm = warm_points(values, 5)
     matrix = np.zeros((values["days"].size, 0))
     if warm:

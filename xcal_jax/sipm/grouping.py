@@ -107,3 +107,17 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
         )
     attrs = {**values.attrs, "group_days": width, "left_out": int((~good).sum())}
     return xr.Dataset(out, attrs=attrs)
+
+
+def warm_group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
+    """Groups, as of `group`, of the spectra with a temperature alone: their means are of the same spectra as its.
+
+    All spectra are grouped where none has a temperature. The attribute `groups_total` is the number of all groups.
+    """
+    every = group(values, width)
+    known = np.isfinite(board_mean(values)) if "temperature" in values else np.zeros(values["days"].size, bool)
+    measured = known & np.isfinite(values["dcr"].values) if "dcr" in values else known
+    if not measured.any():
+        return every.assign_attrs(groups_total=every.sizes["group"])
+    warm = group(values.isel({values["days"].dims[0]: np.flatnonzero(known)}), width)
+    return warm.assign_attrs(groups_total=every.sizes["group"])

@@ -119,6 +119,17 @@ def load_mission(name: str | Path) -> Mission:
     return Mission(**table)
 
 
+def new_mission(name: str) -> str:
+    """A commented TOML for a satellite called ``name``, to be filled in; `load_mission` reads it as it is.
+
+    Raises ValueError for an empty name.
+    """
+    if not name.strip():
+        raise ValueError("`name` of a mission must not be empty, but is")
+    text = (SHIPPED / "template.txt").read_text(encoding="utf-8")
+    return text.replace('"@NAME@"', toml.quoted(name))
+
+
 def check_values(table: dict[str, Any], where: str) -> None:
     """Raise ValueError for numbers of a mission that are out of range, and lines or readouts that are none."""
     for name in ("crossing_level", "group_days", "counter_full", "dead_time", "min_exposure"):

@@ -19,7 +19,7 @@ from xcal_jax.sipm.counters import live_spectra
 from xcal_jax.sipm.damage import fit_damage
 from xcal_jax.sipm.darkcounts import dark_count_rate
 from xcal_jax.sipm.gain import to_energy
-from xcal_jax.sipm.grouping import group
+from xcal_jax.sipm.grouping import group, warm_group
 from xcal_jax.sipm.mission import Mission, with_days
 from xcal_jax.sipm.setting import Gain, gains_of
 from xcal_jax.sipm.temperature import joint_fit, temperature_residuals
@@ -128,6 +128,11 @@ class Steps:
             return None
 
 
+def usable_groups(joint: xr.Dataset, warm: xr.Dataset, groups: xr.Dataset) -> xr.Dataset:
+    """The groups with temperatures where the joint fit has one, or else all."""
+    return warm if "temperature" in joint["parameter"].values else groups
+
+
 def channel_of(
     mission: Mission, files: Files, spectra: xr.Dataset, template: xr.Dataset, gain: Gain, rule: str
 ) -> Channel:
@@ -139,7 +144,7 @@ def channel_of(
     values = threshold(values, template, mission.crossing_level, rule, mission.min_exposure).pipe(dark_count_rate)
     if gain.used is not None:
         values = to_energy(values, gain.used)
-    groups = group(values, mission.group_days)
+    groups, warm = group(values, mission.group_days), warm_group(values, mission.group_days)
     steps = Steps()
     if gain.used is None:
         steps.reasons["energy"] = gain.reasons["calibration"]
@@ -149,15 +154,23 @@ def channel_of(
     for number, q in enumerate(QUANTITIES):
         if done["trends"][q] is None:
             continue
-        done["residuals"][q] = steps.run(f"temperature of {q}", temperature_residuals, groups, done["trends"][q])
-        plain = steps.run(f"joint fit of {q}", joint_fit, groups, q)
+        done["residuals"][q] = steps.run(f"temperature of {q}", temperature_residuals, warm, done["trends"][q])
+        plain = steps.run(f"joint fit of {q}", joint_fit, warm, q)
+        if plain is None or "temperature" not in plain["parameter"].values:
+            plain = steps.run(f"joint fit of {q}", joint_fit, groups, q)
         if plain is None:
             continue
         key = jax.random.key(number)
-        found = steps.run(f"steps of {q}", change_points, key, groups, q, trend_under(plain))
+        found = steps.run(
+            f"steps of {q}", change_points, key, usable_groups(plain, warm, groups), q, trend_under(plain)
+        )
         done["steps"][q] = found
         days = () if found is None else found["day"].values
-        with_steps = steps.run(f"joint fit of {q}", joint_fit, groups, q, steps=days) if len(days) else plain
+        with_steps = (
+            steps.run(f"joint fit of {q}", joint_fit, usable_groups(plain, warm, groups), q, steps=days)
+            if len(days)
+            else plain
+        )
         done["joint"][q] = with_steps
         if "temperature" not in plain["parameter"].values:
             steps.reasons[f"joint temperature of {q}"] = f"too few of {groups.sizes['group']} groups have temperatures"
@@ -170,7 +183,7 @@ def channel_of(
     if files.fluence is None:
         damage, steps.reasons["damage"] = None, "no fluence given"
     else:
-        damage = steps.run("damage", fit_damage, groups, "dcr", files.fluence)
+        damage = steps.run("damage", fit_damage, warm, "dcr", files.fluence)
     kept = {name: {q: one for q, one in results.items() if one is not None} for name, results in done.items()}
     return Channel(gain.readout, gain.bias, gain, values, groups, **kept, damage=damage, reasons=steps.reasons)
 

@@ -84,7 +84,7 @@ def joint_fit(
     how many `points_used` of `points_total`.
     Raises ValueError for another form, or as `check_points`.
     """
-    values, total = values.copy(), values["days"].size
+    values, total = values.copy(), values.attrs.get("groups_total", values["days"].size)
     if gain is not None:
         values["gain"] = (values["days"].dims, np.asarray(gain, float))
     values, warm = warm_points(values, 3 + (gain is not None) + len(steps))
