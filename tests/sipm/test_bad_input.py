@@ -81,7 +81,7 @@ def test_bad_mission_files(tmp_path, text, words):
     ("good", "bad", "words"),
     [
         ("pile_up_shift", "pileup", r"unknown key `pileup` in \[noise\] of \[synthetic\] of .*; .* `pile_up_shift`"),
-        ("half_life", "halflife", r"unknown key `halflife` in \[line\] of \[activation\] of .*; .* `half_life`"),
+        ("gain_ratio", "gainratio", r"unknown key `gainratio` in \[line\] of \[activation\] of .*; .* `gain_ratio`"),
         ("slope = 140.0, ", "", r"`slope` is missing in \[dcr\] of \[ch0\] of \[readout\] of \[synthetic\]"),
         ("[template] ", "[recovered.template]", r"`template` is missing in mission m.toml with a \[synthetic\] table"),
     ],
@@ -161,7 +161,7 @@ def test_no_crossing_anywhere():
 
 
 @pytest.mark.parametrize(
-    ("window", "words"), [((0, 20), "within channels"), ((20, 25), "8 channels"), ((30, 20), "within")]
+    ("window", "words"), [((0, 20), "within channels"), ((20, 25), "10 channels"), ((30, 20), "within")]
 )
 def test_windows(window, words):
     with pytest.raises(ValueError, match=words):

@@ -188,15 +188,31 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
 @satellite
 @click.option("--fluence", type=PATH, help="Cumulative fluence (days, n_eq/cm2): fits the damage kernel.")
 @interpolation
+@click.option("--tables", type=PATH, help="Folder for tables of every setting.")
+@click.option("--format", "table_format", type=click.Choice(["ecsv", "fits"]), default="ecsv", help="Of --tables.")
 @click.option("--bias", type=float, help="Analyse this bias setting alone; else each by itself.")
 @strict
 @click.option("--series", type=PATH, help="Housekeeping or space-weather series (CSV) to correlate with.")
 @as_json
-def report(source, output, template_path, mission, fluence, interpolation, bias, strict, series, as_json) -> None:
+def report(
+    source,
+    output,
+    template_path,
+    mission,
+    fluence,
+    interpolation,
+    tables,
+    table_format,
+    bias,
+    strict,
+    series,
+    as_json,
+) -> None:
     """Analyse SOURCE, a folder as `synthesize` writes or a file of spectra, into one self-contained page."""
     from dataclasses import replace
 
     from xcal_jax.sipm.damage import read_fluence
+    from xcal_jax.sipm.export import write_tables
     from xcal_jax.sipm.mission import mission_of
     from xcal_jax.sipm.pipeline import Files, analyse, read_folder
     from xcal_jax.sipm.report import write_report
@@ -217,6 +233,8 @@ def report(source, output, template_path, mission, fluence, interpolation, bias,
         files = replace(files, series=read_series(series))
     ageing = analyse(mission_of(files.spectra, mission), files, interpolation, bias)
     write_report(ageing, output)
+    if tables is not None:
+        write_tables(ageing, tables, f".{table_format}")
     synthetic = bool(int(files.spectra.attrs.get("synthetic", 0)))
     summary: dict = {"file": str(output), "mission": ageing.mission.name, "synthetic": synthetic}
     for name, channel in ageing.channels.items():

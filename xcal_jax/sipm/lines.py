@@ -250,13 +250,17 @@ def padded(rows: int) -> int:
     return size
 
 
+def spread_over(values: xr.DataArray, like: xr.DataArray) -> Float[np.ndarray, "..."]:
+    """``values`` over all dimensions of ``like``, in its order."""
+    return values.broadcast_like(like).transpose(*like.dims).values
+
+
 def exposure_of(stacks: xr.Dataset) -> Float[np.ndarray, "..."] | None:
     """Exposure in s of every spectrum of ``stacks``, over the dimensions of `rate` but for the channels, or None."""
-    shape = stacks["rate"].shape[:-1]
     if "exposure" in stacks:
-        return np.broadcast_to(stacks["exposure"].values, shape)
+        return spread_over(stacks["exposure"], stacks["rate"].isel(channel=0))
     seconds = stacks.attrs.get("exposure_s")
-    return None if seconds is None else np.full(shape, float(seconds))
+    return None if seconds is None else np.full(stacks["rate"].shape[:-1], float(seconds))
 
 
 def windows_of(
@@ -267,7 +271,7 @@ def windows_of(
     The values are counts for the Poisson statistic, and else cnt/s.
     """
     rate, error, channel = stacks["rate"].values, stacks["rate_error"].values, stacks["channel"].values.astype(float)
-    quiet = np.broadcast_to(stacks["quiet"].values, rate.shape) if "quiet" in stacks else np.zeros_like(rate)
+    quiet = spread_over(stacks["quiet"], stacks["rate"]) if "quiet" in stacks else np.zeros_like(rate)
     exposure = exposure_of(stacks)
     scale = exposure[..., None] if poisson and exposure is not None else 1.0
     flat = [a.reshape(-1, rate.shape[-1]) for a in (rate * scale, error * scale, quiet * scale)]

@@ -19,6 +19,12 @@ from xcal_jax.sipm.pipeline import Ageing
 from xcal_jax.sipm.report_tables import TABLES
 
 DPI = 85
+QUOTE = (
+    "Of the two slopes with temperature, quote that of the joint fit. To subtract the trend and then fit, as the paper "
+    "does, is biased where temperature drifts with time, for the trend has taken up part of the slope by then. Of the "
+    "trends, quote that of the highest Akaike weight, and say the others where their weights are not small. Errors "
+    "contain the scatter of the groups and what all of them share: the template's noise and, for keV, the calibration."
+)
 STYLE = """body{font-family:system-ui,sans-serif;max-width:78rem;margin:2rem auto;padding:0 1rem;color:#222}
 h1{margin-bottom:.2rem}h2{border-bottom:1px solid #bbb;margin-top:2.5rem}img{max-width:100%}
 table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
@@ -88,6 +94,7 @@ def render(ageing: Ageing) -> str:
         if synthetic:
             caption = f"{caption} (synthetic data)"
         parts.append(f"<h2>{html.escape(heading)}</h2>{picture(draw(ageing), caption, missing)}")
+    parts.append(f"<h2>Which numbers to quote</h2><p>{QUOTE}</p>")
     parts.append("<h2>Every fit</h2>")
     for caption, header, make in TABLES:
         rows = list(make(ageing))
