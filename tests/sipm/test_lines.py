@@ -15,6 +15,7 @@ from xcal_jax.sipm import (
     to_energy,
 )
 from xcal_jax.sipm.activation import at_bias, line_decay
+from xcal_jax.sipm.calibration import compare_calibrations
 
 X = np.arange(1.0, 257)
 U = (X - 100) / 30
@@ -166,6 +167,17 @@ def test_a_saturation_that_is_not_there_is_a_straight_line():
     straight = CURVED["linear"][1]
     found = energy_calibration(straight(SOURCES), np.full(6, 0.1), SOURCES, "saturation")
     np.testing.assert_allclose(found["parameters"], [2.4, -10.0, 0.0], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", ["linear", "quadratic"])
+def test_the_shape_that_lines_have_is_chosen(shape):
+    """Eight lines with errors of .1 channel: a bend is seen, and none is invented where there is none."""
+    sources = np.append(SOURCES, [511.0, 1173.23])
+    noise = np.random.default_rng(4).normal(0, 0.1, 8)
+    found = compare_calibrations(CURVED[shape][1](sources) + noise, np.full(8, 0.1), sources)
+    assert (next(iter(found)) == "linear") == (shape == "linear")
+    with pytest.raises(ValueError, match="at least two lines"):
+        compare_calibrations([50.0], [0.1], [59.5])
 
 
 @pytest.mark.parametrize("shape", list(CURVED))

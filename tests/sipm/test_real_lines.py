@@ -7,6 +7,7 @@ import pytest
 
 from tests.sipm.conftest import BARIUM
 from xcal_jax.sipm import blend_shift, energy_at, energy_calibration, fit_lines, stack
+from xcal_jax.sipm.calibration import compare_calibrations
 from xcal_jax.spectra import read_spectra
 
 RADIACODE = Path(__file__).parents[3] / "shared" / "data" / "radiacode_csi_sipm"
@@ -84,3 +85,22 @@ def test_real_nonsense_is_vetoed():
     found = fit_lines(barium, [(140, 161), (200, 250)], [17, 20])
     assert (found["veto"].values > 0).all()
     assert np.isnan(found["position"]).all()
+
+
+def test_the_shape_that_aicc_chooses_holds_every_line_within_one_per_cent():
+    """81 to 1332 keV of one unit. 59.5 keV is of another, and stands alone there."""
+    lines = {
+        81.0: BARIUM_81,
+        121.78: EUROPIUM_122,
+        344.28: EUROPIUM_344,
+        356.01: BARIUM_356,
+        661.66: CAESIUM_662,
+        1332.49: COBALT_1332,
+    }
+    x, error = np.transpose([position(*where) for where in lines.values()])
+    energies = np.array(list(lines))
+    found = compare_calibrations(x, error, energies)
+    shape, best = next(iter(found.items()))
+    assert shape in ("quadratic", "saturation") and list(found)[-1] == "linear"
+    assert (np.abs(energy_at(best, x)[0] / energies - 1) < 0.01).all()
+    assert np.abs(energy_at(found["linear"], x)[0] / energies - 1).max() > 0.02

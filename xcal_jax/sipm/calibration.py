@@ -212,9 +212,9 @@ def over_bias(calibrations: dict[float, xr.Dataset], bias: float) -> xr.Dataset:
 def compare_calibrations(position: ArrayLike, position_error: ArrayLike, energy: ArrayLike) -> dict[str, xr.Dataset]:
     """Every shape that the lines can carry, by its name, the best AICc first, which is the attribute `aicc`.
 
-    A shape is compared where there are at least two lines more than it has parameters; the linear one always. The
-    errors are weights whose common scale comes from the fit, and AICc counts the scale as a parameter.
-    Raises ValueError as `energy_calibration` for the linear one.
+    A shape is compared where there are at least two lines more than it has parameters; the linear one always. AICc is
+    that of the chi-square with the errors of the positions. Raises ValueError as `energy_calibration` for the linear
+    one.
     """
     x, *_ = usable(position, position_error, energy)
     found = {}
@@ -222,8 +222,7 @@ def compare_calibrations(position: ArrayLike, position_error: ArrayLike, energy:
         if shape != "linear" and x.size < len(names) + 2:
             continue
         one = energy_calibration(position, position_error, energy, shape)
-        size = x.size * np.log(max(float(one["chi_square"]), 1e-300) / x.size)
-        found[shape] = one.assign_attrs(aicc=float(fit.aicc(size, float(x.size), len(names) + 1)))
+        found[shape] = one.assign_attrs(aicc=float(fit.aicc(float(one["chi_square"]), float(x.size), len(names))))
     return dict(sorted(found.items(), key=lambda pair: pair[1].attrs["aicc"]))
 
 
