@@ -1,13 +1,16 @@
 # make run   the main job from nothing: 1e7 photons of 7 keV through the X-IFU absorber, a plot, a table
 # make check lint, types and the fast tests
 # make test  every check from nothing: lint, types, tests
+# make clients  sherpa, built from source (gfortran, bison, flex), for the tests of our matrices in it
+# make docs  the documentation: out/docs/index.html
 # make bench the speed of this machine, printed
+# make bench-gpu the same on a machine with an NVIDIA GPU and no network, after `make gpu-wheels` on one with a network
 # make compare-penelope   the same absorber in PENELOPE and in ours; needs: .venv/bin/pip install -e ".[penelope]"
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run check test lint bench compare-penelope clean
+.PHONY: run check test clients docs lint bench gpu-wheels bench-gpu compare-penelope clean
 .DEFAULT_GOAL := run
 
 .venv/installed: pyproject.toml
@@ -15,9 +18,18 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
 	touch $@
 
+# jaxspec wants an older JAX; what cannot be had is left out, and its tests say so
+.venv-clients/installed:
+	$(PYTHON) -m venv .venv-clients
+	-.venv-clients/bin/pip install --quiet --disable-pip-version-check --only-binary :all: "jaxspec>=0.4"
+	touch $@
+
+clients: .venv-clients/installed
+	.venv-clients/bin/pip install --quiet --disable-pip-version-check "sherpa>=4.17"
+
 run: .venv/installed
 	mkdir -p out
-	$(BIN)/xcal-jax simulate xifu --energy 7keV -n 1e7 --plot out/xifu_7keV.png -o out/xifu_7keV.nc
+	$(BIN)/xcal-jax simulate xifu --physics paper --energy 7keV -n 1e7 --plot out/xifu_7keV.png -o out/xifu_7keV.nc
 	$(BIN)/python analysis/paper_table.py out/xifu_7keV.nc
 
 lint: .venv/installed
@@ -28,14 +40,28 @@ lint: .venv/installed
 check: lint
 	$(PYTEST) -m "not slow"
 
-test: lint
+test: lint .venv-clients/installed
 	$(PYTEST)
+
+docs: .venv/installed
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet notebooks out/docs
 
 bench: .venv/installed
 	$(BIN)/python analysis/benchmarks
+
+gpu-wheels: .venv/installed
+	$(BIN)/pip wheel --quiet --wheel-dir out/wheels ".[cuda]"
+
+.venv-gpu/installed: out/wheels
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/pip install --quiet --no-index --find-links out/wheels "xcal-jax[cuda]"
+	touch $@
+
+bench-gpu: .venv-gpu/installed
+	.venv-gpu/bin/python analysis/benchmarks/gpu.py
 
 compare-penelope: .venv/installed
 	$(BIN)/python analysis/benchmarks/penelope.py
 
 clean:
-	rm -rf .venv out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-clients .venv-gpu out .pytest_cache .mypy_cache .ruff_cache

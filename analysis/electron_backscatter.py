@@ -28,11 +28,11 @@ from matplotlib.figure import Figure
 from xcal_jax.atomic import Material
 from xcal_jax.compute.lanes import WORD, drain
 from xcal_jax.compute.random import photon_key, words
+from xcal_jax.io.figures import save_figure
 from xcal_jax.io.files import PLOTS, check_writable
 from xcal_jax.montecarlo.electron_tracks import Electron, start, step, succeed
 from xcal_jax.physics.electrons.scattering import CUTOFF, Scattering
 from xcal_jax.physics.geometry import Direction, Site, Stack
-from xcal_jax.plot.results import save_figure
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 ELEMENTS = ("Au", "Bi", "Cu", "Al", "C")

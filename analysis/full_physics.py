@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from xcal_jax import Absorber, Source, simulate
 from xcal_jax.constants import ELECTRONS
+from xcal_jax.io.figures import save_figure
 from xcal_jax.montecarlo.batch import ELECTRON_ESCAPED
-from xcal_jax.plot.results import save_figure
 from xcal_jax.simulation.results import partial_count
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"

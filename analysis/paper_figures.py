@@ -23,10 +23,10 @@ from paper_table import PEAKS, agrees
 import xcal_jax
 from xcal_jax import Absorber, Source, load, save, simulate, summary
 from xcal_jax.atomic import Element, Material, load_element, table_hash
+from xcal_jax.io.figures import save_figure
 from xcal_jax.io.files import check_writable
 from xcal_jax.physics.electrons.straight import energy_of_range, range_constant, scaled_range
 from xcal_jax.physics.photoelectric import sauter_density
-from xcal_jax.plot.results import save_figure
 from xcal_jax.units import parse_quantity
 
 UNIFORM = {3000.0: ("1.7 %", 0.01719), 5000.0: ("1.0 %", 0.00995), 7000.0: ("0.9 %", 0.00860)}  # eV: paper, own program
@@ -245,7 +245,7 @@ def study(out: Path, n: int) -> None:
     """The two figures into folder ``out``, the numbers to the screen."""
     out.mkdir(exist_ok=True)
     check_writable(out / "figure_2.png")
-    absorber = Absorber.preset("xifu")
+    absorber = Absorber.load("xifu", physics="paper")
     uniform = {e: kept(out / f"figure_2_{e:g}eV.nc", absorber, Source.build(e), n) for e in UNIFORM}
     corner = {
         x: kept(out / f"figure_3_{x:g}um.nc", absorber, Source.build(ENERGY, at=(x, x)), max(1, n // 5)) for x in CORNER

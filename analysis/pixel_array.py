@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 from xcal_jax import Absorber, simulate, summary
 from xcal_jax.constants import ELECTRONS
+from xcal_jax.io.figures import save_figure
 from xcal_jax.plot.labels import name_peaks
-from xcal_jax.plot.results import save_figure
 from xcal_jax.units import parse_quantity, parse_whole
 
 BIN = 1.0  # eV

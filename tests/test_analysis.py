@@ -180,3 +180,13 @@ def test_neighbours_of_a_pixel_catch_lines(tmp_path, monkeypatch, capsys):
     left, caught, error = map(float, re.search(r"Bi M5-N7 +2422\.5 eV +(\S+) +(\S+) \+- +(\S+) ", text).groups())
     assert 0.02 < caught / left < 0.08 and error < 0.2 * caught
     assert np.ptp(matplotlib.image.imread(tmp_path / "pixel_array.png")) > 0.5
+
+
+def test_windows_about_the_compton_edges(monkeypatch):
+    """Si, 60 keV: moving electrons agree with PENELOPE in every window; those at rest do not, just beyond the edge."""
+    study = module("compton_edges", monkeypatch)
+    case, rows = next(study.cases())
+    assert [float(row["low_ev"]) for row in rows] == [8000, 10500, 11400, 12500, 15000]
+    assert all(study.agrees(*pair) for pair in study.ratios(case, rows, "impulse", 400_000))
+    at_rest = study.ratios(case, rows, "waller-hartree", 100_000)
+    assert not study.agrees(*at_rest[2]) and at_rest[2][0] < 0.3

@@ -1,32 +1,80 @@
 """X-ray microcalorimeter absorbers and SiPM ageing in orbit, simulated and fitted in JAX.
 
 Public names are imported when they are first used, so that no part of the package waits for another.
+
+>>> import xcal_jax as xcal
+>>> result = xcal.simulate("xifu", "7 keV", n=100_000)
+>>> f"{100 * xcal.summary(result)['partial']:.1f} % of the photons lose energy"
+'0.9 % of the photons lose energy'
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
+
+from xcal_jax.constants import VERSION as __version__
 
 if TYPE_CHECKING:
+    from xcal_jax import design, orbit, plot, response, sipm
     from xcal_jax.absorber.absorber import Absorber
+    from xcal_jax.absorber.matter import quantum_efficiency
     from xcal_jax.absorber.source import Source
+    from xcal_jax.expected.function import observables
+    from xcal_jax.expected.sensitivity import sensitivity
     from xcal_jax.io.datasets import save
+    from xcal_jax.orbit.flight import dose
+    from xcal_jax.response.fitted_line import fit_line
     from xcal_jax.simulation.results import load, merge, summary
-    from xcal_jax.simulation.simulate import simulate
+    from xcal_jax.simulation.simulate import events, simulate
+    from xcal_jax.simulation.sweep import sweep
 
-__all__ = ["Absorber", "Source", "load", "merge", "save", "simulate", "summary"]
+__all__ = [
+    "Absorber",
+    "Source",
+    "__version__",
+    "design",
+    "dose",
+    "events",
+    "fit_line",
+    "load",
+    "merge",
+    "observables",
+    "orbit",
+    "plot",
+    "quantum_efficiency",
+    "response",
+    "save",
+    "sensitivity",
+    "simulate",
+    "sipm",
+    "summary",
+    "sweep",
+]
 
-_HOMES = {
-    "Absorber": "absorber.absorber",
-    "Source": "absorber.source",
-    "simulate": "simulation.simulate",
-    "save": "io.datasets",
-    **dict.fromkeys(("load", "merge", "summary"), "simulation.results"),
+ROOMS = [module.name for module in iter_modules(__path__)]
+HOMES = {
+    "absorber.absorber": ["Absorber"],
+    "absorber.matter": ["quantum_efficiency"],
+    "absorber.source": ["Source"],
+    "expected.function": ["observables"],
+    "expected.sensitivity": ["sensitivity"],
+    "io.datasets": ["save"],
+    "orbit.flight": ["dose"],
+    "response.fitted_line": ["fit_line"],
+    "simulation.results": ["load", "merge", "summary"],
+    "simulation.simulate": ["events", "simulate"],
+    "simulation.sweep": ["sweep"],
 }
+lazily, _, _ = lazy_loader.attach(__name__, ROOMS, HOMES)
 
 
-def __getattr__(name: str):
-    if name == "__version__":
-        return import_module("xcal_jax.constants").VERSION
-    if name not in _HOMES:
-        raise AttributeError(f"module 'xcal_jax' has no attribute {name!r}")
-    return getattr(import_module(f"xcal_jax.{_HOMES[name]}"), name)
+def __getattr__(name: str) -> Any:
+    if name in __all__ and name not in ROOMS:
+        import_module("xcal_jax.plot.notebook")  # how objects show themselves
+    return lazily(name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""The same absorber and energy in PENELOPE, through pyPenred, and in ours with both electron models, side by side.
+"""The same absorber and energy in PENELOPE, through pyPenred, and in ours with paper and full physics, side by side.
 
     python analysis/benchmarks/penelope.py [xifu] [--energy 7keV] [-n 2e4] [--own 1e6]     (needs the extra `penelope`)
 
@@ -25,7 +25,7 @@ import numpy as np
 
 from xcal_jax import Absorber, Source, simulate
 from xcal_jax.atomic import Material, load_element
-from xcal_jax.constants import ELECTRONS
+from xcal_jax.constants import PHYSICS
 from xcal_jax.simulation.results import partial_count
 from xcal_jax.units import parse_quantity, parse_whole
 
@@ -199,8 +199,8 @@ def main() -> None:
     print(f"{absorber.name}, {energy:g} eV, {os.cpu_count()} cores")
     print(f"{'':22s}{'interacting %':>17s}{'partial %':>17s}{'/ PENELOPE':>16s}{'events/s':>12s}")
     print(row("PENELOPE-2018", peer, peer))
-    for electrons in ELECTRONS:
-        print(row(f"ours, {electrons}", in_ours(replace(absorber, electrons=electrons), energy, own), peer))
+    for physics, models in PHYSICS.items():
+        print(row(f"ours, {physics}", in_ours(replace(absorber, **models), energy, own), peer))
 
 
 if __name__ == "__main__":

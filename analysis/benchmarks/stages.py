@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from xcal_jax.compute.devices import in_parallel
 from xcal_jax.compute.random import photon_key, words
 from xcal_jax.montecarlo import batch
-from xcal_jax.montecarlo.tally import Tally, book_absorbed
+from xcal_jax.montecarlo.tally import Tally
 from xcal_jax.montecarlo.transport import at_risk, first_interaction
 from xcal_jax.simulation.counting import Prepared, Run
 
@@ -33,12 +33,12 @@ def fly_and_count(medium, source, seed, first, bin_width, lanes, bins):
     """The same, and those who lose nothing are counted."""
 
     def fate(offset):
-        vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
-        return vertex.energy, vertex.met & ~at_risk(vertex)
+        vertex, line = first_interaction(medium, source, photon_key(seed, first, offset))
+        return vertex.energy, line, vertex.met & ~at_risk(vertex)
 
-    energy, safe = jax.vmap(fate)(jnp.arange(lanes, dtype=jnp.uint32))
+    energy, line, safe = jax.vmap(fate)(jnp.arange(lanes, dtype=jnp.uint32))
     tally = Tally.empty(bins, *batch.peaks_shape(medium, source))
-    return book_absorbed(tally, energy, safe, bin_width)
+    return batch.book_whole(tally, source, energy, line, safe, bin_width)
 
 
 def shares(run: Run, n: int) -> tuple[float, float, float]:

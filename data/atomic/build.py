@@ -6,6 +6,7 @@
 EADL gives transition probabilities, widths, occupancies; EPDL97 cross sections, S(x), F(x). Both are read
 from the original LLNL files that PyMca5 ships. EADL's energies are off by 1 to 50 eV, so binding energies
 are xraylib's measured edges where it has one, and transition energies are differences of that one set.
+Compton profiles are those of Biggs, Mendelsohn and Mann (1975), also of xraylib.
 Transitions without energy, in that set or in EADL's own (204 stand there with 0 eV), are dropped and the rest
 renormalised. EPDL97's subshell curves are moved to the new edges by cutting or extrapolating them.
 """
@@ -43,10 +44,15 @@ HIGHEST_ENERGY, HIGHEST_X = 1.0e6, 1.0e2  # eV, 1/Angstrom: where the tables are
 # yields of Re are two thirds of those of its neighbours W and Os
 XRAYLIB_TYPOS = {(z, "M2") for z in range(77, 83)} | {(75, label) for label in ("L1", "L2", "L3")}
 
+PARTNERS = str.maketrans("234567", "325476")  # subshells of one orbital: L2 and L3, M4 and M5, N6 and N7
+
 VARIABLES = {  # name: dimension, type, unit, meaning
     "z": ("element", "i2", "1", "atomic number"),
     "symbol": ("element", "S2", "1", "symbol of the element"),
     "weight": ("element", "f8", "g/mol", "atomic weight (EADL)"),
+    "coster_kronig_12": ("element", "f8", "1", "Coster-Kronig probability L1-L2, NaN where unknown (xraylib)"),
+    "coster_kronig_13": ("element", "f8", "1", "Coster-Kronig probability L1-L3, NaN where unknown (xraylib)"),
+    "coster_kronig_23": ("element", "f8", "1", "Coster-Kronig probability L2-L3, NaN where unknown (xraylib)"),
     "density": ("element", "f8", "g/cm3", "density of the element, NaN where unknown (xraylib)"),
     "subshell_start": ("element_bound", "i4", "1", "first subshell of each element, and the end"),
     "subshell_label": ("subshell", "S2", "1", "name of the subshell"),
@@ -57,6 +63,7 @@ VARIABLES = {  # name: dimension, type, unit, meaning
     "width": ("subshell", "f4", "eV", "natural width, radiative and non-radiative together (EADL)"),
     "dropped": ("subshell", "f8", "1", "probability of EADL's transitions dropped for want of energy"),
     "fluorescence_yield_krause": ("subshell", "f8", "1", "fluorescence yield, NaN where unknown (xraylib)"),
+    "compton_profile": ("subshell", "f8", "1", "J(0) of an electron, 1 / (atomic unit of momentum) (Biggs, xraylib)"),
     "transition_start": ("subshell_bound", "i4", "1", "first transition of each subshell, and the end"),
     "final1": ("transition", "i2", "1", "subshell that gets a vacancy, counted within the element"),
     "final2": ("transition", "i2", "1", "subshell that gets the other vacancy, or -1: a photon was emitted"),
@@ -110,15 +117,41 @@ def _numbers(text: str) -> list[float]:
 
 def edge(z: int, label: str) -> float | None:
     """Measured binding energy, eV, or None where xraylib has none."""
-    return _known(lambda: round(1e3 * xraylib.EdgeEnergy(z, getattr(xraylib, f"{label}_SHELL")), 4))
+    return _known(lambda: round(1e3 * xraylib.EdgeEnergy(z, shell(label)), 4))
 
 
 def krause_yield(z: int, label: str) -> float:
     """Fluorescence yield that xraylib tabulates for K, L and M, or NaN."""
     if (z, label) in XRAYLIB_TYPOS or label[0] not in "KLM":
         return np.nan
-    found = _known(lambda: xraylib.FluorYield(z, getattr(xraylib, f"{label}_SHELL")))
+    found = _known(lambda: xraylib.FluorYield(z, shell(label)))
     return np.nan if found is None else found
+
+
+def coster_kronig(z: int, pair: str) -> float:
+    """Probability that a vacancy moves from L1 to L2 ("12"), L1 to L3 or L2 to L3, or NaN."""
+    found = _known(lambda: xraylib.CosKronTransProb(z, getattr(xraylib, f"FL{pair}_TRANS")))
+    return np.nan if found is None else round(found, 6)
+
+
+def compton_profile(z: int, label: str) -> float:
+    """Compton profile at zero momentum, J(0), of one electron of a subshell, in 1 / (atomic unit of momentum).
+
+    Biggs, Mendelsohn and Mann give every electron of an open shell to one of its two subshells (C: L2, not L3); EADL
+    shares them out. A subshell without a profile takes that of its partner, and one of an orbital that is empty there
+    (Bk, P4 and P5) that of the element before.
+    """
+    partner = label[0] + label[1:].translate(PARTNERS)
+    for name in (label, partner):
+        found = _known(lambda name=name: round(xraylib.ComptonProfile_Partial(z, shell(name), 0.0), 6))
+        if found:
+            return found
+    return compton_profile(z - 1, label)
+
+
+def shell(label: str) -> int:
+    """xraylib's number of a subshell."""
+    return getattr(xraylib, f"{label}_SHELL")
 
 
 def _known(ask):
@@ -224,12 +257,15 @@ def build() -> Tables:
                 "occupancy": [occupancy[d] for d in order],
                 "width": [1e6 * sum(width.get(d, 0.0) for width in widths) for d in order],
                 "fluorescence_yield_krause": [krause_yield(z, SUBSHELL[d]) for d in order],
+                "compton_profile": [compton_profile(z, SUBSHELL[d]) for d in order],
             },
         )
         density = _known(lambda z=z: xraylib.ElementDensity(z))
         out["z"].append(z)
         out["symbol"].append(symbol)
         out["weight"].append(weights[z])
+        for pair in ("12", "13", "23"):
+            out[f"coster_kronig_{pair}"].append(coster_kronig(z, pair))
         out["density"].append(density if density else np.nan)
         for curve, kind, x, y, unit, highest in (
             ("incoherent", INCOHERENT, "energy", "cross_section", 1e6, HIGHEST_ENERGY),
@@ -251,7 +287,7 @@ def write(tables: Tables, path: Path) -> None:
         data.title = "Subshells, decays and photon cross sections of the elements 1 to 100"
         data.sources = "; ".join(
             [f"{name} (PyMca5 {version('PyMca5')}, sha256 {digest})" for name, digest in SHA256.items()]
-            + [f"xraylib {version('xraylib')} (edges, densities, Krause yields)"]
+            + [f"xraylib {version('xraylib')} (edges, densities, Krause yields, Coster-Kronig, Compton profiles)"]
         )
         data.credits = (
             "EADL: S.T. Perkins et al., UCRL-50400 vol. 30 (1991); EPDL97: D.E. Cullen, J.H. Hubbell, "

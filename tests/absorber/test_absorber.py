@@ -31,6 +31,25 @@ def test_toml():
     assert (absorber.name, absorber.electrons, absorber.rayleigh) == ("mine", "range", False)
 
 
+def test_one_word_chooses_the_physics(tmp_path):
+    """In a TOML file, in Python and when a file is loaded; single models can be chosen beside it."""
+    full, paper = Absorber.from_toml('physics = "full"\n' + GOOD), Absorber.from_toml('physics = "paper"\n' + GOOD)
+    assert (full.physics, full.electrons, full.compton, full.rayleigh) == ("full", "scattering", "impulse", True)
+    assert (paper.physics, paper.electrons, paper.compton, paper.rayleigh) == (
+        "paper",
+        "range",
+        "waller-hartree",
+        False,
+    )
+    mixed = Absorber.from_toml('physics = "full"\nelectrons = "range"\n' + GOOD)
+    assert (mixed.physics, mixed.electrons, mixed.compton, mixed.rayleigh) == ("mixed", "range", "impulse", True)
+    (tmp_path / "a.toml").write_text('physics = "full"\nrayleigh = false\n' + GOOD)
+    assert Absorber.load(tmp_path / "a.toml").rayleigh is False
+    assert Absorber.load(tmp_path / "a.toml", physics="paper").physics == "paper"
+    assert Absorber.load(tmp_path / "a.toml", "range", "full").to_toml() == mixed.to_toml()
+    assert Absorber.from_toml(full.to_toml()).physics == "full"
+
+
 @pytest.mark.parametrize("name", presets())
 def test_presets_come_back_from_their_toml(name):
     absorber = Absorber.preset(name)
@@ -60,21 +79,21 @@ def replaced(old, new):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "`layers` is missing"),
-        ("layers = []\nwidth = 1\nlength = 1", "at least one layer"),
+        ("", "`width` is missing"),
+        ("layers = []\nwidth = 1\nlength = 1", "`layers` in absorber must be a list of 1 or more, but is []"),
         ("layers = 3\nwidth = 1\nlength = 1", "[[layers]] tables"),
-        ("layers = [1]\nwidth = 1\nlength = 1", "[[layers]] tables"),
+        ("layers = [1]\nwidth = 1\nlength = 1", "`layers.0` in absorber must be a table, but is 1"),
         ("width = [", "valid TOML"),
         (replaced("width", "widht"), "unknown key `widht` in absorber; the nearest valid key is `width`"),
         (
             replaced("density", "densty"),
-            "unknown key `densty` in layer 1 of absorber; the nearest valid key is `density`",
+            "unknown key `layers.1.densty` in absorber; the nearest valid key is `den",
         ),
         (replaced('width = "0.2695 mm"\n', ""), "`width` is missing"),
-        (replaced('material = "Au"\n', ""), "`material` is missing in layer 0"),
-        (replaced("40 nm", "0 um"), "`thickness of layer 0 (Au)` must be positive"),
+        (replaced('material = "Au"\n', ""), "`layers.0.material` is missing in absorber"),
+        (replaced("40 nm", "0 um"), "`layers.0.thickness` in absorber must be positive"),
         (replaced("40 nm", "-1 um"), "must be positive and at most 1e+06 um, but is -1 um"),
-        (replaced("40 nm", "nan um"), "`thickness of layer 0 (Au)` must be finite"),
+        (replaced("40 nm", "nan um"), "`layers.0.thickness` in absorber must be finite"),
         (replaced('"40 nm"', "nan"), "must be finite"),
         (replaced('"40 nm"', "inf"), "must be finite"),
         (replaced('"40 nm"', "true"), "must be a number with a unit like um"),
@@ -83,17 +102,19 @@ def replaced(old, new):
         (replaced("40 nm", "40 eV"), "must be a number with a unit like um, but is '40 eV'"),
         (replaced("40 nm", "0,04 um"), "must be a number with a unit like um"),
         (replaced("40 nm", "2 m"), "at most 1e+06 um"),
-        (replaced("0.2695 mm", "0 mm"), "`width` must be positive"),
+        (replaced("0.2695 mm", "0 mm"), "`width` in absorber must be positive"),
         (replaced('"Au"', '"Xx"'), "element 'Xx'"),
         (replaced('"Au"', '"au"'), "did you mean 'Au'"),
-        (replaced('"Au"', "79"), "`material` of layer 0 must be a symbol or formula, but is 79"),
-        (replaced("7.8 g/cm^3", "-7.8 g/cm^3"), "`density` must be positive"),
-        (replaced('"7.8 g/cm^3"', "0"), "`density` must be positive"),
+        (replaced('"Au"', "79"), "`layers.0.material` in absorber must be text, but is 79"),
+        (replaced("7.8 g/cm^3", "-7.8 g/cm^3"), "`layers.1.density` in absorber must be positive"),
+        (replaced('"7.8 g/cm^3"', "0"), "`layers.1.density` in absorber must be positive"),
         (replaced("7.8 g/cm^3", "7.8 um"), "must be a number with a unit like g/cm^3"),
         (GOOD.replace("Bi2Te3", "PbTe").replace('density = "7.8 g/cm^3"', ""), "the density of PbTe is not known"),
-        ('electrons = "magic"\n' + GOOD, "`electrons` must be one of range, scattering, but is 'magic'"),
-        ('rayleigh = "yes"\n' + GOOD, "`rayleigh` must be true or false"),
-        (replaced('"mine"', "3"), "`name` must be text"),
+        ('electrons = "magic"\n' + GOOD, "`electrons` in absorber must be one of range, scattering, but is 'magic'"),
+        ('rayleigh = "yes"\n' + GOOD, "`rayleigh` in absorber must be true or false"),
+        ('physics = "half"\n' + GOOD, "`physics` in absorber must be one of paper, full, but is 'half'"),
+        ('compton = "free"\n' + GOOD, "`compton` in absorber must be one of waller-hartree, impulse, but is 'free'"),
+        (replaced('"mine"', "3"), "`name` in absorber must be text"),
     ],
 )
 def test_refused(text, sentence):

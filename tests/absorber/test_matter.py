@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.matter import Matter, interaction_by_layer, quantum_efficiency
+from xcal_jax.absorber.matter import Matter, collision_probability, interaction_by_layer, quantum_efficiency
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,14 @@ from xcal_jax.absorber.matter import Matter, interaction_by_layer, quantum_effic
         ([("Bi", 3.0, 9.78)], True, 6e3, 75.9, 0.1),
     ],
 )
-def test_quantum_efficiency(layers, rayleigh, energy, percent, tolerance):
+def test_probability_of_a_collision(layers, rayleigh, energy, percent, tolerance):
+    """Rayleigh scattering is a collision, and no interaction."""
     absorber = Absorber.build(layers, 269.5, 269.5, rayleigh=rayleigh)
-    assert 100 * quantum_efficiency(absorber, [energy])[0] == pytest.approx(percent, abs=tolerance)
+    found = collision_probability(absorber, [energy])[0]
+    assert 100 * found == pytest.approx(percent, abs=tolerance)
+    without = quantum_efficiency(Absorber.build(layers, 269.5, 269.5, rayleigh=False), [energy])[0]
+    assert quantum_efficiency(absorber, [energy])[0] == without
+    assert found == without if not rayleigh else found > without
 
 
 def test_interactions_by_layer():
@@ -42,4 +47,18 @@ def test_a_hit_is_decoded():
     np.testing.assert_array_equal(hit.ejects, np.arange(s + 2 * n) < s)
     np.testing.assert_array_equal(hit.coherent, np.arange(s + 2 * n) >= s + n)
     np.testing.assert_array_equal(hit.subshell[:s], np.arange(s))
+    np.testing.assert_array_equal(hit.scatters, ~np.asarray(hit.ejects))
     np.testing.assert_array_equal(hit.law, [0] * s + list(range(1, 1 + 2 * n)))
+
+
+def test_a_hit_on_a_moving_electron_is_decoded():
+    """Subshells that absorb, the same that scatter and are ionised as well, then Rayleigh scattering."""
+    absorber = Absorber.build([("Au", 1.0)], 100.0, 100.0, compton="impulse", rayleigh=True)
+    matter = Matter.build(absorber)
+    s = matter.relaxation.subshells
+    hit = jax.vmap(matter.hit)(jnp.arange(2 * s + 1, dtype=jnp.int32))
+    np.testing.assert_array_equal(hit.ejects, [True] * 2 * s + [False])
+    np.testing.assert_array_equal(hit.scatters, [False] * s + [True] * (s + 1))
+    np.testing.assert_array_equal(hit.coherent, [False] * 2 * s + [True])
+    np.testing.assert_array_equal(hit.subshell[: 2 * s], [*range(s), *range(s)])
+    np.testing.assert_array_equal(hit.law, [0] * s + list(range(1, s + 2)))

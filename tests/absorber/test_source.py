@@ -172,7 +172,12 @@ def test_refused(arguments, sentence):
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("", "two columns"), ("1000\n2000\n", "two columns"), ("1 2 3\n4 5 6\n", "but has 3"), ("a b\n", "two columns")],
+    [
+        ("", "two columns"),
+        ("1000\n2000\n", "two columns"),
+        ("1 2 3\n4 5 6\n", "two columns of numbers, but line 1 is '1 2 3'"),
+        ("a b\n", "two columns"),
+    ],
 )
 @pytest.mark.filterwarnings("error")
 def test_unreadable_spectra(tmp_path, text, sentence):

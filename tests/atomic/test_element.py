@@ -207,3 +207,29 @@ def test_import_is_cheap():
     """Neither JAX nor a reader of files is imported before an element is asked for."""
     code = "import sys, xcal_jax.atomic; print({'jax', 'netCDF4', 'xarray', 'periodictable'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout == "set()\n"
+
+
+def moves(element, subshell, final):
+    """Probability that a vacancy in a subshell moves to another by an electron."""
+    place = [found.label for found in element.subshells].index(final)
+    found = next(s for s in element.subshells if s.label == subshell)
+    return found.probability[(found.final2 >= 0) & ((found.final1 == place) | (found.final2 == place))].sum()
+
+
+def test_coster_kronig_probabilities():
+    """Ta L1-L3: EADL's .61, Krause's .33; yields stay as they are, probabilities sum to 1, energies are the same."""
+    eadl, krause = (load_element("Ta", coster_kronig=name) for name in ("eadl", "krause"))
+    assert moves(eadl, "L1", "L3") == pytest.approx(0.611, abs=0.001)
+    assert moves(krause, "L1", "L3") == pytest.approx(0.328, abs=0.001)
+    assert moves(krause, "L2", "L3") == pytest.approx(krause.coster_kronig["23"]) == pytest.approx(0.135, abs=0.001)
+    for one, other in zip(eadl.subshells, krause.subshells, strict=True):
+        assert one.fluorescence_yield == pytest.approx(other.fluorescence_yield, rel=1e-12)
+        assert other.probability.sum() == pytest.approx(one.probability.sum(), rel=1e-12)
+        np.testing.assert_array_equal(other.transition_energy, one.transition_energy)
+        assert np.array_equal(other.probability, one.probability) == (one.label not in ("L1", "L2"))
+    both = load_element("Ta", "krause", "krause")
+    assert both.subshells[1].fluorescence_yield == pytest.approx(both.subshells[1].krause_yield)
+    for one, other in zip(load_element("C").subshells, load_element("C", "eadl", "krause").subshells, strict=True):
+        np.testing.assert_array_equal(other.probability, one.probability)
+    with pytest.raises(ValueError, match="`coster_kronig` must be one of eadl, krause, but is 'best'"):
+        load_element("Ta", coster_kronig="best")

@@ -1,4 +1,4 @@
-"""No command writes over a file that it reads, by whatever name: one sentence, exit code 2, the file as it was."""
+"""No command writes over a file that it reads, by whatever name, nor over that of another program unasked."""
 
 from pathlib import Path
 
@@ -61,3 +61,27 @@ def test_a_dose_is_not_replaced_by_its_plot(call):
     code, _, err = call("dose", "--satellite", "GRBAlpha", "--shield", "Al:1mm", "-o", "d.png", "--plot")
     assert code == 2 and "must be another file than the output" in err
     assert not Path("d.png").exists()
+
+
+def test_files_of_other_programs_are_replaced_only_where_asked(call):
+    for name in ("thesis.nc", "figure.png"):
+        Path(name).write_text(CONTENT)
+    words = "dose --satellite GRBAlpha --shield Al:1mm --start 2022-01-01 --end 2022-01-03 -o".split()
+    asked = [*words, "thesis.nc"], [*words, "new.nc", "--plot", "figure.png"]
+    for command in asked:
+        code, _, err = call(*command)
+        assert code == 2 and "must be new or a file of this program: --overwrite replaces it" in err, err
+        assert Path(command[-1]).read_text() == CONTENT and not Path("new.nc").exists()
+    for command in asked:
+        assert call(*command, "--overwrite")[0] == 0
+        assert call(*command)[0] == 0  # it is of this program now
+
+
+@pytest.mark.parametrize("as_csv", [[], ["--csv"]])
+def test_a_folder_with_files_of_other_programs_is_kept(call, as_csv):
+    words = ["sipm", "synthesize", "grbalpha", "-o", "mission", *as_csv]
+    assert call(*words)[0] == call(*words)[0] == 0
+    mine = Path("mission/template.csv" if as_csv else "mission/template.nc")
+    mine.write_text(CONTENT)
+    code, _, err = call(*words)
+    assert code == 2 and "template" in err and mine.read_text() == CONTENT

@@ -2,11 +2,13 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from xcal_jax.io.files import check_kept, check_writable, replacing
+from xcal_jax.io.files import HOST, MARK, check_kept, check_own, check_writable, replacing
 
 
 def test_written_and_replaced(tmp_path):
@@ -17,6 +19,34 @@ def test_written_and_replaced(tmp_path):
             temporary.write_text(content)
         assert path.read_text() == content
         assert os.listdir(tmp_path) == ["a.nc"]
+
+
+def test_what_a_killed_process_has_left_is_removed(tmp_path):
+    """Its number stands in the name; files of processes that run, of other machines and other names stay."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    gone, stays = f".a-{HOST}-{dead.pid}-abcd_123.nc", [f".a-{HOST}-{os.getppid()}-abcd_123.nc"]
+    stays += [f".a-other-{dead.pid}-abcd_123.nc", f".b-{HOST}-{dead.pid}-abcd_123.nc", f".a-{HOST}-{dead.pid}-mine.nc"]
+    for name in (gone, *stays):
+        (tmp_path / name).write_text("half")
+    with replacing(tmp_path / "a.nc") as temporary:
+        assert temporary.name.startswith(f".a-{HOST}-{os.getpid()}-")
+        temporary.write_text("whole")
+    assert sorted(os.listdir(tmp_path)) == sorted(["a.nc", *stays])
+
+
+def test_files_of_other_programs_are_known(tmp_path):
+    """By the mark, which stands near the beginning or the end of ours; an empty or a missing file is nobody's."""
+    path = tmp_path / "a"
+    check_own(path)
+    check_own("/dev/null")
+    for content in (b"", b"x" * 10**6 + MARK, MARK + b"x" * 10**6, b"x" + MARK):
+        path.write_bytes(content)
+        check_own(path)
+    for content in (b"x", b"x" * 10**6 + MARK + b"x" * 10**6):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="must be new or a file of this program: --overwrite replaces it"):
+            check_own(path)
 
 
 def test_permissions_follow_the_umask(tmp_path):

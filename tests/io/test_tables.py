@@ -19,7 +19,7 @@ def test_numbers_words_remarks_and_lines(tmp_path):
     assert list(table.index) == [5, 7]
     assert list(table["name"]) == ["x # y", "u, v"]
     np.testing.assert_array_equal(table[["a", "b"]], [[1, 0.1], [2000, np.nan]])
-    assert table.attrs == {"source": "by hand: mine", "nothing said": ""}
+    assert table.attrs == {"source": "by hand: mine"}
 
 
 def test_a_header_alone_is_an_empty_table(tmp_path):

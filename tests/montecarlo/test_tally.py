@@ -59,6 +59,14 @@ def test_kinds_of_loss():
     assert int(tally.overflow) == int(tally.unbalanced) == 0
 
 
+def test_a_photon_that_is_only_deflected_has_not_interacted():
+    """It leaves with all its energy: neither interacting nor partial, and balanced. Less than 1e-3 eV is nothing."""
+    tally = booked(by_photons=[E, E - 2e-3, 0.0], escapes=[1, 1, 0], scattered=[True, True, False])
+    assert (int(tally.interacting), int(tally.partial), int(tally.photon_escape)) == (2, 1, 1)
+    assert int(tally.spectrum.sum()) == 2 and int(tally.spectrum[0]) == 1
+    assert int(tally.unbalanced) == 0 and int(tally.loss_above[0]) == 1
+
+
 def test_peaks_are_of_one_photon_and_nothing_else():
     """Two photons, an electron besides, a scattered photon, a scattering on the way: none is a peak."""
     tally = booked(
@@ -94,11 +102,11 @@ def test_energies_are_summed_exactly():
     rng = np.random.default_rng(0)
     energy = np.concatenate([np.round(rng.uniform(0, 1e5, 5000) * 64) / 64, [1e6, 0.0, 1 / 64]]).astype(np.float32)
     tally = book_absorbed(Tally.empty(8, 1, 1), jnp.asarray(energy), jnp.ones(energy.shape, bool), jnp.asarray(1e6))
-    assert total(tally.incident) == np.sum(energy.astype(np.float64))
+    assert total(tally.summed_deposit) + total(tally.summed_loss) == np.sum(energy.astype(np.float64))
     assert total(tally.summed_loss) == 0
     tally = booked(by_photons=[2422.5, 0, 0.25], by_electrons=[0, 100.0, 0], escapes=[1, 0, 1])
     assert total(tally.summed_loss) == 2522.75
-    assert total(tally.incident) == 3 * E
+    assert total(tally.summed_deposit) + total(tally.summed_loss) == 3 * E
 
 
 def test_tallies_add():

@@ -4,7 +4,7 @@ All stacks of the first half are Au / Bi / Au, so that they share one compiled p
 """
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -140,9 +140,9 @@ def test_first_depth_is_an_exponential(energy, forced):
 def Matter_mu(formula, density, energy):
     """1/um without Rayleigh."""
     element = load_element(formula)
-    from xcal_jax.physics.photon_scattering import compton_cross_section
+    from xcal_jax.physics.photon_scattering import compton_density, cross_section
 
-    barn = element.photoelectric(energy) + compton_cross_section(element, np.array([energy]))[0]
+    barn = element.photoelectric(energy) + cross_section(partial(compton_density, element), np.array([energy]))[0]
     return 1e-4 * density * barn * 0.602214076 / element.weight
 
 
@@ -246,9 +246,9 @@ def test_fluorescence_of_a_thin_slab(agrees):
     barn = element.photoelectric(2.0e4)
     mu0 = Matter_mu("Bi", 9.78, 2.0e4) * 1.0
     expected = 0.0
-    from xcal_jax.physics.photon_scattering import compton_cross_section
+    from xcal_jax.physics.photon_scattering import compton_density, cross_section
 
-    total = barn + compton_cross_section(element, np.array([2.0e4]))[0]
+    total = barn + cross_section(partial(compton_density, element), np.array([2.0e4]))[0]
     for label in vacancies:
         i = [x.label for x in element.subshells].index(label)
         share = float(element.subshells[i].photoelectric(2.0e4)) / total

@@ -1,6 +1,7 @@
 """Polar angles: Sauter's law of photoelectrons, Klein-Nishina with and without binding, form factors."""
 
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +13,9 @@ from xcal_jax.constants import CLASSICAL_ELECTRON_RADIUS_SQUARED, ELECTRON_REST_
 from xcal_jax.physics.angular import AngularLaws
 from xcal_jax.physics.photoelectric import sauter_density
 from xcal_jax.physics.photon_scattering import (
-    compton_cross_section,
     compton_density,
     compton_energy,
+    cross_section,
     momentum_transfer,
     rayleigh_density,
 )
@@ -43,7 +44,7 @@ def elements():
 @pytest.fixture(scope="module")
 def laws(elements):
     """0 Sauter, 1 free electrons, 2-4 bound Compton, 5 Rayleigh on Au."""
-    bound = [lambda energy, cosine, e=e: compton_density(e, energy, cosine) for e in elements]
+    bound = [partial(compton_density, element) for element in elements]
     return AngularLaws.build(
         sauter_density,
         free_density,
@@ -95,7 +96,7 @@ def test_bound_compton(laws, elements, reference):
     for row in reference("bound_compton_KN_S.csv"):
         law = [element.z for element in elements].index(int(row["Z"]))
         energy = 1e3 * row["E_keV"]
-        total = compton_cross_section(elements[law], np.array([energy]))[0]
+        total = cross_section(partial(compton_density, elements[law]), np.array([energy]))[0]
         assert total == pytest.approx(row["sigma_b_per_atom(KNxS)"], rel=0.02)
         mu = cosines(laws, 2 + law, energy)
         after = np.asarray(jax.vmap(compton_energy, (None, 0))(jnp.asarray(energy), jnp.asarray(mu, dtype=jnp.float32)))
@@ -109,7 +110,7 @@ def test_every_law_is_its_density(laws, elements, energy):
     densities = [
         sauter_density,
         free_density,
-        *(lambda e, c, el=el: compton_density(el, e, c) for el in elements),
+        *(partial(compton_density, element) for element in elements),
         lambda e, c: rayleigh_density(elements[1], e, c),
     ]
     edges = np.linspace(-1, 1, 21)
@@ -143,4 +144,6 @@ def test_momentum_transfer():
     ("symbol", "energy", "barn"), [("Au", 5e3, 8.22), ("Au", 1e4, 15.27), ("Bi", 5e3, 8.86), ("Te", 1e4, 12.44)]
 )
 def test_bound_compton_totals(symbol, energy, barn):
-    assert compton_cross_section(load_element(symbol), np.array([energy]))[0] == pytest.approx(barn, rel=0.02)
+    assert cross_section(partial(compton_density, load_element(symbol)), np.array([energy]))[0] == pytest.approx(
+        barn, rel=0.02
+    )

@@ -13,7 +13,7 @@ from xcal_jax.atomic.element import AVOGADRO_BARN
 from xcal_jax.constants import ENERGY_RANGE
 from xcal_jax.physics.attenuation import Attenuation
 from xcal_jax.physics.discrete import Discrete
-from xcal_jax.physics.photon_scattering import compton_cross_section
+from xcal_jax.physics.photon_scattering import WallerHartree, compton_density, cross_section
 
 MATERIALS = (Material.build("Au"), Material.build("Bi"), Material.build("HgTe"))
 ELEMENTS = tuple(load_element(symbol) for symbol in ("Te", "Au", "Hg", "Bi"))
@@ -22,7 +22,7 @@ OFFSET = np.cumsum([0] + [len(e.subshells) for e in ELEMENTS])
 
 @pytest.fixture(scope="module", params=[False, True], ids=["without Rayleigh", "with Rayleigh"])
 def tables(request):
-    return Attenuation.build(MATERIALS, ELEMENTS, request.param), request.param
+    return Attenuation.build(MATERIALS, ELEMENTS, WallerHartree, request.param), request.param
 
 
 def attenuation(table, energy):
@@ -43,7 +43,7 @@ def expected(energy, rayleigh):
         parts = 0.0
         for symbol, fraction in zip(material.elements, material.mass_fraction, strict=True):
             e = load_element(symbol)
-            barn = e.photoelectric(energy) + compton_cross_section(e, energy)
+            barn = e.photoelectric(energy) + cross_section(partial(compton_density, e), energy)
             parts = parts + fraction * AVOGADRO_BARN / e.weight * (barn + (e.coherent(energy) if rayleigh else 0.0))
         rows.append(parts)
     return np.array(rows)
@@ -70,7 +70,7 @@ def test_against_the_materials(tables):
 
 @pytest.mark.parametrize(("kev", "gold", "bismuth", "hgte"), [(1, 4653, 5442, 6231), (3, 2049, 2053, 1558)])
 def test_published(kev, gold, bismuth, hgte):
-    table = Attenuation.build(MATERIALS, ELEMENTS, True)
+    table = Attenuation.build(MATERIALS, ELEMENTS, WallerHartree, True)
     np.testing.assert_allclose(attenuation(table, [1e3 * kev])[:, 0], [gold, bismuth, hgte], rtol=0.012)
 
 
@@ -86,7 +86,7 @@ def test_across_every_edge(tables):
 
 def test_rows_and_shares():
     """Rows ascend; a place gives its energy back; the ends are inside."""
-    table = Attenuation.build(MATERIALS, ELEMENTS, False)
+    table = Attenuation.build(MATERIALS, ELEMENTS, WallerHartree, False)
     rows = np.asarray(table.energy, dtype=float)
     assert np.all(np.diff(rows) >= 0)
     energy = np.concatenate([np.geomspace(*ENERGY_RANGE, 3001), rows]).astype(np.float32)
@@ -105,7 +105,7 @@ def shares(material, energy, rayleigh):
         scale = fraction / ELEMENTS[e].weight
         for s, subshell in enumerate(ELEMENTS[e].subshells):
             result[OFFSET[e] + s] += scale * subshell.photoelectric(energy)
-        result[OFFSET[-1] + e] += scale * compton_cross_section(ELEMENTS[e], np.array([energy]))[0]
+        result[OFFSET[-1] + e] += scale * cross_section(partial(compton_density, ELEMENTS[e]), np.array([energy]))[0]
         if rayleigh:
             result[OFFSET[-1] + len(ELEMENTS) + e] += scale * ELEMENTS[e].coherent(energy)
     return result / result.sum()
@@ -139,7 +139,7 @@ def test_channels(tables, material, energy, chi_square):
 @pytest.mark.parametrize("label", ["M5", "M1", "L3"])
 def test_an_edge_opens_its_subshell_at_once(label):
     """Never below, to the last float; at once above, with its full share."""
-    table = Attenuation.build(MATERIALS, ELEMENTS, False)
+    table = Attenuation.build(MATERIALS, ELEMENTS, WallerHartree, False)
     s = OFFSET[3] + [s.label for s in ELEMENTS[3].subshells].index(label)
     edge = np.float32(BISMUTH[label])
     u = jnp.asarray((np.arange(20000) + 0.5) / 20000, dtype=jnp.float32)

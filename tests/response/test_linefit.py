@@ -193,7 +193,7 @@ GOOD = "low_ev,high_ev,counts\n100,200,5\n200,300,7\n"
         (GOOD, "--fit thick", "'thick' is asked"),
         (GOOD, "--incident 3", "at least the 12 photons counted"),
         (GOOD, "-n 0", "from 1"),
-        (GOOD, "--seed -1", "-1 is not in the range x>=0"),
+        (GOOD, "--seed -1", "`seed` must be at least 0"),
         (GOOD, "--plot p.gif", "must end in one of"),
     ],
 )

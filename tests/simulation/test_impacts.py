@@ -102,10 +102,13 @@ def test_all_else_is_kept(filtered):
 
 
 @pytest.mark.slow
-def test_forced_photons_all_interact(filtered, monkeypatch, capsys):
+@pytest.mark.parametrize("physics", ["paper", "full"])
+def test_forced_photons_all_interact(filtered, monkeypatch, capsys, physics):
+    """Those that are only deflected, by Rayleigh scattering, as well: they are drawn again."""
     folder, _ = filtered
     monkeypatch.chdir(folder)
-    words = ["impacts", "in.fits", "forced.fits", "--absorber", "xifu", "--forced"]
+    (folder / "forced.fits").unlink(missing_ok=True)
+    words = ["impacts", "in.fits", "forced.fits", "--absorber", "xifu", "--forced", "--physics", physics]
     monkeypatch.setattr("sys.argv", ["xcal-jax", *words])
     main()
     missed = -(-N // MISSED)
@@ -193,3 +196,28 @@ def test_input_is_never_output(tmp_path):
     source = write(tmp_path / "in.fits", table(10))
     with pytest.raises(ValueError, match="must be another file than the input"):
         filter_impacts(source, source, XIFU)
+
+
+def test_photons_in_the_centre_are_told_and_spread(tmp_path, call):
+    """tesgenimpacts writes U = V = 0; the matrix for SIXTE may begin above the lowest deposit."""
+    zero = np.zeros(3000)
+    write(tmp_path / "in.fits", table(3000, U=zero, V=zero))
+    words = ["impacts", "in.fits", "out.fits", "--absorber", "xifu"]
+    code, _, said = call(*words)
+    assert code == 0 and "all impacts have U = V = 0" in said and "--uniform spreads them" in said
+    assert np.all(fits.getdata("out.fits", "PIXELIMPACT")["U"] == 0.0)
+    ends = np.array([1.0, 8.0, 9.0])  # keV
+    columns = [
+        fits.Column("ENERG_LO", "E", "keV", array=ends[:-1]),
+        fits.Column("ENERG_HI", "E", "keV", array=ends[1:]),
+    ]
+    bounds = [fits.Column(n, "E", "keV", array=a) for n, a in (("E_MIN", ends[:-1]), ("E_MAX", ends[1:]))]
+    bounds.append(fits.Column("CHANNEL", "J", array=[0, 1]))
+    tables = [fits.BinTableHDU.from_columns(c, name=n) for c, n in ((columns, "MATRIX"), (bounds, "EBOUNDS"))]
+    fits.HDUList([fits.PrimaryHDU(), *tables]).writeto("high.rmf")
+    code, _, said = call(*words, "--uniform", "--forced", "--rmf", "high.rmf")
+    assert code == 0 and "U = V = 0" not in said and "high.rmf begins at 1 keV, above the lowest deposit" in said
+    spread = fits.getdata("out.fits", "PIXELIMPACT")
+    for name in "UV":
+        assert np.abs(spread[name]).max() < 134.75e-6
+        assert spread[name].std() == pytest.approx(269.5e-6 / np.sqrt(12.0), rel=0.05)

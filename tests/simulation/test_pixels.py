@@ -212,17 +212,17 @@ def test_impacts_of_neighbours(tmp_path, agrees):
 @pytest.mark.parametrize(
     ("array", "sentence"),
     [
-        ("rows = 0\ncolumns = 3\npitch = 30", "`rows` of .array. must be a whole number from 1 to 64, but is 0"),
-        ("rows = 3\ncolumns = 2.5\npitch = 30", "`columns` of .array. must be a whole number"),
-        ("rows = true\ncolumns = 2\npitch = 30", "`rows` of .array. must be a whole number"),
-        ("rows = 3\ncolumns = 65\npitch = 30", "from 1 to 64, but is 65"),
+        ("rows = 0\ncolumns = 3\npitch = 30", "`array.rows` in absorber must be at least 1 and at most 64, but is 0"),
+        ("rows = 3\ncolumns = 2.5\npitch = 30", "`array.columns` in absorber must be a whole number"),
+        ("rows = true\ncolumns = 2\npitch = 30", "`array.rows` in absorber must be a number, but is True"),
+        ("rows = 3\ncolumns = 65\npitch = 30", "at least 1 and at most 64, but is 65"),
         ("rows = 3\ncolumns = 3\npitch = 19.9", "at least the width, 20 um, but is 19.9 um"),
         ("rows = 3\ncolumns = 3\npitch = [30, 15]", "at least the length, 20 um, but is 15 um"),
-        ("rows = 3\ncolumns = 3\npitch = [30]", "one length or two"),
-        ("rows = 3\ncolumns = 3\npitch = 'wide'", "`pitch of .array.` must be a number"),
+        ("rows = 3\ncolumns = 3\npitch = [30, 30, 30]", "must be a list of 1 to 2, but is"),
+        ("rows = 3\ncolumns = 3\npitch = 'wide'", "`array.pitch` in absorber must be a number"),
         ("rows = 3\ncolumns = 3\npitch = nan", "must be finite"),
-        ("rows = 3\ncolumns = 3", "`pitch` is missing in .array."),
-        ("rows = 3\ncolumns = 3\npitch = 30\ngap = 3", "unknown key `gap` in .array."),
+        ("rows = 3\ncolumns = 3", "`array.pitch` is missing"),
+        ("rows = 3\ncolumns = 3\npitch = 30\ngap = 3", "unknown key `array.gap`"),
     ],
 )
 def test_bad_arrays_are_refused(array, sentence):

@@ -114,7 +114,7 @@ def test_simulate_and_show(call, result, tmp_path):
 
 def test_matrix(call, tmp_path):
     """Rows keep adding up to one; the mean measured energy falls by fraction x scale."""
-    words = ("rmf", "gold", "--grid", "2.9:3.1:20eV", "--channels", "0.1:3.3:1eV", "-n", "20000")
+    words = ("rmf", "gold", "--fwhm", "5eV", "--grid", "2.9:3.1:20eV", "--channels", "0.1:3.3:1eV", "-n", "20000")
     mean = []
     for name, more in (("bare.rmf", ()), ("tail.rmf", ("--trapping", "0.2:12eV"))):
         assert call(*words, *more, "-o", name)[0] == 0

@@ -41,7 +41,12 @@ def test_tallies_and_expected_observables_have_its_words():
 def test_summaries_and_sensitivities_have_its_words(result):
     told = {
         "absorber",
+        "models",
+        "compared",
+        "outside",
         "electrons",
+        "compton",
+        "rayleigh",
         "yields",
         "trapping",
         "energy",

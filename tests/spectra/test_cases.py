@@ -50,7 +50,7 @@ READ = {  # counts, exposure in s, start in UTC, readout
 REFUSED = {
     "bin.spe": "must have $MEAS_TIM:",
     "empty.spe": "must have $MEAS_TIM:",
-    "n42_commas.n42": "ChannelData must hold numbers between blanks, but: could not convert string to float: '1,5'",
+    "n42_commas.n42": "ChannelData must hold numbers between blanks, but one is '1,5'",
     "n42_doe.n42": "every ChannelData is empty",
     "n42_zero_huge.n42": "the number of zeros, 1 to 16777216, but there is 1e+11",
     "n42_zero_tail.n42": "the number of zeros, 1 to 16777216, but there is nothing",

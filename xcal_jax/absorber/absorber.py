@@ -3,40 +3,110 @@
 import difflib
 import json
 import os
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, NotRequired, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
+from typing_extensions import TypedDict
 
-from xcal_jax.atomic import Material
-from xcal_jax.constants import ELECTRONS
+from xcal_jax.atomic import ELEMENTS, Material
+from xcal_jax.constants import COMPTON, COSTER_KRONIG, DEFAULT_PHYSICS, ELECTRONS, PHYSICS
 from xcal_jax.io import toml
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.schema import Density, Energy, Length, OneOrMore, Some, listed, one_of, whole
 from xcal_jax.physics.geometry import Pixels, Stack
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import Quantity, shown, shown_path
 
-KEYS = ("name", "width", "length", "electrons", "rayleigh", "array", "layers")
-ARRAY_KEYS = ("rows", "columns", "pitch")
-LAYER_KEYS = ("material", "thickness", "density")
-LONGEST = 1e6  # um; a metre of absorber is a typing error
 MOST_PIXELS = 64  # along a side of an array
+UNUSUAL = 2.0  # factor between a density and that of the tables, beyond which a warning says so
+Made = TypeVar("Made")
+
+
+def made_by(builders: str) -> Callable[[type[Made]], type[Made]]:
+    """Decorator of a dataclass that users make with its ``builders``: who calls it by mistake is told so."""
+
+    def decorate(cls: type[Made]) -> type[Made]:
+        take = cls.__init__
+
+        @wraps(take)
+        def __init__(self: Made, *args: Any, **fields: Any) -> None:
+            try:
+                take(self, *args, **fields)
+            except TypeError as problem:
+                raise TypeError(f"{cls.__name__} is made by {builders}, not by {cls.__name__}(...)") from problem
+
+        cls.__init__ = __init__  # type: ignore[assignment, method-assign]
+        return cls
+
+    return decorate
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two pytrees are of one kind and hold the same numbers."""
+    (numbers, kind), (others, other_kind) = jax.tree.flatten(one), jax.tree.flatten(other)
+    alike: Any = kind
+    return bool(alike == other_kind) and all(map(np.array_equal, numbers, others))
+
+
+class ArrayTable(TypedDict):
+    """The table [array] of a TOML file: equal absorbers side by side."""
+
+    rows: Annotated[int, whole(least=1, most=MOST_PIXELS)]
+    columns: Annotated[int, whole(least=1, most=MOST_PIXELS)]
+    pitch: Annotated[OneOrMore[Length], listed(1, 2)]
+
+
+class LayerTable(TypedDict):
+    """A table [[layers]] of a TOML file."""
+
+    material: str
+    thickness: Length
+    density: NotRequired[Density]
+
+
+class Models(TypedDict):
+    """The models of an absorber: one word for all, or one each."""
+
+    physics: NotRequired[Annotated[str, one_of(*PHYSICS)]]
+    electrons: NotRequired[Annotated[str, one_of(*ELECTRONS)]]
+    compton: NotRequired[Annotated[str, one_of(*COMPTON)]]
+    rayleigh: NotRequired[bool]
+    coster_kronig: NotRequired[Annotated[str, one_of(*COSTER_KRONIG)]]
+
+
+class AbsorberTable(Models):
+    """The TOML file of an absorber."""
+
+    name: NotRequired[str]
+    width: Length
+    length: Length
+    fwhm: NotRequired[Energy]
+    array: NotRequired[ArrayTable]
+    layers: Some[LayerTable]
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@made_by("Absorber.load('xifu'), of a preset or a TOML file, or Absorber.build([('Bi', '5.15 um')], width, length)")
+@dataclass(frozen=True, eq=False, repr=False)
 class Absorber:
     """A rectangular absorber of L layers.
 
     thickness: (L,) um, from the top; density: (L,) g/cm3; width (along x), length (along y): () um.
-    formulas: the material of each layer; electrons: the electron model; rayleigh: whether photons scatter coherently;
-    array: the array of equal absorbers that it stands for, or None for one alone.
+    formulas: the material of each layer; electrons, compton: the models of electrons and of Compton scattering;
+    rayleigh: whether photons scatter coherently; coster_kronig: the set of Coster-Kronig probabilities; array: the
+    array of equal absorbers that it stands for, or None for one alone; fwhm: eV, of its detector, or None; matrices
+    alone ask for it.
     """
 
     thickness: Array
@@ -45,65 +115,74 @@ class Absorber:
     length: Array
     formulas: tuple[str, ...] = field(metadata={"static": True})
     name: str = field(default="absorber", metadata={"static": True})
-    electrons: str = field(default="range", metadata={"static": True})
-    rayleigh: bool = field(default=False, metadata={"static": True})
+    electrons: str = field(default=PHYSICS[DEFAULT_PHYSICS]["electrons"], metadata={"static": True})
+    compton: str = field(default=PHYSICS[DEFAULT_PHYSICS]["compton"], metadata={"static": True})
+    rayleigh: bool = field(default=PHYSICS[DEFAULT_PHYSICS]["rayleigh"], metadata={"static": True})
+    coster_kronig: str = field(default=COSTER_KRONIG[0], metadata={"static": True})
     array: Pixels | None = None
+    fwhm: float | None = field(default=None, metadata={"static": True})
 
     @classmethod
     def build(
         cls,
-        layers: Iterable[Sequence[Any]],
-        width: str | float,
-        length: str | float,
+        layers: Iterable[Sequence[Any] | Mapping[str, Any]],
+        width: Quantity,
+        length: Quantity,
         name: str = "absorber",
-        electrons: str = "range",
-        rayleigh: bool = False,
+        electrons: str | None = None,
+        compton: str | None = None,
+        rayleigh: bool | None = None,
         array: dict[str, Any] | None = None,
+        physics: str | None = None,
+        coster_kronig: str | None = None,
+        fwhm: str | float | None = None,
     ) -> "Absorber":
         """An absorber of ``layers``: (material, thickness) or (material, thickness, density) from the top; um, g/cm3.
 
-        Lengths may be numbers (um) or text with a unit. A density may be left out where the tables know it. array:
-        {"rows": 3, "columns": 3, "pitch": 317.0} for equal pixels side by side; a pitch may be two, along x and y.
+        A layer may also be a mapping with these keys, as in a TOML file. Lengths and densities may have units of their
+        own. A density may be left out where the tables know it. array: {"rows": 3, "columns": 3, "pitch": 317.0} for
+        equal pixels side by side; a pitch may be two, along x and y. physics: "paper" or "full", one word for the three
+        models; each of them may be given beside it. coster_kronig: "eadl" or "krause", how often L vacancies move
+        within the L shell. fwhm: eV, of its detector.
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
-        no layers, the electron model is unknown, or pixels would overlap.
+        no layers, a model is unknown, or pixels would overlap. Warns where a density is unlike that of the tables, or a
+        formula looks like an element in capitals.
+
+        >>> Absorber.build([("Au", "40 nm"), ("Bi", 5.15, "9.78 g/cm3")], width="269.5 um", length="269.5 um")
+        <Absorber 'absorber': 0.04 um Au / 5.15 um Bi, 269.5 x 269.5 um, physics: paper>
         """
-        layers = [(*layer, None)[:3] for layer in layers]
-        if not layers:
-            raise ValueError("`layers` must hold at least one layer, but is empty")
-        check_electrons(electrons)
-        if not isinstance(rayleigh, bool):
-            raise ValueError(f"`rayleigh` must be true or false, but is {rayleigh!r}")
-        if not isinstance(name, str):
-            raise ValueError(f"`name` must be text, but is {name!r}")
-        thickness, density, formulas = [], [], []
-        for n, (material, depth, given) in enumerate(layers):
-            where = f" of layer {n} ({material})"
-            if not isinstance(material, str):
-                raise ValueError(f"`material` of layer {n} must be a symbol or formula, but is {material!r}")
-            thickness.append(_length(depth, f"thickness{where}"))
-            known = None if given is None else parse_quantity(given, "g/cm^3", f"density{where}")
-            density.append(Material.build(material, known).density)
-            formulas.append(material)
-        width, length = _length(width, "width"), _length(length, "length")
-        return cls(
-            double(thickness),
-            double(density),
-            double(width),
-            double(length),
-            tuple(formulas),
-            name,
-            electrons,
-            rayleigh,
-            None if array is None else _pixels(array, width, length),
-        )
+        if isinstance(layers, str | bytes | Mapping) or not isinstance(layers, Iterable):
+            raise ValueError(f"`layers` must be a list of layers like ('Bi', '5.15 um'), but is {shown(layers)}")
+        table = {
+            "width": width,
+            "length": length,
+            "name": name,
+            "physics": physics,
+            "electrons": electrons,
+            "compton": compton,
+            "rayleigh": rayleigh,
+            "coster_kronig": coster_kronig,
+            "fwhm": fwhm,
+            "array": array,
+            "layers": [_layer_table(n, layer) for n, layer in enumerate(layers)],
+        }
+        table = {key: value for key, value in table.items() if value is not None}
+        return _doubted(cls.from_table(table, "absorber"), "absorber")
 
     @classmethod
+    def of_units(cls, formulas: tuple[str, ...], **models: Any) -> "Absorber":
+        """Layers 1 um thick, of 1 g/cm3, 1 um wide, with ``models``: for what depends on the materials alone."""
+        ones = double(np.ones(len(formulas)))
+        return cls(ones, ones, double(1.0), double(1.0), formulas, **models)
+
+    @classmethod
+    @checked
     def from_toml(cls, text: str, where: str = "absorber") -> "Absorber":
         """The absorber that the ``text`` of a TOML file describes; ``where`` names it in errors.
 
         Raises ValueError as `build` does, and for keys that are unknown or missing.
         """
-        return cls.from_table(toml.parse(text, where), where)
+        return cls._of(toml.parse(text, where, AbsorberTable), where)
 
     @classmethod
     def from_table(cls, table: dict[str, Any], where: str) -> "Absorber":
@@ -111,41 +190,75 @@ class Absorber:
 
         Raises ValueError as `build` does, and for keys that are unknown or missing.
         """
-        toml.check_keys(table, KEYS, ("layers", "width", "length"), where)
-        layers = toml.table_list(table["layers"], "layers", where)
-        for n, layer in enumerate(layers):
-            toml.check_keys(layer, LAYER_KEYS, ("material", "thickness"), f"layer {n} of {where}")
-        others = {key: value for key, value in table.items() if key != "layers"}
-        try:
-            return cls.build([tuple(layer.get(key) for key in LAYER_KEYS) for layer in layers], **others)
-        except ValueError as problem:
-            raise ValueError(f"{where}: {problem}") from problem
+        return cls._of(toml.check(table, where, AbsorberTable), where)
 
     @classmethod
-    def load(cls, name: str | os.PathLike[str], electrons: str | None = None) -> "Absorber":
-        """The preset of that name, or else the TOML file at that path, with another electron model if one is given.
+    def _of(cls, table: AbsorberTable, where: str) -> "Absorber":
+        models = PHYSICS[table.get("physics", DEFAULT_PHYSICS)]
+        given: dict[str, Any] = {**table}
+        density = []
+        for n, layer in enumerate(table["layers"]):
+            try:
+                density.append(Material.build(layer["material"], layer.get("density")).density)
+            except ValueError as problem:
+                raise ValueError(f"`layers.{n}` in {where}: {problem}") from problem
+        return cls(
+            double([layer["thickness"] for layer in table["layers"]]),
+            double(density),
+            double(table["width"]),
+            double(table["length"]),
+            tuple(layer["material"] for layer in table["layers"]),
+            table.get("name", "absorber"),
+            **{model: given.get(model, own) for model, own in models.items()},
+            coster_kronig=table.get("coster_kronig", COSTER_KRONIG[0]),
+            array=_pixels(table, where) if "array" in table else None,
+            fwhm=table.get("fwhm"),
+        )
 
-        Raises ValueError when it is neither, or the model is unknown.
+    @classmethod
+    @checked
+    def load(
+        cls,
+        name: "Absorber | str | os.PathLike[str]",
+        electrons: str | None = None,
+        physics: str | None = None,
+        coster_kronig: str | None = None,
+    ) -> "Absorber":
+        """The preset of that name, or else the TOML file at that path, with other models if they are given.
+
+        An absorber stays what it is, so that functions take either. electrons: the electron model; physics: "paper" or
+        "full", for all models that ``electrons`` does not name; coster_kronig: "eadl" or "krause".
+        Raises ValueError when it is neither, or a model is unknown.
+
+        >>> Absorber.load("gold", physics="full")
+        <Absorber 'gold': 0.9655 um Au, 340 x 340 um, physics: full>
         """
-        if electrons is not None:
-            check_electrons(electrons)
-            return replace(cls.load(name), electrons=electrons)
+        words = {"electrons": electrons, "physics": physics, "coster_kronig": coster_kronig}
+        given = {word: model for word, model in words.items() if model is not None}
+        if given:
+            toml.check(given, "what is asked", Models)
+            models = PHYSICS[given.pop("physics")] if physics else {}
+            return replace(cls.load(name), **(models | given))
+        if isinstance(name, Absorber):
+            return name
         if name in presets():
             return cls.preset(str(name))
         path = Path(name)
-        if not path.is_file():
+        if not os.path.isfile(path):
             nearest = difflib.get_close_matches(str(name), presets(), 1)
             hint = f"; the nearest preset is {nearest[0]!r}" if nearest else ""
             raise ValueError(
-                f"absorber must be a preset ({', '.join(presets())}) or a TOML file, but is {str(name)!r}{hint}"
+                f"absorber must be a preset ({', '.join(presets())}) or a TOML file, but is {shown_path(name)}{hint}"
             )
-        return cls.from_table(toml.read(path, "absorber"), f"absorber {str(path)!r}")
+        where = f"absorber {shown_path(path)}"
+        return _doubted(cls._of(toml.read(path, "absorber", AbsorberTable), where), where)
 
     @classmethod
+    @checked
     def preset(cls, name: str) -> "Absorber":
         """The shipped absorber ``name``, one of `presets`. Raises ValueError for any other name."""
         if name not in presets():
-            raise ValueError(f"preset must be one of {', '.join(presets())}, but is {name!r}")
+            raise ValueError(f"preset must be one of {', '.join(presets())}, but is {shown(name)}")
         return cls.from_toml(_preset_folder().joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"preset {name!r}")
 
     def to_toml(self) -> str:
@@ -155,8 +268,12 @@ class Absorber:
             f'width = "{float(self.width)!r} um"',
             f'length = "{float(self.length)!r} um"',
             f"electrons = {json.dumps(self.electrons)}",
+            f"compton = {json.dumps(self.compton)}",
             f"rayleigh = {json.dumps(self.rayleigh)}",
+            f"coster_kronig = {json.dumps(self.coster_kronig)}",
         ]
+        if self.fwhm is not None:
+            lines.append(f'fwhm = "{self.fwhm!r} eV"')
         if self.array is not None:
             pitch = f'"{float(self.array.pitch_x)!r} um", "{float(self.array.pitch_y)!r} um"'
             rows, columns = self.array.shape
@@ -170,6 +287,31 @@ class Absorber:
             ]
         return "\n".join(lines) + "\n"
 
+    def __eq__(self, other: object) -> bool:
+        """Whether ``other`` is the same absorber, number by number."""
+        return same(self, other)
+
+    def __hash__(self) -> int:
+        """That of its TOML."""
+        return hash(self.to_toml())
+
+    def __repr__(self) -> str:
+        """Layers from the top, sides and model in a line."""
+        try:
+            layers = " / ".join(f"{t:g} um {f}" for f, t in zip(self.formulas, self.thickness, strict=True))
+            pixels = "" if self.array is None else f", array of {self.array.rows} x {self.array.columns}"
+            sides = f"{self.width:g} x {self.length:g} um{pixels}"
+        except TypeError:  # traced, or many absorbers in one
+            layers, sides = " / ".join(self.formulas), f"thickness {self.thickness}, {self.width} x {self.length}"
+        models = f"electrons: {self.electrons}" if self.physics == "mixed" else f"physics: {self.physics}"
+        return f"<Absorber {self.name!r}: {layers}, {sides}, {models}>"
+
+    @property
+    def physics(self) -> str:
+        """The word that stands for all of its models, or "mixed" where none does."""
+        own = {"electrons": self.electrons, "compton": self.compton, "rayleigh": self.rayleigh}
+        return next((name for name, models in PHYSICS.items() if models == own), "mixed")
+
     @property
     def stack(self) -> Stack:
         """The geometry alone, as JAX arrays."""
@@ -180,12 +322,6 @@ class Absorber:
         """Raise ValueError where the absorber is an array, since ``what`` is of one absorber alone."""
         if self.array is not None:
             raise ValueError(f"{what} is of one absorber alone, but {self.name!r} has an [array]: leave that out")
-
-
-def check_electrons(model: str) -> None:
-    """Raise ValueError for an unknown electron model."""
-    if model not in ELECTRONS:
-        raise ValueError(f"`electrons` must be one of {', '.join(ELECTRONS)}, but is {model!r}")
 
 
 def double(value: ArrayLike) -> Array:
@@ -202,24 +338,38 @@ def _preset_folder() -> Traversable:
     return resources.files("xcal_jax.absorber") / "presets"
 
 
-def _length(value: str | float, name: str) -> float:
-    length = parse_quantity(value, "um", name)
-    if not 0.0 < length <= LONGEST:
-        raise ValueError(f"`{name}` must be positive and at most {LONGEST:g} um, but is {length:g} um")
-    return length
+def _layer_table(n: int, layer: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
+    """A layer of `Absorber.build` as a table of a TOML file."""
+    if isinstance(layer, Mapping):
+        return dict(layer)
+    if isinstance(layer, str) or not isinstance(layer, Sequence) or not 2 <= len(layer) <= 3:
+        raise ValueError(f"layer {n} must be (material, thickness) or with a density, but is {shown(layer)}")
+    table = zip(("material", "thickness", "density"), layer, strict=False)
+    return {key: value for key, value in table if key != "density" or value is not None}
 
 
-def _pixels(array: dict[str, Any], width: float, length: float) -> Pixels:
-    toml.check_keys(array, ARRAY_KEYS, ARRAY_KEYS, "[array]")
-    for name in ("rows", "columns"):
-        number = array[name]
-        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MOST_PIXELS:
-            raise ValueError(f"`{name}` of [array] must be a whole number from 1 to {MOST_PIXELS}, but is {number!r}")
-    pitch = array["pitch"] if isinstance(array["pitch"], list | tuple) else [array["pitch"]] * 2
-    if len(pitch) != 2:
-        raise ValueError(f"`pitch` of [array] must be one length or two, along x and y, but is {pitch!r}")
-    pitches = [_length(one, "pitch of [array]") for one in pitch]
-    for one, side, name in zip(pitches, (width, length), ("width", "length"), strict=True):
+def _doubted(absorber: Absorber, where: str) -> Absorber:
+    """``absorber``, with a warning of densities unlike the tables' and of elements in capitals, which are compounds."""
+    for n, (formula, density) in enumerate(zip(absorber.formulas, absorber.density, strict=True)):
+        place = f"`layers.{n}` in {where}"
+        if formula.isupper() and formula not in ELEMENTS and formula.capitalize() in ELEMENTS:
+            rule = f"is a compound of {' and '.join(formula)}: the element is {formula.capitalize()!r}"
+            warnings.warn(f"{place}: {formula!r} {rule}", UserWarning, stacklevel=3)
+            continue
+        with suppress(ValueError):
+            known = Material.build(formula).density
+            if not 1.0 / UNUSUAL <= density / known <= UNUSUAL:
+                rule = f"is {density:g} g/cm3, where the tables have {known:g} g/cm3"
+                warnings.warn(f"{place}: the density of {formula} {rule}", UserWarning, stacklevel=3)
+    return absorber
+
+
+def _pixels(table: AbsorberTable, where: str) -> Pixels:
+    array = table["array"]
+    pitch = array["pitch"]
+    sides = ("width", table["width"]), ("length", table["length"])
+    for one, (name, side) in zip((pitch[0], pitch[-1]), sides, strict=True):
         if one < side:
-            raise ValueError(f"`pitch` of [array] must be at least the {name}, {side:g} um, but is {one:g} um")
-    return Pixels(double(pitches[0]), double(pitches[1]), array["rows"], array["columns"])
+            rule = f"at least the {name}, {side:g} um"
+            raise ValueError(f"`array.pitch` in {where} must be {rule}, but is {one:g} um")
+    return Pixels(double(pitch[0]), double(pitch[-1]), array["rows"], array["columns"])

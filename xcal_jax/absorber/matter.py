@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.atomic import ENERGY_LIMITS, Element, Material, load_element
+from xcal_jax.compute.lanes import choose
 from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.constants import PER_UM
 from xcal_jax.physics import photoelectric, photon_scattering
@@ -20,41 +21,63 @@ from xcal_jax.physics.angular import AngularLaws
 from xcal_jax.physics.attenuation import Attenuation, log_mass_attenuation
 from xcal_jax.physics.electrons.scattering import Scattering
 from xcal_jax.physics.electrons.straight import Straight
+from xcal_jax.physics.geometry import Direction, deflect
+from xcal_jax.physics.impulse import Impulse, recoil_cosine
+from xcal_jax.physics.photon_scattering import WallerHartree
 from xcal_jax.physics.relaxation import Relaxation
+from xcal_jax.units import Quantity, parse_list, several
 
 ELECTRON_MODELS: dict[str, type[Straight] | type[Scattering]] = {"range": Straight, "scattering": Scattering}
+COMPTON_MODELS: dict[str, type[WallerHartree] | type[Impulse]] = {"waller-hartree": WallerHartree, "impulse": Impulse}
 
 
 class Hit(NamedTuple):
     """The target of an interaction, () each.
 
-    ejects: bool, whether an atom absorbs it and sends out a photoelectron, else it is scattered; coherent: bool,
-    whether by Rayleigh scattering; subshell: int32, that is ionised (any if none is); law: int32, of
-    `Matter.angles`, of the photoelectron or of the scattered photon.
+    ejects: bool, whether an atom sends out an electron and keeps a vacancy; scatters: bool, whether a photon flies on;
+    coherent: bool, whether by Rayleigh scattering; subshell: int32, that is ionised (any if none is); law: int32, of
+    `Matter.angles`, of the photoelectron or of the scattered photon. A photon that is absorbed ejects an electron, one
+    that scatters does not, or, by the impulse approximation, also does.
     """
 
     ejects: Array
+    scatters: Array
     coherent: Array
     subshell: Array
     law: Array
 
 
+class Products(NamedTuple):
+    """What comes out of an atom that a photon has hit: an electron, a photon, or both.
+
+    kinetic: () eV, of the electron if one is ejected; recoil: its direction; after: () eV, of the photon if it is
+    scattered; onwards: its direction.
+    """
+
+    kinetic: Array
+    recoil: Direction
+    after: Array
+    onwards: Direction
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Matter:
-    """M materials, N elements, S subshells (all elements in a row).
+    """M materials, N elements, S subshells (all elements in a row), C channels of Compton scattering.
 
-    angles: law 0 for photoelectrons, 1 + e for Compton and 1 + N + e for Rayleigh scattering on element e.
-    electrons: their model; maximum_range: (S,) of the fastest electron that a vacancy can send out, in its measure.
-    layer_material: each layer's material.
+    angles: law 0 for photoelectrons, 1 + c for Compton scattering in channel c, 1 + C + e for Rayleigh scattering on
+    element e. compton: its model. electrons: their model; maximum_range: (S,) of the fastest electron that a vacancy
+    can send out, in its measure. layer_material: each layer's material; compton_channels: C.
     """
 
     attenuation: Attenuation
     relaxation: Relaxation
     angles: AngularLaws
+    compton: WallerHartree | Impulse
     electrons: Straight | Scattering
     maximum_range: Array
     layer_material: tuple[int, ...] = field(metadata={"static": True})
+    compton_channels: int = field(metadata={"static": True})
 
     @classmethod
     def build(cls, absorber: Absorber, yields: str = "eadl") -> "Matter":
@@ -64,25 +87,51 @@ class Matter:
         model = ELECTRON_MODELS[absorber.electrons]
         relaxation = Relaxation.build(elements, model.negligible_fraction)
         electrons = model.build(tuple(materials[m] for m in layer_material))
+        compton = COMPTON_MODELS[absorber.compton]
+        scattering = [density for element in elements for density in compton.densities(element)]
         return cls(
-            Attenuation.build(materials, elements, absorber.rayleigh),
+            Attenuation.build(materials, elements, compton, absorber.rayleigh),
             relaxation,
             AngularLaws.build(
                 photoelectric.sauter_density,
-                *(partial(photon_scattering.compton_density, element) for element in elements),
+                *scattering,
                 *(partial(photon_scattering.rayleigh_density, element) for element in elements if absorber.rayleigh),
             ),
+            compton.build(elements),
             electrons,
             electrons.maximum_range(relaxation.hardest),
             layer_material,
+            len(scattering),
         )
 
     def hit(self, code: Whole) -> Hit:
         """The target that the ``code`` of a channel of `Attenuation` stands for."""
-        subshells, elements = self.relaxation.subshells, self.relaxation.elements
-        ejects = code < subshells
-        law = jnp.where(ejects, 0, 1 + code - subshells)
-        return Hit(ejects, code >= subshells + elements, jnp.minimum(code, subshells - 1), law)
+        subshells = self.relaxation.subshells
+        absorbed, coherent = code < subshells, code >= subshells + self.compton_channels
+        law = jnp.where(absorbed, 0, 1 + code - subshells)
+        if not self.compton.ionises:
+            return Hit(absorbed, ~absorbed, coherent, jnp.minimum(code, subshells - 1), law)
+        subshell = jnp.minimum(jnp.where(absorbed, code, code - subshells), subshells - 1)
+        return Hit(~coherent, ~absorbed, coherent, subshell, law)
+
+    def collide(self, hit: Hit, energy: Real, direction: Direction, u: list[Any]) -> Products:
+        """What comes of a photon of ``energy`` eV along ``direction`` that hits ``hit``.
+
+        u: uniform numbers, two to each of `compton.counters`.
+        """
+        u_polar, u_azimuth, *u_momentum = u
+        binding = self.relaxation.binding[hit.subshell]
+        kinetic = jnp.maximum(energy - binding, 0.0)
+        cosine = self.angles.sample_cosine(hit.law, jnp.where(hit.scatters, energy, kinetic), u_polar)
+        onwards = deflect(direction, cosine, u_azimuth)
+        after = jnp.where(
+            hit.coherent, energy, self.compton.scattered_energy(hit.subshell, energy, cosine, *u_momentum)
+        )
+        if not self.compton.ionises:
+            return Products(kinetic, onwards, after, onwards)
+        kinetic = jnp.where(hit.scatters, jnp.maximum(energy - after - binding, 0.0), kinetic)
+        aside = deflect(direction, recoil_cosine(energy, after, cosine), u_azimuth + 0.5)
+        return Products(kinetic, choose(hit.scatters, aside, onwards), after, onwards)
 
     def attenuation_at(self, density: Float[Array, " L"], row: Whole, fraction: Real) -> list[Array]:
         """Attenuation () in each of the L layers in 1/um, at a place in the energy rows; density: g/cm3."""
@@ -109,33 +158,50 @@ def materials_of(absorber: Absorber) -> tuple[tuple[Material, ...], tuple[int, .
 def elements_of(absorber: Absorber, yields: str = "eadl") -> tuple[Element, ...]:
     """The elements of an absorber, by atomic number."""
     symbols = {symbol for formula in absorber.formulas for symbol in Material.build(formula, 1.0).elements}
-    return tuple(sorted((load_element(symbol, yields) for symbol in symbols), key=lambda element: element.z))
+    return tuple(
+        sorted(
+            (load_element(symbol, yields, absorber.coster_kronig) for symbol in symbols), key=lambda element: element.z
+        )
+    )
 
 
-def quantum_efficiency(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, " E"]:
-    """Probability (E,) that a photon of ``energy`` (E,) eV interacts, at normal incidence: 1 - exp(-optical depth).
+def quantum_efficiency(absorber: Absorber | str, energy: ArrayLike | Quantity) -> Float[np.ndarray, "*E"]:
+    """Probability that a photon of ``energy`` interacts, at normal incidence: 1 - exp(-optical depth).
 
-    Raises ValueError for an energy outside the tables.
+    absorber: what `Absorber.load` takes; energy: eV, or with a unit, one or several (E,). Rayleigh scattering is left
+    out: it deposits nothing. What it changes in the paths, the Monte Carlo has. Raises ValueError for an energy outside
+    the tables.
+
+    >>> print(quantum_efficiency("xifu", "7 keV").round(3), quantum_efficiency("xifu", ["1 keV", "7 keV"]).round(3))
+    0.902 [1.    0.902]
     """
-    return -np.expm1(-_optical_depths_at(absorber, energy)[-1])
+    many = energy if isinstance(energy, np.ndarray) else np.array(parse_list(energy, "eV", "energy"))
+    found = -np.expm1(-_optical_depths_at(Absorber.load(absorber), many)[-1])
+    return found if several(energy) else found[0, ...]
+
+
+def collision_probability(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, " E"]:
+    """The same with Rayleigh scattering, where the absorber has it: the probability that forced photons stand for."""
+    return -np.expm1(-_optical_depths_at(absorber, energy, absorber.rayleigh)[-1])
 
 
 def interaction_by_layer(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, "E L"]:
     """Probability that a photon of ``energy`` (E,) eV first interacts in each layer, at normal incidence.
 
-    Its sum over the layers is the `quantum_efficiency`. Raises ValueError for an energy outside the tables.
+    Its sum over the layers is the `quantum_efficiency`; Rayleigh scattering is left out as there. Raises
+    ValueError for an energy outside the tables.
     """
     return np.diff(-np.expm1(-_optical_depths_at(absorber, energy)), prepend=0.0, axis=0).T
 
 
-def _optical_depths_at(absorber: Absorber, energy: ArrayLike) -> np.ndarray:
+def _optical_depths_at(absorber: Absorber, energy: ArrayLike, rayleigh: bool = False) -> np.ndarray:
     """Optical depth (L, E) from the top to the bottom of each layer, interpolated log-log between the energy rows."""
     low, high = ENERGY_LIMITS
     energy = np.asarray(energy, dtype=np.float64)
     if not np.all((energy >= low) & (energy <= high)):
         raise ValueError(f"`energy` must be within the tables, {low:g} eV to {high:g} eV")
     materials, layer_material = materials_of(absorber)
-    rows, table = log_mass_attenuation(materials, elements_of(absorber), absorber.rayleigh)
+    rows, table = log_mass_attenuation(materials, elements_of(absorber), COMPTON_MODELS[absorber.compton], rayleigh)
     depths = _optical_depths(absorber, table, layer_material)
     return np.exp([np.interp(np.log(energy), np.log(rows), np.log(depth)) for depth in depths])
 

@@ -8,10 +8,8 @@ far side. Histories then need no weights, and event lists are samples of what a 
 
 import json
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 import jax
@@ -22,13 +20,17 @@ from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from xcal_jax.absorber.absorber import Absorber, double
+from xcal_jax.absorber.absorber import Absorber, double, made_by, same
 from xcal_jax.atomic import ENERGY_LIMITS
 from xcal_jax.compute.random import COUNTERS, Key, uniforms
 from xcal_jax.compute.shapes import Real, Whole
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.files import read_text
 from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, isotropic
+from xcal_jax.units import Quantity, parse_each, parse_lines, parse_list, parse_quantity, shown, shown_path
 
+FEW = 16  # lines, whose photons are counted line by line
 WIDEST_SPOT = 100  # times the absorber's side: single precision resolves no wider spot's profile across it
 ENERGY, IMPACT, DIRECTION = range(3)  # counters of the random numbers of a source photon
 SOURCE_COUNTERS = 3
@@ -74,7 +76,8 @@ class EnergyBins:
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@made_by("Source.build('7 keV')")
+@dataclass(frozen=True, eq=False)
 class Source:
     """Photons on the top face: energy bins with their weights (K,), an impact, a direction of flight.
 
@@ -97,21 +100,23 @@ class Source:
     pixel: tuple[Array, Array] | None = None
 
     @classmethod
+    @checked
     def build(
         cls,
-        energy: float | Sequence[float] | None = None,
+        energy: Quantity | Sequence[Quantity] | None = None,
         weights: Sequence[float] | None = None,
         spectrum: str | os.PathLike[str] | tuple[Any, Any] | None = None,
-        at: tuple[float, float] | None = None,
-        spot: tuple[float, float, float] | None = None,
-        angle: float = 0.0,
-        azimuth: float = 0.0,
+        at: str | Sequence[Quantity] | None = None,
+        spot: str | Sequence[Quantity] | None = None,
+        angle: Quantity = 0.0,
+        azimuth: Quantity = 0.0,
         isotropic: bool = False,
         forced: bool = True,
         pixel: tuple[int, int] | None = None,
     ) -> "Source":
         """A source of lines at ``energy`` (eV, one or several, with ``weights``), or of a ``spectrum``.
 
+        energy: numbers, quantities with units, or text like "5.9keV:2,6.49keV:1", lines with their weights.
         spectrum: energies (K,) in eV and photons per eV (K,), interpolated linearly, or a text file with two columns of
         them. at: (x, y) um, point of impact; spot: (x, y, standard deviation) um of a Gaussian spot, cut at the rim;
         without either the impact is uniform over the top. angle, azimuth: deg, of incidence from the normal; isotropic:
@@ -119,22 +124,28 @@ class Source:
         otherwise many pass through. pixel: row and column, from 0, of the only pixel of an array to be illuminated;
         without it, all pixels are.
         Raises ValueError where a number makes no sense or an energy is outside the tables.
+
+        >>> Source.build("7 keV", at=("134.7 um", "0 um")).highest_energy
+        7000.0
         """
         if (energy is None) == (spectrum is None):
             raise ValueError("a source needs `energy` or `spectrum`, and not both")
         if at is not None and spot is not None:
             raise ValueError("`at` and `spot` exclude each other")
+        at = None if at is None else parse_each(at, ("um",) * 2, "at")
+        spot = None if spot is None else parse_each(spot, ("um",) * 3, "spot")
+        angle, azimuth = parse_quantity(angle, "deg", "angle"), parse_quantity(azimuth, "deg", "azimuth")
         if not 0.0 <= angle < 90.0:
             raise ValueError(f"`angle` must be at least 0 and below 90 deg, but is {angle:g}")
-        if not np.isfinite(azimuth):
-            raise ValueError(f"`azimuth` must be finite, but is {azimuth}")
-        for name, place, size in (("at", at, 2), ("spot", spot, 3)):
-            if place is not None and len(place) != size:
-                raise ValueError(f"`{name}` must have {size} numbers, but has {len(place)}")
         if isotropic and (angle or azimuth):
             raise ValueError("`isotropic` and `angle` exclude each other")
         if spectrum is None:
-            low = high = _checked_energies(np.atleast_1d(np.asarray(energy, dtype=float)))
+            if isinstance(energy, str):
+                energies, told = parse_lines(energy, "energy")
+                weights = told if weights is None else weights
+            else:
+                energies = parse_list(energy, "eV", "energy")
+            low = high = _checked_energies(np.array(energies))
             at_low = at_high = np.ones_like(low)
             weight = _checked_weights(np.ones_like(low) if weights is None else weights, low.size, "weights")
         elif weights is not None:
@@ -143,7 +154,7 @@ class Source:
             nodes, density = read_spectrum(spectrum) if isinstance(spectrum, str | os.PathLike) else spectrum
             low, high, at_low, at_high, weight = _bins_between(*_checked_spectrum(nodes, density))
         if pixel is not None and not (len(pixel) == 2 and all(isinstance(n, int) and n >= 0 for n in pixel)):
-            raise ValueError(f"`pixel` must be two whole numbers, row and column from 0, but is {pixel!r}")
+            raise ValueError(f"`pixel` must be two whole numbers, row and column from 0, but is {shown(pixel)}")
         x, y, spread = (*at, 1.0) if at is not None else spot if spot is not None else (0.0, 0.0, 1.0)
         if not (np.isfinite(spread) and spread > 0.0):
             raise ValueError(f"`spot` must have a positive standard deviation, but has {spread:g} um")
@@ -163,10 +174,37 @@ class Source:
             pixel=cast(tuple[Array, Array] | None, pixel and (np.int32(pixel[0]), np.int32(pixel[1]))),
         )
 
+    @classmethod
+    def of(cls, what: "Source | Quantity | Sequence[Quantity]") -> "Source":
+        """The source itself, or one of lines at those energies that illuminates the top uniformly.
+
+        >>> Source.of("7 keV") == Source.build(7000.0)
+        True
+        """
+        return what if isinstance(what, Source) else cls.build(what)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether ``other`` is the same source, number by number."""
+        return same(self, other)
+
+    def __hash__(self) -> int:
+        """That of its description."""
+        return hash(self.describe())
+
+    @property
+    def few_lines(self) -> bool:
+        """Whether all photons have one of at most FEW energies."""
+        return self.lines and self.energies.low.size <= FEW
+
     @property
     def highest_energy(self) -> float:
         """Highest energy of a photon, eV."""
         return float(np.max(self.energies.high))
+
+    @property
+    def lowest_energy(self) -> float:
+        """Lowest energy of a photon, eV."""
+        return float(np.min(self.energies.low))
 
     def describe(self) -> str:
         """Complete description of the source, as JSON."""
@@ -274,18 +312,25 @@ def given_interaction(
     return replace(source, energies=weighted, weight=double(weight)), mean
 
 
+@checked
 def read_spectrum(path: str | os.PathLike[str]) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
     """Energies in eV and photons per eV (in any scale): the two columns of a text file, where '#' starts a comment.
 
     Raises ValueError where the file does not hold two columns of numbers.
     """
-    try:
-        with warnings.catch_warnings(action="error"):
-            table = np.loadtxt(Path(path), ndmin=2, encoding="utf-8-sig")
-    except (ValueError, UserWarning) as problem:
-        raise ValueError(f"spectrum {str(path)!r} must hold two columns of numbers: {problem}") from problem
-    if table.shape[1] != 2:
-        raise ValueError(f"spectrum {str(path)!r} must hold two columns, but has {table.shape[1]}")
+    where, rows = f"spectrum {shown_path(path)}", []
+    for number, line in enumerate(read_text(path, where, "text").splitlines(), 1):
+        words = line.partition("#")[0].split()
+        try:
+            if words:
+                energy, photons = map(float, words)
+                rows.append((energy, photons))
+        except ValueError as problem:
+            rule = f"must hold two columns of numbers, but line {number} is {shown(line)}"
+            raise ValueError(f"{where} {rule}") from problem
+    if not rows:
+        raise ValueError(f"{where} must hold two columns of numbers, but is empty")
+    table = np.array(rows)
     return table[:, 0], table[:, 1]
 
 

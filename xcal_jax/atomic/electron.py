@@ -7,6 +7,7 @@ import numpy as np
 
 from xcal_jax.atomic.element import ELEMENTS, loglog
 from xcal_jax.atomic.tables import read_tables
+from xcal_jax.units import shown
 
 ELECTRON_LIMITS = (50.0, 1.0e6)
 """eV: where the electron tables hold. PENELOPE calls its own cross sections semi-quantitative below 1 keV."""
@@ -61,7 +62,7 @@ def load_electron_tables(symbol: str) -> ElectronTables:
     starts = tables.pop("oscillator_start")
     i = ELEMENTS.index(symbol) if symbol in ELEMENTS else len(starts)
     if i + 1 >= len(starts):
-        raise ValueError(f"electrons can be scattered in elements H to Es only, but not in {symbol!r}")
+        raise ValueError(f"electrons can be scattered in elements H to Es only, but not in {shown(symbol)}")
     rows = slice(starts[i], starts[i + 1])
     columns = {}
     for name, values in tables.items():

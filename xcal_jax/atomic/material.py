@@ -1,15 +1,28 @@
 """The material of a layer: an element or a compound, as mass fractions and a density."""
 
 import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from math import isclose, isfinite
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from xcal_jax.atomic.element import ELEMENTS, load_element, nearest_element
+from xcal_jax.io import toml
+from xcal_jax.io.schema import Density
+from xcal_jax.units import shown
+
+
+class CompoundTable(TypedDict):
+    """A table of `compounds.toml`: density at room temperature, g/cm3, and where it comes from."""
+
+    density: Density
+    source: str
+
+
+DENSEST = 30.0  # g/cm3; osmium has 22.6
 
 
 @dataclass(frozen=True)
@@ -43,9 +56,15 @@ class Material:
         if density is None:
             density = data[0].density if len(data) == 1 else _compound_density(atoms)
             if not isfinite(density):
-                raise ValueError(f"the density of {formula} is not known: give `density`")
-        if not (isfinite(density) and density > 0):
-            raise ValueError(f"`density` must be positive and finite, but {formula} has {density} g/cm3")
+                meant = formula.capitalize()
+                hint = f" (or is {meant!r} meant, the element?)" if formula.isupper() and meant in ELEMENTS else ""
+                raise ValueError(f"the density of {formula} is not known: give `density`{hint}")
+        if not 0.0 < density <= DENSEST:
+            unit = (
+                f": {density:g} kg/m3 are {density / 1000.0:g} g/cm3" if DENSEST < density <= 1000.0 * DENSEST else ""
+            )
+            rule = f"positive and at most {DENSEST:g} g/cm3"
+            raise ValueError(f"`density` must be {rule}, but {formula} has {density:g} g/cm3{unit}")
         return cls(
             formula=formula,
             elements=tuple(atoms),
@@ -66,20 +85,20 @@ def _atoms(formula: str) -> dict[str, float]:
     from periodictable import formula as parse
 
     if not re.fullmatch(r"[A-Za-z0-9.() ]+", formula):
-        raise ValueError(f"material {formula!r} must be a symbol or formula like HgTe: no isotopes, ions or mixtures")
+        raise ValueError(f"material {shown(formula)} must be a symbol or formula like HgTe, no isotope, ion or mixture")
     for symbol in re.findall(r"[A-Z][a-z]?", formula):
         if symbol not in ELEMENTS:
             raise ValueError(
-                f"element {symbol!r} of material {formula!r} is not in the tables (H to Fm): "
+                f"element {shown(symbol)} of material {shown(formula)} is not in the tables (H to Fm): "
                 f"did you mean {nearest_element(symbol)!r}?"
             )
     try:
         counts = {str(atom): float(n) for atom, n in parse(formula).atoms.items()}
     except Exception as problem:  # the parser's own errors share no base class
         hint = f": did you mean {formula.capitalize()!r}?" if formula.capitalize() in ELEMENTS else ""
-        raise ValueError(f"material {formula!r} must be a symbol or chemical formula{hint}") from problem
+        raise ValueError(f"material {shown(formula)} must be a symbol or chemical formula{hint}") from problem
     if not counts or min(counts.values()) <= 0:
-        raise ValueError(f"material {formula!r} must have a positive number of every element")
+        raise ValueError(f"material {shown(formula)} must have a positive number of every element")
     return dict(sorted(counts.items(), key=lambda item: ELEMENTS.index(item[0])))
 
 
@@ -94,5 +113,6 @@ def _compound_density(atoms: dict[str, float]) -> float:
 
 @cache
 def _compounds() -> tuple[tuple[dict[str, float], float], ...]:
-    table = tomllib.loads((files("xcal_jax.atomic") / "compounds.toml").read_text())
+    text = (files("xcal_jax.atomic") / "compounds.toml").read_text(encoding="utf-8")
+    table = toml.parse(text, "compounds.toml", dict[str, CompoundTable])
     return tuple((_atoms(formula), entry["density"]) for formula, entry in table.items())

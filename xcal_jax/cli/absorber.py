@@ -1,6 +1,5 @@
 """``xcal-jax simulate``, ``show`` and ``absorbers``: the absorber Monte Carlo from the command line."""
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 
 import click
@@ -8,21 +7,13 @@ import click
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show as show_summary
 from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
-from xcal_jax.units import parse_quantity, parse_whole
-
-
-def _lines(text: str, option: str) -> tuple[list[float], list[float]]:
-    """``5.9keV:2,6.49keV:1`` as energies in eV and weights."""
-    lines = [part.split(":") for part in text.split(",")]
-    if any(len(line) > 2 for line in lines):
-        raise ValueError(f"`{option}` must be ENERGY or ENERGY:WEIGHT, separated by commas, but is {text!r}")
-    energies = [parse_quantity(line[0], "eV", option) for line in lines]
-    return energies, [parse_quantity(line[1], "", f"{option} weight") if len(line) == 2 else 1.0 for line in lines]
+from xcal_jax.io.files import EVENTS
+from xcal_jax.units import parse_lines, parse_whole, shown
 
 
 def _pixel(text: str, option: str) -> tuple[int, ...]:
     if text.count(",") != 1:
-        raise ValueError(f"`{option}` must be ROW,COLUMN, but is {text!r}")
+        raise ValueError(f"`{option}` must be ROW,COLUMN, but is {shown(text)}")
     return tuple(parse_whole(part, option) for part in text.split(","))
 
 
@@ -31,7 +22,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @click.option(
     "--energy",
     "lines",
-    type=options.Text("lines", _lines),
+    type=options.Text("lines", parse_lines),
     help="Photon energy, or several lines with weights: 7keV, or 5.9keV:2,6.49keV:1.",
 )
 @click.option("--spectrum", help="Two-column text file instead: energy in eV, photons per eV.")
@@ -50,41 +41,64 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @click.option("--free", is_flag=True, help="Let photons pass through; default: every photon interacts.")
 @click.option("--bin", "bin_width", type=options.EV, default="1eV", help="Bin width.")
 @options.yields
-@options.electrons
+@options.models
 @options.loss_above
 @click.option("--trapping", help="Tail of trapped heat in the spectrum, FRACTION:SCALE, such as 0.05:12eV.")
-@click.option("--events", type=options.Output(), help="Also write one row a photon to this netCDF-4 file.")
+@click.option(
+    "--events", type=options.Output(EVENTS), help="Also write one row a photon: netCDF-4, or FITS (.fits, .evt)."
+)
+@click.option("--rmf", help="A matrix with whose FWHM, channels (PI) and instrument FITS events are measured.")
+@options.cards
 @options.plot("the spectrum")
 @options.resumable
 @options.on_a_cluster
 @options.output("Result, netCDF-4.")
-def simulate(absorber, lines, electrons, free, n, trapping, events, plot, resume, scheduler, workers, output, **more):
+def simulate(
+    absorber,
+    lines,
+    models,
+    free,
+    n,
+    events,
+    rmf,
+    cards,
+    plot,
+    resume,
+    scheduler,
+    workers,
+    certificates,
+    output,
+    **more,
+):
     """Send photons through ABSORBER, a preset or a TOML file."""
     if resume and events:
         raise ValueError("`--resume` and `--events` exclude each other: an event list begins anew")
-    if trapping and events:
-        raise ValueError("`--trapping` and `--events` exclude each other: events are deposits before trapping")
+    if (rmf or cards) and not events:
+        raise ValueError("`--rmf` and `--card` are for `--events`")
     if (scheduler or workers is not None) and events:
         raise ValueError("`--events` are written by one process, without `--scheduler` and `--workers`")
-    options.keep_compiled_programs()
+    from astropy.io import fits
+
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.source import Source
     from xcal_jax.compute.cluster import connect
     from xcal_jax.io.datasets import save
-    from xcal_jax.simulation.events import event_file
+    from xcal_jax.io.fits_files import parse_cards
+    from xcal_jax.response.measurement import Measurement
+    from xcal_jax.simulation.events import event_attrs, event_file
     from xcal_jax.simulation.simulate import simulate as run
-    from xcal_jax.simulation.trapping import Trapping, trapped
 
-    tail = Trapping.build(trapping) if trapping else None
-    counted = {name: more.pop(name) for name in ("seed", "bin_width", "yields", "loss_above")}
+    counted = {name: more.pop(name) for name in ("seed", "bin_width", "yields", "loss_above", "trapping")}
     energies, weights = lines or (None, None)
     source = Source.build(energies, weights, forced=not free, **more)
-    target = Absorber.load(absorber, electrons)
-    attrs = {"absorber": target.to_toml(), "source": source.describe(), "seed": str(counted["seed"])}
+    target = Absorber.load(absorber, **models)
+    attrs = event_attrs(target, source, counted["seed"])
     part = None if events else checkpoint_of(output)
+    detector = Measurement.build(rmf, seed=counted["seed"]) if rmf else None
+    about = parse_cards(cards)
     with (
-        event_file(events, attrs, n) if events else nullcontext() as append,
-        connect(scheduler, workers) as executor,
+        event_file(events, attrs, n, detector, about) if events else nullcontext() as append,
+        connect(scheduler, workers, certificates) as executor,
     ):
         result = run(
             target,
@@ -95,11 +109,15 @@ def simulate(absorber, lines, electrons, free, n, trapping, events, plot, resume
             resume=resume,
             executor=executor,
             progress=True,
+            hand_back=True,
             **counted,
         )
-    if tail:
-        result = trapped(result, tail)
-    save(result, output)
+    if detector:
+        outside = fits.getval(events, "NOUTSIDE", "EVENTS")
+        click.echo(f"{outside} events are outside the channels of {rmf} and not in {events}", err=True)
+    save(result, output, options.overwrite())
+    for sentence in result.attrs["outside"].splitlines():
+        click.echo(f"warning: {sentence}", err=True)
     if plot:
         _plot(result, plot)
     if not result.attrs["complete"]:
@@ -118,10 +136,11 @@ def simulate(absorber, lines, electrons, free, n, trapping, events, plot, resume
 @options.plot("the spectrum")
 def show(result, as_json, plot):
     """Print what RESULT, a file of simulate, holds."""
+    from xcal_jax.simulation.report import report
     from xcal_jax.simulation.results import load, summary
 
     loaded = load(result)
-    show_summary(summary(loaded), as_json, _report)
+    show_summary(summary(loaded), as_json, report)
     if plot:
         _plot(loaded, plot)
 
@@ -143,50 +162,8 @@ def absorbers():
         click.echo(f"{name:12}{efficiency}   {layers}, {absorber.width:g} x {absorber.length:g} um")
 
 
-def _report(facts: dict) -> Iterator[str]:
-    """Lines for people: what a run was, how often photons lose energy, escape peaks."""
-    from xcal_jax.simulation.results import ESCAPES
-    from xcal_jax.simulation.vocabulary import title
-
-    interrupted = "" if facts["complete"] else "  (INTERRUPTED before the end)"
-    yield f"{'absorber':25}{facts['absorber']} (electrons: {facts['electrons']}, yields: {facts['yields']})"
-    yield f"{'photon energy':25}{facts['energy']} eV"
-    if facts["trapping"]:
-        yield f"{'trapping, spectrum only':25}{facts['trapping']}"
-    yield f"{'photons':25}{facts['n']} drawn, {facts['interacting']} interacted{interrupted}"
-    yield f"{title('interaction_probability'):25}{100 * facts['interaction_probability']:.3f} %"
-    yield f"{title('partial'):25}{100 * facts['partial']:.4f} +- {100 * facts['partial_err']:.4f} % of these"
-    for name in (*ESCAPES, "scattered"):
-        yield f"  {title(name):23}{100 * facts[name]:.4f} %"
-    yield f"{title('mean_deposit'):25}{facts['mean_deposit']:.3f} eV"
-    above = (f"{threshold} eV: {100 * fraction:.4f} %" for threshold, fraction in facts["loss_above"].items())
-    yield f"{title('loss_above'):25}{'  '.join(above)}"
-    yield from _peaks(title("peaks"), facts["peaks"][:12])
-    if "array" in facts:
-        yield from _report_array(facts["array"])
-
-
-def _report_array(facts: dict) -> Iterator[str]:
-    from xcal_jax.simulation.vocabulary import title
-
-    hits, counts = sum(map(sum, facts["hits"])), sum(map(sum, facts["counts"]))
-    shared = f"{100 * facts['shared']:.5f} +- {100 * facts['shared_err']:.5f} % of the photons"
-    yield f"{'array':25}{facts['rows']} rows x {facts['columns']} columns; all above is of the pixel hit"
-    yield f"{title('shared'):25}{shared}"
-    yield f"{'deposits in all pixels':25}{counts}, of {hits} photons"
-    yield f"{'leaves the array':25}{facts['mean_escaped']:.3f} eV of a photon on average"
-    yield from _peaks("lines in neighbours", facts["caught_lines"])
-
-
-def _peaks(heading: str, peaks: list[dict]) -> Iterator[str]:
-    """A line a peak: its name, the deposited energy, its intensity."""
-    yield f"{heading:25}deposited      intensity per interacting photon"
-    for peak in peaks:
-        place = "" if peak["energy"] is None else f"{peak['energy']:.1f} eV"
-        yield f"  {peak['line']:22} {place:>10}      {peak['intensity']:.3e} +- {peak['intensity_err']:.1e}"
-
-
 def _plot(result, path: str) -> None:
-    from xcal_jax.plot.results import result_figure, save_figure
+    from xcal_jax.io.figures import save_figure
+    from xcal_jax.plot.results import result_figure
 
     save_figure(result_figure(result), path)

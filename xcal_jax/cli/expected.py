@@ -6,7 +6,8 @@ import click
 
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
-from xcal_jax.io.files import check_kept, check_writable
+from xcal_jax.io.files import MARK, check_kept, check_writable
+from xcal_jax.units import shown
 
 
 @options.command()
@@ -23,60 +24,30 @@ from xcal_jax.io.files import check_kept, check_writable
 @options.seed
 @options.yields
 @click.option("--uncertainties", help="TOML file of standard deviations: also print that of each observable.")
-@options.electrons
+@options.models
 @options.loss_above
 @options.as_json
 @options.plot("the relative sensitivities")
-def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, electrons, loss_above, as_json, plot):
+def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, models, loss_above, as_json, plot):
     """Derivatives of the observables of ABSORBER, a preset or a TOML file, with standard errors."""
-    options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
-    from xcal_jax.expected.estimate import estimate
-    from xcal_jax.expected.parameters import Parameters
-    from xcal_jax.expected.sensitivity import facts_of, propagate, read_uncertainties, relative, scalars
+    from xcal_jax.expected.sensitivity import sensitivity as run
 
-    target = Absorber.load(absorber, electrons)
-    point = Parameters.of(target, energy, at)
-    sigma = read_uncertainties(uncertainties, point) if uncertainties else {}
-    asked = wrt + [name for name in sigma if name not in wrt and name.split("[")[0] not in wrt]
-    found = estimate(target, energy, asked, at, n, seed, yields, loss_above=loss_above, progress=True)
-    observables = scalars(found, target)
-    facts = facts_of(observables, found.parameters)
-    if sigma:
-        facts["uncertainties"] = propagate(observables, found.parameters, sigma)
-    changes = relative(observables, found.parameters, point)
-    show(facts, as_json, lambda facts: _report(facts, changes, found.parameters))
+    target = Absorber.load(absorber, **models)
+    found = run(target, energy, wrt, at, n, seed, yields, uncertainties, loss_above=loss_above, progress=True)
+    show(found.facts, as_json, lambda _: [str(found)])
     if plot:
+        from xcal_jax.io.figures import save_figure
         from xcal_jax.plot.expected import sensitivity_figure
-        from xcal_jax.plot.results import save_figure
 
         impact = "uniform over the top" if at is None else f"at ({at[0]:g}, {at[1]:g}) µm"
         title = f"{target.name}, {energy:g} eV, {impact}"
-        save_figure(sensitivity_figure(changes, found.parameters, title), plot)
-
-
-def _report(facts: dict, changes: dict, parameters: tuple[str, ...]) -> list[str]:
-    """A table: observables down, relative sensitivities across."""
-    width = max(len(name) for name in facts["observables"])
-    lines = ["change of each observable in percent, for a parameter that is 1 % larger (standard error below)", ""]
-    lines += [f"{'observable':{width}} {'value':>12} {'+-':>9} " + "".join(f"{p:>14}" for p in parameters)]
-    for name, part in facts["observables"].items():
-        value, error = changes[name]
-        lines += [
-            f"{name:{width}} {part['value']:12.5g} {part['err']:9.1e} " + "".join(f"{v:14.4f}" for v in value),
-            f"{'':{width}} {'':12} {'':9} " + "".join(f"{e:14.4f}" for e in error),
-        ]
-    if "uncertainties" in facts:
-        lines += ["", f"{'observable':{width}} {'uncertainty':>12}   of which"]
-        for name, part in facts["uncertainties"].items():
-            causes = "  ".join(f"{p} {s:.2g}" for p, s in part["by_parameter"].items())
-            lines += [f"{name:{width}} {part['total']:12.3g}   {causes}"]
-    return lines
+        save_figure(sensitivity_figure(found.changes, found.parameters, title), plot)
 
 
 @options.command()
 @click.argument("problem")
-@click.option("--starts", type=click.IntRange(1, 64), default=3, help="Starts for every choice of materials.")
+@click.option("--starts", type=options.WHOLE, default="3", help="Starts for every choice of materials.")
 @options.photons("16384", "Histories of every Monte Carlo run.")
 @options.seed
 @options.output("Result, netCDF-4; beside it the absorber (.toml) and a plot (.png).")
@@ -87,25 +58,23 @@ def design(problem, starts, n, seed, output):
     path = Path(output)
     beside = path.with_suffix(".toml"), path.with_suffix(".png")
     if path.suffix in (".toml", ".png"):
-        raise ValueError(f"`--output` must not end in .toml or .png, which stand beside it, but is {output!r}")
+        raise ValueError(f"`--output` must not end in .toml or .png, which stand beside it, but is {shown(output)}")
     for each in beside:
         check_writable(each)
     check_kept([problem], beside)
-    options.keep_compiled_programs()
+    options.check_replaceable(*beside)
     from xcal_jax.design.optimise import design as run
-    from xcal_jax.design.specification import load
     from xcal_jax.io.datasets import save
+    from xcal_jax.io.figures import save_figure
     from xcal_jax.plot.expected import front_figure
-    from xcal_jax.plot.results import save_figure
 
-    asked = load(problem)
     try:
-        result = run(asked, starts, seed, n, progress=True)
+        result = run(problem, starts, seed, n, progress=True)
     except RuntimeError as problem_:
         raise ValueError(str(problem_)) from problem_
-    save(result, path)
+    save(result, path, options.overwrite())
     with replacing(beside[0]) as temporary:
-        temporary.write_text(result.attrs["absorber"], encoding="utf-8")
+        temporary.write_text(f"# chosen by {MARK.decode()}\n{result.attrs['absorber']}", encoding="utf-8")
     save_figure(front_figure(result), beside[1])
     facts = result.attrs
     click.echo(facts["absorber"])

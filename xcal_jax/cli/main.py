@@ -2,9 +2,12 @@
 
 import signal
 import sys
+import warnings
 from _thread import interrupt_main
+from difflib import get_close_matches
 from importlib import import_module
 from threading import Timer
+from typing import NoReturn
 
 import click
 
@@ -15,7 +18,10 @@ COMMANDS = {
     "show": "xcal_jax.cli.absorber",
     "absorbers": "xcal_jax.cli.absorber",
     "sweep": "xcal_jax.cli.sweep",
-    "rmf": "xcal_jax.cli.response",
+    "rmf": "xcal_jax.cli.rmf",
+    "rmf combine": "xcal_jax.cli.rmf",
+    "spectrum": "xcal_jax.cli.spectrum",
+    "fake": "xcal_jax.cli.spectrum",
     "impacts": "xcal_jax.cli.response",
     "tail": "xcal_jax.cli.response",
     "plot": "xcal_jax.cli.response",
@@ -37,7 +43,18 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The subcommand, or None."""
-        return getattr(import_module(COMMANDS[name]), name) if name in COMMANDS else None
+        return getattr(import_module(COMMANDS[name]), name.replace(" ", "_")) if name in COMMANDS else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        """The subcommand whose name is the first two of ``args``, or the first, and the others."""
+        two = " ".join(args[:2])
+        if two in COMMANDS:
+            return two, self.get_command(ctx, two), args[2:]
+        if args[0] not in COMMANDS:
+            nearest = get_close_matches(args[0], COMMANDS, 1, cutoff=0.5)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"commands are {', '.join(COMMANDS)}"
+            ctx.fail(f"there is no command {args[0]!r}: {hint}")
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -46,8 +63,16 @@ def commands() -> None:
     """X-ray microcalorimeter absorbers, simulated; SiPM ageing in orbit, measured and predicted."""
 
 
+LONGEST = 400  # characters of a sentence; of a longer one, which quotes a long value, the middle is left out
+STOPPED: list[int] = []  # signals that ask the command to end
+
+
 def interrupt(number, frame) -> None:
-    """Ctrl-C; a moment later where JAX collects garbage, since Python drops what a callback of that raises."""
+    """Ctrl-C or another signal that asks the command to end, which saves what is done.
+
+    It takes effect a moment later where JAX collects garbage, since Python drops what a callback of that raises.
+    """
+    STOPPED.append(number)
     while frame is not None:
         if frame.f_code.co_name == "_xla_gc_callback":
             Timer(0.05, interrupt_main).start()
@@ -56,18 +81,44 @@ def interrupt(number, frame) -> None:
     raise KeyboardInterrupt
 
 
+def warn(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning as one line."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
 def main() -> None:
-    """Run the command line. Bad input (a ValueError or OSError from within) exits 2 with one sentence."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
-        signal.signal(signal.SIGINT, interrupt)
+    """Run the command line.
+
+    Bad input (a ValueError or OSError from within) exits 2 with one sentence; a signal that asks to end, 128 and its
+    number: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    warnings.showwarning = warn
+    STOPPED.clear()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):  # not where a shell ignores it
+            signal.signal(number, interrupt)
     try:
         commands(sys.argv[1:] or ["--help"], prog_name="xcal-jax", standalone_mode=False)
     except click.ClickException as problem:
-        print(f"error: {problem.format_message()}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(problem.format_message())
     except click.Abort:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except (ValueError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(128 + (STOPPED or [signal.SIGINT])[0])
+    except (ValueError, OSError, MemoryError) as problem:
+        _refuse(_sentence(problem))
+    except SystemExit as problem:
+        sys.exit(128 + STOPPED[0] if STOPPED and problem.code == 128 + signal.SIGINT else problem.code)
+
+
+def _sentence(problem: Exception) -> str:
+    if isinstance(problem, OSError) and problem.strerror:
+        return f"{problem.filename or 'a file'!r} cannot be used: {problem.strerror.lower()}"
+    return str(problem) or "there is not enough memory"
+
+
+def _refuse(sentence: str) -> NoReturn:
+    sentence = " ".join(sentence.split())
+    if len(sentence) > LONGEST:
+        sentence = f"{sentence[: LONGEST // 2]} ... {sentence[-LONGEST // 3 :]}"
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)

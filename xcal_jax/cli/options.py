@@ -1,18 +1,20 @@
-"""Options that commands of the absorber half share, types of their values, compiled programs that are kept, Ctrl-C."""
+"""Options that commands of the absorber half share, types of their values, Ctrl-C."""
 
+import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from functools import wraps
 from os import PathLike
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from platformdirs import user_cache_path
 
-from xcal_jax.constants import ELECTRONS, YIELDS
-from xcal_jax.io.files import PLOTS, check_kept, check_writable
+from xcal_jax.constants import COSTER_KRONIG, ELECTRONS, PHYSICS, YIELDS
+from xcal_jax.io.files import PLOTS, check_kept, check_own, check_writable
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
+
+OVERWRITE = "xcal_jax.overwrite"  # in the context of a command
 
 
 class Text(click.ParamType):
@@ -42,16 +44,44 @@ class Output(click.ParamType):
         return value
 
 
+class OutputFolder(click.Path):
+    """A folder to write into, which is made if it is not there."""
+
+    def __init__(self):
+        """A path."""
+        super().__init__(file_okay=False, path_type=Path)
+
+
 class Command(click.Command):
-    """A command that never writes over a file that it reads, nor one file twice."""
+    """A command that never writes over a file that it reads, nor one file twice, nor another's file unasked."""
+
+    def __init__(self, *arguments: Any, **named: Any):
+        """Like any command; one that writes files takes ``--overwrite``."""
+        super().__init__(*arguments, **named)
+        if any(isinstance(param.type, Output | OutputFolder) for param in self.params):
+            self.params.append(click.Option(["--overwrite"], is_flag=True, help="Replace files of other programs."))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Do the work, if every `Output` is a file of its own."""
+        ctx.meta[OVERWRITE] = ctx.params.pop("overwrite", False)
         given = [(isinstance(param.type, Output), ctx.params.get(param.name or "")) for param in self.params]
         files = [(written, path) for written, path in given if path and isinstance(path, str | Path)]
-        read = [path for written, path in files if not written and Path(path).is_file()]
-        check_kept(read, [path for written, path in files if written])
+        read = [path for written, path in files if not written and os.path.isfile(path)]
+        outputs = [path for written, path in files if written]
+        check_kept(read, outputs)
+        check_replaceable(*outputs)
         return super().invoke(ctx)
+
+
+def overwrite() -> bool:
+    """Whether the command is given ``--overwrite``."""
+    return bool(click.get_current_context().meta[OVERWRITE])
+
+
+def check_replaceable(*paths: str | PathLike[str]) -> None:
+    """Raise ValueError where one of ``paths`` is a file of another program, unless ``--overwrite`` is given."""
+    for path in () if overwrite() else paths:
+        check_own(path)
 
 
 def command() -> Callable[[Callable[..., Any]], Command]:
@@ -59,9 +89,9 @@ def command() -> Callable[[Callable[..., Any]], Command]:
     return click.command(cls=Command)
 
 
-def quantity(unit: str) -> Text:
-    """A number in ``unit`` or with a unit of its own, such as 7keV."""
-    return Text("quantity", lambda text, option: parse_quantity(text, unit, option))
+def quantity(unit: str, **limits: float) -> Text:
+    """A number in ``unit`` or with a unit of its own, such as 7keV, within ``limits`` (see `units.limited`)."""
+    return Text("quantity", lambda text, option: parse_quantity(text, unit, option, **limits))
 
 
 def quantities(*units: str) -> Text:
@@ -96,9 +126,22 @@ def output(text: str, suffixes: tuple[str, ...] = ()):
     return click.option("-o", "--output", type=Output(suffixes), required=True, help=text)
 
 
+def models(command):
+    """Options ``--physics``, ``--electrons`` and ``--coster-kronig``, as one argument: keywords of `Absorber.load`."""
+
+    @wraps(command)
+    def chosen(*args, electrons, physics, coster_kronig, **more):
+        return command(
+            *args, models={"electrons": electrons, "physics": physics, "coster_kronig": coster_kronig}, **more
+        )
+
+    return _physics(_electrons(_coster_kronig(chosen)))
+
+
 def on_a_cluster(command):
-    """Options ``--scheduler`` and ``--workers`` for `xcal_jax.compute.cluster.connect`."""
+    """Options ``--scheduler``, ``--certificates`` and ``--workers`` for `xcal_jax.compute.cluster.connect`."""
     for option in (
+        click.option("--certificates", type=NAMES, help="PEM files CA,CERTIFICATE,KEY for a scheduler at tls://."),
         click.option("--workers", type=int, help="Count in so many processes of this machine."),
         click.option("--scheduler", help="Count on the workers of the Dask scheduler at this address."),
     ):
@@ -109,30 +152,33 @@ def on_a_cluster(command):
 absorber = click.option("--absorber", required=True, help="Preset or TOML file.")
 energy = click.option("--energy", type=EV, required=True, help="Photon energy, such as 7keV.")
 at = click.option("--at", type=UM_UM, help="Impact X,Y from the centre; default: uniform over the top.")
-electrons = click.option("--electrons", type=click.Choice(ELECTRONS), help="Model in place of the absorber's own.")
+_electrons = click.option("--electrons", type=click.Choice(ELECTRONS), help="Model in place of the absorber's own.")
+_coster_kronig = click.option(
+    "--coster-kronig", type=click.Choice(COSTER_KRONIG), help="Moves of L vacancies in place of the absorber's own."
+)
+_physics = click.option(
+    "--physics",
+    type=click.Choice(list(PHYSICS)),
+    help="All models in place of the absorber's own: the paper's, or full.",
+)
 yields = click.option("--yields", type=click.Choice(YIELDS), default=YIELDS[0], help="Fluorescence yields.")
-seed = click.option("--seed", type=click.IntRange(0), default=1, help="Seed of the random numbers.")
+seed = click.option("--seed", type=WHOLE, default="1", help="Seed of the random numbers.")
 loss_above = click.option(
     "--loss-above",
     type=listed("eV"),
     help="Thresholds of the energy lost, such as 50eV,1keV; default: 50 eV to 5 keV, and on to 0.7 of the energy.",
 )
+trapping = click.option("--trapping", help="Tail of trapped heat, FRACTION:SCALE, such as 0.05:12eV; default: none.")
+fwhm = click.option("--fwhm", help="Energy resolution at all energies, such as 2.5eV; default: the absorber's own.")
+fwhm_file = click.option("--fwhm-file", help="Resolution instead as two columns: energy in eV, FWHM in eV.")
+cards = click.option(
+    "--card",
+    "cards",
+    multiple=True,
+    help="NAME=VALUE in the header: TELESCOP, INSTRUME, DETNAM, FILTER or ORIGIN; once for each.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 resumable = click.option("--resume", is_flag=True, help="Go on from OUTPUT.part, which an interrupted run has left.")
-
-
-def keep_compiled_programs() -> None:
-    """Let JAX keep what it compiles in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR names another.
-
-    Where that folder cannot be made, nothing is kept.
-    """
-    import jax
-
-    folder = user_cache_path("xcal_jax") / "programs"
-    if jax.config.values["jax_compilation_cache_dir"] is None:
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def interrupted(part: PathLike, done: str = "") -> NoReturn:

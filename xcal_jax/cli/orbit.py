@@ -1,7 +1,6 @@
 """``xcal-jax dose``: the dose behind a shield in orbit. ``xcal-jax orbit``: hours of low background."""
 
 import json as text
-import warnings
 from pathlib import Path
 
 import click
@@ -22,34 +21,27 @@ TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 @click.option("--start", help="First day, UTC; default: the start of the elements.")
 @click.option("--end", help="Last day, UTC; default: the end of the elements.")
 @click.option("--activity", default="2022-09-01", help="min, max, or the date maximum starts.")
-@click.option("--nuclear-factor", default=1.0, help="Multiplies the protons' ionising dose.")
-@click.option("--step", default=60.0, help="Seconds between positions.")
+@click.option("--nuclear-factor", type=options.quantity(""), default="1", help="Multiplies the protons' ionising dose.")
+@click.option("--step", type=options.quantity("s"), default="60s", help="Time between positions.")
 @options.output("netCDF file.")
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def dose(tle, altitudes, satellite, shield, geometry, sides, nuclear_factor, output, plot, as_json, **flight) -> None:
+def dose(tle, altitudes, satellite, shield, geometry, sides, output, plot, as_json, **flight) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
     from xcal_jax.io.datasets import save
-    from xcal_jax.orbit import mission_dose, parse_sectors, read_altitudes, read_tle, report, shipped_altitudes
+    from xcal_jax.orbit import report
+    from xcal_jax.orbit.flight import dose as run
 
     picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
     if picture:
         check_writable(picture, PLOTS)
         check_kept(filter(None, (tle, altitudes)), (output, picture))
-    given = [name for name in (tle, altitudes, satellite) if name]
-    if len(given) != 1:
-        raise ValueError(f"orbit must come from one of --tle, --altitudes, --satellite, but {len(given)} are given")
-    flown = read_tle(tle) if tle else read_altitudes(altitudes) if altitudes else shipped_altitudes(satellite)
-    sectors = parse_sectors(shield)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        result = mission_dose(flown, sectors, geometry, int(sides), nuclear_factor, progress=True, **flight)
-    for one in caught:
-        click.echo(f"warning: {one.message}", err=True)
-    save(result, output)
+        options.check_replaceable(picture)
+    result = run(shield, satellite, tle, altitudes, geometry, int(sides), progress=True, **flight)
+    save(result, output, options.overwrite())
     if picture:
+        from xcal_jax.io.figures import save_figure
         from xcal_jax.orbit.plot import draw_dose
-        from xcal_jax.plot.results import save_figure
 
         save_figure(draw_dose({satellite or Path(tle or altitudes).stem: result}), picture)
     numbers = report(result)
@@ -75,9 +67,11 @@ def orbit() -> None:
 @orbit.command(cls=options.Command)
 @click.option("--tle", required=True, type=click.Path(), help=TLE)
 @click.option("--day", required=True, help="UTC day, like 2021-05-20.")
-@click.option("--days", default=1.0, help="How many days.")
+@click.option("--days", type=options.quantity("d"), default="1d", help="How many days.")
 @click.option("--solar", type=click.Choice(["min", "max"]), default="max")
-@click.option("--drift", default=0.0, help="Westward drift of the anomaly, degrees a year (0.3).")
+@click.option(
+    "--drift", type=options.quantity("deg"), default="0deg", help="Westward drift of the anomaly, degrees a year (0.3)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def passes(tle, day, days, solar, drift, as_json) -> None:
     """Quiet windows outside the belts, and exits from the South Atlantic Anomaly going north."""

@@ -1,4 +1,4 @@
-"""``xcal-jax rmf``, ``impacts``, ``tail`` and ``plot``: what other programs and people open."""
+"""``xcal-jax impacts``, ``tail`` and ``plot``: for SIXTE, for line fits, for people."""
 
 from collections.abc import Iterator
 
@@ -6,133 +6,7 @@ import click
 
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
-from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
 from xcal_jax.io.files import PLOTS
-
-
-@options.command()
-@click.argument("absorber")
-@click.option("--grid", default="0.2:12:5eV", help="Photon energies LOW:HIGH:STEP.")
-@click.option("--channels", default="0.2:12.5:2eV", help="Measured energies LOW:HIGH:STEP.")
-@click.option("--fwhm", help="Energy resolution at all energies, such as 2.5eV.")
-@click.option("--fwhm-file", help="Resolution instead as two columns: energy in eV, FWHM in eV.")
-@click.option("--trapping", help="Tail of trapped heat, FRACTION:SCALE, such as 0.05:12eV; default: none.")
-@click.option("--tolerance", default=1e-4, help="Standard error of each row's partial fraction.")
-@options.photons(None, "Photons at every simulated energy instead.")
-@options.seed
-@options.yields
-@options.electrons
-@click.option("--area", type=options.quantity("cm^2"), default="1cm^2", help="Geometric area that the ARF starts from.")
-@click.option("--threshold", default=0.0, help="Leave out far channels below it (LO_THRES).")
-@click.option("--arf", type=options.Output(), help="Also write the quantum efficiency as an ARF.")
-@click.option(
-    "--nc",
-    type=options.Output(),
-    help="Also write the components with their errors, before the resolution, as netCDF-4.",
-)
-@click.option(
-    "--uncertainty",
-    type=options.Output(),
-    help="Also write relative errors: counts, yields, electrons (three times as long).",
-)
-@options.plot("the matrix")
-@options.resumable
-@options.on_a_cluster
-@options.output("Redistribution matrix, FITS.")
-def rmf(
-    absorber,
-    grid,
-    channels,
-    fwhm,
-    fwhm_file,
-    trapping,
-    tolerance,
-    n,
-    seed,
-    yields,
-    electrons,
-    area,
-    threshold,
-    arf,
-    nc,
-    uncertainty,
-    plot,
-    resume,
-    scheduler,
-    workers,
-    output,
-):
-    """Redistribution matrix of ABSORBER, a preset or a TOML file, with a detector's energy resolution."""
-    options.keep_compiled_programs()
-    from xcal_jax.absorber.absorber import Absorber
-    from xcal_jax.compute.cluster import connect
-    from xcal_jax.io.datasets import save
-    from xcal_jax.response.components import rows_of, simulate_response
-    from xcal_jax.response.energy_grid import parse_grid
-    from xcal_jax.response.matrix import NO_TRAPPING, Resolution, check_covers, fold, row_ends
-    from xcal_jax.response.nodes import Settings
-    from xcal_jax.response.ogip import check_fits_memory, matrix_bytes, write_arf, write_rmf
-    from xcal_jax.simulation.trapping import Trapping
-
-    if not 0.0 <= threshold < 1e-2:
-        raise ValueError(f"`--threshold` must be at least 0 and below 0.01, but is {threshold:g}")
-    if area <= 0.0:
-        raise ValueError(f"`--area` must be positive, but is {area:g} cm^2")
-    settings = Settings(tolerance, n, seed, yields)
-    resolution = Resolution.build(fwhm or (None if fwhm_file else "2.5eV"), fwhm_file)
-    tail = Trapping.build(trapping) if trapping else NO_TRAPPING
-    target = Absorber.load(absorber, electrons)
-    rows = rows_of(target, parse_grid(grid, "--grid"))
-    measured = parse_grid(channels, "--channels")
-    check_covers(measured, rows, resolution)
-    ends = row_ends(rows, measured, resolution)
-    size = matrix_bytes(ends)
-    click.echo(f"matrix: {ends.size} rows, {measured.size - 1} channels, at most {size / 1e6:.3g} MB", err=True)
-    check_fits_memory(size)
-
-    part = checkpoint_of(output)
-    try:
-        with connect(scheduler, workers) as executor:
-            response = simulate_response(target, rows, settings, part, resume, progress=True, executor=executor)
-            products = {nc: response}
-            if uncertainty:
-                from xcal_jax.response.uncertainty import relative_errors
-
-                products[uncertainty] = relative_errors(
-                    target, response, rows, settings, part, resume, progress=True, executor=executor
-                )
-    except KeyboardInterrupt:
-        options.interrupted(part)
-    folded = list(fold(response, measured, resolution, threshold, tail))
-    about = _about(response, resolution, tail, folded, threshold)
-    write_rmf(output, response, folded, measured, threshold, about)
-    if arf:
-        write_arf(arf, response, folded, area, about)
-    for path, dataset in products.items():
-        if path:
-            save(dataset, path)
-    if plot:
-        _draw(output, plot, None)
-    remove_checkpoint(part)
-    for line in about:
-        click.echo(line, err=True)
-
-
-def _about(response, resolution, tail, rows, threshold: float) -> list[str]:
-    """Lines that describe a matrix, for its header and for the reader."""
-    widths = sorted({f"{width:g}" for width in (resolution.fwhm[0], resolution.fwhm[-1])})
-    lines = [
-        f"Electron model: {response.attrs['electrons']}; fluorescence yields: {response.attrs['yields']}.",
-        f"Resolution: {' to '.join(widths)} eV FWHM, Gaussian. Each row is the mean over its photon energies.",
-        f"{float(response.photons.sum()):.3g} photons at {response.sizes['node']} energies; standard error of the "
-        f"partial fraction at most {float(response.partial_err.max()):.2g}.",
-        f"Outside the channels, and so in the ARF: at most {1.0 - min(row.contained for row in rows):.2g} of a row.",
-    ]
-    if tail.fraction > 0.0:
-        lines.append(f"Trapping: {tail}.")
-    if threshold > 0.0:
-        lines.append(f"Left out below LO_THRES: at most {max(row.left_out for row in rows):.2g} of a row.")
-    return lines
 
 
 @options.command()
@@ -141,14 +15,10 @@ def _about(response, resolution, tail, rows, threshold: float) -> list[str]:
 @options.output("PNG, PDF or SVG file.", PLOTS)
 def plot(file, what, output):
     """Draw FILE: a result of simulate, its events, a matrix or a response of rmf."""
-    _draw(file, output, what)
-
-
-def _draw(path: str, output: str, what: str | None) -> None:
+    from xcal_jax.io.figures import save_figure
     from xcal_jax.plot.response import figure_of
-    from xcal_jax.plot.results import save_figure
 
-    save_figure(figure_of(path, what), output)
+    save_figure(figure_of(file, what), output)
 
 
 @options.command()
@@ -156,22 +26,40 @@ def _draw(path: str, output: str, what: str | None) -> None:
 @click.argument("target", type=options.Output())
 @options.absorber
 @click.option("--forced", is_flag=True, help="Every photon interacts: the ARF has the quantum efficiency already.")
+@click.option("--xml", help="SIXTE's detector: it says which PIXID is which row and column of an [array].")
+@click.option("--uniform", is_flag=True, help="Spread the photons evenly over the absorber, whatever U and V are.")
+@click.option("--rmf", help="The matrix that TARGET will meet: a warning, where it begins above the lowest deposit.")
 @options.yields
-@options.electrons
+@options.models
 @options.seed
-def impacts(source, target, absorber, forced, yields, electrons, seed):
+def impacts(source, target, absorber, forced, xml, uniform, rmf, yields, models, seed):
     """Filter SIXTE's PIXELIMPACT file SOURCE into TARGET: energies become what the absorber keeps."""
-    options.keep_compiled_programs()
     from xcal_jax.absorber.absorber import Absorber
+    from xcal_jax.response.ogip_reader import read_layout
     from xcal_jax.simulation.impacts import filter_impacts
 
-    done = filter_impacts(source, target, Absorber.load(absorber, electrons), seed, forced, yields, progress=True)
+    begins = 1e-3 * read_layout(rmf).rows[0] if rmf else 0.0
+    met = Absorber.load(absorber, **models)
+    done = filter_impacts(source, target, met, seed, forced, yields, progress=True, xml=xml, uniform=uniform)
     click.echo(
         f"{done.read} impacts: {done.missed} beside the absorber, {done.passed} passed through, "
         f"{done.kept} kept, {done.partial} of these with less than their energy"
-        + (f", {done.caught} caught by neighbours" if done.caught else ""),
+        + (f", {done.caught} caught by neighbours" if done.caught else "")
+        + (f", {done.nowhere} left between the pixels of {xml}" if done.nowhere else ""),
         err=True,
     )
+    if done.read and done.centred == done.read:
+        click.echo(
+            "warning: all impacts have U = V = 0, the centre of the pixel, as tesgenimpacts writes them: "
+            "--uniform spreads them",
+            err=True,
+        )
+    if done.lowest < begins:
+        click.echo(
+            f"warning: {rmf} begins at {begins:g} keV, above the lowest deposit, {done.lowest:.3g} keV: "
+            "make it with a lower --grid",
+            err=True,
+        )
 
 
 @options.command()
@@ -194,7 +82,8 @@ def tail(result, lowest, highest, tails, as_json, plot):
     loaded = load(result)
     found = fit_tails(loaded, lowest, highest, tails)
     if plot:
-        from xcal_jax.plot.results import save_figure, tail_figure
+        from xcal_jax.io.figures import save_figure
+        from xcal_jax.plot.results import tail_figure
 
         save_figure(tail_figure(loaded, found), plot)
     show(found, as_json, _report)

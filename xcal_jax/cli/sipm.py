@@ -6,6 +6,7 @@ import click
 
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
+from xcal_jax.units import shown
 
 PATH = click.Path(path_type=Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
@@ -26,8 +27,8 @@ def sipm() -> None:
 
 @sipm.command(cls=options.Command)
 @click.argument("mission")
-@click.option("-o", "--output", "folder", type=PATH, required=True, help="Folder to write into.")
-@click.option("--seed", type=click.IntRange(0), help="Another seed than the mission's own.")
+@click.option("-o", "--output", "folder", type=options.OutputFolder(), required=True, help="Folder to write into.")
+@click.option("--seed", type=options.WHOLE, help="Another seed than the mission's own.")
 @click.option("--csv", "as_csv", is_flag=True, help="CSV archives in place of netCDF.")
 @as_json
 def synthesize(mission, folder, seed, as_csv, as_json) -> None:
@@ -37,18 +38,18 @@ def synthesize(mission, folder, seed, as_csv, as_json) -> None:
     from xcal_jax.sipm import synthesize as draw
     from xcal_jax.spectra.writers import write_csv
 
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"output must be a folder, but {str(folder)!r} is a file")
-    drawn = draw(load_mission(mission), seed)
+    drawn = draw(load_mission(mission), seed)._asdict()
+    as_text = ("spectra", "activation", "template") if as_csv else ()
+    paths = {name: folder / f"{name}{'.csv' if name in as_text else '.nc'}" for name in drawn}
+    options.check_replaceable(*paths.values())
     folder.mkdir(parents=True, exist_ok=True)
-    counts = {}
-    for name, data in drawn._asdict().items():
-        if as_csv and name in ("spectra", "activation", "template"):
-            write_csv(data, folder / f"{name}.csv")
+    for name, data in drawn.items():
+        if name in as_text:
+            write_csv(data, paths[name])
         else:
-            save(data, folder / f"{name}.nc")
-        counts[name] = data.sizes["spectrum"]
-    show({"folder": str(folder), "synthetic": True, "seed": drawn.spectra.attrs["seed"], **counts}, as_json)
+            save(data, paths[name], options.overwrite())
+    counts = {name: data.sizes["spectrum"] for name, data in drawn.items()}
+    show({"folder": str(folder), "synthetic": True, "seed": drawn["spectra"].attrs["seed"], **counts}, as_json)
 
 
 @sipm.command(cls=options.Command)
@@ -71,8 +72,10 @@ def new(name, output) -> None:
 @options.output("netCDF file to write.")
 @satellite
 @interpolation
-@click.option("--level", type=float, help="cnt/s above the template; the mission's if not given.")
-@click.option("--min-exposure", default=10.0, help="Seconds below which a spectrum is flagged.")
+@click.option("--level", type=options.quantity(""), help="cnt/s above the template; the mission's if not given.")
+@click.option(
+    "--min-exposure", type=options.quantity("s"), default="10s", help="Exposure below which a spectrum is flagged."
+)
 @click.option("--template-end", type=int, help="First channel right of the template's noise peak.")
 @strict
 @as_json
@@ -98,7 +101,7 @@ def threshold(
     level = satellite.crossing_level if level is None else level
     values = with_days(files.spectra, satellite).pipe(measure, template, level, interpolation, min_exposure)
     values = dark_count_rate(values).assign_attrs(template_checksum=list(map(str, template["checksum"].values)))
-    save(values, output)
+    save(values, output, options.overwrite())
     flagged = int((values["threshold_flag"].values != 0).sum())
     summary: dict = {"file": str(output), "spectra": values.sizes["spectrum"], "flagged": flagged}
     settings = settings_of(values)
@@ -117,7 +120,7 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
         pairs = [tuple(float(end) for end in part.split("-")) for part in text.split(",")]
         return [(low, high) for low, high in pairs]
     except ValueError as problem:
-        raise ValueError(f"`windows` must look like 20-40,90-130, but is {text!r}") from problem
+        raise ValueError(f"`windows` must look like 20-40,90-130, but is {shown(text)}") from problem
 
 
 @sipm.command(cls=options.Command)
@@ -130,7 +133,11 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
     default="linear",
     help="Shape of the calibration.",
 )
-@click.option("--fwhm", type=float, help="Expected width in channels; else a third of the half-window is sigma.")
+@click.option(
+    "--fwhm",
+    type=options.quantity("", above=0.0),
+    help="Expected width in channels; else a third of the half-window is sigma.",
+)
 @click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="poisson")
 @click.option("--selection", type=click.Choice(["aicc", "reduced"]), default="aicc", help="reduced: the paper's.")
 @as_json
@@ -146,7 +153,7 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
     try:
         known = [float(word) for word in energies.split(",")] if energies else None
     except ValueError as problem:
-        raise ValueError(f"`energies` must look like 59.5,81, but are {energies!r}") from problem
+        raise ValueError(f"`energies` must look like 59.5,81, but are {shown(energies)}") from problem
     if known is not None and len(known) != len(pairs):
         raise ValueError(f"`energies` must be one per window, {len(pairs)}, but are {len(known)}")
     found = fit_lines(stack(read_spectra(spectrum)), pairs, fwhm, statistic, selection)
@@ -188,9 +195,9 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
 @satellite
 @click.option("--fluence", type=PATH, help="Cumulative fluence (days, n_eq/cm2): fits the damage kernel.")
 @interpolation
-@click.option("--tables", type=PATH, help="Folder for tables of every setting.")
+@click.option("--tables", type=options.OutputFolder(), help="Folder for tables of every setting.")
 @click.option("--format", "table_format", type=click.Choice(["ecsv", "fits"]), default="ecsv", help="Of --tables.")
-@click.option("--bias", type=float, help="Analyse this bias setting alone; else each by itself.")
+@click.option("--bias", type=options.quantity(""), help="Analyse this bias setting alone; else each by itself.")
 @strict
 @click.option("--series", type=PATH, help="Housekeeping or space-weather series (CSV) to correlate with.")
 @as_json
@@ -212,7 +219,7 @@ def report(
     from dataclasses import replace
 
     from xcal_jax.sipm.damage import read_fluence
-    from xcal_jax.sipm.export import write_tables
+    from xcal_jax.sipm.export import planned_tables, write_tables
     from xcal_jax.sipm.mission import mission_of
     from xcal_jax.sipm.pipeline import Files, analyse, read_folder
     from xcal_jax.sipm.report import write_report
@@ -232,6 +239,8 @@ def report(
     if series is not None:
         files = replace(files, series=read_series(series))
     ageing = analyse(mission_of(files.spectra, mission), files, interpolation, bias)
+    if tables is not None:
+        options.check_replaceable(*planned_tables(ageing, tables, f".{table_format}"))
     write_report(ageing, output)
     if tables is not None:
         write_tables(ageing, tables, f".{table_format}")

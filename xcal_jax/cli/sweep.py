@@ -11,9 +11,8 @@ from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
 @options.resumable
 @options.on_a_cluster
 @options.output("Result, netCDF-4.")
-def sweep(grid, resume, scheduler, workers, output):
+def sweep(grid, resume, scheduler, workers, certificates, output):
     """Simulate every point of GRID, a TOML file, with the same random numbers, to one file."""
-    options.keep_compiled_programs()
     from xcal_jax.compute.cluster import connect
     from xcal_jax.io.datasets import save
     from xcal_jax.simulation.sweep import sweep as run
@@ -22,9 +21,9 @@ def sweep(grid, resume, scheduler, workers, output):
     part = checkpoint_of(output)
     plan = Grid.load(grid)
     try:
-        with connect(scheduler, workers) as executor:
+        with connect(scheduler, workers, certificates) as executor:
             result = run(plan, part, resume, progress=True, executor=executor)
     except KeyboardInterrupt:
         options.interrupted(part)
-    save(result, output)
+    save(result, output, options.overwrite())
     remove_checkpoint(part)

@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -15,6 +16,32 @@ from jax.sharding import Mesh, PartitionSpec
 AHEAD = 2  # pieces that wait for the devices while others are counted on the host
 DEVICE = "device"
 
+
+@dataclass(frozen=True)
+class Packing:
+    """How many lanes of a batch work at a time, and for how long until they are packed anew. No count depends on it.
+
+    block: photons to a block of a device. One in so many works at a time: of a block's photons become ``histories``, of
+    histories relax or fly (``steps``) or put electrons into the bank (``banked``), of electrons move (``tracks``).
+    transitions: of an ion, and flights: of an electron, before other lanes take the places of those that have ended.
+    points: lanes of the weighted estimators that step together.
+    The time of a CPU goes with the lanes that work: they are few, and packed often. That of a GPU goes with the number
+    of kernels that it starts, some 5 us each: they are many (`analysis/benchmarks/gpu.py`, H200, 2026-11-27).
+    """
+
+    block: int
+    histories: int
+    steps: int
+    banked: int
+    tracks: int
+    transitions: int
+    flights: int
+    points: int
+
+
+CPU = Packing(block=2**18, histories=16, steps=16, banked=16, tracks=128, transitions=3, flights=3, points=256)
+GPU = Packing(block=2**24, histories=8, steps=1, banked=1, tracks=8, transitions=12, flights=8, points=2**12)
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Executor = Callable[[Callable[..., Any], Iterable[Any]], Generator[Any, None, None]]
@@ -25,6 +52,11 @@ def local_devices() -> Mesh:
     """The D devices that work is shared among: this process's, or the caller's `jax.default_device` alone."""
     chosen = jax.config.jax_default_device  # type: ignore[attr-defined]
     return Mesh(np.array(jax.local_devices() if chosen is None else [chosen]), (DEVICE,))
+
+
+def packing() -> Packing:
+    """How the lanes of `local_devices` are packed."""
+    return CPU if local_devices().devices.flat[0].platform == "cpu" else GPU
 
 
 def on_each(program: Callable[..., Any], mesh: Mesh) -> Callable[[tuple[Any, ...], tuple[Any, ...]], Any]:

@@ -16,6 +16,7 @@ from xcal_jax.compute.shapes import Real, Seed, Word
 
 COUNTERS = 4096  # of one photon: 12 bits
 PHOTONS = 2**52
+SEEDS = 2**64
 ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 
 

@@ -11,20 +11,26 @@ error. Where each step may have new points and there is nothing but bounds, a st
 fewer histories, since gradients are unbiased and values are not needed: Adam (optax) in `notebooks/03_thickness.ipynb`.
 """
 
+import os
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 from scipy.optimize import minimize, nnls
 from scipy.stats import qmc
-from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber, double
+from xcal_jax.compute.progress import Bar
+from xcal_jax.compute.random import SEEDS
 from xcal_jax.design.objectives import HISTORIES, Evaluation
-from xcal_jax.design.specification import Constraint, Problem
+from xcal_jax.design.specification import Constraint, Problem, load
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
+from xcal_jax.units import parse_whole
 
+MOST_STARTS = 64
 STEPS, GAIN = 50, 1e-6  # most steps of SLSQP, and the relative gain below which it stops
 CAUTION = 16.0  # divides the first step of SLSQP, which is as long as the gradient: across all bounds without it
 VIOLATION = 1e-3  # of a constraint that counts as kept, relative to its limit
@@ -118,17 +124,36 @@ def projected_gradient(
     return float(nnls(inward.T, slope)[1] if len(inward) else np.linalg.norm(slope))
 
 
-def design(problem: Problem, starts: int = 3, seed: int = 1, n: int = HISTORIES, progress: bool = False) -> xr.Dataset:
+@checked
+def design(
+    problem: Problem | str | os.PathLike[str] | dict[str, Any],
+    starts: int = 3,
+    seed: int = 1,
+    n: int = HISTORIES,
+    progress: bool = False,
+) -> xr.Dataset:
     """The best absorber of ``problem``, every start's end, and the trade-off front if one is asked for.
 
-    n: histories of every Monte Carlo run.
-    Raises RuntimeError when no start keeps the constraints: then they contradict each other or the bounds.
+    problem: a `Problem`, the design file that states it, or the tables of such a file; n: histories of every Monte
+    Carlo run. The absorber is ``attrs["absorber"]`` of the result, as TOML.
+    Raises ValueError for a problem that makes no sense, and RuntimeError when no start keeps the constraints: then they
+    contradict each other or the bounds.
+
+    >>> layer = {"material": "Bi", "thickness": ["1 um", "10 um"]}
+    >>> stops = {"observable": "interaction_probability", "energy": "7 keV", "at_least": 0.9}
+    >>> problem = {"width": 270, "length": 270, "layers": [layer], "constraints": [stops]}
+    >>> best = design(problem | {"minimise": {"observable": "heat_capacity"}}, starts=1)
+    >>> f"{best.thickness.values[0, 0]:.2f} um"
+    '6.18 um'
     """
+    problem = problem if isinstance(problem, Problem) else load(problem)
+    seed = parse_whole(seed, "seed", least=0, below=SEEDS)
+    starts = parse_whole(starts, "starts", least=1, most=MOST_STARTS)
     cube = qmc.Sobol(len(problem.free), rng=np.random.default_rng(seed)).random(max(starts - 1, 0))
     places = np.vstack([np.full((1, len(problem.free)), 0.5), cube])[:starts]
     evaluations = {formulas: Evaluation(problem, formulas, seed, n) for formulas in problem.materials}
     total = len(evaluations) * len(places) + len(problem.front)
-    with tqdm(total=total, unit=" optima", disable=None if progress else True) as bar:
+    with Bar(total, " optima", progress) as bar:
         ends, front = [], []
         for evaluation in evaluations.values():
             for place in places:

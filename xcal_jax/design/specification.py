@@ -3,22 +3,82 @@
 import os
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 import numpy as np
 from jaxtyping import Float, Int
+from typing_extensions import TypedDict
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import Material
 from xcal_jax.design.heat import KNOWN, SpecificHeat
-from xcal_jax.io.toml import check_keys, read, table_list
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.schema import Density, Energy, Length, OneOrMore, Some, listed, one_of, quantity, rule, whole
+from xcal_jax.io.toml import check, read
 from xcal_jax.simulation.vocabulary import VOCABULARY
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, shown_path
 
+TEMPERATURE = 0.09  # K
 WITHOUT_ENERGY = ("heat_capacity", "thickness")
 OBSERVABLES = "interaction_probability", "partial", "photon_escape", "electron_escape", "mean_loss", *WITHOUT_ENERGY
-KEYS = tuple("name width length temperature layers minimise maximise constraints specific_heat front".split())
+
+
+def _ascending(bounds: list[float]) -> list[float]:
+    if not bounds[0] <= bounds[-1]:
+        raise ValueError(f"must ascend, but is {bounds[0]:g} to {bounds[-1]:g} um")
+    return bounds
+
+
+class LayerTable(TypedDict):
+    """A table [[layers]] of a design file: one thickness or two bounds, one material or several to choose from."""
+
+    material: OneOrMore[str]
+    thickness: Annotated[OneOrMore[Length], listed(1, 2), rule(_ascending)]
+    density: NotRequired[Density]
+
+
+class ObjectiveTable(TypedDict):
+    """The table [minimise] or [maximise] of a design file."""
+
+    observable: Annotated[str, one_of(*OBSERVABLES)]
+    energy: NotRequired[OneOrMore[Energy]]
+
+
+class ConstraintTable(ObjectiveTable):
+    """A table [[constraints]] of a design file, with one limit in the unit of its observable."""
+
+    at_least: NotRequired[Any]
+    at_most: NotRequired[Any]
+
+
+class SpecificHeatTable(TypedDict):
+    """A table [specific_heat.X] of a design file."""
+
+    electron: NotRequired[Annotated[float, quantity("J/mol/K^2", least=0.0)]]
+    lattice: NotRequired[Annotated[float, quantity("J/mol/K^4", least=0.0)]]
+
+
+class FrontTable(TypedDict):
+    """The table [front] of a design file: the number of a constraint, and its limits along the trade-off."""
+
+    constraint: Annotated[int, whole(least=0)]
+    values: Some[Any]
+
+
+class DesignTable(TypedDict):
+    """A design file."""
+
+    name: NotRequired[str]
+    width: Length
+    length: Length
+    temperature: NotRequired[Annotated[float, quantity("K", above=0.0)]]
+    layers: Some[LayerTable]
+    minimise: NotRequired[ObjectiveTable]
+    maximise: NotRequired[ObjectiveTable]
+    constraints: NotRequired[list[ConstraintTable]]
+    specific_heat: NotRequired[dict[str, SpecificHeatTable]]
+    front: NotRequired[FrontTable]
 
 
 @dataclass(frozen=True)
@@ -86,61 +146,55 @@ class Problem:
         return Absorber.build(list(layers), self.width, self.length, self.name)
 
 
-def load(path: str | os.PathLike) -> Problem:
-    """Read a design file. Raises ValueError for what is missing, unknown or impossible, in one sentence."""
-    where = f"design {str(path)!r}"
-    table = read(path, "design")
-    check_keys(table, KEYS, ("width", "length", "layers"), where)
+@checked
+def load(path: str | os.PathLike | dict[str, Any]) -> Problem:
+    """The problem of a design file, or of the tables of one.
+
+    Raises ValueError for what is missing, unknown or impossible, in one sentence.
+    """
+    if isinstance(path, dict):
+        where, table = "the design", check(path, "the design", DesignTable)
+    else:
+        where = f"design {shown_path(path)}"
+        table = read(path, "design", DesignTable)
     if ("minimise" in table) == ("maximise" in table):
         raise ValueError(f"{where} must have one of [minimise] and [maximise]")
     try:
-        return _problem(table, where)
+        return _problem(table)
     except ValueError as problem:
         raise ValueError(f"{where}: {problem}") from problem
 
 
-def _problem(table: dict, where: str) -> Problem:
-    bounds: list[tuple[float, float]] = []
-    choices: list[list[str]] = []
-    density: list[float | None] = []
-    for n, layer in enumerate(table_list(table["layers"], "layers", where)):
-        check_keys(layer, ("material", "thickness", "density"), ("material", "thickness"), f"layer {n}")
-        bounds.append(_bounds(layer["thickness"], n))
-        formulas = _listed(layer["material"])
-        choices.append(formulas)
-        given = layer.get("density")
-        density.append(None if given is None else parse_quantity(given, "g/cm^3", f"density of layer {n}"))
-        for formula in formulas:
-            if not isinstance(formula, str):
-                raise ValueError(f"`material` of layer {n} must be a formula or a list of them, but has {formula!r}")
-            Material.build(formula, density[-1])
-    low, high = np.array(bounds, float).reshape(-1, 2).T
+def _problem(table: DesignTable) -> Problem:
+    layers = table["layers"]
+    density = tuple(layer.get("density") for layer in layers)
+    for layer, given in zip(layers, density, strict=True):
+        for formula in layer["material"]:
+            Material.build(formula, given)
+    low, high = np.array([(layer["thickness"][0], layer["thickness"][-1]) for layer in layers]).T
     if not np.any(high > low):
         raise ValueError("at least one layer must have two bounds for its `thickness`")
-    used = sorted({formula for formulas in choices for formula in formulas})
+    used = sorted({formula for layer in layers for formula in layer["material"]})
     specific_heat = KNOWN | _specific_heats(table.get("specific_heat", {}), used)
-    temperature = parse_quantity(table.get("temperature", "90 mK"), "K", "temperature")
-    if not temperature > 0.0:
-        raise ValueError(f"`temperature` must be positive, but is {temperature:g} K")
-    kind = "minimise" if "minimise" in table else "maximise"
-    check_keys(table[kind], ("observable", "energy"), ("observable",), f"[{kind}]")
-    objective = _objective(table[kind], f"[{kind}]", 1.0 if kind == "minimise" else -1.0)
-    limited = table_list(table.get("constraints", []), "constraints", where)
-    constraints = tuple(_constraint(constraint, f"constraint {n}") for n, constraint in enumerate(limited))
+    if "minimise" in table:
+        objective = _objective(table["minimise"], "minimise", 1.0)
+    else:
+        objective = _objective(table["maximise"], "maximise", -1.0)
+    constraints = tuple(_constraint(each, f"constraints.{n}") for n, each in enumerate(table.get("constraints", [])))
     if "heat_capacity" in {each.observable for each in (objective, *(constraint.of for constraint in constraints))}:
         unknown = [formula for formula in used if formula not in specific_heat]
         if unknown:
             raise ValueError(f"the specific heat of {', '.join(unknown)} is not known: give [specific_heat.X]")
-    varied, front = _front(table.get("front"), constraints)
+    varied, front = _front(table["front"], constraints) if "front" in table else (0, ())
     return Problem(
-        str(table.get("name", "design")),
-        parse_quantity(table["width"], "um", "width"),
-        parse_quantity(table["length"], "um", "length"),
-        temperature,
+        table.get("name", "design"),
+        table["width"],
+        table["length"],
+        table.get("temperature", TEMPERATURE),
         low,
         high,
-        tuple(product(*choices)),
-        tuple(density),
+        tuple(product(*(layer["material"] for layer in layers))),
+        density,
         specific_heat,
         objective,
         constraints,
@@ -149,73 +203,47 @@ def _problem(table: dict, where: str) -> Problem:
     )
 
 
-def _listed(value: Any) -> list:
-    return value if isinstance(value, list) else [value]
-
-
-def _bounds(thickness: Any, n: int) -> tuple[float, float]:
-    ends = [parse_quantity(bound, "um", f"thickness of layer {n}") for bound in _listed(thickness)]
-    if len(ends) not in (1, 2):
-        raise ValueError(f"`thickness` of layer {n} must be one length or two bounds, but has {len(ends)}")
-    if not 0.0 < ends[0] <= ends[-1]:
-        raise ValueError(f"`thickness` of layer {n} must ascend from above 0, but is {ends[0]:g} to {ends[-1]:g} um")
-    return ends[0], ends[-1]
-
-
-def _specific_heats(table: Any, used: list[str]) -> dict[str, SpecificHeat]:
-    check_keys(table, used, (), "[specific_heat]")
+def _specific_heats(table: dict[str, SpecificHeatTable], used: list[str]) -> dict[str, SpecificHeat]:
     found = {}
     for formula, given in table.items():
-        where = f"[specific_heat.{formula}]"
-        check_keys(given, ("electron", "lattice"), (), where)
-        electron = parse_quantity(given.get("electron", 0.0), "J/mol/K^2", f"electron of {where}")
-        lattice = parse_quantity(given.get("lattice", 0.0), "J/mol/K^4", f"lattice of {where}")
-        if min(electron, lattice) < 0.0 or max(electron, lattice) == 0.0:
-            raise ValueError(f"{where} must have a positive `electron` or `lattice`, and neither negative")
-        found[formula] = SpecificHeat(electron, lattice)
+        if formula not in used:
+            raise ValueError(f"`specific_heat.{formula}` must be of a material of the layers, {', '.join(used)}")
+        found[formula] = SpecificHeat(given.get("electron", 0.0), given.get("lattice", 0.0))
+        if found[formula] == SpecificHeat(0.0, 0.0):
+            raise ValueError(f"`specific_heat.{formula}` must have a positive `electron` or `lattice`")
     return found
 
 
-def _objective(table: dict, where: str, sign: float) -> Objective:
-    observable = table["observable"]
-    if not isinstance(observable, str) or observable not in OBSERVABLES:
-        raise ValueError(f"`observable` of {where} must be one of {', '.join(OBSERVABLES)}, but is {observable!r}")
-    energies = _listed(table.get("energy", []))
+def _objective(table: ObjectiveTable, where: str, sign: float) -> Objective:
+    observable, energies = table["observable"], tuple(table.get("energy", ()))
     if (not energies) != (observable in WITHOUT_ENERGY):
         rule = "must have no `energy`" if energies else "needs `energy`"
-        raise ValueError(f"{observable} of {where} {rule}")
-    values = tuple(parse_quantity(energy, "eV", f"energy of {where}") for energy in energies)
-    if values:
-        Source.build(values)
-    return Objective(observable, values, sign)
+        raise ValueError(f"{observable} of `{where}` {rule}")
+    if energies:
+        Source.build(energies)
+    return Objective(observable, energies, sign)
 
 
-def _constraint(table: dict, where: str) -> Constraint:
-    check_keys(table, ("observable", "energy", "at_least", "at_most"), ("observable",), where)
+def _constraint(table: ConstraintTable, where: str) -> Constraint:
     if ("at_least" in table) == ("at_most" in table):
-        raise ValueError(f"{where} must have one of `at_least` and `at_most`")
-    most = "at_most" in table
-    objective = _objective(table, where, 1.0 if most else -1.0)
-    return Constraint(objective, _limit(table["at_most" if most else "at_least"], objective, f"limit of {where}"))
+        raise ValueError(f"`{where}` must have one of `at_least` and `at_most`")
+    if "at_most" in table:
+        objective = _objective(table, where, 1.0)
+        return Constraint(objective, _limit(table["at_most"], objective, f"{where}.at_most"))
+    objective = _objective(table, where, -1.0)
+    return Constraint(objective, _limit(table["at_least"], objective, f"{where}.at_least"))
 
 
-def _limit(given: Any, of: Objective, where: str) -> float:
+def _limit(given: Any, of: Objective, name: str) -> float:
     """The positive limit ``given`` for an observable, which for a probability is at most 1."""
-    limit = parse_quantity(given, "" if of.unit == "1" else of.unit, where)
-    if not limit > 0.0:
-        raise ValueError(f"{where} must be positive, but is {limit:g}")
+    limit = parse_quantity(given, of.unit, name, above=0.0)
     if of.unit == "1" and limit > 1.0:
-        raise ValueError(f"{where} must be at most 1, since {of.observable} is a probability, but is {limit:g}")
+        raise ValueError(f"`{name}` must be at most 1, since {of.observable} is a probability, but is {limit:g}")
     return limit
 
 
-def _front(table: Any, constraints: tuple[Constraint, ...]) -> tuple[int, tuple[float, ...]]:
-    if table is None:
-        return 0, ()
-    check_keys(table, ("constraint", "values"), ("constraint", "values"), "[front]")
-    varied, values = table["constraint"], table["values"]
-    if type(varied) is not int or not 0 <= varied < len(constraints):
-        raise ValueError(f"`constraint` of [front] must be the number of a constraint, from 0, but is {varied!r}")
-    if not isinstance(values, list) or not values:
-        raise ValueError(f"`values` of [front] must be positive limits, but is {values!r}")
-    return varied, tuple(_limit(value, constraints[varied].of, "`values` of [front]") for value in values)
+def _front(table: FrontTable, constraints: tuple[Constraint, ...]) -> tuple[int, tuple[float, ...]]:
+    varied = table["constraint"]
+    if varied >= len(constraints):
+        raise ValueError(f"`front.constraint` must be the number of a constraint, from 0, but is {varied}")
+    return varied, tuple(_limit(value, constraints[varied].of, "front.values") for value in table["values"])

@@ -7,7 +7,7 @@ spread is the error of their mean. Always in double precision.
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -17,11 +17,11 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 from scipy.stats import qmc
-from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
-from xcal_jax.compute.random import words
+from xcal_jax.compute.progress import Bar
+from xcal_jax.compute.random import SEEDS, words
 from xcal_jax.expected.observables import (
     Observables,
     compiled_observables,
@@ -30,8 +30,10 @@ from xcal_jax.expected.observables import (
 )
 from xcal_jax.expected.parameters import Parameters, resolve
 from xcal_jax.expected.random_numbers import DIMENSIONS
-from xcal_jax.expected.tables import Tables
+from xcal_jax.expected.tables import Tables, differentiable
+from xcal_jax.io.arguments import checked
 from xcal_jax.simulation.loss_thresholds import LOW, loss_thresholds
+from xcal_jax.units import Quantity, parse_whole
 
 THRESHOLDS = (0.0, *LOW)
 REPLICATES = 16
@@ -40,12 +42,16 @@ LEAST_POINTS, MOST_POINTS = 256, 2**30
 
 @dataclass(frozen=True)
 class Estimate:
-    """R replicates. values: leaves (R, ...); derivatives: leaves (R, K, ...), by the K ``parameters`` named."""
+    """R replicates. values: leaves (R, ...); derivatives: leaves (R, K, ...), by the K ``parameters`` named.
+
+    fallbacks: a sentence for each model of the absorber that has no derivative and was replaced by the paper's.
+    """
 
     values: Observables
     derivatives: Observables
     parameters: tuple[str, ...]
     thresholds: tuple[float, ...]
+    fallbacks: tuple[str, ...] = ()
 
     def value(self, observable: str) -> tuple[np.ndarray, np.ndarray]:
         """(mean, standard error) of a field of `Observables`."""
@@ -62,6 +68,7 @@ def mean_and_error(replicates: Array | np.ndarray) -> tuple[np.ndarray, np.ndarr
     return replicates.mean(axis=0), replicates.std(axis=0, ddof=1) / np.sqrt(len(replicates))
 
 
+@checked
 def estimate(
     absorber: Absorber,
     energy: float,
@@ -72,7 +79,7 @@ def estimate(
     yields: str = "eadl",
     yield_scale: float = 1.0,
     range_scale: float = 1.0,
-    loss_above: Sequence[float] | None = None,
+    loss_above: Sequence[Quantity] | str | None = None,
     replicates: int = REPLICATES,
     progress: bool = False,
 ) -> Estimate:
@@ -81,15 +88,24 @@ def estimate(
     wrt: of ``thickness density width length energy x y yield range``, a name each or with its layer, ``thickness[1]``;
     at: (x, y) um of the impact, or uniform over the top; yields: "eadl" or "krause"; loss_above: eV, thresholds of
     the loss (default: `loss_thresholds`).
+    Models without a derivative are replaced by the paper's (`Estimate.fallbacks`): how photons scatter, and in "full"
+    physics also scattering electrons, where a derivative would be wrong with them.
     Raises ValueError where a name is unknown, a number makes no sense, or a derivative would be wrong
     (`scattering.check`); RuntimeError where a history overflows its counters.
     """
     Source.build(energy, at=at).check_fits(absorber)
     thresholds = (0.0, *loss_thresholds(loss_above, energy))
     with jax.enable_x64(True):
-        tables = Tables.build(absorber, yields)
+        tables, (_, fallbacks) = Tables.build(absorber, yields), differentiable(absorber)
         parameters = Parameters.of(absorber, energy, at, yield_scale, range_scale)
-        return run(tables, parameters, wrt, n, seed, thresholds, replicates, progress)
+        if absorber.physics == "full":
+            try:
+                tables.electrons.check(tables.matter, parameters, tuple(resolve(wrt, parameters)))
+            except ValueError as why:
+                fallbacks += (f"electrons go straight, as in the paper: {why}",)
+                tables = Tables.build(replace(absorber, electrons="range"), yields)
+        found = run(tables, parameters, wrt, n, seed, thresholds, replicates, progress)
+    return replace(found, fallbacks=fallbacks)
 
 
 def run(
@@ -108,8 +124,8 @@ def run(
     """
     chosen = resolve(wrt, parameters)
     tables.check_scales(parameters)
-    if not 1 <= n <= MOST_POINTS:
-        raise ValueError(f"`n` must be from 1 to 2^30, but is {n:g}")
+    n = parse_whole(n, "n", least=1, most=MOST_POINTS)
+    seed = parse_whole(seed, "seed", least=0, below=SEEDS)
     with jax.enable_x64(True):
         parameters = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), parameters)
         tables.electrons.check(tables.matter, parameters, tuple(chosen))
@@ -175,7 +191,7 @@ def reweighted(
 
 def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float], replicates: int, progress: bool):
     """The results of ``program(thresholds, points, seed)`` for each replicate of the points, stacked."""
-    each = 2 ** max(int(np.ceil(np.log2(n / replicates))), int(np.log2(LEAST_POINTS)))
+    each = points_each(n, replicates)
 
     def one(replicate: int):
         with jax.enable_x64(True):
@@ -184,7 +200,7 @@ def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float
             return jax.tree.map(np.asarray, program(jnp.asarray(thresholds, float), points, key))
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        bar = tqdm(total=replicates * each, unit=" histories", unit_scale=True, disable=None if progress else True)
+        bar = Bar(replicates * each, " histories", progress)
         first = one(0)  # compiles, once
         bar.update(each)
         found = [first]
@@ -193,6 +209,11 @@ def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float
             bar.update(each)
         bar.close()
     return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
+
+
+def points_each(n: int, replicates: int) -> int:
+    """Points of each of the ``replicates`` that have ``n`` histories together, or a few more: a power of two."""
+    return 2 ** max(int(np.ceil(np.log2(n / replicates))), int(np.log2(LEAST_POINTS)))
 
 
 def scrambled(n: int, seed: int, replicate: int) -> Float[np.ndarray, "n D"]:

@@ -135,7 +135,7 @@ def absorb(
     matter, atoms = tables.matter, tables.matter.relaxation
     code, weight = tables.pick_channel(parameters, matter.material_of(photon.site.layer), photon.energy, *u.hit)
     hit = matter.hit(code)
-    ejects, scatters, subshell = here & hit.ejects, here & ~hit.ejects, hit.subshell
+    ejects, scatters, subshell = here & hit.ejects, here & hit.scatters, hit.subshell
     vacancies, _, full = atoms.open(history.vacancies, subshell, ejects)
     u_polar, u_azimuth = u.deflection
     cosine = matter.angles.sample_cosine(hit.law, photon.energy, u_polar)

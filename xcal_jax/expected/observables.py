@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from xcal_jax.compute.devices import packing
 from xcal_jax.compute.lanes import drain
 from xcal_jax.compute.random import photon_key
 from xcal_jax.compute.shapes import Seed
@@ -19,7 +20,6 @@ from xcal_jax.expected.tables import Tables
 from xcal_jax.montecarlo.batch import COMPILER
 from xcal_jax.physics.layers import absorbed_by_layer
 
-WIDTH = 256  # lanes that step together
 AXIS = "parameters"
 
 
@@ -60,6 +60,7 @@ def expected_observables(
     if copies:
         raised = jnp.repeat(jnp.array(copies, points.dtype), n)
         points, offset = jnp.tile(points, (len(copies), 1)), jnp.tile(offset, len(copies))
+    width = min(packing().points, points.shape[0])
 
     def key_of(offset):
         return photon_key(seed, jnp.zeros(2, jnp.uint32), offset)
@@ -71,7 +72,7 @@ def expected_observables(
 
     def round_(state):
         """All histories go as far as they can; then the electrons that wait are followed."""
-        row, offset, histories = drain(on, state, lambda state: state[2].unfinished & ~state[2].waits, WIDTH)
+        row, offset, histories = drain(on, state, lambda state: state[2].unfinished & ~state[2].waits, width)
         return row, offset, model.follow(tables.matter, guarded, thresholds, jax.vmap(key_of)(offset), histories)
 
     state = points, offset, jax.vmap(partial(begin, tables, guarded, thresholds))(points, raised)
@@ -99,15 +100,13 @@ compiled = partial(jax.jit, static_argnames="in_energy", compiler_options=COMPIL
 compiled_observables = compiled(expected_observables)
 
 
-@compiled
-def observables_and_derivatives(
+def observables_along(
     tables: Tables,
     parameters: Parameters,
     basis: Parameters,
     thresholds: Levels,
     points: Points,
     seed: Seed,
-    *,
     in_energy: bool,
 ) -> tuple[Observables, Observables]:
     """The observables, and their derivatives (K, ...) along K directions; basis: leaves (K, ...)."""
@@ -118,6 +117,9 @@ def observables_and_derivatives(
         )
 
     return jax.vmap(along, out_axes=(None, 0))(basis)
+
+
+observables_and_derivatives = compiled(observables_along)
 
 
 @compiled

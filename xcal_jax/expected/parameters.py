@@ -17,6 +17,7 @@ from jaxtyping import Num
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.physics.geometry import Stack
+from xcal_jax.units import shown
 
 
 @jax.tree_util.register_dataclass
@@ -46,10 +47,10 @@ class Parameters:
     def of(
         cls,
         absorber: Absorber,
-        energy: float,
-        at: tuple[float, float] | None = None,
-        yield_scale: float = 1.0,
-        range_scale: float = 1.0,
+        energy: float | Array,
+        at: tuple[float, float] | tuple[Array, Array] | None = None,
+        yield_scale: float | Array = 1.0,
+        range_scale: float | Array = 1.0,
     ) -> "Parameters":
         """The parameters of ``absorber`` for photons of ``energy`` eV, at ``at`` (x, y) um or uniform over the top."""
         x, y = (0.0, 0.0) if at is None else at
@@ -118,6 +119,6 @@ def resolve(wrt: Sequence[str], parameters: Parameters) -> dict[str, int]:
         found = [k for k in known if k == name or k.split("[")[0] == name]
         if not found:
             rule = f"of {', '.join(UNITS)}, or one of a layer like {known[0]}"
-            raise ValueError(f"derivatives are with respect to one {rule}, but {name!r} is asked")
+            raise ValueError(f"derivatives are with respect to one {rule}, but {shown(name)} is asked")
         chosen |= {k: known.index(k) for k in found}
     return chosen

@@ -5,21 +5,24 @@ Uncertainties of the parameters are taken as independent: the variance of an obs
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from jax import Array
 from jaxtyping import Float
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.expected.estimate import Estimate, mean_and_error
+from xcal_jax.expected.estimate import Estimate, estimate, mean_and_error
 from xcal_jax.expected.parameters import UNITS, Parameters, parameter_values
 from xcal_jax.io import toml
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.schema import optional_keys, rule
 from xcal_jax.simulation.counting import matter_of
 from xcal_jax.simulation.results import line_names
 from xcal_jax.simulation.vocabulary import VOCABULARY
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import Quantity, as_quantity, limited, parse_each, parse_quantity, shown_path
 
 SCALARS = (
     "interaction_probability",
@@ -32,6 +35,7 @@ SCALARS = (
     "mean_square_loss",
 )
 PEAKS = 6
+WRT = ("thickness", "density", "yield", "range")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,87 @@ class Scalar:
     unit: str
     values: Array
     derivatives: Array
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """observables: by name; parameters: K names; point: where; sigma: standard deviations of parameters, by name;
+    fallbacks: a sentence for each model without a derivative that was replaced by the paper's.
+    """
+
+    observables: dict[str, Scalar]
+    parameters: tuple[str, ...]
+    point: Parameters
+    sigma: dict[str, float]
+    fallbacks: tuple[str, ...]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The facts of `facts_of`; with uncertainties also those of `propagate`, for JSON."""
+        facts = facts_of(self.observables, self.parameters) | {"fallbacks": list(self.fallbacks)}
+        if self.sigma:
+            facts["uncertainties"] = propagate(self.observables, self.parameters, self.sigma)
+        return facts
+
+    @property
+    def changes(self) -> dict[str, tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]]:
+        """Percent by which each observable changes for a percent of each parameter: value and error."""
+        return relative(self.observables, self.parameters, self.point)
+
+    def __str__(self) -> str:
+        """A table: observables down, relative sensitivities across, and what is uncertain if that was asked."""
+        facts, changes = self.facts, self.changes
+        width = max(len(name) for name in self.observables)
+        lines = ["change of each observable in percent, for a parameter that is 1 % larger (standard error below)", ""]
+        lines += [f"{'observable':{width}} {'value':>12} {'+-':>9} " + "".join(f"{p:>14}" for p in self.parameters)]
+        for name, part in facts["observables"].items():
+            value, error = changes[name]
+            lines += [
+                f"{name:{width}} {part['value']:12.5g} {part['err']:9.1e} " + "".join(f"{v:14.4f}" for v in value),
+                f"{'':{width}} {'':12} {'':9} " + "".join(f"{e:14.4f}" for e in error),
+            ]
+        if self.sigma:
+            lines += ["", f"{'observable':{width}} {'uncertainty':>12}   of which"]
+            for name, part in facts["uncertainties"].items():
+                causes = "  ".join(f"{p} {s:.2g}" for p, s in part["by_parameter"].items())
+                lines += [f"{name:{width}} {part['total']:12.3g}   {causes}"]
+        return "\n".join([*lines, *(f"note: {sentence}" for sentence in self.fallbacks)])
+
+    __repr__ = __str__
+
+
+@checked
+def sensitivity(
+    absorber: Absorber | str | os.PathLike[str],
+    energy: Quantity,
+    wrt: Sequence[str] = WRT,
+    at: str | Sequence[Quantity] | None = None,
+    n: int = 2**17,
+    seed: int = 1,
+    yields: str = "eadl",
+    uncertainties: str | os.PathLike[str] | Mapping[str, Quantity] | None = None,
+    electrons: str | None = None,
+    physics: str | None = None,
+    loss_above: Sequence[Quantity] | str | None = None,
+    progress: bool = False,
+) -> Sensitivity:
+    """Observables of ``absorber`` (what `Absorber.load` takes) at ``energy``, and derivatives, with standard errors.
+
+    wrt: of `UNITS`, for one layer ``thickness[1]``; at: (x, y) um of the impact, or uniform over the top. n: histories,
+    rounded up to a power of two. uncertainties: standard deviations, ``{"thickness[1]": "0.05 um", "yield": "15 %"}``
+    or a TOML file of them, of which the observables' are made. Others, and errors: as for `estimate`.
+
+    >>> found = sensitivity("gold", "7 keV", wrt=["thickness"], n=4096)
+    >>> found.parameters, found.facts["derivatives"]["interaction_probability"]["thickness[0]"]["unit"]
+    (('thickness[0]',), '1/um')
+    """
+    target, ev = Absorber.load(absorber, electrons, physics), parse_quantity(energy, "eV", "energy")
+    impact = None if at is None else parse_each(at, ("um", "um"), "at")
+    point = Parameters.of(target, ev, impact)
+    sigma = read_uncertainties(uncertainties, point) if uncertainties else {}
+    asked = [*wrt, *(name for name in sigma if name not in wrt and name.split("[")[0] not in wrt)]
+    found = estimate(target, ev, asked, impact, n, seed, yields, loss_above=loss_above, progress=progress)
+    return Sensitivity(scalars(found, target), found.parameters, point, sigma, found.fallbacks)
 
 
 def scalars(found: Estimate, absorber: Absorber, peaks: int = PEAKS) -> dict[str, Scalar]:
@@ -114,34 +199,38 @@ def propagate(observables: dict[str, Scalar], parameters: Sequence[str], sigma: 
     return found
 
 
-def read_uncertainties(path: str | os.PathLike, at: Parameters) -> dict[str, float]:
-    """Standard deviations by parameter from a TOML file: ``"thickness[1]" = "0.05 um"``, ``yield = "10 %"``.
+@checked
+def read_uncertainties(path: str | os.PathLike | Mapping[str, Any], at: Parameters) -> dict[str, float]:
+    """Standard deviations by parameter from a TOML file or a mapping: ``"thickness[1]" = "0.05 um"``.
 
     A name without a layer stands for every layer, each on its own. Raises ValueError where a name is unknown, or a
     number is negative or no length, density or percentage.
     """
-    where = f"uncertainties {str(path)!r}"
-    table = toml.read(path, "uncertainties")
     values = parameter_values(at)
-    sigma: dict[str, float] = {}
-    for name, given in table.items():
-        places = [known for known in values if known == name or known.split("[")[0] == name]
-        if not places:
-            raise ValueError(f"unknown parameter {name!r} in {where}; parameters are {', '.join(values)}")
-        for place in places:
-            sigma[place] = _deviation(given, place, values[place], where)
-    if not sigma:
-        raise ValueError(f"{where} must name at least one parameter, but is empty")
-    return sigma
-
-
-def _deviation(given, name: str, value: float, where: str) -> float:
-    unit = UNITS[name.split("[")[0]]
-    text = f"{name} in {where}"
-    if isinstance(given, str) and given.strip().endswith("%"):
-        found = abs(value) * parse_quantity(given.strip()[:-1], "", text) / 100.0
+    schema = optional_keys({name: _deviation(UNITS[_stem(name)]) for name in (*map(_stem, values), *values)})
+    if isinstance(path, Mapping):
+        where, table = "uncertainties", toml.check(path, "uncertainties", schema)
     else:
-        found = parse_quantity(given, unit, text)
-    if found < 0.0:
-        raise ValueError(f"`{text}` must not be negative, but is {given!r}")
-    return found
+        where, table = f"uncertainties {shown_path(path)}", toml.read(path, "uncertainties", schema)
+    if not table:
+        raise ValueError(f"{where} must name at least one parameter, but are empty")
+    given = {place: table.get(place, table.get(_stem(place))) for place in values}
+    return {place: found(values[place]) for place, found in given.items() if found is not None}
+
+
+def _stem(name: str) -> str:
+    """A parameter's name without its layer."""
+    return name.split("[")[0]
+
+
+def _deviation(unit: str) -> Any:
+    """A standard deviation in ``unit`` or in per cent, read as a function of the parameter's value."""
+
+    def read(given: Any) -> Callable[[float], float]:
+        if isinstance(given, str) and given.strip().endswith("%"):
+            percent = limited(as_quantity(given.strip()[:-1], ""), "%", least=0.0)
+            return lambda value: abs(value) * percent / 100.0
+        found = limited(as_quantity(given, unit), unit, least=0.0)
+        return lambda value: found
+
+    return Annotated[Any, rule(read)]

@@ -5,7 +5,7 @@ weighted back. A scale on the yields is then one more factor of the weight. Scat
 interactions are drawn from it alone.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,9 @@ from jax import Array
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
+from xcal_jax.compute.programs import keep_compiled_programs
 from xcal_jax.compute.shapes import Flag, Real, Whole
+from xcal_jax.constants import PHYSICS
 from xcal_jax.expected.electrons import MODELS, ElectronModel
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.physics.discrete import Discrete
@@ -22,6 +24,13 @@ from xcal_jax.physics.discrete import Discrete
 RICHER, MOST = 8.0, 0.5
 SCATTERED = 0.05
 CERTAIN = 1.0 - 1e-9  # a yield that is 1
+NO_IMPULSE = (
+    "Compton scattering is the paper's (Klein-Nishina x S, no vacancy, no recoil): the weights of moving electrons' "
+    "momenta are not differentiated"
+)
+NO_RAYLEIGH = (
+    "Rayleigh scattering is left out: what has only been deflected is no interaction, and its weight not known"
+)
 
 
 @jax.tree_util.register_dataclass
@@ -43,9 +52,13 @@ class Tables:
 
     @classmethod
     def build(cls, absorber: Absorber, yields: str = "eadl") -> "Tables":
-        """The tables of ``absorber``; yields: "eadl" or "krause". Raises ValueError for an array."""
+        """The tables of ``absorber``; yields: "eadl" or "krause". Raises ValueError for an array.
+
+        Its photons scatter as `differentiable` says.
+        """
+        keep_compiled_programs()
         absorber.check_alone("a derivative")
-        matter = Matter.build(absorber, yields)
+        matter = Matter.build(differentiable(absorber)[0], yields)
         free = np.asarray(matter.relaxation.analog.probabilities)
         radiative = np.asarray(matter.relaxation.radiative)
         decays = np.asarray(matter.relaxation.decays)
@@ -109,3 +122,11 @@ class Tables:
         scaled = yield_scale * own
         ratio = jnp.where(photon, scaled, 1.0 - scaled) / jnp.where(mixed, jnp.where(photon, drawn, 1.0 - drawn), 1.0)
         return jnp.where(mixed, ratio, 1.0)
+
+
+def differentiable(absorber: Absorber) -> tuple[Absorber, tuple[str, ...]]:
+    """``absorber`` with photons that scatter as in the paper, and a sentence for each model that this replaces."""
+    paper = PHYSICS["paper"]
+    replaced = {"compton": NO_IMPULSE, "rayleigh": NO_RAYLEIGH}
+    said = tuple(why for model, why in replaced.items() if getattr(absorber, model) != paper[model])
+    return replace(absorber, **{model: paper[model] for model in replaced}), said

@@ -3,12 +3,13 @@
 import os
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
-from xcal_jax.io.files import replacing
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.files import MARK, check_own, replacing
+from xcal_jax.units import shown_path
 
 
 def variable(dims: Hashable, values: Any, units: str | None, long_name: str, **attrs: Any) -> xr.Variable:
@@ -19,14 +20,22 @@ def variable(dims: Hashable, values: Any, units: str | None, long_name: str, **a
     return xr.Variable(dims, values, attrs | {"long_name": long_name} | ({} if units is None else {"units": units}))
 
 
-def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
+@checked
+def save(dataset: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = False) -> None:
     """Write ``dataset`` as netCDF-4, its arrays compressed, whole or not at all.
 
-    Raises ValueError when the folder is missing.
+    overwrite: whether a file of another program may be replaced. Raises ValueError where there is one and it may not,
+    and when the folder is missing; OSError when the disk is full.
     """
+    if not overwrite:
+        check_own(path)
+    attrs = {"history": f"written by {MARK.decode()}"} | dataset.attrs
     packed = {name: {"zlib": True} for name, of in dataset.data_vars.items() if of.ndim and of.dtype.kind in "fiub"}
     with replacing(path) as temporary:
-        dataset.to_netcdf(temporary, engine="netcdf4", encoding=packed)
+        try:
+            dataset.assign_attrs(attrs).to_netcdf(temporary, engine="netcdf4", encoding=packed)
+        except RuntimeError as problem:  # of the netCDF library, where the disk is full
+            raise OSError(f"{shown_path(path)} could not be written, is the disk full? ({problem})") from problem
 
 
 def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:
@@ -38,9 +47,11 @@ def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), nee
     """
     with _opened(path, what, tuple(kinds)) as file:
         dataset = file.load()
+    if MARK.decode() in str(dataset.attrs.get("history")):
+        del dataset.attrs["history"]
     if missing := sorted(set(needed) - set(map(str, dataset.variables))):
         made_by = f" (it is of version {dataset.attrs['version']})" if "version" in dataset.attrs else ""
-        raise ValueError(f"{str(path)!r} must be {what}, but has no {', '.join(missing)}{made_by}: make it anew")
+        raise ValueError(f"{shown_path(path)} must be {what}, but has no {', '.join(missing)}{made_by}: make it anew")
     return dataset
 
 
@@ -52,8 +63,8 @@ def kind_of(path: str | os.PathLike[str], what: str, kinds: Iterable[str]) -> st
 
 @contextmanager
 def _opened(path: str | os.PathLike[str], what: str, kinds: tuple[str, ...]) -> Iterator[xr.Dataset]:
-    if not Path(path).is_file():
-        raise ValueError(f"{str(path)!r} must be {what}, but does not exist")
+    if not os.path.isfile(path):
+        raise ValueError(f"{shown_path(path)} must be {what}, but does not exist")
     other = False
     try:
         with xr.open_dataset(path, engine="netcdf4") as dataset:
@@ -61,6 +72,6 @@ def _opened(path: str | os.PathLike[str], what: str, kinds: tuple[str, ...]) -> 
             if not other:
                 yield dataset
     except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as problem:
-        raise ValueError(f"{str(path)!r} must be {what}, but cannot be read (is it truncated?)") from problem
+        raise ValueError(f"{shown_path(path)} must be {what}, but cannot be read (is it truncated?)") from problem
     if other:
-        raise ValueError(f"{str(path)!r} must be {what}, but is not")
+        raise ValueError(f"{shown_path(path)} must be {what}, but is not")

@@ -1,26 +1,38 @@
 """Files: written beside their place and renamed, so that a reader sees a whole file or none; small ones read."""
 
+import glob
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from xcal_jax.units import shown_path
+
+HOST = re.sub(r"\W", "_", socket.gethostname())
+MARK = b"xcal_jax"  # stands in every file that this program writes, which may therefore be written anew
+LONGEST_NAME = 200  # bytes of a file's name, so that its checkpoint and unfinished file can have longer ones
+LOOKED_AT = 2**18  # bytes at each end of a file where its mark may stand
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``path``; on success it takes the place of ``path``.
 
-    On any error, an interruption included, nothing is left behind and an older ``path`` stays as it was. A link stays
-    a link, to the new file; a device (``/dev/null``) or a pipe is written through. Raises ValueError when the folder is
-    missing or ``path`` is a folder.
+    On any error, an interruption included, nothing is left behind and an older ``path`` stays as it was; what a killed
+    process of this machine has left is removed. A link stays a link, to the new file; a device (``/dev/null``) or a
+    pipe is written through. Raises ValueError when the folder is missing or ``path`` is a folder.
     """
     path = Path(os.path.realpath(path))
     check_writable(path)
     through = path.exists() and not path.is_file()
-    folder = tempfile.gettempdir() if through else path.parent
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.stem}-", suffix=path.suffix)
+    folder = Path(tempfile.gettempdir()) if through else path.parent
+    begin = f".{path.stem[:100]}-{HOST}-"
+    _remove_left_over(folder, begin, path.suffix)
+    handle, name = tempfile.mkstemp(dir=folder, prefix=f"{begin}{os.getpid()}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -37,7 +49,41 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _remove_left_over(folder: Path, begin: str, suffix: str) -> None:
+    """Remove unfinished files of processes that are no more."""
+    for left in folder.glob(f"{glob.escape(begin)}*{glob.escape(suffix)}"):
+        found = re.fullmatch(rf"(\d+)-\w{{8}}{re.escape(suffix)}", left.name.removeprefix(begin))
+        if found and not _runs(int(found[1])):
+            left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def check_own(path: str | os.PathLike[str]) -> None:
+    """Raise ValueError where a file stands at ``path`` that this program has not written: see `MARK`."""
+    path = Path(path)
+    if not os.path.isfile(path) or not path.stat().st_size:
+        return
+    with path.open("rb") as file:
+        ends = file.read(LOOKED_AT)
+        file.seek(max(0, path.stat().st_size - LOOKED_AT))
+        if MARK not in ends and MARK not in file.read():
+            raise ValueError(
+                f"output {shown_path(path)} must be new or a file of this program: --overwrite replaces it"
+            )
+
+
 PLOTS = (".png", ".pdf", ".svg")
+FITS_EVENTS = (".fits", ".fit", ".evt")
+EVENTS = (".nc", *FITS_EVENTS)
 
 
 def check_writable(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ()) -> None:
@@ -46,16 +92,18 @@ def check_writable(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ())
     suffixes: those that its kind of file may have, if not all.
     """
     path = Path(path)
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise ValueError(f"output must have a name of at most {LONGEST_NAME} bytes, but is {shown_path(path)}")
     if suffixes and path.suffix.lower() not in suffixes:
-        raise ValueError(f"output must end in one of {', '.join(suffixes)}, but is {str(path)!r}")
+        raise ValueError(f"output must end in one of {', '.join(suffixes)}, but is {shown_path(path)}")
     if path.is_dir():
-        raise ValueError(f"output must be a file, but {str(path)!r} is a folder")
+        raise ValueError(f"output must be a file, but {shown_path(path)} is a folder")
     if path.exists() and not path.is_file() and os.access(path, os.W_OK):
         return  # a device or a pipe
     if not path.parent.is_dir():
-        raise ValueError(f"output folder must exist, but {str(path.parent)!r} does not")
+        raise ValueError(f"output folder must exist, but {shown_path(path.parent)} does not")
     if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"output folder must be writable, but {str(path.parent)!r} is not")
+        raise ValueError(f"output folder must be writable, but {shown_path(path.parent)} is not")
 
 
 def check_kept(inputs: Iterable[str | os.PathLike[str]], outputs: Iterable[str | os.PathLike[str]]) -> None:
@@ -63,13 +111,13 @@ def check_kept(inputs: Iterable[str | os.PathLike[str]], outputs: Iterable[str |
 
     A device such as ``/dev/null`` may be given as often as one likes.
     """
-    taken = {os.path.realpath(path): f"the input {str(path)!r}" for path in inputs}
+    taken = {os.path.realpath(path): f"the input {shown_path(path)}" for path in inputs}
     for path in outputs:
         place = os.path.realpath(path)
         if place in taken:
-            raise ValueError(f"output {str(path)!r} must be another file than {taken[place]}, but is the same")
-        if not Path(place).exists() or Path(place).is_file():
-            taken[place] = f"the output {str(path)!r}"
+            raise ValueError(f"output {shown_path(path)} must be another file than {taken[place]}, but is the same")
+        if not os.path.exists(place) or os.path.isfile(place):
+            taken[place] = f"the output {shown_path(path)}"
 
 
 def read_text(path: str | os.PathLike[str], where: str, kind: str) -> str:
@@ -77,7 +125,7 @@ def read_text(path: str | os.PathLike[str], where: str, kind: str) -> str:
 
     Raises ValueError when it is missing or no text.
     """
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise ValueError(f"{where} must be a {kind} file, but does not exist")
     try:
         return Path(path).read_text(encoding="utf-8-sig")

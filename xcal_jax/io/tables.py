@@ -10,6 +10,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from xcal_jax.io.files import read_text
+from xcal_jax.units import shown
 
 
 def read_table(
@@ -32,7 +33,9 @@ def read_table(
     rows = {number: cells_of(line, comma) for number, line in lines.items()}
     header = rows.pop(min(rows)) if rows else []
     if len(set(header)) < max(len(header), 1):
-        raise ValueError(f"{where} must have a header line with a name for each column, but has {','.join(header)!r}")
+        raise ValueError(
+            f"{where} must have a header line with a name for each column, but has {shown(','.join(header))}"
+        )
     columns: dict[str, list[str | float]] = {name: [] for name in header}
     kept = []
     for number, row in rows.items():
@@ -47,7 +50,7 @@ def read_table(
         for name, value in zip(header, values, strict=True):
             columns[name].append(value)
     table = pd.DataFrame(columns, index=kept)
-    table.attrs = {key.strip(): value.strip() for key, _, value in remarks}
+    table.attrs = {key.strip(): value.strip() for key, colon, value in remarks if colon}
     return table
 
 
@@ -68,5 +71,5 @@ def row_of(
             number = cell.replace(",", ".") if decimal_comma else cell
             values.append(cell if name in words else float(number or "nan"))
         except ValueError as problem:
-            raise ValueError(f"{where} must hold numbers, but its {name} is {cell!r}") from problem
+            raise ValueError(f"{where} must hold numbers, but its {name} is {shown(cell)}") from problem
     return values

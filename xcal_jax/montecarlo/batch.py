@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh
-from jaxtyping import Float, Int, UInt32
+from jaxtyping import Bool, Float, Int, UInt32
 
 from xcal_jax.absorber.source import PhotonSource, Source
-from xcal_jax.compute.devices import local_devices, on_each
+from xcal_jax.compute.devices import local_devices, on_each, packing
 from xcal_jax.compute.lanes import for_selected, put
 from xcal_jax.compute.random import photon_key, words
 from xcal_jax.compute.shapes import Flag, Real, Seed, Whole, Word
@@ -21,12 +21,12 @@ from xcal_jax.montecarlo.derivative import undifferentiable
 from xcal_jax.montecarlo.histories import walk_histories
 from xcal_jax.montecarlo.ledger import Shares
 from xcal_jax.montecarlo.state import Medium, Vertex
-from xcal_jax.montecarlo.tally import PARTIAL, Tally, book, book_absorbed, book_pixels
+from xcal_jax.montecarlo.tally import PARTIAL, Tally, book, book_absorbed, book_lines, book_pixels
 from xcal_jax.montecarlo.transport import at_risk, first_interaction
 from xcal_jax.physics.layers import depth_in_stack
 
-LEAST_LANES = 1024  # so that one in `RISKY` of them is still whole words of 32
-RISKY = 16  # one in so many of a block's lanes follows a history at a time
+MOST_LANES = 2**24  # a byte of each of so many is summed in 32 bits
+LEAST_LANES = 1024  # so that the lanes of histories are still whole words of 32
 COMPILER = {  # one core for a block, since a run has many blocks; and the widest vectors
     "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
     "xla_cpu_prefer_vector_width": 512,
@@ -41,7 +41,7 @@ Own = tuple[UInt32[Array, "D 2"], Int[Array, " D"]]  # first photon and number o
 @dataclass(frozen=True)
 class Event:
     """Rows of an event list, (n,) each: energy, deposited: eV; loss_type: bits, int32; x, y, z: um, of the first
-    interaction, from the centre of the top (z <= 0 inside), NaN for a photon that passed through.
+    interaction, from the centre of the top (z <= 0 inside), NaN for a photon that passed through, deflected or not.
 
     In an array deposited and loss_type are of the pixel hit, pixel: (n,); catching, caught: (n, K), other pixels (-1
     for none) and their energies of the photon in eV. These three are None without an array.
@@ -143,17 +143,17 @@ def count_photons(
     medium, source = undifferentiable((medium, source))
     offset = jnp.arange(lanes, dtype=jnp.uint32)
 
-    def fly_once(offset: Word) -> tuple[Real, Flag, Flag, Whole | None]:
-        vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
-        return vertex.energy, vertex.met, at_risk(vertex), vertex.site.pixel
+    def fly_once(offset: Word) -> tuple[Real, Whole, Flag, Flag, Whole | None]:
+        vertex, line = first_interaction(medium, source, photon_key(seed, first, offset))
+        return vertex.energy, line, vertex.met, at_risk(vertex), vertex.site.pixel
 
-    energy, met, risky, pixel = jax.vmap(fly_once)(offset)
+    energy, line, met, risky, pixel = jax.vmap(fly_once)(offset)
     pixels = medium.stack.pixels
     here = offset < count.astype(jnp.uint32)
     risky = risky & here
     absorbed = met & here & ~risky
     tally = Tally.empty(bins, *peaks_shape(medium, source), pixels, thresholds.size)
-    tally = book_absorbed(tally, energy, absorbed, bin_width)
+    tally = book_whole(tally, source, energy, line, absorbed, bin_width)
     if pixels is not None:
         whole = energy[:, None]
         tally = book_pixels(
@@ -171,7 +171,16 @@ def count_photons(
         deposit = jnp.concatenate([kept[:, None], shares.energy], axis=1)
         return book_pixels(tally, pixels, pixel, deposit, shares.escaped, energy, chosen < lanes, bin_width)
 
-    return for_selected(walk, tally, risky, lanes // RISKY)
+    return for_selected(walk, tally, risky, lanes // packing().histories)
+
+
+def book_whole(
+    tally: Tally, source: Source, energy: Levels, line: Int[Array, " n"], where: Bool[Array, " n"], bin_width: Real
+) -> Tally:
+    """The tally with the photons ``where`` more, which deposit all of their ``energy`` in eV; line: of the source."""
+    if source.few_lines:
+        return book_lines(tally, source.energies.low, line, where, bin_width)
+    return book_absorbed(tally, energy, where, bin_width)
 
 
 def list_photons(medium: Medium, source: PhotonSource, seed: Seed, first: Seed, count: Whole, lanes: int) -> Event:
@@ -183,7 +192,7 @@ def list_photons(medium: Medium, source: PhotonSource, seed: Seed, first: Seed, 
         vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
         site = vertex.site
         place = (site.x, site.y, -depth_in_stack(medium.stack.thickness, site.layer, site.depth))
-        return vertex, at_risk(vertex), tuple(jnp.where(vertex.met, p, jnp.nan) for p in place)
+        return vertex, at_risk(vertex), place
 
     vertex, risky, (x, y, z) = jax.vmap(start)(offset)
 
@@ -197,12 +206,15 @@ def list_photons(medium: Medium, source: PhotonSource, seed: Seed, first: Seed, 
         )
         if ledger.shares is not None:
             kind = kind | jnp.where(jnp.any(ledger.shares.energy > PARTIAL, axis=1), CAUGHT, 0)
-        return put(columns, chosen, (energy - lost, kind, ledger.shares))
+        met = ledger.deposited > PARTIAL
+        deposited, kind = jnp.where(met, energy - lost, 0.0), jnp.where(met, kind, PASSED)
+        return put(columns, chosen, (deposited, kind, ledger.shares))
 
     kept = jnp.where(vertex.met, vertex.energy, 0.0), jnp.where(vertex.met, 0, PASSED)
     empty = jax.vmap(partial(Shares.empty, medium.stack.pixels))(vertex.site.pixel, jnp.zeros_like(vertex.energy))
     here = offset < count.astype(jnp.uint32)
-    deposited, kind, shares = for_selected(walk, (*kept, empty), risky & here, lanes // RISKY)
+    deposited, kind, shares = for_selected(walk, (*kept, empty), risky & here, lanes // packing().histories)
+    x, y, z = (jnp.where(kind == PASSED, jnp.nan, p) for p in (x, y, z))
     event = Event(vertex.energy, deposited, kind, x, y, z)
     if shares is None:
         return event

@@ -13,7 +13,7 @@ Tree = TypeVar("Tree")
 
 REFUSAL = (
     "the Monte Carlo counts photons and has no derivative (`jax.grad` through it would be silently wrong): "
-    "differentiate `xcal_jax.expected` instead"
+    "differentiate `xcal_jax.observables` instead"
 )
 
 

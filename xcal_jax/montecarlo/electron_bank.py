@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Int
 
+from xcal_jax.compute.devices import packing
 from xcal_jax.compute.lanes import for_selected, take
 from xcal_jax.compute.random import Key
 from xcal_jax.compute.shapes import Real, Whole, Word
@@ -16,8 +17,6 @@ from xcal_jax.montecarlo.ledger import Ledger, Shares
 from xcal_jax.montecarlo.state import History, Medium
 from xcal_jax.physics.electrons.scattering import Scattering
 from xcal_jax.physics.geometry import Direction, Site
-
-MANY = 16  # one in so many lanes puts an electron into the bank at a time
 
 
 @jax.tree_util.register_dataclass
@@ -53,13 +52,13 @@ class Bank:
 
         def visit(chosen: Array, bank: Bank) -> Bank:
             photon, slot = chosen % n, (chosen // n).astype(jnp.uint32)
-            ion = take((keys, histories.counter, histories.ion.site, histories.direction), photon)
+            ion = take((keys, histories.counter, histories.ion.site, cast(Direction, histories.recoil)), photon)
             electrons, own = jax.vmap(_electron)(ion, slot, take(waiting, chosen))
             there = chosen < waiting.size
             electrons = electrons._replace(energy=jnp.where(there, electrons.energy, 0.0))
             return bank.with_more(electrons, own, photon, jnp.sum(there, dtype=jnp.int32))
 
-        return for_selected(visit, self, waiting > 0, n // MANY), replace(
+        return for_selected(visit, self, waiting > 0, n // packing().banked), replace(
             histories,
             counter=histories.counter + jnp.uint32(len(histories.electrons)),
             electrons=jax.tree.map(jnp.zeros_like, histories.electrons),
@@ -95,7 +94,7 @@ class Bank:
             photon = jnp.where(chosen < escaped.size, take(self.photon, chosen), n)
             return summed.at[photon].add(take(escaped, chosen), mode="drop")
 
-        summed = for_selected(add, jnp.zeros_like(ledger.deposited), escaped > 0, n // MANY)
+        summed = for_selected(add, jnp.zeros_like(ledger.deposited), escaped > 0, n // packing().banked)
         return jax.vmap(lambda one, out: one.rebook(out, None))(ledger, summed)
 
     def _book_shares(self, ledger: Ledger, escaped: Array, shares: Shares) -> Ledger:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from xcal_jax.compute.devices import packing
 from xcal_jax.compute.lanes import WORD, choose, materialise, refill_lanes, take
 from xcal_jax.compute.random import Key, uniform_block, uniforms
 from xcal_jax.compute.shapes import Flag, Real
@@ -35,10 +36,9 @@ from xcal_jax.physics.geometry import (
 )
 
 LARGEST_STEP = 0.2  # fraction of an electron's energy that is lost before the tables are read again
-ONE_IN, LEAST = 128, 1024  # one in so many of the electrons moves at a time, or so many
+LEAST = 1024  # electrons that move at a time, if there are so many
 START, FIRST_COUNTER = 0, 1  # counters of the key of a track: of its first direction, and of its first step
 STEP_COUNTERS = 2  # that a step takes
-STEPS = 3  # before other electrons take the lanes of those that have stopped
 
 
 class Electron(NamedTuple):
@@ -79,7 +79,7 @@ def follow(
     Also their shares (n,), the energies in other pixels than the one where each began; None without an array.
     density: g/cm3.
     """
-    n = electrons.energy.shape[0]
+    n, packed = electrons.energy.shape[0], packing()
     number = jnp.arange(n, dtype=jnp.int32)
     jobs = jnp.max(jnp.where(electrons.energy > 0, number + 1, 0))
 
@@ -89,10 +89,10 @@ def follow(
         return jax.vmap(partial(start, stack))(electron, key)
 
     def steps(track: Track) -> Track:
-        return succeed(jax.lax.fori_loop(0, STEPS, lambda _, t: step(model, stack, density, t), track))
+        return succeed(jax.lax.fori_loop(0, packed.flights, lambda _, t: step(model, stack, density, t), track))
 
     working, outcome = lambda tracks: tracks.moving.energy > 0, lambda tracks: (tracks.escaped, tracks.shares)
-    width = -(-max(n // ONE_IN, min(n, LEAST)) // WORD) * WORD
+    width = -(-max(n // packed.tracks, min(n, LEAST)) // WORD) * WORD
     return refill_lanes(load, jax.vmap(steps), working, outcome, jobs, width, n)
 
 

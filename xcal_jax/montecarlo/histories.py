@@ -9,6 +9,7 @@ from jax import Array
 from jaxtyping import Bool, Float, Int, UInt32
 
 from xcal_jax.absorber.source import PhotonSource
+from xcal_jax.compute.devices import packing
 from xcal_jax.compute.lanes import drain
 from xcal_jax.compute.random import photon_key
 from xcal_jax.compute.shapes import Flag, Real, Seed, Whole, Word
@@ -17,9 +18,6 @@ from xcal_jax.montecarlo.electron_bank import Bank
 from xcal_jax.montecarlo.ledger import Ledger
 from xcal_jax.montecarlo.state import History, Medium
 from xcal_jax.montecarlo.transport import begin, first_interaction, fly, relax
-
-NARROW = 16  # one in so many lanes relaxes, or flies, at a time
-TRANSITIONS = 3  # that an ion makes before the lanes are packed anew
 
 
 def walk_histories(
@@ -31,6 +29,8 @@ def walk_histories(
     """
     medium, source = undifferentiable((medium, source))
     n = offset.shape[0]
+    packed = packing()
+    width = n // packed.steps
     electrons_wait = medium.matter.electrons.waiting_slots > 0
     keys = jax.vmap(lambda offset: photon_key(seed, first, offset))(offset)
 
@@ -42,7 +42,7 @@ def walk_histories(
     @jax.vmap
     def relax_on(state: tuple[Word, History]) -> tuple[Word, History]:
         offset, history = state
-        return offset, relax(medium, photon_key(seed, first, offset), history, TRANSITIONS)
+        return offset, relax(medium, photon_key(seed, first, offset), history, packed.transitions)
 
     @jax.vmap
     def fly_on(state: tuple[Word, History]) -> tuple[Word, History]:
@@ -52,11 +52,11 @@ def walk_histories(
     def generation(state: tuple[History, Any]) -> tuple[History, Any]:
         histories, bank = state
         pending, idle = histories.pending, replace(histories, pending=cast(Any, None))
-        _, idle = drain(relax_on, (offset, idle), lambda state: state[1].relaxing, n // NARROW)
+        _, idle = drain(relax_on, (offset, idle), lambda state: state[1].relaxing, width)
         if electrons_wait:
             bank, idle = bank.join(idle, keys)
         histories = replace(idle, pending=pending)
-        return drain(fly_on, (offset, histories), lambda state: state[1].flying, n // NARROW)[1], bank
+        return drain(fly_on, (offset, histories), lambda state: state[1].flying, width)[1], bank
 
     def unfinished(histories: History) -> Flag:
         return jnp.any(histories.relaxing | histories.following | histories.flying)

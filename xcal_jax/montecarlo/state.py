@@ -90,16 +90,18 @@ class Pending:
 class History:
     """One photon's history so far. counter: () uint32, of the next random numbers.
 
-    electrons: () eV each, of the electrons at the ion that have to be followed, 0 for none: the photoelectron, along
-    direction, and Auger electrons, in any direction. There are `waiting_slots` of them, none where electrons go
-    straight. scattered_energy: () eV of a photon just scattered at the ion, along direction; 0 for none.
+    electrons: () eV each, of the electrons at the ion that have to be followed, 0 for none: the one that the photon has
+    ejected, along recoil, and Auger electrons, in any direction. There are `waiting_slots` of them, none where
+    electrons go straight; recoil is None there. scattered_energy: () eV of a photon just scattered at the ion, along
+    onwards; 0 for none.
     """
 
     counter: Array
     ion: Ion
     electrons: tuple[Array, ...]
+    recoil: Direction | None
     scattered_energy: Array
-    direction: Direction
+    onwards: Direction
     pending: Pending
     ledger: Ledger
 

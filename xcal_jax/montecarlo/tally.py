@@ -13,7 +13,7 @@ from xcal_jax.compute.shapes import Real
 from xcal_jax.montecarlo.ledger import NO_PIXEL, Ledger
 from xcal_jax.physics.geometry import Pixels
 
-PARTIAL = 1e-3  # eV; a smaller loss is rounding
+PARTIAL = 1e-3  # eV; a smaller loss, or deposit, is none
 ENERGY_UNIT = 1.0 / 64.0  # eV, in which energies are summed
 PREFIX = "pixels_"
 ROUNDING = 64  # units of the float's resolution within which a history must balance
@@ -26,11 +26,11 @@ Mask = Bool[Array, " n"]
 class PixelTally:
     """Counts of an array of R x C pixels; a deposit is more than PARTIAL.
 
-    hits: (R C,) photons by the pixel hit, that of their first interaction; counts: (R C,) photons that left a deposit
-    in the pixel; deposited: (4, R C) summed energies, as in `Tally`; central, caught, summed: (B,) spectra of deposits
-    in the central pixel, in pixels that were not hit, and in all pixels together; coincidences:
-    ((2 R - 1) (2 C - 1),) photons with a deposit in the pixel hit and in the one so many rows and columns from it;
-    shared: () photons with deposits in more than one pixel; escaped: (4,) summed energy that left the array.
+    hits: (R C,) photons that leave a deposit anywhere, by the pixel hit, that of their first collision; counts: (R C,)
+    photons that left a deposit in the pixel; deposited: (4, R C) summed energies, as in `Tally`; central, caught,
+    summed: (B,) spectra of deposits in the central pixel, in pixels that were not hit, and in all pixels together;
+    coincidences: ((2 R - 1) (2 C - 1),) photons with a deposit in the pixel hit and in the one so many rows and columns
+    from it; shared: () photons with deposits in more than one pixel; escaped: (4,) summed energy that left the array.
     """
 
     hits: Array
@@ -49,12 +49,12 @@ class PixelTally:
 class Tally:
     """Counts of histories, int32 on the device (one block), int64 on the host (any number of blocks).
 
-    interacting: (), all; spectrum: (B,), by deposited energy; photon_escape, electron_escape, both: (), that lost
-    energy by photons alone, by electrons alone, by both; scattered: (), that lost energy and had a scattering;
-    loss_above: (A,), that lost more than each threshold; peaks: (K, S T), of which one fluorescence photon
-    escaped and nothing else, by source line and transition; overflow, unbalanced: (), that ran out of their bits, or
-    whose energies do not add up.
-    incident, summed_loss: (4,), summed energies of the photons, and lost, in ENERGY_UNIT, byte by byte, lowest first.
+    interacting: (), all that leave a deposit: a photon that is only deflected (Rayleigh) has not interacted; spectrum:
+    (B,), by deposited energy; photon_escape, electron_escape, both: (), that lost energy by photons alone, by electrons
+    alone, by both; scattered: (), that lost energy and had a scattering; loss_above: (A,), that lost more than each
+    threshold; peaks: (K, S T), of which one fluorescence photon escaped and nothing else, by source line and
+    transition; overflow, unbalanced: (), that ran out of their bits, or whose energies do not add up.
+    summed_deposit, summed_loss: (4,) uint32, energies kept and lost, in ENERGY_UNIT, byte by byte, the lowest first.
     In an array all of these are of the pixel hit; pixels: the other pixels, None without an array.
     """
 
@@ -66,7 +66,7 @@ class Tally:
     scattered: Array
     loss_above: Array
     peaks: Array
-    incident: Array
+    summed_deposit: Array
     summed_loss: Array
     overflow: Array
     unbalanced: Array
@@ -90,8 +90,8 @@ class Tally:
             scattered=zeros(),
             loss_above=zeros(thresholds),
             peaks=zeros(source_lines, transitions),
-            incident=zeros(4),
-            summed_loss=zeros(4),
+            summed_deposit=jnp.zeros(4, jnp.uint32),
+            summed_loss=jnp.zeros(4, jnp.uint32),
             overflow=zeros(),
             unbalanced=zeros(),
             pixels=None
@@ -99,13 +99,13 @@ class Tally:
             else PixelTally(
                 hits=zeros(pixels.count),
                 counts=zeros(pixels.count),
-                deposited=zeros(4, pixels.count),
+                deposited=jnp.zeros((4, pixels.count), jnp.uint32),
                 central=zeros(bins),
                 caught=zeros(bins),
                 summed=zeros(bins),
                 coincidences=zeros((2 * pixels.rows - 1) * (2 * pixels.columns - 1)),
                 shared=zeros(),
-                escaped=zeros(4),
+                escaped=jnp.zeros(4, jnp.uint32),
             ),
         )
 
@@ -134,7 +134,25 @@ def book_absorbed(tally: Tally, energy: Energies, where: Mask, bin_width: Real) 
         tally,
         interacting=tally.interacting + _count(where),
         spectrum=_histogram(tally.spectrum, energy, where, bin_width),
-        incident=tally.incident + _sum(energy, where),
+        summed_deposit=tally.summed_deposit + _sum(energy, where),
+    )
+
+
+def book_lines(
+    tally: Tally, energies: Float[Array, " K"], line: Int[Array, " n"], where: Mask, bin_width: Real
+) -> Tally:
+    """`book_absorbed` of photons that have the ``energies`` of K source lines: they are counted, not scattered.
+
+    line: the source line of each; energies, bin_width: eV. A count of one line costs a twentieth of a histogram.
+    """
+    counts = jnp.stack([_count(where & (line == k)) for k in range(energies.size)])
+    lines = jnp.floor(energies / bin_width).astype(jnp.int32)
+    return replace(
+        tally,
+        interacting=tally.interacting + jnp.sum(counts),
+        spectrum=tally.spectrum.at[lines].add(counts, mode="drop"),
+        summed_deposit=tally.summed_deposit
+        + jnp.stack([jnp.sum(counts.astype(jnp.uint32) * byte) for byte in _bytes(energies, counts > 0)]),
     )
 
 
@@ -149,17 +167,18 @@ def book(
 ) -> Tally:
     """The tally with the histories ``where`` more, of photons of ``energy`` in eV, by their ledgers (n,).
 
-    bin_width: eV; thresholds: eV, of `loss_above`.
+    Those that deposit nothing are checked and not counted. bin_width: eV; thresholds: eV, of `loss_above`.
     """
     lost = ledger.by_photons + ledger.by_electrons
-    partial = where & (lost > PARTIAL)
+    met = where & (ledger.deposited > PARTIAL)
+    partial = met & (lost > PARTIAL)
     photon, electron = partial & (ledger.by_photons > 0), partial & (ledger.by_electrons > 0)
     single = photon & ~electron & (ledger.escapes == 1) & (ledger.line >= 0) & ~ledger.scattered
     lines, transitions = tally.peaks.shape
     at = jnp.where(single, source_line * transitions + ledger.line, lines * transitions)
     wrong = jnp.abs(energy - ledger.deposited - lost) > ROUNDING * jnp.finfo(energy.dtype).eps * energy
     full = ledger.overflow if ledger.shares is None else ledger.overflow | ledger.shares.full
-    tally = book_absorbed(tally, energy - lost, where, bin_width)
+    tally = book_absorbed(tally, energy - lost, met, bin_width)
     return replace(
         tally,
         photon_escape=tally.photon_escape + _count(photon & ~electron),
@@ -167,10 +186,9 @@ def book(
         both=tally.both + _count(photon & electron),
         scattered=tally.scattered + _count(partial & ledger.scattered),
         loss_above=tally.loss_above
-        + jnp.sum(where[:, None] & (lost[:, None] > thresholds[None, :]), axis=0, dtype=jnp.int32),
+        + jnp.sum(met[:, None] & (lost[:, None] > thresholds[None, :]), axis=0, dtype=jnp.int32),
         peaks=tally.peaks.reshape(-1).at[at].add(1, mode="drop").reshape(lines, transitions),
-        incident=tally.incident + _sum(lost, where),
-        summed_loss=tally.summed_loss + _sum(lost, where),
+        summed_loss=tally.summed_loss + _sum(lost, met),
         overflow=tally.overflow + _count(where & full),
         unbalanced=tally.unbalanced + _count(where & wrong),
     )
@@ -194,12 +212,13 @@ def book_pixels(
     old = tally.pixels
     assert old is not None
     has = (deposit > PARTIAL) & (pixel != NO_PIXEL) & where[:, None]
+    met = jnp.any(has, axis=1)
     rows, columns = pixel // pixels.columns, pixel % pixels.columns
     steps = (rows - rows[:, :1] + pixels.rows - 1) * (2 * pixels.columns - 1) + columns - columns[:, :1]
     steps = steps + pixels.columns - 1
     at = jnp.where(has, pixel, pixels.count)
     new = PixelTally(
-        hits=old.hits.at[jnp.where(where, pixel[:, 0], pixels.count)].add(1, mode="drop"),
+        hits=old.hits.at[jnp.where(met, pixel[:, 0], pixels.count)].add(1, mode="drop"),
         counts=old.counts.at[at].add(1, mode="drop"),
         deposited=jnp.stack(
             [
@@ -209,12 +228,12 @@ def book_pixels(
         ),
         central=_histogram(old.central, deposit, has & (pixel == pixels.central), bin_width),
         caught=_histogram(old.caught, deposit[:, 1:], has[:, 1:], bin_width),
-        summed=_histogram(old.summed, energy - escaped, where, bin_width),
+        summed=_histogram(old.summed, energy - escaped, met, bin_width),
         coincidences=old.coincidences.at[jnp.where(has & has[:, :1], steps, old.coincidences.shape[0])].add(
             1, mode="drop"
         ),
         shared=old.shared + _count(jnp.sum(has, axis=1) > 1),
-        escaped=old.escaped + _sum(escaped, where),
+        escaped=old.escaped + _sum(escaped, met),
     )
     wrong = jnp.abs(energy - jnp.sum(deposit, axis=1) - escaped) > ROUNDING * jnp.finfo(energy.dtype).eps * energy
     return replace(tally, pixels=new, unbalanced=tally.unbalanced + _count(where & wrong))
@@ -225,13 +244,13 @@ def _count(where: Array) -> Array:
 
 
 def _sum(energy: Array, where: Array) -> Array:
-    return jnp.stack([jnp.sum(byte, dtype=jnp.int32) for byte in _bytes(energy, where)])
+    return jnp.stack([jnp.sum(byte, dtype=jnp.uint32) for byte in _bytes(energy, where)])
 
 
 def _bytes(energy: Array, where: Array) -> list[Array]:
     """Energies in ENERGY_UNIT, byte by byte, the lowest first; 0 elsewhere."""
     units = jnp.where(where, jnp.round(energy / ENERGY_UNIT), 0.0).astype(jnp.uint32)
-    return [((units >> (8 * byte)) & 255).astype(jnp.int32) for byte in range(4)]
+    return [(units >> (8 * byte)) & 255 for byte in range(4)]
 
 
 def _histogram(spectrum: Array, energy: Array, where: Array, bin_width: Array) -> Array:

@@ -5,7 +5,7 @@ Everything is written for one photon; `jax.vmap` makes the batch. After its `fir
     relax   the ion's vacancies, one transition after another: electrons stop or escape, photons wait
     follow  the electrons that scatter and may escape, if the electron model is of that kind
     fly     the next waiting photon, through the layers, to a face or to an atom
-    absorb  it there: a photoelectron and a vacancy, or a scattered photon
+    absorb  it there: an electron and a vacancy, a scattered photon, or both
 
 In an array of absorbers a photon or an electron that leaves one goes on to the next (`travel`,
 `track_into_neighbours`).
@@ -31,15 +31,14 @@ from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.montecarlo.ledger import Ledger, Shares
 from xcal_jax.montecarlo.state import EMITTED, PENDING, History, Ion, Medium, Pending, Vertex
 from xcal_jax.physics.array import next_pixel, travel
-from xcal_jax.physics.geometry import Direction, Site, deflect, isotropic, margin_to_surface
+from xcal_jax.physics.geometry import Direction, Site, isotropic, margin_to_surface
 from xcal_jax.physics.layers import cumulative
-from xcal_jax.physics.photon_scattering import compton_energy
 from xcal_jax.physics.relaxation import NONE, no_vacancies
 
 FIRST_FLIGHT = SOURCE_COUNTERS  # counter of the depth of the first interaction, and of its channel
 FIRST_HIT = FIRST_FLIGHT + 1  # of the row of its channels, and of whether a photon comes of it
 FIRST_STEP = FIRST_HIT + 1
-ABSORPTION, RELAXATION, FLIGHT = 1, 2, 3  # counters that a step takes
+RELAXATION, FLIGHT = 2, 3  # counters that a step takes; an interaction takes those of the Compton model
 SPARE = 8  # counters that are left when a history counts as overflowing
 
 
@@ -95,7 +94,7 @@ def sample_interaction(
 
 def at_risk(vertex: Vertex) -> Flag:
     """Whether the photon may lose energy. If not, all of it is deposited."""
-    return vertex.met & (~vertex.hit.ejects | vertex.electron_near | vertex.emits)
+    return vertex.met & (vertex.hit.scatters | vertex.electron_near | vertex.emits)
 
 
 def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
@@ -115,8 +114,9 @@ def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
             (none,) * EMITTED,
         ),
         electrons=(zero,) * medium.matter.electrons.waiting_slots,
+        recoil=vertex.direction if medium.matter.electrons.waiting_slots else None,
         scattered_energy=zero,
-        direction=vertex.direction,
+        onwards=vertex.direction,
         pending=Pending(nowhere, jnp.full((PENDING,), NONE, jnp.int32), jnp.zeros_like(none)),
         ledger=Ledger(
             deposited=zero,
@@ -133,29 +133,28 @@ def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
 
 
 def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> History:
-    """The history after ``vertex``: a photoelectron (Eq. 2) and a vacancy, or scattering; nothing if no atom is met."""
+    """The history after ``vertex``: an electron (Eq. 2) and a vacancy, a photon, or both; nothing if no atom is met."""
     matter, tables, hit = medium.matter, medium.matter.relaxation, vertex.hit
-    u_polar, u_azimuth = materialise(medium.stack.width, uniform_block, key, history.counter, ABSORPTION)
-    ejects, scatters = vertex.met & hit.ejects, vertex.met & ~hit.ejects
-    kinetic = jnp.maximum(vertex.energy - tables.binding[hit.subshell], 0.0)
-
-    cosine = matter.angles.sample_cosine(hit.law, jnp.where(ejects, kinetic, vertex.energy), u_polar)
-    direction = deflect(vertex.direction, cosine, u_azimuth)
-    scattered_energy = jnp.where(hit.coherent, vertex.energy, compton_energy(vertex.energy, cosine))
+    counters = matter.compton.counters
+    u = materialise(medium.stack.width, uniform_block, key, history.counter, counters)
+    ejects, scatters = vertex.met & hit.ejects, vertex.met & hit.scatters
+    kinetic, recoil, after, onwards = matter.collide(hit, vertex.energy, vertex.direction, u)
     near = ejects & vertex.electron_near
-    escaping = escaping_at_once(medium, vertex.site, direction, kinetic, near)
-    ledger = track_into_neighbours(medium, history.ledger, vertex.site, direction, escaping)
-    photoelectron = tuple(jnp.where(near, kinetic, waiting) for waiting in history.electrons[:1])
+    if matter.compton.ionises:
+        near = near & (matter.electrons.maximum_range(kinetic) > vertex.margin)
+    escaping = escaping_at_once(medium, vertex.site, recoil, kinetic, near)
+    ledger = track_into_neighbours(medium, history.ledger, vertex.site, recoil, escaping)
+    first = tuple(jnp.where(near, kinetic, waiting) for waiting in history.electrons[:1])
 
     decays = ejects & vertex.emits
     vacancies, _, overflow = tables.open(history.ion.vacancies, hit.subshell, decays & vertex.ion_near)
-    stays = jnp.where(scatters, vertex.energy - scattered_energy, 0.0)
+    stays = jnp.where(scatters & ~ejects, vertex.energy - after, 0.0)
     stays = stays + jnp.where(ejects, kinetic - escaping + jnp.where(decays, 0.0, tables.binding[hit.subshell]), 0.0)
     ledger = ledger.keep(vertex.site.pixel, stays)
     scattered = ledger.scattered | (scatters & ledger.at_home(vertex.site.pixel))
     return replace(
         history,
-        counter=history.counter + ABSORPTION,
+        counter=history.counter + jnp.uint32(counters),
         ion=Ion(
             site=choose(vertex.met, vertex.site, history.ion.site),
             margin=jnp.where(vertex.met, vertex.margin, history.ion.margin),
@@ -164,9 +163,10 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
             chosen=jnp.where(decays & ~vertex.ion_near, hit.subshell, history.ion.chosen),
             emitted=history.ion.emitted,
         ),
-        electrons=photoelectron + history.electrons[1:],
-        scattered_energy=jnp.where(scatters, scattered_energy, history.scattered_energy),
-        direction=choose(vertex.met, direction, history.direction),
+        electrons=first + history.electrons[1:],
+        recoil=None if history.recoil is None else choose(ejects, recoil, history.recoil),
+        scattered_energy=jnp.where(scatters, after, history.scattered_energy),
+        onwards=choose(scatters, onwards, history.onwards),
         ledger=replace(ledger, scattered=scattered, overflow=ledger.overflow | overflow),
     )
 
@@ -259,7 +259,7 @@ def fly(medium: Medium, key: Key, history: History) -> History:
         waiting, fluorescence, jnp.where(scattered, history.scattered_energy, matter.relaxation.binding[0])
     )
     start = choose(waiting, jax.tree.map(lambda field: field[top], pending.site), ion.site)
-    direction = choose(waiting, isotropic(u_cosine, u_azimuth), history.direction)
+    direction = choose(waiting, isotropic(u_cosine, u_azimuth), history.onwards)
     place = matter.attenuation.place(energy)
     attenuation = matter.attenuation_at(medium.density, *place)
     escaped, _, site = travel(medium.stack, start, direction, attenuation, -jnp.log(u_depth))
@@ -271,8 +271,9 @@ def fly(medium: Medium, key: Key, history: History) -> History:
         counter=history.counter + FLIGHT,
         ion=replace(ion, emitted=(jnp.full_like(line, NONE),) * EMITTED),
         electrons=history.electrons,
+        recoil=history.recoil,
         scattered_energy=jnp.where(scattered, 0.0, history.scattered_energy),
-        direction=history.direction,
+        onwards=history.onwards,
         pending=replace(pending, count=pending.count - waiting.astype(jnp.int32)),
         ledger=replace(ledger, overflow=overflow),
     )

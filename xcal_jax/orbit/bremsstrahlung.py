@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from xcal_jax.orbit.material_tables import material_table
@@ -70,8 +69,8 @@ def photon_dose(
 
 def bremsstrahlung_dose(
     shield: Shield,
-    energy: Float[ArrayLike, " E"],
-    fluence: Float[ArrayLike, " E"],
+    energy: Float[Array | np.ndarray, " E"],
+    fluence: Float[Array | np.ndarray, " E"],
     geometry: str = "slab",
     sides: int = 2,
 ) -> Float[Array, ""]:

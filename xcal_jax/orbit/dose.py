@@ -14,11 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.bremsstrahlung import bremsstrahlung_dose
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import NAMED, mission_fluence
 from xcal_jax.orbit.shielding import Shield, dose, parse_sectors
+from xcal_jax.units import parse_quantity, shown
 
 GEOMETRIES = ("slab", "sphere")
 NOT_COVERED = (
@@ -30,7 +32,7 @@ NOT_COVERED = (
 def check_geometry(geometry: str, sides: int, sectors: Sequence[tuple[float, Shield]]) -> None:
     """Raise ValueError for an unknown geometry, other sides than 1 or 2, or several sectors in a slab."""
     if geometry not in GEOMETRIES:
-        raise ValueError(f"`geometry` must be slab or sphere, but is {geometry!r}")
+        raise ValueError(f"`geometry` must be slab or sphere, but is {shown(geometry)}")
     if sides not in (1, 2):
         raise ValueError(f"`sides` of a slab must be 1 or 2, but is {sides}")
     if len(sectors) > 1 and geometry != "sphere":
@@ -51,6 +53,7 @@ def _doses(shield: Shield, proton_energy, protons, electron_energy, electrons, g
     return jax.lax.map(lambda fluence: one(*fluence), (protons, electrons))
 
 
+@checked
 def dose_behind(
     fluence: xr.Dataset,
     shield: Shield | Sequence[tuple[float, Shield]],
@@ -66,12 +69,11 @@ def dose_behind(
     Adds per ``segment`` `tid_proton`, `tid_electron` (with `tid_bremsstrahlung`, its part by photons) and `tid` in
     rad(Si); `neq_proton`, `neq_electron` and `neq` in 1 MeV neutrons/cm2; `tid` and `neq` also per day; accumulated:
     `tid_accumulated` and `fluence`, which `xcal_jax.sipm` reads against `days`. Warns where electrons dominate.
-    Raises ValueError as `check_geometry`, and for a negative ``nuclear_factor``.
+    Raises ValueError as `check_geometry`, and for a ``nuclear_factor`` that is not from 0 to 10.
     """
     sectors = [(1.0, shield)] if isinstance(shield, Shield) else list(shield)
     check_geometry(geometry, sides, sectors)
-    if not nuclear_factor >= 0:
-        raise ValueError(f"`nuclear_factor` must not be negative, but is {nuclear_factor}")
+    parse_quantity(nuclear_factor, "", "nuclear_factor", least=0.0, most=10.0)
     spectra = [
         jnp.asarray(fluence[name].values)
         for name in ("proton_energy", "proton_fluence", "electron_energy", "electron_fluence")
@@ -120,6 +122,7 @@ def dose_behind(
     return result
 
 
+@checked
 def mission_dose(
     orbit: Elements | Altitudes,
     shield: str | Shield | Sequence[tuple[float, Shield]],
@@ -138,6 +141,7 @@ def mission_dose(
     return dose_behind(mission_fluence(orbit, **flight), sectors, geometry, sides, nuclear_factor)
 
 
+@checked
 def report(result: xr.Dataset) -> dict:
     """Doses and fluxes of a result of `dose_behind` as plain values, for JSON."""
     segments = []

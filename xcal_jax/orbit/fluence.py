@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from tqdm import tqdm
 
+from xcal_jax.compute.progress import Bar
 from xcal_jax.constants import VERSION
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.months import SWITCH, Segment, monthly_segments
@@ -20,6 +21,7 @@ from xcal_jax.orbit.trapped import (
     integral_flux,
     spectrum_energies,
 )
+from xcal_jax.units import parse_quantity
 
 NAMED = {
     "p>10MeV": ("proton", 10.0),
@@ -29,6 +31,7 @@ NAMED = {
 }
 MAP_POINTS = 73 * 90 * 4
 CHUNK = 100_000
+SHORTEST_STEP, LONGEST_STEP = 1.0, 600.0  # s; an orbit takes 5400 s or more
 
 
 def step_seconds(segment: Segment, step: float) -> Float[np.ndarray, " n"]:
@@ -54,6 +57,7 @@ def average_flux(
     return total / count
 
 
+@checked
 def mission_fluence(
     orbit: Elements | Altitudes,
     start: str | np.datetime64 | None = None,
@@ -65,13 +69,14 @@ def mission_fluence(
     """Fluxes and fluences of trapped protons and electrons on ``orbit``, month by month.
 
     start, end: dates, the span of ``orbit`` if none. activity: "min", "max", or the date from which solar activity is
-    maximum. step: seconds. Returns per ``segment`` start, end, length (d), days (d, from the start of the mission to
-    its end), altitude (km) and solar activity; the integral flux at the models' energies, 1/(cm2 s); the differential
-    flux and the fluence at the energies of the fold, 1/(cm2 [s] MeV); and the fluxes `named` in reports.
-    Raises ValueError for dates that ``orbit`` does not reach, orbits outside the models, and a step not positive.
+    maximum. step: seconds, at most a ninth of an orbit. Returns per ``segment`` start, end, length (d), days (d, from
+    the start of the mission to its end), altitude (km) and solar activity; the integral flux at the models' energies,
+    1/(cm2 s); the differential flux and the fluence at the energies of the fold, 1/(cm2 [s] MeV); and the fluxes
+    `named` in reports.
+    Raises ValueError for dates that ``orbit`` does not reach, orbits outside the models, and a step that does not
+    resolve the orbit.
     """
-    if not step > 0:
-        raise ValueError(f"`step` must be positive, but is {step} s")
+    parse_quantity(step, "s", "step", least=SHORTEST_STEP, most=LONGEST_STEP)
     first, last = orbit.span
     segments = monthly_segments(first if start is None else start, last if end is None else end, activity)
     altitude = np.array([orbit.altitude(segment) for segment in segments])
@@ -81,11 +86,13 @@ def mission_fluence(
         for particle, edges in ENERGY_EDGES.items()
     }
     flux: dict[str, list[np.ndarray]] = {particle: [] for particle in energies}
-    for segment in tqdm(segments, desc="trapped flux", unit="month", disable=not progress):
-        for particle, energy in energies.items():
-            blocks = _blocks(orbit, segment, step)
-            field = fields[field_epoch(particle, segment.solar)]
-            flux[particle].append(average_flux(blocks, field, particle, segment.solar, energy))
+    with Bar(len(segments), " months", progress) as bar:
+        for segment in segments:
+            for particle, energy in energies.items():
+                blocks = _blocks(orbit, segment, step)
+                field = fields[field_epoch(particle, segment.solar)]
+                flux[particle].append(average_flux(blocks, field, particle, segment.solar, energy))
+            bar.update()
     return _dataset(segments, altitude, {particle: np.array(rows) for particle, rows in flux.items()}, step)
 
 

@@ -5,6 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from xcal_jax.io.arguments import checked
+from xcal_jax.units import shown
+
 SWITCH = "2022-09-01"
 DAY = np.timedelta64(86400, "s")
 
@@ -37,12 +40,13 @@ def parse_date(text: str | np.datetime64, name: str) -> np.datetime64:
     try:
         date = np.datetime64(str(text).removesuffix("Z"), "s")
     except ValueError as problem:
-        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {text!r}") from problem
+        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {shown(text)}") from problem
     if np.isnat(date):
-        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {text!r}")
+        raise ValueError(f"`{name}` must be a date like 2022-09-01, but is {shown(text)}")
     return date
 
 
+@checked
 def monthly_segments(start: str | np.datetime64, end: str | np.datetime64, activity: str = SWITCH) -> list[Segment]:
     """Segments from ``start`` to ``end``, cut at the first of every month and where solar activity changes.
 

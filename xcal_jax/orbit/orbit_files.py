@@ -9,24 +9,40 @@ import os
 import xml.etree.ElementTree as ElementTree
 from importlib.resources import files
 from io import StringIO
-from pathlib import Path
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.files import read_text
 from xcal_jax.io.tables import read_table
 from xcal_jax.orbit.elements import Altitudes, Elements, ElementSet
 from xcal_jax.orbit.months import parse_date
 from xcal_jax.orbit.trapped import HIGHEST_ALTITUDE, LOWEST_ALTITUDE
+from xcal_jax.units import shown, shown_path
 
 SATELLITES = {"GRBAlpha": "grbalpha_altitude.csv", "VZLUSAT-2": "vzlusat2_altitude.csv"}
 COLUMNS = ["date", "altitude_km", "inclination_deg"]
 THEORIES = ("SGP4", "SGP/SGP4")
+NUMBERS = (
+    "NORAD_CAT_ID",
+    "MEAN_MOTION",
+    "ECCENTRICITY",
+    "INCLINATION",
+    "RA_OF_ASC_NODE",
+    "ARG_OF_PERICENTER",
+    "MEAN_ANOMALY",
+    "BSTAR",
+    "MEAN_MOTION_DOT",
+    "MEAN_MOTION_DDOT",
+)
 DEFAULTS = {"CLASSIFICATION_TYPE": "U", "OBJECT_ID": "", "MEAN_ELEMENT_THEORY": "SGP4"} | dict.fromkeys(
     ("EPHEMERIS_TYPE", "ELEMENT_SET_NO", "REV_AT_EPOCH", "MEAN_MOTION_DDOT"), 0
 )
 
 
+@checked
 def read_tle(path: str | os.PathLike) -> Elements:
     """The element sets of one satellite in a file of TLEs, with or without names, or of OMMs in CSV, XML, JSON or KVN.
 
@@ -38,21 +54,18 @@ def read_tle(path: str | os.PathLike) -> Elements:
         import sgp4.api  # noqa: F401
     except ImportError as problem:
         raise ValueError("TLEs need the package sgp4: pip install 'xcal-jax[orbit]'") from problem
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise ValueError(f"{str(path)!r} must hold elements of an orbit, but is not text") from problem
-    messages = _messages(text, repr(str(path)))
+    text = read_text(path, shown_path(path), "TLE or OMM")
+    messages = _messages(text, shown_path(path))
     if messages is None:
-        sets = _read_lines(text, repr(str(path)))
+        sets = _read_lines(text, shown_path(path))
     else:
-        sets = [_from_omm(fields, f"message {k} of {str(path)!r}") for k, fields in enumerate(messages, 1)]
+        sets = [_from_omm(fields, f"message {k} of {shown_path(path)}") for k, fields in enumerate(messages, 1)]
         if not sets:
-            raise ValueError(f"{str(path)!r} must hold messages of elements (OMM), but has none")
+            raise ValueError(f"{shown_path(path)} must hold messages of elements (OMM), but has none")
     numbers = sorted({one.number for one in sets})
     if len(numbers) > 1:
         raise ValueError(
-            f"{str(path)!r} must hold one satellite, but has catalogue numbers {', '.join(map(str, numbers))}"
+            f"{shown_path(path)} must hold one satellite, but has catalogue numbers {', '.join(map(str, numbers))}"
         )
     return Elements(tuple(sorted(sets, key=lambda one: one.epoch)))
 
@@ -69,7 +82,7 @@ def _messages(text: str, where: str) -> list[dict[str, Any]] | None:
             found = json.loads(text)
             return found if isinstance(found, list) else [found]
     except (ElementTree.ParseError, json.JSONDecodeError, TypeError, AttributeError) as problem:
-        raise ValueError(f"{where} must hold messages of elements (OMM), but: {problem}") from problem
+        raise ValueError(f"{where} must hold messages of elements (OMM), but is broken: {problem}") from problem
     if "MEAN_MOTION" in start.partition("\n")[0]:
         return list(omm.parse_csv(StringIO(start)))
     if start.startswith("CCSDS_OMM_VERS"):
@@ -83,7 +96,7 @@ def _from_omm(message: Any, where: str) -> ElementSet:
     from sgp4.api import Satrec
 
     if not isinstance(message, dict):
-        raise ValueError(f"{where} must be a table of fields, but is {message!r}")
+        raise ValueError(f"{where} must be a table of fields, but is {shown(message)}")
     fields = DEFAULTS | {key: value for key, value in message.items() if value not in (None, "")}
     if fields["MEAN_ELEMENT_THEORY"] not in THEORIES:
         raise ValueError(f"{where} must hold elements of SGP4, but of {fields['MEAN_ELEMENT_THEORY']}")
@@ -95,8 +108,17 @@ def _from_omm(message: Any, where: str) -> ElementSet:
     except KeyError as problem:
         raise ValueError(f"{where} must have the field {problem.args[0]}, but it is missing") from problem
     except (TypeError, ValueError) as problem:
-        raise ValueError(f"{where} must hold numbers and an epoch, but: {problem}") from problem
+        wrong = next((name for name in NUMBERS if not _is_number(fields.get(name))), "EPOCH")
+        rule = f"must hold numbers and an epoch, but {wrong} is {shown(fields.get(wrong))}"
+        raise ValueError(f"{where} {rule}") from problem
     return _checked_set(str(fields.get("OBJECT_NAME", number)), number, orbit, where)
+
+
+def _is_number(text: Any) -> bool:
+    try:
+        return isfinite(float(text))
+    except (TypeError, ValueError):
+        return False
 
 
 def _read_lines(text: str, path: str) -> list[ElementSet]:
@@ -112,7 +134,7 @@ def _read_lines(text: str, path: str) -> list[ElementSet]:
             sets.append(_from_tle(name, first, _checked_line(line, where), where))
             first = None
         elif first is not None or line[:2] in ("1 ", "2 "):
-            raise ValueError(f"{where} must be line {2 if first else 1} of a TLE, 69 characters, but is {line!r}")
+            raise ValueError(f"{where} must be line {2 if first else 1} of a TLE, 69 characters, but is {shown(line)}")
         else:
             name = line.removeprefix("0 ").strip()
     if first is not None or not sets:
@@ -158,13 +180,14 @@ def _check_altitude(altitude: float, where: str) -> None:
         )
 
 
+@checked
 def read_altitudes(path: str | os.PathLike) -> Altitudes:
     """The orbit in a CSV file with the header ``date,altitude_km,inclination_deg``; lines starting with # are remarks.
 
     Raises ValueError, naming file and line, for other columns, cells that are no numbers, dates out of order, an
     inclination outside 0..180 degrees, an altitude outside the models, or fewer than two dates.
     """
-    name = repr(str(path))
+    name = shown_path(path)
     table = read_table(path, name, words=("date",))
     if list(table.columns) != COLUMNS:
         raise ValueError(f"{name} must have the header {','.join(COLUMNS)}, but has {','.join(table.columns)}")
@@ -183,11 +206,12 @@ def read_altitudes(path: str | os.PathLike) -> Altitudes:
     return Altitudes(np.array(dates), table["altitude_km"].to_numpy(), table["inclination_deg"].to_numpy())
 
 
+@checked
 def shipped_altitudes(satellite: str) -> Altitudes:
     """The altitude history of "GRBAlpha" or "VZLUSAT-2" as far as it is known; the files' remarks say what is assumed.
 
     Raises ValueError for another satellite.
     """
     if satellite not in SATELLITES:
-        raise ValueError(f"`satellite` must be one of {', '.join(SATELLITES)}, but is {satellite!r}")
+        raise ValueError(f"`satellite` must be one of {', '.join(SATELLITES)}, but is {shown(satellite)}")
     return read_altitudes(str(files("xcal_jax.orbit") / "data" / SATELLITES[satellite]))

@@ -9,11 +9,14 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.elements import Elements
 from xcal_jax.orbit.ephemeris import geodetic
+from xcal_jax.orbit.fluence import LONGEST_STEP, SHORTEST_STEP
 from xcal_jax.orbit.months import DAY, Segment, parse_date
 from xcal_jax.orbit.trapped import drifted, geomagnetic_coordinates, integral_flux
+from xcal_jax.units import parse_quantity, shown
 
 CAVEAT = (
     "AP-8 and AE-8 place the South Atlantic Anomaly at its longitude of the 1960s; since then it has drifted "
@@ -21,6 +24,7 @@ CAVEAT = (
 )
 ANOMALY_PROTONS = 1.0
 QUIET_ELECTRONS = 1.0
+MOST_DAYS, MOST_DRIFT = 366.0, 10.0  # d; degrees a year
 
 
 def _runs(mask: Bool[np.ndarray, " n"]) -> list[tuple[int, int]]:
@@ -29,6 +33,7 @@ def _runs(mask: Bool[np.ndarray, " n"]) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
+@checked
 def list_passes(
     orbit: Elements,
     day: str | np.datetime64,
@@ -44,13 +49,13 @@ def list_passes(
     Exit: protons above 10 MeV fall below 1/(cm2 s). drift: degrees a year that the anomaly has moved west (today about
     0.3). step: seconds. Returns by `window` start, end and the latitudes there; by `pass` the exit's time, latitude,
     longitude, whether it goes north, and the protons' fluence of the pass, 1/cm2. Raises ValueError for a day far from
-    the elements, a ``solar`` other than "min" and "max", and days or a step not positive.
+    the elements, a ``solar`` other than "min" and "max", and a number out of range.
     """
     if solar not in ("min", "max"):
-        raise ValueError(f"`solar` must be min or max, but is {solar!r}")
-    for name, value in (("days", days), ("step", step)):
-        if not value > 0:
-            raise ValueError(f"`{name}` must be positive, but is {value}")
+        raise ValueError(f"`solar` must be min or max, but is {shown(solar)}")
+    days = parse_quantity(days, "d", "days", above=0.0, most=MOST_DAYS)
+    step = parse_quantity(step, "s", "step", least=SHORTEST_STEP, most=LONGEST_STEP)
+    drift = parse_quantity(drift, "deg", "drift", least=-MOST_DRIFT, most=MOST_DRIFT)
     start = parse_date(day, "day")
     segment = Segment(start, start + np.timedelta64(round(days * 86400), "s"), solar)
     seconds = np.arange(0, days * 86400, step)

@@ -26,7 +26,7 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
     figure.suptitle("Behind " + "; ".join(shields), fontsize="medium")
     altitude.set_ylabel("altitude (km)")
     ionising.set_ylabel("TID (rad in Si)")
-    displacing.set_ylabel(r"TNID (1 MeV n$_\mathrm{eq}$/cm$^2$)")
+    displacing.set_ylabel("TNID (1 MeV n_eq/cm²)")
     displacing.set_xlabel("date (UTC); grey line: solar minimum to maximum")
     altitude.legend()
     ionising.legend(fontsize="small")

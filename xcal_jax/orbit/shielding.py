@@ -15,11 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.orbit.material_tables import damage_function, material_table, materials
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, shown
 
 RAD = 1.602176634e-8  # rad in 1 MeV/g
 COSINES, WEIGHTS = np.polynomial.legendre.leggauss(32)
@@ -48,9 +48,11 @@ class Shield:
         for number, part in enumerate(filter(None, text.replace(" ", "").split(",")), 1):
             name, separator, size = part.partition(":")
             if not separator:
-                raise ValueError(f"`shield` layer {number} must read material:thickness, but is {part!r}")
+                raise ValueError(f"`shield` layer {number} must read material:thickness, but is {shown(part)}")
             if name not in materials():
-                raise ValueError(f"`shield` layer {number} must be one of {', '.join(materials())}, but is {name!r}")
+                raise ValueError(
+                    f"`shield` layer {number} must be one of {', '.join(materials())}, but is {shown(name)}"
+                )
             millimetres = parse_quantity(size, "mm", f"shield layer {number} ({name})")
             if millimetres < 0:
                 raise ValueError(
@@ -164,8 +166,8 @@ def over_directions(
 def dose(
     particle: str,
     shield: Shield,
-    energy: Float[ArrayLike, " E"],
-    fluence: Float[ArrayLike, " E"],
+    energy: Float[Array | np.ndarray, " E"],
+    fluence: Float[Array | np.ndarray, " E"],
     geometry: str = "slab",
     sides: int = 2,
 ) -> Float[Array, "2"]:
@@ -178,6 +180,7 @@ def dose(
     return over_directions(lambda areal: path_dose(particle, shield, areal, energy, fluence), shield, geometry, sides)
 
 
+@checked
 def parse_sectors(text: str) -> list[tuple[float, Shield]]:
     """Solid-angle fractions and shields of text like ``"0.3*Al:1mm; 0.7*Al:1mm,Pb:2.5mm"``; one shield has fraction 1.
 

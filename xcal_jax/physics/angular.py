@@ -34,17 +34,16 @@ class AngularLaws:
 
     @classmethod
     def build(cls, *densities: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> "AngularLaws":
-        """One law for each density: ``density(energy (E, 1) eV, cosine (C,))`` -> (E, C), in any units."""
+        """One law for each density: ``density(energy (E, 1) eV, cosine (C,))`` -> (E, C), in any units.
+
+        Where a density is 0 at all angles, cosines are uniform.
+        """
         energy = np.geomspace(*ENERGY_RANGE, ENERGIES)
         t = np.linspace(1.0, 0.0, STEPS)
         cosine = 1.0 - 2.0 * t**3 * (10.0 - 15.0 * t + 6.0 * t**2)  # dense at both ends
-        values = np.concatenate([density(energy[:, None], cosine) for density in densities])
-        steps = 0.5 * (values[:, 1:] + values[:, :-1]) * np.diff(cosine)
-        cumulative = np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0)))
-        v = np.linspace(0.0, 1.0, QUANTILES)
-        u = v * v * (3.0 - 2.0 * v)
-        quantiles = np.stack([np.interp(u * row[-1], row, cosine) for row in cumulative])
-        return cls(jnp.asarray(quantiles.reshape(len(densities), ENERGIES, QUANTILES)))
+        return cls(
+            jnp.asarray(np.stack([_quantiles(density(energy[:, None], cosine), cosine) for density in densities]))
+        )
 
     def sample_cosine(self, law: Whole, energy: Real, u: Real) -> Real:
         """The cosine by ``law`` at ``energy`` eV for the uniform number ``u``."""
@@ -58,6 +57,16 @@ class AngularLaws:
         low = (1.0 - b) * table[at] + b * table[at + 1]
         high = (1.0 - b) * table[at + columns] + b * table[at + columns + 1]
         return (1.0 - a) * low + a * high
+
+
+def _quantiles(density: np.ndarray, cosine: np.ndarray) -> np.ndarray:
+    """Quantiles (E, v) of densities (E, C) at ``cosine`` (C,)."""
+    density = np.where(density.any(axis=1, keepdims=True), density, 1.0)
+    steps = 0.5 * (density[:, 1:] + density[:, :-1]) * np.diff(cosine)
+    cumulative = np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0)))
+    v = np.linspace(0.0, 1.0, QUANTILES)
+    u = v * v * (3.0 - 2.0 * v)
+    return np.stack([np.interp(u * row[-1], row, cosine) for row in cumulative])
 
 
 def _place(position: Array, points: int) -> tuple[Array, Array]:

@@ -5,8 +5,9 @@ at every absorption edge, one just below it and one above, so that nothing is sm
 interpolated log-log. The probabilities of the channels are interpolated linearly: one of the two rows is sampled, and
 then a channel from its list.
 
-A channel's code is the subshell (0..S-1, all elements in a row), S + e for Compton scattering on element e, and
-S + N + e for Rayleigh scattering, with S subshells and N elements in all. `Matter.hit` decodes it.
+A channel's code is the subshell (0..S-1, all elements in a row), S + c for Compton channel c (an element, or a subshell
+of it, as the Compton model says), and S + C + e for Rayleigh scattering on element e, with S subshells and C Compton
+channels in all. `Matter.hit` decodes it.
 """
 
 from collections.abc import Sequence
@@ -23,9 +24,11 @@ from xcal_jax.atomic.element import AVOGADRO_BARN
 from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.constants import ENERGY_RANGE
 from xcal_jax.physics.discrete import Discrete
-from xcal_jax.physics.photon_scattering import compton_cross_section
+from xcal_jax.physics.impulse import Impulse
+from xcal_jax.physics.photon_scattering import WallerHartree, cross_section
 
 CELLS_PER_DECADE = 1024
+Compton = type[WallerHartree] | type[Impulse]
 
 
 @jax.tree_util.register_dataclass
@@ -45,10 +48,14 @@ class Attenuation:
     cell_edge: Array
 
     @classmethod
-    def build(cls, materials: tuple[Material, ...], elements: tuple[Element, ...], rayleigh: bool) -> "Attenuation":
+    def build(
+        cls, materials: tuple[Material, ...], elements: tuple[Element, ...], compton: Compton, rayleigh: bool
+    ) -> "Attenuation":
         """Tables for ``materials`` made of ``elements``, both without repetition; rayleigh: with that channel."""
         energy, above, cell_row, cell_edge = energy_rows(elements)
-        curves, codes = zip(*(channels_of(m, elements, energy, above, rayleigh) for m in materials), strict=True)
+        curves, codes = zip(
+            *(channels_of(m, elements, energy, above, compton, rayleigh) for m in materials), strict=True
+        )
         width = max(code.size for code in codes)
         weights = np.stack([np.pad(c.T, ((0, 0), (0, width - len(c)))) for c in curves])
         return cls(
@@ -85,11 +92,13 @@ class Attenuation:
 
 
 def log_mass_attenuation(
-    materials: tuple[Material, ...], elements: tuple[Element, ...], rayleigh: bool
+    materials: tuple[Material, ...], elements: tuple[Element, ...], compton: Compton, rayleigh: bool
 ) -> tuple[Float[Array, " R"], Float[Array, "M R"]]:
     """The rows in eV, and the logarithm of each material's attenuation in cm2/g, as `Attenuation` holds them."""
     energy, above, _, _ = energy_rows(elements)
-    return jnp.asarray(energy), _log_totals([channels_of(m, elements, energy, above, rayleigh)[0] for m in materials])
+    return jnp.asarray(energy), _log_totals(
+        [channels_of(m, elements, energy, above, compton, rayleigh)[0] for m in materials]
+    )
 
 
 def channels_of(
@@ -97,10 +106,12 @@ def channels_of(
     elements: tuple[Element, ...],
     energy: Float[np.ndarray, " R"],
     above: Bool[np.ndarray, " R"],
+    compton: Compton,
     rayleigh: bool,
 ) -> tuple[Float[np.ndarray, "C R"], Int[np.ndarray, " C"]]:
     """The channels of ``material``: cross sections in cm2/g at the rows of `energy_rows`, and the codes."""
     subshells = np.cumsum([0] + [len(e.subshells) for e in elements])
+    scattering = np.cumsum([subshells[-1]] + [len(compton.densities(e)) for e in elements])
     symbols = [element.symbol for element in elements]
     curves, codes = [], []
     for symbol, fraction in zip(material.elements, material.mass_fraction, strict=True):
@@ -111,11 +122,12 @@ def channels_of(
             open_ = (energy > subshell.binding) | ((energy == subshell.binding) & above)
             curves.append(scale * np.where(open_, subshell.photoelectric(energy), 0.0))
             codes.append(subshells[e] + s)
-        curves.append(scale * compton_cross_section(element, energy))
-        codes.append(subshells[-1] + e)
+        for c, density in enumerate(compton.densities(element)):
+            curves.append(scale * cross_section(density, energy))
+            codes.append(scattering[e] + c)
         if rayleigh:
             curves.append(scale * element.coherent(energy))
-            codes.append(subshells[-1] + len(elements) + e)
+            codes.append(scattering[-1] + e)
     return np.stack(curves), np.array(codes)
 
 

@@ -4,15 +4,12 @@ E_e = E_ph - E_b. The azimuth is uniform. The polar angle follows Sauter's law f
 1959), which the paper, like most codes, uses for every subshell.
 """
 
-from typing import TypeVar
-
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from xcal_jax.compute.shapes import Numbers
 from xcal_jax.constants import ELECTRON_REST_ENERGY
-
-Numbers = TypeVar("Numbers", Array, np.ndarray)
 
 
 def sauter_density(energy: Numbers, cosine: Numbers) -> Numbers:

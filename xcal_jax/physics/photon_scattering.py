@@ -1,29 +1,64 @@
-"""Bound Compton scattering (section 2.2) and, as an option the paper leaves out, Rayleigh scattering.
+"""Bound Compton scattering as in the paper (section 2.2) and, which the paper leaves out, Rayleigh scattering.
 
 Compton: Klein-Nishina x incoherent scattering function S(x, Z), with x = sin(theta/2) E / hc; the total is integrated
-over the solid angle. The energy E - E' stays where the photon is scattered, and the vacancy is neglected.
+over the solid angle. The energy E - E' stays where the photon is scattered, and the vacancy is neglected; `impulse`
+has another model.
 Rayleigh: Thomson x squared form factor F(x, Z); the photon keeps its energy.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import jax
 import numpy as np
-from jax import Array
 from jaxtyping import Float
 
 from xcal_jax.atomic import Element
+from xcal_jax.compute.shapes import Numbers, Real, Whole
 from xcal_jax.constants import CLASSICAL_ELECTRON_RADIUS_SQUARED, ELECTRON_REST_ENERGY, HC
 
 
-def compton_energy(energy: Array, cosine: Array) -> Array:
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class WallerHartree:
+    """The Compton model "waller-hartree", the paper's: the electron stays where it is and leaves no vacancy."""
+
+    counters: ClassVar[int] = 1  # of the random numbers of a collision: two for the angles
+    ionises: ClassVar[bool] = False
+
+    @classmethod
+    def build(cls, elements: tuple[Element, ...]) -> "WallerHartree":
+        """The model for any ``elements``."""
+        return cls()
+
+    @staticmethod
+    def densities(element: Element) -> list[Callable[[np.ndarray, np.ndarray], np.ndarray]]:
+        """Angular densities in barn/atom, one for each channel of ``element``: it has one."""
+        return [partial(compton_density, element)]
+
+    def scattered_energy(self, subshell: Whole, energy: Real, cosine: Real) -> Real:
+        """Energy in eV of a photon of ``energy`` eV after its scattering, whatever the ``subshell``."""
+        return compton_energy(energy, cosine)
+
+
+def compton_energy(energy: Numbers, cosine: Numbers) -> Numbers:
     """Energy E' in eV of a photon of ``energy`` eV after Compton scattering by the angle of ``cosine``."""
     return energy / (1.0 + energy / ELECTRON_REST_ENERGY * (1.0 - cosine))
 
 
 def compton_density(element: Element, energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:
     """Compton d sigma / d cos in barn/atom, at ``energy`` eV: Klein-Nishina x S(x, Z)."""
-    ratio = 1.0 / (1.0 + energy / ELECTRON_REST_ENERGY * (1.0 - cosine))
-    klein_nishina = ratio**2 * (ratio + 1.0 / ratio - 1.0 + cosine**2)
     s = _along(momentum_transfer(energy, cosine), element.scattering_x, element.scattering_function)
-    return np.pi * CLASSICAL_ELECTRON_RADIUS_SQUARED * klein_nishina * s
+    return klein_nishina(energy, cosine) * s
+
+
+def klein_nishina(energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:
+    """Compton d sigma / d cos of a free electron at rest in barn, at ``energy`` eV."""
+    ratio = 1.0 / (1.0 + energy / ELECTRON_REST_ENERGY * (1.0 - cosine))
+    shape = ratio**2 * (ratio + 1.0 / ratio - 1.0 + cosine**2)
+    return np.pi * CLASSICAL_ELECTRON_RADIUS_SQUARED * shape
 
 
 def rayleigh_density(element: Element, energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:
@@ -32,10 +67,12 @@ def rayleigh_density(element: Element, energy: np.ndarray, cosine: np.ndarray) -
     return np.pi * CLASSICAL_ELECTRON_RADIUS_SQUARED * (1.0 + cosine**2) * f**2
 
 
-def compton_cross_section(element: Element, energy: Float[np.ndarray, " E"]) -> Float[np.ndarray, " E"]:
-    """Compton cross section of an atom in barn at ``energy`` eV, integrated over the solid angle (Gauss-Legendre)."""
+def cross_section(
+    density: Callable[[np.ndarray, np.ndarray], np.ndarray], energy: Float[np.ndarray, " E"]
+) -> Float[np.ndarray, " E"]:
+    """Cross section in barn at ``energy`` eV: an angular ``density`` integrated over the cosine (Gauss-Legendre)."""
     node, weight = np.polynomial.legendre.leggauss(64)
-    return compton_density(element, np.asarray(energy)[:, None], node) @ weight
+    return density(np.asarray(energy)[:, None], node) @ weight
 
 
 def momentum_transfer(energy: np.ndarray, cosine: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from xcal_jax.absorber.absorber import Absorber
 
 MOST = 12  # names of peaks in a figure
-APART = 97  # a name closer than the width of the axes over this to another is left out
+APART = 75  # a name closer than the width of the axes over this to another is left out
 
 
 def layers(absorber: Absorber) -> list[str]:

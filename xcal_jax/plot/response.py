@@ -19,11 +19,12 @@ from xcal_jax.plot import labels
 from xcal_jax.plot.results import result_figure
 from xcal_jax.response.components import KIND as RESPONSE
 from xcal_jax.response.components import load_response
-from xcal_jax.response.ogip import read_rmf
+from xcal_jax.response.ogip_reader import read_matrix
 from xcal_jax.simulation import vocabulary
 from xcal_jax.simulation.events import EVENTS, load_events
 from xcal_jax.simulation.results import KIND as RESULT
 from xcal_jax.simulation.results import load
+from xcal_jax.units import shown_path
 
 PIXELS = 700  # of an image's side, at most
 DECADES = 8  # of an image's colours
@@ -51,7 +52,9 @@ def figure_of(path: str | os.PathLike, what: str | None = None) -> Figure:
     }[_kind(path)]
     what = what or next(iter(drawings))
     if what not in drawings:
-        raise ValueError(f"the figure of {str(path)!r} must be {' or '.join(drawings)}, but {what!r} was asked for")
+        raise ValueError(
+            f"the figure of {shown_path(path)} must be {' or '.join(drawings)}, but {what!r} was asked for"
+        )
     return drawings[what]()
 
 
@@ -64,29 +67,27 @@ def _kind(path: str | os.PathLike) -> str:
 
 
 def matrix_figure(path: str | os.PathLike) -> Figure:
-    """The matrix in file ``path``: probability per keV against photon and measured energy, the largest in a pixel."""
-    energy, channels, rows, electrons = read_rmf(path)
-    across = _pixels(energy.size - 1)
-    up = _pixels(channels.size - 1)
-    width = np.diff(channels)
-    image = np.zeros((up[-1] + 1, across[-1] + 1))
-    for r, row in enumerate(rows):
-        seen = slice(row.first, row.first + row.values.size)
-        np.maximum.at(image[:, across[r]], up[seen], row.values / width[seen])
+    """The matrix in file ``path``: probability per keV against photon and measured energy, the mean in a pixel."""
+    layout, parts = read_matrix(path)
+    energy, channels = 1e-3 * layout.rows, 1e-3 * layout.channels
+    across, up = (_pixel_edges(boundaries) for boundaries in (energy, channels))
+    pixel = np.searchsorted(up, channels[:-1], side="right") - 1
+    image = np.zeros((up.size - 1, across.size - 1))
+    for part in parts:
+        first = np.searchsorted(part.boundaries, 1e3 * across[:-1] * (1.0 + 1e-9)) - 1
+        last = np.searchsorted(part.boundaries, 1e3 * across[1:] * (1.0 - 1e-9))
+        for column, (low, high) in enumerate(zip(np.maximum(first, 0), last, strict=True)):
+            seen = part.values[low:high].sum(axis=0) / (high - low)
+            image[:, column] += np.bincount(pixel, seen, up.size - 1) / np.diff(up)
     figure = Figure(figsize=(8, 6.5), layout="constrained")
     axes = figure.subplots()
-    edges = (
-        np.append(values[:-1][np.flatnonzero(np.diff(pixel, prepend=-1))], values[-1])
-        for values, pixel in ((energy, across), (channels, up))
-    )
     top = image.max()
     mesh = axes.pcolormesh(
-        *edges, np.ma.masked_less_equal(image, 0.0), norm=LogNorm(top * 10.0**-DECADES, top), cmap="magma_r"
+        across, up, np.ma.masked_less_equal(image, 0.0), norm=LogNorm(top * 10.0**-DECADES, top), cmap="magma_r"
     )
     axes.set(xlabel="photon energy (keV)", ylabel="measured energy (keV)")
-    axes.set_title(
-        f"Redistribution matrix: {energy.size - 1} rows, {channels.size - 1} channels, electrons: {electrons}"
-    )
+    model = layout.cards.get("ELECTRON", "not stated")
+    axes.set_title(f"Redistribution matrix: {energy.size - 1} rows, {channels.size - 1} channels, electrons: {model}")
     figure.colorbar(mesh, label="probability per keV")
     return figure
 
@@ -166,9 +167,10 @@ def _plain_energies(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _pixels(count: int) -> np.ndarray:
-    """The pixel (count,) that each of ``count`` rows or channels is drawn in."""
-    return np.arange(count) * min(count, PIXELS) // count
+def _pixel_edges(boundaries: np.ndarray) -> np.ndarray:
+    """Those of the ``boundaries`` of rows or channels at which pixels end."""
+    count = boundaries.size - 1
+    return boundaries[np.unique(np.arange(min(count, PIXELS) + 1) * count // min(count, PIXELS))]
 
 
 def _title(response: xr.Dataset) -> str:

@@ -1,16 +1,13 @@
 """Plots of results, on matplotlib figures without a display."""
 
-import os
-
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int, Real
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.io.files import PLOTS, check_writable, replacing
 from xcal_jax.plot import labels
 from xcal_jax.plot.labels import name_peaks
 from xcal_jax.response.tail import loss_spectrum, tail_density
@@ -19,6 +16,7 @@ from xcal_jax.simulation.results import peaks
 from xcal_jax.simulation.vocabulary import title
 
 LEAST_COUNTS = 25  # of an escape peak that is named
+ENOUGH = 16  # counts of a bin that is drawn: 25 % of error, as far as the spectrum has so many
 
 
 def spectrum_figure(result: xr.Dataset) -> Figure:
@@ -57,18 +55,37 @@ def array_figure(result: xr.Dataset) -> Figure:
 def _draw_spectra(axes: Axes, result: xr.Dataset, colours: dict[str, str], headroom: float) -> Float[np.ndarray, " B"]:
     """Draw the spectra that ``colours`` names, per interacting photon and eV; the highest in each bin.
 
-    headroom: how far the axis reaches above them, a factor.
+    Bins with few counts are drawn together (`merged`). headroom: how far the axis reaches above them, a factor.
     """
     width, low = result.energy.attrs["bin_width"], result.energy.values
     edges = np.append(low, low[-1] + width)
     unit = 1.0 / max(1, int(result.interacting)) / width
     density = {name: unit * result[name].values for name in colours}
+    lowest = []
     for name, colour in colours.items():
-        axes.stairs(density[name], edges, color=colour, lw=0.8, label=title(name))
+        begins = merged(result[name].values, ENOUGH)
+        wide = np.diff(np.append(begins, low.size))
+        drawn = np.add.reduceat(density[name], begins) / wide
+        axes.stairs(drawn, np.append(edges[begins], edges[-1]), color=colour, lw=0.8, label=title(name))
+        lowest.append(np.min(drawn[drawn > 0.0], initial=unit))
     highest = np.max(list(density.values()), axis=0)
-    axes.set(yscale="log", xlim=(0, edges[-1] * 1.02), ylim=(0.5 * unit, headroom * highest.max()))
+    axes.set(yscale="log", xlim=(0, edges[-1] * 1.02), ylim=(0.3 * min(lowest), headroom * highest.max()))
     axes.set(xlabel="deposited energy (eV)", ylabel="per interacting photon and eV")
     return highest
+
+
+def merged(counts: Real[np.ndarray, " B"], least: float) -> Int[np.ndarray, " M"]:
+    """First bins of the runs of bins that hold at least so many ``counts`` together; a bin that does so alone is one.
+
+    What is left before such a bin, or at the end, is a run of its own, with fewer counts.
+    """
+    begins, held = [0], 0.0
+    for n, count in enumerate(counts):
+        if n > begins[-1] and (held >= least or count >= least):
+            begins.append(n)
+            held = 0.0
+        held += count
+    return np.array(begins)
 
 
 def tail_figure(result: xr.Dataset, found: dict) -> Figure:
@@ -110,10 +127,3 @@ def _title(result: xr.Dataset) -> str:
     n = int(result.interacting)
     trapping = f", trapping: {result.attrs['trapping']}" if "trapping" in result.attrs else ""
     return f"{labels.title(absorber)}\n{n:.3g} interacting photons, electrons: {absorber.electrons}{trapping}"
-
-
-def save_figure(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a PNG, PDF or SVG, by the suffix of ``path``, whole or not at all. Raises ValueError for others."""
-    check_writable(path, PLOTS)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)

@@ -2,7 +2,9 @@
 
 Counts at the nodes become fractions of the interacting photons at every row of a matrix: intensities of escape peaks,
 whose places are known exactly, and the loss continuum in cells of the deposited fraction of the energy. `matrix` adds
-the detector's resolution. Errors are those of the counts alone; `uncertainty` has the others.
+the detector's resolution. The quantum efficiency is a closed form, times what Rayleigh scattering changes (the share of
+the photons given to collide that deposit anything), if the absorber has it. Errors are those of the counts
+alone; `uncertainty` has the others.
 """
 
 import os
@@ -13,7 +15,7 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.matter import elements_of, interaction_by_layer
+from xcal_jax.absorber.matter import collision_probability, elements_of, interaction_by_layer, quantum_efficiency
 from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.compute.process import provenance
 from xcal_jax.io import datasets
@@ -29,13 +31,13 @@ NEEDED = ("interaction_probability", "interaction_by_layer", "photon_escape", "c
 SMOOTHED = (0.003, 0.02)  # width of the continuum's smoothing: part of the energy, and of the way to the nearer end
 
 
-def rows_of(absorber: Absorber, boundaries: Float[np.ndarray, " B"]) -> Float[np.ndarray, " R"]:
-    """Boundaries of the rows of a matrix, eV: those given and the absorber's edges.
+def rows_of(absorber: Absorber, boundaries: Float[np.ndarray, " B"], keep: bool = False) -> Float[np.ndarray, " R"]:
+    """Boundaries of the rows of a response, eV: those given, which may ``keep`` their places, and the absorber's edges.
 
     Raises ValueError where they leave the atomic tables, or the absorber is an array.
     """
     absorber.check_alone("a matrix")
-    return adapt(boundaries, edges_between(elements_of(absorber), boundaries[0], boundaries[-1]))
+    return adapt(boundaries, edges_between(elements_of(absorber), boundaries[0], boundaries[-1]), keep)
 
 
 def simulate_response(
@@ -90,7 +92,10 @@ def to_components(
     rows["peaks"] *= _ratio(rows["peak_total"], rows["peaks"].sum(axis=1))[:, None]
     rows["continuum"] *= _ratio(rows["continuum_total"], rows["continuum"].sum(axis=1))[:, None]
     rows["partial"] = rows["peak_total"] + rows["continuum_total"]
-    rows["interaction_by_layer"] = interaction_by_layer(absorber, middle)
+    drawn = np.array([node.drawn for node in nodes])
+    collided = collision_probability(absorber, node_energy) * photons / drawn
+    deflected = weights @ (collided / quantum_efficiency(absorber, node_energy))
+    rows["interaction_by_layer"] = interaction_by_layer(absorber, middle) * deflected[:, None]
     rows["interaction_probability"] = rows["interaction_by_layer"].sum(axis=1)
 
     across = {"peaks": "line", "continuum": "deposited_fraction", "interaction_by_layer": "layer"}
@@ -122,13 +127,41 @@ def to_components(
             "title": f"Response of absorber {absorber.name!r} per interacting photon, before the detector's resolution",
             **provenance(),
             "absorber": absorber.to_toml(),
+            "models": absorber.physics,
             "electrons": absorber.electrons,
+            "compton": absorber.compton,
+            "rayleigh": int(absorber.rayleigh),
             "yields": settings.yields,
             "electron_range": settings.electron_range,
             "tolerance": settings.tolerance if settings.photons is None else "",
             "seed": str(settings.seed),
         },
     )
+
+
+def in_rows(response: xr.Dataset, boundaries: Float[np.ndarray, " B"]) -> xr.Dataset:
+    """A ``response``, in the mean over its interacting photons, in wider rows: some of its ``boundaries``, eV."""
+    if boundaries.size == response.sizes["energy"] + 1:
+        return response
+    width = (response.high - response.low).values
+    starts = np.searchsorted(response.low.values, boundaries[:-1] * (1.0 - 1e-12))
+    photons = width * response.interaction_probability.values
+
+    def mean(values: xr.DataArray, weight: np.ndarray) -> xr.Variable:
+        each = weight.reshape(-1, *(1,) * (values.ndim - 1))
+        total = np.add.reduceat(each * values.values, starts) / np.add.reduceat(each, starts)
+        return xr.Variable(values.dims, total, values.attrs)
+
+    made = {}
+    for name, values in response.data_vars.items():
+        by_energy = values.dims[:1] == ("energy",)
+        of_all = name in ("interaction_probability", "interaction_by_layer")
+        made[name] = mean(values, width if of_all else photons) if by_energy else values
+    made["low"] = response.low.variable[starts]
+    made["high"] = response.high.variable[np.append(starts[1:], width.size) - 1]
+    middle = response.energy.variable[starts].copy(data=0.5 * (boundaries[1:] + boundaries[:-1]))
+    others = {name: values for name, values in response.coords.items() if name != "energy"}
+    return xr.Dataset(made, {"energy": middle, **others}, response.attrs)
 
 
 def load_response(path: str | os.PathLike) -> xr.Dataset:

@@ -7,7 +7,7 @@ weights (Cleveland 1979, doi 10.1080/01621459.1979.10481038). It is linear in wh
 exactly, and sums stay sums.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -15,9 +15,11 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from xcal_jax.atomic import ENERGY_LIMITS, Element
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import parse_quantity, shown
 
 MOST = 2**20  # rows or channels
+ROUND = (1.0, 2.0, 2.5, 4.0, 5.0, 8.0)
+FINE = 2**16  # energies at which the width of rows is asked for
 SPACING = 0.01  # of the nodes, in the logarithm of the energy
 WINDOW = 0.03  # half width of the nodes that a row draws on, in the same
 BESIDE = 2e-5  # relative distance of a node from an edge: single precision tells them apart
@@ -25,25 +27,61 @@ SLIVER = 0.1  # of a row's width: less than this from an edge, the row's end mov
 
 
 def parse_grid(text: str, name: str) -> Float[np.ndarray, " B"]:
-    """Boundaries in eV of the intervals that ``text``, such as "0.2:12:5eV", stands for.
+    """Boundaries in eV of the intervals that ``text`` stands for, such as "0.2:12:5eV"; without a step, its two ends.
 
     Ends without a unit are in keV, a step without one is in eV.
     The last interval is shorter where the step does not fit a whole number of times. Raises ValueError, naming
     ``name``, for anything but positive, ascending ends and a positive step that fits between them.
     """
     parts = text.split(":")
-    if len(parts) != 3:
-        raise ValueError(f"`{name}` must be LOW:HIGH:STEP, such as 0.2:12:5eV, but is {text!r}")
+    if len(parts) not in (2, 3):
+        raise ValueError(
+            f"`{name}` must be LOW:HIGH:STEP or LOW:HIGH, such as 0.2:12:5eV, or a file, not {shown(text)}"
+        )
     low, high = (1000.0 * parse_quantity(part, "keV", name) for part in parts[:2])
-    step = parse_quantity(parts[2], "eV", name)
     if not 0.0 < low < high:
         raise ValueError(f"`{name}` must run upwards from above 0, but runs from {low:g} to {high:g} eV")
+    if len(parts) == 2:
+        return np.array([low, high])
+    step = parse_quantity(parts[2], "eV", name)
     if not 0.0 < step <= high - low:
         raise ValueError(f"`{name}` must have a step above 0 and at most {high - low:g} eV, but has {step:g} eV")
     if (high - low) / step > MOST:
         raise ValueError(f"`{name}` must have at most {MOST} intervals, but has {(high - low) / step:.3g}")
-    count = int(np.ceil((high - low) / step * (1.0 - 1e-12) - 1e-6))
-    return np.append(low + step * np.arange(count), high)
+    return np.append(low + step * np.arange(_count(low, high, step)), high)
+
+
+def channels_between(low: float, high: float, widest: float) -> Float[np.ndarray, " C"]:
+    """Boundaries in eV of equal channels from ``low`` to ``high`` or just above, as wide as ``widest`` eV allows."""
+    step = round_width(widest)
+    return low + step * np.arange(1 + _count(low, high, step))
+
+
+def rows_between(low: float, high: float, widest: Callable[[np.ndarray], np.ndarray]) -> Float[np.ndarray, " B"]:
+    """Boundaries in eV of rows from ``low`` to ``high``, each as wide as ``widest`` (eV to eV) allows at its energy.
+
+    Where that is the same everywhere, their width is a round one.
+    """
+    fine = np.linspace(low, high, FINE)
+    width = widest(fine)
+    if np.ptp(width) == 0.0:
+        step = round_width(float(width[0]))
+        return np.append(low + step * np.arange(_count(low, high, step)), high)
+    passed = np.append(0.0, np.cumsum(0.5 * (1.0 / width[1:] + 1.0 / width[:-1]) * np.diff(fine)))
+    return np.interp(np.linspace(0.0, passed[-1], 1 + int(np.ceil(passed[-1]))), passed, fine)
+
+
+def round_width(widest: float) -> float:
+    """The largest of 1, 2, 2.5, 4, 5 and 8 times a power of ten that is at most ``widest``."""
+    power = 10.0 ** np.floor(np.log10(widest))
+    return float(power * max(digit for digit in ROUND if digit * power <= widest * (1.0 + 1e-9)))
+
+
+def _count(low: float, high: float, step: float) -> int:
+    """How many intervals of ``step`` it takes from ``low`` to ``high``; the last one may reach beyond."""
+    if (high - low) / step > MOST:
+        raise ValueError(f"there must be at most {MOST} rows or channels, but would be {(high - low) / step:.3g}")
+    return int(np.ceil((high - low) / step * (1.0 - 1e-12) - 1e-6))
 
 
 def edges_between(elements: Sequence[Element], low: float, high: float) -> Float[np.ndarray, " D"]:
@@ -53,9 +91,12 @@ def edges_between(elements: Sequence[Element], low: float, high: float) -> Float
     return edges[np.append(True, np.diff(edges) > 4.0 * BESIDE * edges[1:])] if edges.size else edges
 
 
-def adapt(boundaries: Float[np.ndarray, " B"], edges: Float[np.ndarray, " D"]) -> Float[np.ndarray, " R"]:
+def adapt(
+    boundaries: Float[np.ndarray, " B"], edges: Float[np.ndarray, " D"], keep: bool = False
+) -> Float[np.ndarray, " R"]:
     """Row boundaries in eV with every absorption edge among them, so that no row spans one.
 
+    A boundary next to an edge moves to it; where the boundaries ``keep`` their places, an edge so near is left out.
     Raises ValueError where they leave the atomic tables.
     """
     low, high = ENERGY_LIMITS
@@ -64,10 +105,14 @@ def adapt(boundaries: Float[np.ndarray, " B"], edges: Float[np.ndarray, " D"]) -
             f"`--grid` must be within the tables, {low:g} eV to {high:g} eV, "
             f"but runs from {boundaries[0]:g} to {boundaries[-1]:g} eV"
         )
+    if keep:
+        row = np.searchsorted(boundaries, edges)
+        away = np.minimum(edges - boundaries[row - 1], boundaries[row] - edges)
+        return np.unique(np.append(boundaries, edges[away > SLIVER * (boundaries[row] - boundaries[row - 1])]))
     inner = boundaries[1:-1]
     if edges.size:
         nearest = edges[np.abs(inner[:, None] - edges).argmin(axis=1)]
-        inner = inner[np.abs(inner - nearest) > SLIVER * (boundaries[1] - boundaries[0])]
+        inner = inner[np.abs(inner - nearest) > SLIVER * np.diff(boundaries)[1:]]
     return np.unique(np.concatenate([boundaries[[0, -1]], inner, edges]))
 
 

@@ -23,10 +23,11 @@ import numpy as np
 import scipy.special
 from jax import Array
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.io.arguments import checked
 from xcal_jax.simulation.trapping import Trapping
+from xcal_jax.units import parse_quantity
 
 Numbers = Array | np.ndarray | float
 NARROWEST = 1e-9  # eV, of a part of the continuum
@@ -51,11 +52,15 @@ class Detector:
     trapping: Trapping
 
     @classmethod
+    @checked
     def build(cls, fwhm: float, trapping: Trapping) -> "Detector":
-        """A detector of numbers that make sense. Raises ValueError unless the ``fwhm`` is positive and finite."""
-        if not (math.isfinite(fwhm) and fwhm > 0.0):
-            raise ValueError(f"the FWHM must be positive and finite, but is {fwhm:g} eV")
-        return cls(fwhm, trapping)
+        """A detector of numbers that make sense.
+
+        Raises ValueError unless the ``fwhm`` and the scale of the trapping are positive and its fraction is one.
+        """
+        parse_quantity(trapping.fraction, "", "trapping.fraction", least=0.0, most=1.0)
+        parse_quantity(trapping.scale, "eV", "trapping.scale", above=0.0)
+        return cls(parse_quantity(fwhm, "eV", "fwhm", above=0.0), trapping)
 
     @property
     def numbers(self) -> dict[str, Array | float]:
@@ -100,10 +105,10 @@ def integral_below(x: Any, sigma: Numbers, trapping: Trapping) -> Any:
 
 def line_in_channels(
     parts: Components,
-    lines: Float[ArrayLike, " K"],
-    thresholds: Float[ArrayLike, " A"],
+    lines: Float[Array | np.ndarray, " K"],
+    thresholds: Float[Array | np.ndarray, " A"],
     detector: Detector,
-    edges: Float[ArrayLike, " E"],
+    edges: Float[Array | np.ndarray, " E"],
 ) -> Float[Array, " C"]:
     """The probability of each channel between the ``edges`` eV, given an interaction.
 

@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.tables import read_table
 from xcal_jax.simulation import results
 from xcal_jax.spectra.readers import READERS, read_spectra
+from xcal_jax.units import shown_path
 
 COLUMNS = ("low_ev", "high_ev", "counts")
 BY_CHANNEL = tuple(suffix for suffix in READERS if suffix not in (".csv", ".nc"))
 
 
+@checked
 def read_line(
     path: str | os.PathLike, bins: tuple[float, float] | None = None
 ) -> tuple[Float[np.ndarray, " C"], Float[np.ndarray, " E"]]:
@@ -25,9 +28,9 @@ def read_line(
     do not join and ascend, counts that are no counts, and for more than one spectrum.
     """
     path = Path(path)
-    where = f"the spectrum {str(path)!r}"
+    where = f"the spectrum {shown_path(path)}"
     suffix = path.suffix.lower()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ValueError(f"{where} does not exist")
     if (bins is not None) != (suffix in BY_CHANNEL):
         rule = "needs the channels' energies, such as --bins 0eV,1eV" if bins is None else "has energies of its own"

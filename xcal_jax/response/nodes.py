@@ -12,11 +12,11 @@ from functools import partial
 
 import numpy as np
 from jaxtyping import Float
-from tqdm import tqdm
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.compute.devices import Executor, in_parallel
+from xcal_jax.compute.progress import Bar
 from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.montecarlo.batch import lanes_for
 from xcal_jax.montecarlo.tally import Tally
@@ -53,8 +53,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Node:
-    """Counts at one energy. line, count: transitions seen as escape peaks, and how often; cells: (K,)."""
+    """Counts at one energy.
 
+    drawn: photons sent; photons: those that interacted; line, count: transitions seen as escape peaks, and how often;
+    cells: (K,).
+    """
+
+    drawn: int
     photons: int
     partial: int
     photon_escape: int
@@ -64,8 +69,8 @@ class Node:
     cells: np.ndarray
 
     @classmethod
-    def build(cls, tally: Tally, energy: float, line_energy: Float[np.ndarray, " T"]) -> "Node":
-        """The node at ``energy`` eV of a ``tally``: its escape peaks are taken out of its spectrum.
+    def build(cls, tally: Tally, drawn: int, energy: float, line_energy: Float[np.ndarray, " T"]) -> "Node":
+        """The node at ``energy`` eV of a ``tally`` of ``drawn`` photons: its escape peaks leave its spectrum.
 
         line_energy: eV, of all transitions. Raises RuntimeError where a peak is not in the spectrum.
         """
@@ -84,9 +89,8 @@ class Node:
         partial = int(tally.partial)
         cells = np.add.reduceat(spectrum[: BINS - 1], CELLS[:-1])
         cells[-1] += partial - int(count.sum()) - int(cells.sum())  # losses below half a bin
-        return cls(
-            int(tally.interacting), partial, int(tally.photon_escape), int(tally.electron_escape), line, count, cells
-        )
+        escapes = int(tally.photon_escape), int(tally.electron_escape)
+        return cls(drawn, int(tally.interacting), partial, *escapes, line, count, cells)
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Node":
@@ -122,24 +126,27 @@ def simulate_nodes(
         "cells": f"{CELLS.size} of {BINS} bins, first block {BLOCK}",
     }
     facts = [{**run.facts(), **wanted, "leverage": f"{of:.9g}"} for run, of in zip(runs, leverage, strict=True)]
-    kept = Checkpoint.open(checkpoint, resume, folder=True)
-    done = {n: Node.from_arrays(arrays) for n in range(energy.size) if (arrays := kept.load(facts[n], n))}
-    left = [n for n in range(energy.size) if n not in done]
     line_energy = np.asarray(matter_of(absorber, settings.yields).relaxation.energy, dtype=np.float64).reshape(-1)
     work = partial(count_node, settings=settings)
-    with (
-        closing(executor(work, ((runs[n], n * IDS, float(leverage[n])) for n in left))) as tallies,
-        tqdm(total=energy.size, initial=len(done), unit=" energies", disable=None if progress else True) as bar,
-    ):
-        for n, tally in zip(left, tallies, strict=True):
-            done[n] = Node.build(tally, runs[n].source.highest_energy, line_energy)
-            kept.save(facts[n], vars(done[n]), n)
-            bar.update()
+    with closing(Checkpoint.open(checkpoint, resume, folder=True)) as kept:
+        done = {n: Node.from_arrays(arrays) for n in range(energy.size) if (arrays := kept.load(facts[n], n))}
+        left = [n for n in range(energy.size) if n not in done]
+        with (
+            closing(executor(work, ((runs[n], n * IDS, float(leverage[n])) for n in left))) as tallies,
+            Bar(energy.size, " energies", progress, len(done)) as bar,
+        ):
+            for n, (tally, drawn) in zip(left, tallies, strict=True):
+                done[n] = Node.build(tally, drawn, runs[n].source.highest_energy, line_energy)
+                kept.save(facts[n], vars(done[n]), n)
+                bar.update()
     return [done[n] for n in range(energy.size)]
 
 
-def count_node(node: tuple[Run, int, float], settings: Settings) -> Tally:
-    """The photons of a ``node``, its run, first photon and leverage: a block, and then what the tolerance asks for."""
+def count_node(node: tuple[Run, int, float], settings: Settings) -> tuple[Tally, int]:
+    """The photons of a ``node``, its run, first photon and leverage: a block, and then what the tolerance asks for.
+
+    Also how many were drawn.
+    """
     run, first, leverage = node
     needed = settings.photons or BLOCK
     total = count(Task(run, first, first + min(BLOCK, needed)))
@@ -148,7 +155,7 @@ def count_node(node: tuple[Run, int, float], settings: Settings) -> Tally:
         needed = min(MOST_PHOTONS, max(BLOCK, round(leverage * fraction * (1.0 - fraction) / settings.tolerance**2)))
     if needed > BLOCK:
         total = sum_of([total, count(Task(run, first + BLOCK, first + needed))])
-    return total
+    return total, needed
 
 
 def _run(absorber: Absorber, energy: float, settings: Settings) -> Run:

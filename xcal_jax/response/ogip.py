@@ -1,12 +1,15 @@
 """Redistribution matrix and effective area as OGIP files (CAL/GEN/92-002 and 92-019), as soxs, sherpa and XSPEC read.
 
-One MATRIX extension, one contiguous group a row, 32-bit channel columns. Each row sums to 1; the effective area holds
-the quantum efficiency times the fraction of the row inside the channels.
+One MATRIX extension, 32-bit channel columns; a second one only where that is asked for. A matrix whose rows are stored
+whole has one group a row. Each row sums to 1; the effective area holds the quantum efficiency times the fraction of
+the row inside the channels.
 """
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 import xarray as xr
@@ -14,15 +17,48 @@ from astropy.io import fits
 from jaxtyping import Float, Int
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.io.files import replacing
-from xcal_jax.response.matrix import Row
+from xcal_jax.io.fits_files import NAMES, write_fits
+from xcal_jax.response.rows import Row
 
 MOST_BYTES = 2**31 - 1  # that the 32-bit descriptors of a variable-length column reach
 COPIES = 3  # of the matrix in memory while it is written
 
 
+@dataclass(frozen=True)
+class Header:
+    """What files of a matrix say besides numbers. first: number of the first channel, 0 or 1.
+
+    cards: by name; history: lines on how it was made; comments: lines on the absorber.
+    """
+
+    first: int = 1
+    cards: dict = field(default_factory=dict)
+    history: Sequence[str] = ()
+    comments: Sequence[str] = ()
+
+    @classmethod
+    def of(
+        cls, response: xr.Dataset, history: Sequence[str] = (), first: int = 1, cards: dict | None = None
+    ) -> "Header":
+        """The header of files made from ``response``, with further ``cards``."""
+        facts = response.attrs
+        own = {
+            "INSTRUME": _ascii(Absorber.from_toml(facts["absorber"]).name)[:60],
+            "ELECTRON": (facts["electrons"], "electron model"),
+            "YIELDS": (facts["yields"], "fluorescence yields"),
+            "ATOMIC": (facts["atomic_tables"], "hash of the atomic tables"),
+            "SEED": facts["seed"],
+        }
+        return cls(first, own | (cards or {}), history, facts["absorber"].splitlines())
+
+
+def stored_bytes(rows: Sequence[Row]) -> int:
+    """Size in bytes of ``rows`` in a file."""
+    return sum(4 * row.values.size + (8 * row.first.size if row.first.size > 1 else 0) for row in rows)
+
+
 def matrix_bytes(ends: Int[np.ndarray, " R"]) -> int:
-    """Largest size in bytes of a matrix whose rows end before the channels ``ends``."""
+    """Largest size in bytes of a matrix whose rows are stored whole and end before the channels ``ends``."""
     return 4 * int(np.sum(ends))
 
 
@@ -31,13 +67,13 @@ def check_fits_memory(size: int) -> None:
     if size > MOST_BYTES:
         raise ValueError(
             f"the matrix must be at most {MOST_BYTES / 1e9:.2f} GB, the format's limit, but would be "
-            f"{size / 1e9:.2f} GB: take wider `--channels` or a coarser `--grid`"
+            f"{size / 1e9:.2f} GB: take a larger `--thin`, wider `--channels` or a coarser `--grid`"
         )
     free = free_memory()
     if COPIES * size > free:
         raise ValueError(
             f"the matrix must leave memory to write it, but {COPIES} x {size / 1e9:.2f} GB are more than the "
-            f"{free / 1e9:.2f} GB that are free: take wider `--channels` or a coarser `--grid`"
+            f"{free / 1e9:.2f} GB that are free: take a larger `--thin`, wider `--channels` or a coarser `--grid`"
         )
 
 
@@ -52,107 +88,83 @@ def free_memory() -> float:
 
 def write_rmf(
     path: str | os.PathLike,
-    response: xr.Dataset,
-    rows: Sequence[Row],
+    matrices: Sequence[tuple[Float[np.ndarray, " _"], Sequence[Row]]],
     channels: Float[np.ndarray, " C"],
-    threshold: float,
-    about: Sequence[str],
+    header: Header,
 ) -> None:
-    """Write the matrix of ``rows``, whole or not at all. channels: boundaries, eV; about: lines for its header."""
-    counts = np.array([row.values.size for row in rows], dtype=np.int32)
-    values = np.empty(len(rows), dtype=object)
-    values[:] = [row.values for row in rows]
-    low, high = _ends(response)
-    columns = [
-        fits.Column("ENERG_LO", "E", "keV", array=low),
-        fits.Column("ENERG_HI", "E", "keV", array=high),
-        fits.Column("N_GRP", "I", array=np.ones(len(rows), dtype=np.int16)),
-        fits.Column("F_CHAN", "J", array=np.array([row.first + 1 for row in rows], dtype=np.int32)),
-        fits.Column("N_CHAN", "J", array=counts),
-        fits.Column("MATRIX", "PE()", array=values),
-    ]
+    """Write a matrix, whole or not at all.
+
+    matrices: for each MATRIX extension the boundaries of its rows, eV, and the rows; channels: boundaries, eV.
+    """
     named = {"RMFVERSN": "1992a", "CHANTYPE": "PI", "DETCHANS": channels.size - 1}
-    sizes = {"NUMGRP": len(rows), "NUMELT": int(counts.sum()), "LO_THRES": threshold}
-    first_last = {"TLMIN4": 1, "TLMAX4": channels.size - 1}
-    matrix = _table(
-        "MATRIX", columns, response, "RSP_MATRIX", "1.3.0", named | {"HDUCLAS3": "REDIST"} | sizes | first_last
-    )
-    for line in ("Each row sums to 1: the quantum efficiency is in the ARF.", *about):
-        matrix.header.add_history(line)
+    last = header.first + channels.size - 2
+    tables = [_matrix(boundaries, rows, header, named, last) for boundaries, rows in matrices]
+    if len(tables) > 1:
+        for number, table in enumerate(tables, 1):
+            table.ver = number
+    numbers = np.arange(header.first, last + 1, dtype=np.int32)
     columns = [
-        fits.Column("CHANNEL", "J", array=np.arange(1, channels.size, dtype=np.int32)),
+        fits.Column("CHANNEL", "J", array=numbers),
         fits.Column("E_MIN", "E", "keV", array=channels[:-1] / 1000.0),
         fits.Column("E_MAX", "E", "keV", array=channels[1:] / 1000.0),
     ]
-    first_last = {"TLMIN1": 1, "TLMAX1": channels.size - 1}
-    _write(path, matrix, _table("EBOUNDS", columns, response, "EBOUNDS", "1.2.0", named | first_last))
+    ends = {"TLMIN1": header.first, "TLMAX1": last}
+    write_fits(path, *tables, _table("EBOUNDS", columns, header, "EBOUNDS", "1.2.0", named | ends))
 
 
 def write_arf(
-    path: str | os.PathLike, response: xr.Dataset, rows: Sequence[Row], area: float, about: Sequence[str]
+    path: str | os.PathLike, boundaries: Float[np.ndarray, " B"], area: Float[np.ndarray, " R"], header: Header
 ) -> None:
-    """Write ``area`` (cm2) times quantum efficiency times the fraction inside the channels, whole or not at all."""
-    low, high = _ends(response)
-    contained = np.array([row.contained for row in rows])
+    """Write the ``area`` (cm2) of rows between ``boundaries`` eV, whole or not at all."""
+    columns = [*_energies(boundaries), fits.Column("SPECRESP", "E", "cm**2", array=area)]
+    write_fits(path, _table("SPECRESP", columns, header, "SPECRESP", "1.1.0", {"ARFVERSN": "1992a"}))
+
+
+def _matrix(boundaries: np.ndarray, rows: Sequence[Row], header: Header, named: dict, last: int) -> fits.BinTableHDU:
+    groups = np.array([row.first.size for row in rows])
+    scalar = int(groups.max(initial=1)) == 1 == int(groups.min(initial=1))
+    first, size = (
+        [part.astype(np.int32) for part in parts] for parts in zip(*((r.first, r.size) for r in rows), strict=True)
+    )
+    first = [part + np.int32(header.first) for part in first]
     columns = [
-        fits.Column("ENERG_LO", "E", "keV", array=low),
-        fits.Column("ENERG_HI", "E", "keV", array=high),
-        fits.Column("SPECRESP", "E", "cm**2", array=area * response.interaction_probability.values * contained),
+        *_energies(boundaries),
+        fits.Column("N_GRP", "I", array=groups.astype(np.int16)),
+        fits.Column("F_CHAN", "J" if scalar else "PJ()", array=np.concatenate(first) if scalar else _ragged(first)),
+        fits.Column("N_CHAN", "J" if scalar else "PJ()", array=np.concatenate(size) if scalar else _ragged(size)),
+        fits.Column("MATRIX", "PE()", array=_ragged([row.values for row in rows])),
     ]
-    table = _table("SPECRESP", columns, response, "SPECRESP", "1.1.0", {"ARFVERSN": "1992a"})
-    table.header.add_history("Area times quantum efficiency times the fraction of a row inside the channels.")
-    for line in about:
-        table.header.add_history(line)
-    _write(path, table)
+    sizes = {"NUMGRP": int(groups.sum()), "NUMELT": sum(row.values.size for row in rows), "LO_THRES": 0.0}
+    ends = {"TLMIN4": header.first, "TLMAX4": last}
+    return _table("MATRIX", columns, header, "RSP_MATRIX", "1.3.0", named | {"HDUCLAS3": "REDIST"} | sizes | ends)
 
 
-def read_rmf(
-    path: str | os.PathLike,
-) -> tuple[Float[np.ndarray, " B"], Float[np.ndarray, " C"], list[Row], str]:
-    """A matrix of `write_rmf`: boundaries of its rows and of its channels in keV, rows, electron model.
-
-    Raises ValueError when ``path`` is none, or not one of this program's.
-    """
-    try:
-        with fits.open(path, memmap=False) as file:
-            table, bounds = file["MATRIX"], file["EBOUNDS"].data
-            rows = [
-                Row(int(first) - table.header["TLMIN4"], values, 1.0, 0.0)
-                for first, values in zip(table.data["F_CHAN"], table.data["MATRIX"], strict=True)
-            ]
-            energy = np.append(table.data["ENERG_LO"], table.data["ENERG_HI"][-1])
-            channels = np.append(bounds["E_MIN"], bounds["E_MAX"][-1])
-            return energy, channels, rows, str(table.header["ELECTRON"])
-    except (OSError, KeyError, TypeError, ValueError, IndexError) as problem:
-        raise ValueError(f"{str(path)!r} must be a redistribution matrix of `xcal-jax rmf`, but is not") from problem
+def _energies(boundaries: np.ndarray) -> list[fits.Column]:
+    """The columns of rows between ``boundaries`` eV, in keV."""
+    ends = (boundaries / 1000.0).astype(np.float32)
+    return [fits.Column(name, "E", "keV", array=at) for name, at in (("ENERG_LO", ends[:-1]), ("ENERG_HI", ends[1:]))]
 
 
-def _ends(response: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    boundaries = np.append(response.low.values, response.high.values[-1]).astype(np.float32) / np.float32(1000.0)
-    return boundaries[:-1], boundaries[1:]
+def _ragged(parts: Sequence[np.ndarray]) -> np.ndarray:
+    values = np.empty(len(parts), dtype=object)
+    values[:] = parts
+    return values
 
 
 def _table(
-    name: str, columns: list[fits.Column], response: xr.Dataset, kind: str, version: str, cards: dict
+    name: str, columns: list[fits.Column], header: Header, kind: str, version: str, cards: dict
 ) -> fits.BinTableHDU:
     """An extension of OGIP's class RESPONSE: its ``kind`` and the ``version`` of its format, other ``cards``."""
     table = fits.BinTableHDU.from_columns(columns, name=name)
-    absorber = Absorber.from_toml(response.attrs["absorber"])
-    header = table.header
-    header["TELESCOP"] = "NONE"
-    header["INSTRUME"] = absorber.name.encode("ascii", "replace").decode()[:60]
-    header["FILTER"] = "NONE"
-    header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "HDUCLAS2": kind, "HDUVERS": version, **cards})
-    header["CREATOR"] = f"xcal_jax {response.attrs['version']}"
-    header["ELECTRON"] = (response.attrs["electrons"], "electron model")
-    header["YIELDS"] = (response.attrs["yields"], "fluorescence yields")
-    header["ATOMIC"] = (response.attrs["atomic_tables"], "hash of the atomic tables")
-    header["SEED"] = response.attrs["seed"]
-    for line in response.attrs["absorber"].splitlines():
-        header.add_comment(line.encode("ascii", "replace").decode())
+    table.header.update(NAMES | header.cards)
+    table.header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "HDUCLAS2": kind, "HDUVERS": version, **cards})
+    for line in header.history:
+        for piece in wrap(_ascii(line), 70):
+            table.header.add_history(piece)
+    for line in header.comments:
+        table.header.add_comment(_ascii(line))
     return table
 
 
-def _write(path: str | os.PathLike, *tables: fits.BinTableHDU) -> None:
-    with replacing(path) as temporary:
-        fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(temporary, overwrite=True, output_verify="exception")
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode()

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.atomic.electron import ELECTRON_LIMITS
 from xcal_jax.fit import Fit, aicc, double_precision, least_squares, poisson_residuals, scaled
+from xcal_jax.io.arguments import checked
 
 LOWEST = {"range": 10.0, "scattering": ELECTRON_LIMITS[0]}  # eV, that an electron leaves with
 BINS = 200  # at most, of the fitted spectrum
@@ -61,6 +62,7 @@ def loss_spectrum(
     return boundaries, np.add.reduceat(counts * used, first), np.add.reduceat(used, first) / size
 
 
+@checked
 def fit_tails(
     result: xr.Dataset, lowest: float | None = None, highest: float | None = None, tails: int | None = None
 ) -> dict:

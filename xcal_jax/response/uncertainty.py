@@ -1,8 +1,9 @@
-"""Relative errors of the components of a response, by cause: counts, fluorescence yields, electron ranges and model.
+"""Relative errors of the components of a response, by cause: counts, relaxation, electron ranges and model.
 
-Systematic errors are found by simulating again: with the other set of yields, with all electron ranges 10 % longer
-(Eq. 3 against Tabata et al. 1996, in gold: 3 % short at 5 keV, 26 % long at 10 keV), and with each other electron
-model. The same random numbers are used, so that part of the noise cancels.
+Systematic errors are found by simulating again: with the other set of yields, with the other set of Coster-Kronig
+probabilities, with all electron ranges 10 % longer (Eq. 3 against Tabata et al. 1996, in gold: 3 % short at 5 keV, 26 %
+long at 10 keV), and with each other electron model. The same random numbers are used, so that part of the noise
+cancels.
 """
 
 import os
@@ -15,7 +16,7 @@ from jaxtyping import Float
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.compute.devices import Executor, in_parallel
-from xcal_jax.constants import ELECTRONS, YIELDS
+from xcal_jax.constants import COSTER_KRONIG, ELECTRONS, YIELDS
 from xcal_jax.io.datasets import variable
 from xcal_jax.response.components import simulate_response
 from xcal_jax.response.nodes import Settings
@@ -41,6 +42,9 @@ def relative_errors(
     """
     causes = {f"yields: {other}": (absorber, replace(settings, yields=other)) for other in YIELDS}
     del causes[f"yields: {settings.yields}"]
+    for table in COSTER_KRONIG:
+        if table != absorber.coster_kronig:
+            causes[f"Coster-Kronig: {table}"] = (replace(absorber, coster_kronig=table), settings)
     longer = settings.electron_range * LONGER
     causes[f"electron ranges x {LONGER}"] = (absorber, replace(settings, electron_range=longer))
     for model in ELECTRONS:

@@ -15,17 +15,21 @@ import numpy as np
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.source import Source, given_interaction
-from xcal_jax.compute.devices import local_devices
+from xcal_jax.compute.devices import local_devices, packing
 from xcal_jax.compute.process import check_compatible, environment
+from xcal_jax.compute.programs import keep_compiled_programs
+from xcal_jax.compute.random import SEEDS
 from xcal_jax.constants import YIELDS
-from xcal_jax.montecarlo.batch import LEAST_LANES, Event, counted, listed
+from xcal_jax.montecarlo.batch import LEAST_LANES, MOST_LANES, Event, counted, listed
 from xcal_jax.montecarlo.ledger import SHARING
 from xcal_jax.montecarlo.state import Medium
 from xcal_jax.montecarlo.tally import Tally
 from xcal_jax.simulation.loss_thresholds import loss_thresholds
+from xcal_jax.units import Quantity, parse_quantity, parse_whole, shown
 
-LANES = {"cpu": 2**18, "gpu": 2**22}
 MOST_BINS = 2**24
+MODELS = ("electrons", "compton", "rayleigh", "coster_kronig")  # of an absorber, on which its tables depend
+MOST_PHOTONS = 10**13
 BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
 
 
@@ -53,39 +57,38 @@ class Run:
     def build(
         cls,
         absorber: Absorber,
-        source: Source | float,
+        source: Source | Quantity,
         seed: int = 1,
-        bin_width: float = 1.0,
+        bin_width: Quantity = 1.0,
         yields: str = "eadl",
         lanes: int | None = None,
         highest_energy: float | None = None,
-        loss_above: Sequence[float] | None = None,
+        loss_above: Sequence[Quantity] | str | None = None,
         electron_range: float = 1.0,
     ) -> "Run":
         """A run, checked. highest_energy: eV, that the spectrum is to reach, if not the source's.
 
         Raises ValueError where a number makes no sense, or the source does not fit the absorber.
         """
-        if not isinstance(source, Source):
-            source = Source.build(source)
+        source = Source.of(source)
         source.check_fits(absorber)
-        seed = whole(seed, "seed", 0, 2**64 - 1)
+        seed = parse_whole(seed, "seed", least=0, below=SEEDS)
         if yields not in YIELDS:
-            raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {yields!r}")
+            raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {shown(yields)}")
         highest = highest_energy or source.highest_energy
-        bins = _bins(bin_width, highest)
-        if lanes is not None and whole(lanes, "lanes", 1, 2**26) % LEAST_LANES:
+        width = parse_quantity(bin_width, "eV", "bin_width")
+        bins = _bins(width, highest)
+        if lanes is not None and parse_whole(lanes, "lanes", least=1, most=MOST_LANES) % LEAST_LANES:
             raise ValueError(f"`lanes` must be a multiple of {LEAST_LANES}, but is {lanes}")
         if not (isfinite(electron_range) and electron_range > 0):
             raise ValueError(f"`electron_range` must be positive and finite, but is {electron_range}")
         thresholds = loss_thresholds(loss_above, highest)
-        width, facts = float(bin_width), environment()
-        return cls(absorber, source, seed, width, yields, bins, lanes, thresholds, electron_range, facts)
+        return cls(absorber, source, seed, width, yields, bins, lanes, thresholds, electron_range, environment())
 
     @property
     def block(self) -> int:
         """Photons to a block, on each device."""
-        return self.lanes or LANES.get(jax.default_backend(), LANES["gpu"])
+        return self.lanes or packing().block
 
     def facts(self) -> dict[str, str]:
         """The facts, by name, that two runs must have in common to count the same, bit by bit: for a checkpoint."""
@@ -170,16 +173,6 @@ def sum_of(tallies: Iterable[Tally]) -> Tally:
     return total
 
 
-def whole(value: Any, name: str, least: int, most: int) -> int:
-    """``value`` as an int. Raises ValueError unless it is a whole number from ``least`` to ``most``."""
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not isfinite(value) or int(value) != value:
-        raise ValueError(f"`{name}` must be a whole number, but is {value!r}")
-    if not least <= value <= most:
-        raise ValueError(f"`{name}` must be at least {least} and at most {most:.6g}, but is {int(value)}")
-    return int(value)
-
-
 def bins_up_to(energy: float, bin_width: float) -> int:
     """How many bins hold deposits up to ``energy``, which float32 may round up: 6999.9999 eV to 7000 eV."""
     return int(energy * (1.0 + 1e-6) / bin_width) + 1
@@ -224,9 +217,11 @@ def matter_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 
 
     yields: fluorescence yields; electron_range: factor on all electron ranges.
     """
+    keep_compiled_programs()
     precision = str(jnp.result_type(float))
     with _building:
-        return _matter(absorber.formulas, absorber.electrons, absorber.rayleigh, yields, electron_range, precision)
+        models = tuple(getattr(absorber, model) for model in MODELS)
+        return _matter(absorber.formulas, models, yields, electron_range, precision)
 
 
 def medium_of(absorber: Absorber, matter: Matter) -> Medium:
@@ -240,8 +235,8 @@ _building = Lock()  # threads that ask for the same tables wait for the first
 
 @lru_cache(maxsize=4)
 def _matter(
-    formulas: tuple[str, ...], electrons: str, rayleigh: bool, yields: str, electron_range: float, precision: str
+    formulas: tuple[str, ...], models: tuple[str | bool, ...], yields: str, electron_range: float, precision: str
 ) -> Matter:
-    layers = [(formula, 1.0, 1.0) for formula in formulas]
-    matter = Matter.build(Absorber.build(layers, 1.0, 1.0, electrons=electrons, rayleigh=rayleigh), yields)
+    chosen: dict[str, Any] = dict(zip(MODELS, models, strict=True))
+    matter = Matter.build(Absorber.of_units(formulas, **chosen), yields)
     return replace(matter, electrons=matter.electrons.stretched(electron_range))

@@ -3,13 +3,16 @@
 The suffix of its name says whether a list is netCDF-4, with every photon of the run, or a FITS EVENTS table of the
 photons that interacted. Both hold the true energy beside the deposit. In an array a photon has a row for the pixel hit,
 and after it a row for each pixel that caught some of its energy. FITS energies are deposits without broadening: the
-detector's resolution belongs to the matrix. The simulation has no clock, so photons come one a second.
+detector's resolution belongs to the matrix. Given a `Detector`, a list has the energies that it measures, and its
+channels as PI; else channels are 1 eV of the deposit. The simulation has no clock, so photons come one a second.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import netCDF4
 import numpy as np
@@ -17,13 +20,16 @@ import xarray as xr
 from jaxtyping import Shaped
 
 from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.source import Source
 from xcal_jax.compute.process import provenance
-from xcal_jax.io import datasets
+from xcal_jax.io import datasets, files
 from xcal_jax.io.datasets import variable
-from xcal_jax.io.files import replacing
+from xcal_jax.io.files import FITS_EVENTS, check_writable, replacing
+from xcal_jax.io.fits_files import NAMES, date
 from xcal_jax.montecarlo.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED, Event
 from xcal_jax.physics.geometry import Pixels
 from xcal_jax.simulation.pixels import caught
+from xcal_jax.units import shown_path
 
 EVENTS = "xcal_jax absorber events"
 WHAT = "an event list of `xcal-jax simulate --events`"
@@ -41,7 +47,6 @@ OF_PIXELS = {
 }
 FIRST_PIXEL = 1  # in FITS files, as SIXTE counts
 CHUNK = 2**17
-FITS_SUFFIXES = (".fits", ".fit", ".evt")
 FITS_COLUMNS = (  # name, type, unit; the column of `rows_of` that it holds, and how many of its units one of these is
     ("TIME", "D", "s", "photon_id", 1),
     ("PI", "J", None, "deposited", 1),
@@ -55,19 +60,68 @@ FITS_COLUMNS = (  # name, type, unit; the column of `rows_of` that it holds, and
     ("E_DEP", "E", "keV", "deposited", 1000),
     ("LOSS_TYPE", "I", None, "loss_type", 1),
 )
+SIGNAL = ("SIGNAL", "E", "keV")  # SIXTE's name of the measured energy
+WITHOUT_DETECTOR = ("ENERGY is E_DEP: no broadening. PI channels are 1 eV wide, from 0.",)
+WITH_DETECTOR = (
+    "ENERGY and SIGNAL are measured energies, PI their channels of RESPFILE;",
+    "NOUTSIDE events had none and are not in the list.",
+)
+BEGIN, BEGIN_MJD = datetime(2000, 1, 1), 51544  # TT: when TIME is 0
+
+
+class Detector(Protocol):
+    """What makes measured energies of deposits."""
+
+    @property
+    def rmf(self) -> str:
+        """Name of the file with its matrix."""
+
+    @property
+    def cards(self) -> dict[str, str]:
+        """The header's words for the instrument."""
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Numbers of the first channel and the last."""
+
+    def measure(self, deposit: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Measured energies in eV and channels of ``deposit`` eV, those of photons from that ``number`` on."""
+
+
+def event_attrs(absorber: Absorber, source: Source, seed: int) -> dict[str, str]:
+    """What a run was: attributes of a list of its events."""
+    return {"absorber": absorber.to_toml(), "source": source.describe(), "seed": str(seed)}
 
 
 @contextmanager
-def event_file(path: str | os.PathLike[str], attrs: dict[str, str], asked: int) -> Iterator[Callable[[Event], None]]:
+def event_file(
+    path: str | os.PathLike[str],
+    attrs: dict[str, str],
+    asked: int,
+    detector: Detector | None = None,
+    cards: dict[str, str] | None = None,
+) -> Iterator[Callable[[Event], None]]:
     """Yield a function that appends a block of events to the file ``path``; it appears when all is done.
 
-    attrs: what the run was, the absorber's TOML among it; asked: photons that make it complete. Raises ValueError
-    when the folder is missing.
+    attrs: of `event_attrs`; asked: photons that make it complete; detector: whose channels a FITS list has; cards: of
+    the instrument, in its header. Raises ValueError when the folder is missing, the suffix is neither .nc nor one of
+    FITS, or a netCDF list is to have a detector or cards.
     """
+    check_writable(path, files.EVENTS)
     attrs = {**attrs, "electrons": Absorber.from_toml(attrs["absorber"]).electrons, **provenance()}
-    write = _fits_events if Path(path).suffix.lower() in FITS_SUFFIXES else _netcdf_events
-    with replacing(path) as temporary, write(temporary, attrs, asked) as append:
-        yield append
+    in_fits = Path(path).suffix.lower() in FITS_EVENTS
+    if not in_fits and (detector or cards):
+        raise ValueError(
+            f"events with channels or cards must end in one of {', '.join(FITS_EVENTS)}, not {shown_path(path)}"
+        )
+    with replacing(path) as temporary:
+        made = (
+            _fits_events(temporary, attrs, asked, detector, cards or {})
+            if in_fits
+            else _netcdf_events(temporary, attrs, asked)
+        )
+        with made as append:
+            yield append
 
 
 @contextmanager
@@ -117,20 +171,34 @@ def rows_of(events: Event, first: int, pixels: Pixels | None) -> dict[str, Shape
 
 
 @contextmanager
-def _fits_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Callable[[Event], None]]:
+def _fits_events(
+    path: Path, attrs: dict[str, str], asked: int, detector: Detector | None, cards: dict[str, str]
+) -> Iterator[Callable[[Event], None]]:
     from astropy.io import fits
 
     from xcal_jax.io.fits_rows import columns_dtype, table_rows
 
-    columns = [fits.Column(name, kind, unit) for name, kind, unit, *_ in FITS_COLUMNS]
+    written = [column[:3] for column in FITS_COLUMNS] + ([] if detector is None else [SIGNAL])
+    columns = [fits.Column(*column) for column in written]
     header = fits.BinTableHDU.from_columns(columns, name="EVENTS").header
-    header.update(TELESCOP="NONE", INSTRUME="xcal_jax", HDUCLASS="OGIP", HDUCLAS1="EVENTS", CHANTYPE="PI")
-    header.update(TIMEUNIT="s", TIMESYS="TT", TSTART=0.0, TSTOP=0.0, EXPOSURE=0.0)
+    own = {"INSTRUME": "xcal_jax"} if detector is None else detector.cards
+    header.update(NAMES | own | cards)
+    header["MISSION"] = header["TELESCOP"]
+    header.update(HDUCLASS="OGIP", HDUCLAS1="EVENTS", CHANTYPE="PI", DATE=date())
+    header.update(RESPFILE="NONE" if detector is None else detector.rmf, ANCRFILE="NONE")
+    pi = 1 + [name for name, *_ in written].index("PI")
+    header[f"TLMIN{pi}"], header[f"TLMAX{pi}"] = (0, 0) if detector is None else detector.channels
+    header.update(TIMEUNIT="s", TIMESYS="TT", TIMEREF="LOCAL", TIMEZERO=0.0, MJDREFI=BEGIN_MJD, MJDREFF=0.0)
+    header.update(TSTART=0.0, TSTOP=0.0, EXPOSURE=0.0)
+    for name in ("OBS", "END"):
+        header[f"DATE-{name}"], header[f"TIME-{name}"] = BEGIN.date().isoformat(), BEGIN.time().isoformat()
     header["CREATOR"] = f"xcal_jax {attrs['version']}"
     header["ELECTRON"] = (attrs["electrons"], "electron model")
     header["SEED"] = attrs["seed"]
     header["NPHOTONS"] = (0, "photons of the run")
     header["NPASSED"] = (0, "of these not interacting, not in the list")
+    if detector is not None:
+        header["NOUTSIDE"] = (0, "of these outside the channels, not in the list")
     header["COMPLETE"] = (False, "whether the run came to its end")
     for line in (
         "LOSS_TYPE bits: 1 photon escaped, 2 electron escaped, 4 scattered,",
@@ -138,7 +206,7 @@ def _fits_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Call
         "alone, all of this row, of a photon that hit the pixel of the row with",
         "the same PH_ID before. PIXID is 1 + row x columns + column, each from 0,",
         "rows along y, columns along x.",
-        "ENERGY is E_DEP: no broadening. PI channels are 1 eV wide, from 0.",
+        *(WITHOUT_DETECTOR if detector is None else WITH_DETECTOR),
         "X, Y from the pixel's centre, Z from the top: first interaction.",
         "TIME: no clock in the simulation, one photon a second.",
         *attrs["absorber"].splitlines(),
@@ -156,20 +224,43 @@ def _fits_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Call
                 columns = rows_of(events, header["NPHOTONS"], pixels)
                 columns["pixel"] = columns["pixel"] + FIRST_PIXEL
                 met = (columns["loss_type"] & PASSED) == 0
+                if detector is not None:
+                    signal, channel = detector.measure(columns["deposited"].astype(float), header["NPHOTONS"])
+                    seen = (channel >= detector.channels[0]) & (channel <= detector.channels[1])
+                    header["NOUTSIDE"] += int(np.sum(met & ~seen))
+                    met &= seen
                 rows = np.zeros(int(met.sum()), kind)
                 for name, *_, what, scale in FITS_COLUMNS:
                     rows[name] = columns[what][met] / scale
+                if detector is not None:
+                    rows["PI"], rows["ENERGY"], rows["SIGNAL"] = channel[met], signal[met] / 1000, signal[met] / 1000
+                elif rows.size:
+                    header[f"TLMAX{pi}"] = max(header[f"TLMAX{pi}"], int(rows["PI"].max()))
                 add(rows)
                 header["NPHOTONS"] += passed.size
                 header["NPASSED"] += int(passed.sum())
 
             yield append
             header["TSTOP"] = header["EXPOSURE"] = float(header["NPHOTONS"])
+            end = BEGIN + timedelta(seconds=header["NPHOTONS"])
+            header["DATE-END"], header["TIME-END"] = end.date().isoformat(), end.time().isoformat()
             header["COMPLETE"] = header["NPHOTONS"] == asked
         good = fits.BinTableHDU.from_columns([fits.Column(n, "D", "s") for n in ("START", "STOP")], name="GTI").header
-        good.update(HDUCLASS="OGIP", HDUCLAS1="GTI")
+        good.update({name: header[name] for name in ("TELESCOP", "INSTRUME", "TIMESYS", "MJDREFI", "MJDREFF")})
+        good.update(HDUCLASS="OGIP", HDUCLAS1="GTI", HDUCLAS2="STANDARD")
         with table_rows(file, good) as add:
             add(np.array([(0.0, header["TSTOP"])], columns_dtype(good)))
+
+
+def event_dataset(blocks: Sequence[dict[str, np.ndarray]], absorber: Absorber, source: Source, seed: int) -> xr.Dataset:
+    """The rows of ``blocks``, of `rows_of`, as the Dataset that a netCDF-4 list holds."""
+    attrs, pixels = event_attrs(absorber, source, seed), absorber.array
+    names = COLUMNS if pixels is None else COLUMNS | OF_PIXELS
+    columns = {name: np.concatenate([block[name] for block in blocks]) for name in names}
+    return xr.Dataset(
+        {name: variable("photon", columns[name].astype(kind), *about) for name, (kind, *about) in names.items()},
+        attrs={"kind": EVENTS, **attrs, "electrons": absorber.electrons, **provenance()},
+    )
 
 
 def load_events(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -177,11 +268,11 @@ def load_events(path: str | os.PathLike[str]) -> xr.Dataset:
 
     Raises ValueError when ``path`` is none.
     """
-    if Path(path).suffix.lower() not in FITS_SUFFIXES:
+    if Path(path).suffix.lower() not in FITS_EVENTS:
         return datasets.load(path, WHAT, (EVENTS,))
     from astropy.io import fits
 
-    wrong = ValueError(f"{str(path)!r} must be {WHAT}, but is not")
+    wrong = ValueError(f"{shown_path(path)} must be {WHAT}, but is not")
     try:
         with fits.open(path, memmap=False) as file:
             table, header = file["EVENTS"].data, file["EVENTS"].header
@@ -192,12 +283,12 @@ def load_events(path: str | os.PathLike[str]) -> xr.Dataset:
     if first is None:
         raise wrong
     last = next(n for n, line in enumerate(comments) if line.startswith("{"))
-    native = {what: scale * table[name] for name, *_, what, scale in FITS_COLUMNS}
+    native = {what: scale * table[name] for name, *_, what, scale in FITS_COLUMNS if name not in ("PI", "ENERGY")}
     native["pixel"] = native["pixel"] - FIRST_PIXEL
-    return xr.Dataset(
-        {
-            name: variable("photon", native[name].astype(kind), *about)
-            for name, (kind, *about) in (COLUMNS | OF_PIXELS).items()
-        },
-        attrs={"kind": EVENTS, "absorber": "\n".join(comments[first:last]), "electrons": header["ELECTRON"]},
-    )
+    made = {
+        name: variable("photon", native[name].astype(kind), *about)
+        for name, (kind, *about) in (COLUMNS | OF_PIXELS).items()
+    }
+    made["channel"] = variable("photon", table["PI"].astype("i4"), "1", "channel of the matrix")
+    facts = {"electrons": header["ELECTRON"], "exposure": header["EXPOSURE"], "rmf": header.get("RESPFILE", "NONE")}
+    return xr.Dataset(made, attrs={"kind": EVENTS, "absorber": "\n".join(comments[first:last]), **facts})

@@ -15,10 +15,12 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of
 from xcal_jax.compute.process import provenance
 from xcal_jax.io import datasets
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.montecarlo.tally import Tally, summed_energy
 from xcal_jax.simulation import pixels
 from xcal_jax.simulation.counting import Prepared, bins_up_to
+from xcal_jax.simulation.validity import validity
 from xcal_jax.simulation.vocabulary import count, fraction, fraction_error
 
 KIND = "xcal_jax absorber result"
@@ -31,6 +33,7 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
     """The ``tally`` of a run as a result, of the ``photons`` that are done; asked: those that were wanted."""
     run = prepared.run
     absorber, source = run.absorber, run.source
+    known = validity(absorber, source.lowest_energy, source.highest_energy)
     bins = bins_up_to(source.highest_energy, run.bin_width)
     seen = np.flatnonzero(tally.peaks.sum(axis=0))
     label, energy = line_names(absorber, prepared.matter)
@@ -41,7 +44,7 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
         "loss_above": ("threshold", tally.loss_above),
         "peaks": (("source_energy", "line"), tally.peaks[:, seen]),
         "line_energy": ("line", energy[seen]),
-        "incident": ((), summed_energy(tally.incident)),
+        "incident": ((), summed_energy(tally.summed_deposit) + summed_energy(tally.summed_loss)),
         "summed_loss": ((), summed_energy(tally.summed_loss)),
         **{name: ((), getattr(tally, name)) for name in ("interacting", *ESCAPES, "scattered")},
     }
@@ -62,8 +65,13 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
             "title": f"Deposited energy in absorber {absorber.name!r}",
             **provenance(),
             "absorber": absorber.to_toml(),
+            "models": absorber.physics,
             "electrons": absorber.electrons,
+            "compton": absorber.compton,
+            "rayleigh": int(absorber.rayleigh),
             "yields": run.yields,
+            "compared": "\n".join(known.compared),
+            "outside": "\n".join(known.outside),
             "source": source.describe(),
             "seed": str(run.seed),
             "complete": int(photons == asked),
@@ -87,10 +95,16 @@ def line_names(absorber: Absorber, matter: Matter) -> tuple[Shaped[np.ndarray, "
     return names.reshape(-1).astype(str), np.asarray(tables.energy, dtype=np.float64).reshape(-1)
 
 
+@checked
 def merge(*results: xr.Dataset) -> xr.Dataset:
     """The sum of results of one absorber, source and code of the physics.
 
     Raises ValueError where these, the bins or the thresholds of the loss differ, or two seeds are the same.
+
+    >>> import xcal_jax as xcal
+    >>> both = merge(xcal.simulate("xifu", "7 keV", n=1000), xcal.simulate("xifu", "7 keV", n=500, seed=2))
+    >>> int(both.photons), both.attrs["seed"]
+    (1500, '1 2')
     """
     if not results:
         raise ValueError("`merge` needs at least one result, but got none")
@@ -119,12 +133,18 @@ def merge(*results: xr.Dataset) -> xr.Dataset:
     return merged.assign_attrs(first.attrs, seed=" ".join(seeds), complete=complete)
 
 
+@checked
 def summary(result: xr.Dataset) -> dict[str, Any]:
     """Fractions per interacting photon with their standard errors, peaks by intensity, and what the run was.
 
     Energies are in eV. `partial` photons deposit less than their energy; `photon_escape`, `electron_escape` and `both`
     say how; `loss_above` has the fraction that loses more than each threshold. In an array all of these are of the
     pixel hit; `array` has the others (`pixels.pixel_summary`).
+
+    >>> import xcal_jax as xcal
+    >>> facts = summary(xcal.simulate("xifu", "7 keV", n=100_000))
+    >>> facts["absorber"], facts["interacting"], facts["partial"] < 0.01
+    ('xifu', 100000, True)
     """
     n = int(result.interacting)
     lost = partial_count(result)
@@ -133,9 +153,11 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
     above = zip(result.threshold.values, result.loss_above.values, strict=True)
     return {
         "absorber": Absorber.from_toml(result.attrs["absorber"]).name,
-        "electrons": result.attrs["electrons"],
+        **{name: result.attrs[name] for name in ("models", "electrons", "compton")},
+        "rayleigh": bool(result.attrs["rayleigh"]),
         "yields": result.attrs["yields"],
         "trapping": result.attrs.get("trapping"),
+        **{name: result.attrs[name].splitlines() for name in ("compared", "outside")},
         "energy": energies[0] if len(energies) == 1 else energies,
         "n": int(result.photons),
         "interacting": n,
@@ -179,8 +201,16 @@ def peaks(result: xr.Dataset) -> list[dict[str, Any]]:
     ]
 
 
+@checked
 def load(path: str | os.PathLike[str]) -> xr.Dataset:
-    """The result in the file ``path``. Raises ValueError when it is no readable result of this program."""
+    """The result in the file ``path``. Raises ValueError when it is no readable result of this program.
+
+    >>> import tempfile, xcal_jax as xcal
+    >>> result, path = xcal.simulate("xifu", "7 keV", n=1000), f"{tempfile.mkdtemp()}/result.nc"
+    >>> xcal.save(result, path)
+    >>> load(path).identical(result)
+    True
+    """
     return datasets.load(
         path, "a result of `xcal-jax simulate`", (KIND,), (*ADDED, "source_probability", "line_energy")
     )

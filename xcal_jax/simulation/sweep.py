@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from tqdm import tqdm
 
 from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.compute.process import provenance
+from xcal_jax.compute.progress import Bar
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.montecarlo.batch import LEAST_LANES
 from xcal_jax.montecarlo.tally import Tally
@@ -22,13 +23,15 @@ from xcal_jax.simulation import vocabulary
 from xcal_jax.simulation.counting import Prepared, Run, Task, count, sum_of
 from xcal_jax.simulation.results import partial_count, to_dataset
 from xcal_jax.simulation.sweep_grid import Grid
+from xcal_jax.units import shown
 
 KIND = "xcal_jax absorber sweep"
 BATCHES = 16  # of every point's photons, whose scatter gives the errors of differences
 
 
+@checked
 def sweep(
-    grid: Grid,
+    grid: Grid | str | os.PathLike[str] | dict[str, Any],
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = True,
     progress: bool = False,
@@ -36,11 +39,17 @@ def sweep(
 ) -> xr.Dataset:
     """Simulate every point of ``grid``: the counts of `simulate`, with the grid's dimensions in front.
 
+    grid: a `Grid`, the TOML file that describes one, or the tables of such a file.
     checkpoint: a folder that keeps each point when it is done, left to the caller to remove (`remove_checkpoint`).
     resume: go on from what is there; else it begins anew. progress: show a bar. executor: who does the work,
     `in_parallel` or what `cluster.connect` yields. Raises ValueError where a point makes no sense, before any is
     begun, or the checkpoint is of another sweep.
+
+    >>> found = sweep({"absorber": "xifu", "n": 1000, "grid": {"energy": ["3 keV", "7 keV"]}})
+    >>> found.partial.dims, found.sizes["photon_energy"]
+    (('photon_energy',), 2)
     """
+    grid = grid if isinstance(grid, Grid) else Grid.load(grid)
     ends = np.linspace(0, grid.n, min(BATCHES, grid.n) + 1).astype(int).tolist()
     lanes = min(Run.build(*grid.point(0)).block, max(LEAST_LANES, 1 << (ends[1] - 1).bit_length()))
     runs = [
@@ -48,31 +57,26 @@ def sweep(
         for k in range(grid.size)
     ]
     facts = [{**run.facts(), "number of photons": str(grid.n)} for run in runs]
-    kept = Checkpoint.open(checkpoint, resume, folder=True)
-    done = {k: arrays for k in range(grid.size) if (arrays := kept.load(facts[k], k))}
-    tasks = [(k, *batch) for k in range(grid.size) if k not in done for batch in pairwise(ends)]
-    batches: list[Tally] = []
-    with (
-        closing(executor(count, (Task(runs[k], first, stop) for k, first, stop in tasks))) as tallies,
-        tqdm(
-            total=grid.size * grid.n,
-            initial=len(done) * grid.n,
-            unit=" photons",
-            unit_scale=True,
-            disable=None if progress else True,
-        ) as bar,
-    ):
-        for (k, first, stop), tally in zip(tasks, tallies, strict=True):
-            batches.append(tally)
-            bar.update(stop - first)
-            if stop == grid.n:
-                done[k] = _point(batches)
-                kept.save(facts[k], done[k], k)
-                batches = []
+    with closing(Checkpoint.open(checkpoint, resume, folder=True)) as kept:
+        done = {k: arrays for k in range(grid.size) if (arrays := kept.load(facts[k], k))}
+        tasks = [(k, *batch) for k in range(grid.size) if k not in done for batch in pairwise(ends)]
+        batches: list[Tally] = []
+        with (
+            closing(executor(count, (Task(runs[k], first, stop) for k, first, stop in tasks))) as tallies,
+            Bar(grid.size * grid.n, " photons", progress, len(done) * grid.n) as bar,
+        ):
+            for (k, first, stop), tally in zip(tasks, tallies, strict=True):
+                batches.append(tally)
+                bar.update(stop - first)
+                if stop == grid.n:
+                    done[k] = _point(batches)
+                    kept.save(facts[k], done[k], k)
+                    batches = []
     points = [_dataset(run, done[k], grid.n) for k, run in enumerate(runs)]
     return _joined(points, grid)
 
 
+@checked
 def paired_difference(result: xr.Dataset, dimension: str) -> xr.Dataset:
     """Partial fractions less that of the first point along ``dimension``, with errors: `difference`, `error`.
 
@@ -80,7 +84,7 @@ def paired_difference(result: xr.Dataset, dimension: str) -> xr.Dataset:
     runs. Raises ValueError where the result has no such dimension.
     """
     if dimension not in result.partial.dims:
-        raise ValueError(f"`dimension` must be one of {', '.join(result.partial.dims)}, but is {dimension!r}")
+        raise ValueError(f"`dimension` must be one of {', '.join(result.partial.dims)}, but is {shown(dimension)}")
     by_batch = result.partial_in_batch / result.interacting_in_batch
     scatter = (by_batch - by_batch.isel({dimension: 0}, drop=True)).std("batch", ddof=1)
     difference = result.partial - result.partial.isel({dimension: 0}, drop=True)

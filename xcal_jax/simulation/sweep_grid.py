@@ -1,22 +1,28 @@
 """The grid of a sweep as its TOML file describes it: an absorber, a line of photons, and what varies."""
 
+import json
 import os
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, cast
 
 import numpy as np
 import xarray as xr
+from typing_extensions import TypedDict
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
+from xcal_jax.compute.random import SEEDS
+from xcal_jax.constants import DEFAULT_PHYSICS, ELECTRONS, PHYSICS, YIELDS
 from xcal_jax.io import toml
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import read_text
-from xcal_jax.units import parse_quantity, parse_whole
+from xcal_jax.io.schema import Density, Different, Energy, InFileOrder, Length, Pair, Place, one_of, quantity, whole
+from xcal_jax.simulation.counting import MOST_PHOTONS
+from xcal_jax.units import shown_path
 
-KEYS = ("absorber", "n", "seed", "bin", "yields", "energy", "at", "angle", "grid")
 SOURCE = {
     "energy": ("photon_energy", "eV", "photon energy"),
     "at": ("position", "", "impact, from the centre of the top"),
@@ -25,6 +31,7 @@ SOURCE = {
 WHOLE = {
     "width": ("width", "um", "of the absorber, along x"),
     "length": ("length", "um", "of the absorber, along y"),
+    "physics": ("physics", "", "all models"),
     "electrons": ("electrons", "", "electron model"),
 }
 LAYER = {
@@ -33,6 +40,44 @@ LAYER = {
     "density": ("density", "g/cm^3", "density of layer {}"),
 }
 MOST_VALUES = 2**28  # in the spectra of all points
+MOST_POINTS = 10_000
+Angle = Annotated[float, quantity("deg", least=0.0, below=90.0)]
+Model = Annotated[str, one_of(*ELECTRONS)]
+
+
+class LayerAxes(TypedDict, total=False):
+    """What varies of a layer: the table grid.layers.N of a sweep's TOML file."""
+
+    material: Different[str]
+    thickness: Different[Length]
+    density: Different[Density]
+
+
+class GridTable(TypedDict, total=False):
+    """What varies: the table [grid] of a sweep's TOML file."""
+
+    energy: Different[Energy]
+    at: Different[Pair[Place]]
+    angle: Different[Angle]
+    width: Different[Length]
+    length: Different[Length]
+    physics: Different[Annotated[str, one_of(*PHYSICS)]]
+    electrons: Different[Model]
+    layers: dict[str, InFileOrder[LayerAxes]]
+
+
+class SweepTable(TypedDict):
+    """The TOML file of a sweep."""
+
+    absorber: str
+    n: NotRequired[Annotated[int, whole(least=1, most=MOST_PHOTONS)]]
+    seed: NotRequired[Annotated[int, whole(least=0, below=SEEDS)]]
+    bin: NotRequired[Energy]
+    yields: NotRequired[Annotated[str, one_of(*YIELDS)]]
+    energy: NotRequired[Energy]
+    at: NotRequired[Pair[Place]]
+    angle: NotRequired[Angle]
+    grid: InFileOrder[GridTable]
 
 
 @dataclass(frozen=True)
@@ -53,35 +98,42 @@ class Grid:
     text: str
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "Grid":
-        """The sweep described in the TOML file ``path``. Raises ValueError, naming the key, where it makes no sense."""
-        where = f"sweep {str(path)!r}"
-        text = read_text(path, where, "TOML")
-        table = toml.parse(text, where)
-        toml.check_keys(table, KEYS, ("absorber", "grid"), where)
+    @checked
+    def load(cls, path: str | os.PathLike[str] | dict[str, Any]) -> "Grid":
+        """The sweep described in the TOML file ``path``, or in the tables of one.
+
+        Raises ValueError, naming the key, where it makes no sense.
+        """
+        if isinstance(path, dict):
+            where, folder, text = "the sweep", Path(), json.dumps(path, default=str)
+            table = toml.check(path, where, SweepTable)
+        else:
+            where, folder = f"sweep {shown_path(path)}", Path(path).parent
+            text = read_text(path, where, "TOML")
+            table = toml.parse(text, where, SweepTable)
         name = table["absorber"]
-        if not isinstance(name, str):
-            raise ValueError(f"`absorber` in {where} must be a preset or a TOML file, but is {name!r}")
-        beside = Path(path).parent / name
-        absorber = Absorber.load(beside if beside.is_file() else name)
+        beside = folder / name
+        absorber = Absorber.load(beside if os.path.isfile(beside) else name)
         absorber.check_alone("a sweep")
-        axes = dict(_flat(table["grid"]))
-        layers = (f"layers.{n}.{what}" for n in range(len(absorber.formulas)) for what in LAYER)
-        toml.check_keys(axes, (*SOURCE, *WHOLE, *layers), (), f"the grid of {where}")
-        axes = {key: _values(key, values, where) for key, values in axes.items()}
+        axes = _axes(table["grid"])
         if not axes:
             raise ValueError(f"`grid` in {where} must name at least one thing that varies, but is empty")
-        fixed = {key: _value(key, table[key]) for key in SOURCE if key in table}
+        count = len(absorber.formulas)
+        for n in table["grid"].get("layers", {}):
+            if n not in map(str, range(count)):
+                rule = f"a layer of absorber {absorber.name!r}, from 0 to {count - 1}"
+                raise ValueError(f"`grid.layers.{n}` in {where} must be {rule}")
+        fixed = {key: value for key, value in table.items() if key in SOURCE}
         if "energy" not in {**axes, **fixed}:
             raise ValueError(f"`energy` is missing in {where}")
         if both := sorted(set(axes) & set(fixed)):
             raise ValueError(f"`{both[0]}` in {where} must be fixed or in the grid, but is both")
-        n = parse_whole(table.get("n", 1e6), "n")
-        if n < 1:
-            raise ValueError(f"`n` in {where} must be at least 1, but is {n}")
-        bin_width = parse_quantity(table.get("bin", 1.0), "eV", "bin")
-        grid = cls(absorber, axes, fixed, n, table.get("seed", 1), bin_width, table.get("yields", "eadl"), text)
-        if bin_width > 0 and grid.size * grid.highest_energy / bin_width > MOST_VALUES:
+        bin_width = table.get("bin", 1.0)
+        given = table.get("n", 10**6), table.get("seed", 1), bin_width, table.get("yields", YIELDS[0])
+        grid = cls(absorber, axes, fixed, *given, text)
+        if grid.size > MOST_POINTS:
+            raise ValueError(f"`grid` in {where} must have at most {MOST_POINTS} points, but has {grid.size}")
+        if grid.size * grid.highest_energy / bin_width > MOST_VALUES:
             raise ValueError(f"spectra of {grid.size} points must have fewer or wider bins than {bin_width:g} eV")
         return grid
 
@@ -107,8 +159,10 @@ class Grid:
         """
         index = np.unravel_index(k, tuple(self.shape.values()))
         chosen = {key: values[i] for (key, values), i in zip(self.axes.items(), index, strict=True)}
-        table = toml.parse(self.absorber.to_toml(), "absorber")
+        table = toml.parse(self.absorber.to_toml(), "absorber", dict[str, Any])
         for key, value in chosen.items():
+            if key == "physics":
+                table = {name: own for name, own in table.items() if name not in PHYSICS[DEFAULT_PHYSICS]}
             if key in WHOLE:
                 table[key] = value
             elif key not in SOURCE:
@@ -132,36 +186,15 @@ class Grid:
         return found
 
 
-def _flat(table: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested tables as dotted keys: ``layers.1.thickness``."""
-    if not isinstance(table, dict):
-        raise ValueError(f"`grid` must be a table, but is {table!r}")
-    pairs: list[tuple[str, Any]] = []
-    for key, value in table.items():
-        pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
-    return pairs
-
-
-def _values(key: str, values: Any, where: str) -> list[Any]:
-    if not isinstance(values, list) or not values:
-        raise ValueError(f"`{key}` in the grid of {where} must be a list of values, but is {values!r}")
-    found = [_value(key, value) for value in values]
-    if any(value in found[:n] for n, value in enumerate(found)):
-        raise ValueError(f"`{key}` in the grid of {where} must have each value once, but repeats one")
+def _axes(grid: GridTable) -> dict[str, list[Any]]:
+    """The values of what varies, by dotted key: ``layers.1.thickness``."""
+    found: dict[str, list[Any]] = {}
+    for key, value in grid.items():
+        if isinstance(value, dict):
+            found |= {f"layers.{n}.{what}": values for n, layer in value.items() for what, values in layer.items()}
+        else:
+            found[key] = cast(list[Any], value)
     return found
-
-
-def _value(key: str, value: Any) -> Any:
-    units = _describe(key)[1]
-    if key == "at":
-        if not isinstance(value, list) or len(value) != 2:
-            raise ValueError(f"`at` must be two lengths, [x, y], but is {value!r}")
-        return tuple(parse_quantity(place, "um", key) for place in value)
-    if units:
-        return parse_quantity(value, units, key)
-    if not isinstance(value, str):
-        raise ValueError(f"`{key}` must be text, but is {value!r}")
-    return value
 
 
 def _describe(key: str) -> tuple[str, str, str]:

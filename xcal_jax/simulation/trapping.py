@@ -14,9 +14,9 @@ import numpy as np
 import xarray as xr
 from jax import Array
 from jaxtyping import Float
-from scipy.signal import lfilter
 
-from xcal_jax.units import parse_quantity
+from xcal_jax.io.arguments import checked
+from xcal_jax.units import parse_quantity, shown
 
 
 @jax.tree_util.register_dataclass
@@ -28,18 +28,14 @@ class Trapping:
     scale: Array | float
 
     @classmethod
+    @checked
     def build(cls, text: str) -> "Trapping":
         """Trapping as ``FRACTION:SCALE`` states it, such as "0.05:12eV". Raises ValueError for anything else."""
         parts = text.split(":")
         if len(parts) != 2:
-            raise ValueError(f"`--trapping` must be FRACTION:SCALE, such as 0.05:12eV, but is {text!r}")
-        fraction = parse_quantity(parts[0], "", "--trapping fraction")
-        scale = parse_quantity(parts[1], "eV", "--trapping scale")
-        if not 0.0 <= fraction <= 1.0:
-            raise ValueError(f"`--trapping` must have a fraction from 0 to 1, but it is {fraction:g}")
-        if scale <= 0.0:
-            raise ValueError(f"`--trapping` must have a positive scale, but it is {scale:g} eV")
-        return cls(fraction, scale)
+            raise ValueError(f"`--trapping` must be FRACTION:SCALE, such as 0.05:12eV, but is {shown(text)}")
+        fraction = parse_quantity(parts[0], "", "--trapping fraction", least=0.0, most=1.0)
+        return cls(fraction, parse_quantity(parts[1], "eV", "--trapping scale", above=0.0))
 
     def __str__(self) -> str:
         """In words."""
@@ -52,6 +48,8 @@ class Trapping:
         r = width / scale and q = (1 - exp(-r)) / r, a trapped event leaves its bin with probability q, and arrives
         k bins below with probability q^2 r exp(-(k - 1) r).
         """
+        from scipy.signal import lfilter  # takes half a second to import, and few runs need it
+
         ratio = width / self.scale
         leave = -np.expm1(-ratio) / ratio
         below = lfilter([0.0, leave**2 * ratio], [1.0, -np.exp(-ratio)], counts[::-1])[::-1]

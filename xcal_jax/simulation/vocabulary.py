@@ -55,6 +55,7 @@ VOCABULARY = {
     "spectrum": Quantity("1", "photons by deposited energy"),
     "line_energy": Quantity("eV", "energy of the fluorescence line"),
     "incident": Quantity("eV", "summed energy of the photons that interact"),
+    "summed_deposit": Quantity("eV", "summed energy that stayed in the absorber"),
     "summed_loss": Quantity("eV", "summed energy that left the absorber"),
     # of an array of pixels
     "pixel_hits": Quantity("1", "photons by the pixel hit"),

@@ -24,8 +24,10 @@ from numpy.typing import ArrayLike
 
 from xcal_jax import fit
 from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.lines import fit_lines
+from xcal_jax.units import shown
 
 SHAPES = {"linear": ("k", "b"), "quadratic": ("k", "b", "q"), "saturation": ("k", "b", "c")}
 FORMULAS = {"linear": "k x + b", "quadratic": "k x + b + q x^2", "saturation": "-ln(1 - c (k x + b)) / c"}
@@ -82,6 +84,7 @@ def fit_shape(shape: str, x: Float[Array, " N"], energy: Float[Array, " N"], sig
     return fit.Fit(best.parameters * unit, covariance, best.chi_square, best.points, best.converged)
 
 
+@checked
 def energy_calibration(
     position: ArrayLike, position_error: ArrayLike, energy: ArrayLike, shape: str = "linear"
 ) -> xr.Dataset:
@@ -94,7 +97,7 @@ def energy_calibration(
     lines at one position, or a fit that does not converge.
     """
     if shape not in SHAPES:
-        raise ValueError(f"`shape` must be one of {', '.join(SHAPES)}, but is {shape!r}")
+        raise ValueError(f"`shape` must be one of {', '.join(SHAPES)}, but is {shown(shape)}")
     names = SHAPES[shape]
     x, error, e = usable(position, position_error, energy)
     if x.size < len(names):
@@ -134,6 +137,7 @@ def energy_slopes(calibration: xr.Dataset, position: ArrayLike | Sequence) -> tu
         return slope, np.asarray(jax.jacfwd(lambda p: energy_of(shape, p, x))(parameters))
 
 
+@checked
 def energy_at(calibration: xr.Dataset, position: ArrayLike | Sequence) -> tuple[Float[np.ndarray, " N"], ...]:
     """Energy at ``position`` (N,) channels and its error from the calibration's covariance, keV."""
     x = np.atleast_1d(np.asarray(position, float))
@@ -226,6 +230,7 @@ def compare_calibrations(position: ArrayLike, position_error: ArrayLike, energy:
     return dict(sorted(found.items(), key=lambda pair: pair[1].attrs["aicc"]))
 
 
+@checked
 def blend_shift(line: xr.Dataset, energy: float, group: ArrayLike) -> float:
     """Channels by which ``line`` lies above the place of ``energy`` (keV) alone; NaN for a vetoed line.
 

@@ -19,6 +19,7 @@ from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
 from xcal_jax.sipm.temperature import REFERENCE, warm_points
 from xcal_jax.sipm.trends import BASIS, Points, check_points
+from xcal_jax.units import shown
 
 ROUNDS = 6
 SMALLEST = 1e-6
@@ -82,7 +83,7 @@ def change_points(
     Raises ValueError for another form or fewer than 2 edge + 2 points.
     """
     if form not in BASIS:
-        raise ValueError(f"`form` must be one of {', '.join(BASIS)}, but is {form!r}")
+        raise ValueError(f"`form` must be one of {', '.join(BASIS)}, but is {shown(form)}")
     total = values.attrs.get("groups_total", values["days"].size)
     values, warm = warm_points(values, 2 * edge + 2)
     steps: list[float] = []

@@ -13,6 +13,7 @@ from scipy.stats import false_discovery_control, rankdata, spearmanr
 from scipy.stats import t as student
 
 from xcal_jax.io.datasets import variable
+from xcal_jax.units import shown
 
 
 def effective_size(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
@@ -61,7 +62,7 @@ def correlate(
     if not 0 < rate < 1:
         raise ValueError(f"`rate` of false discoveries must lie between 0 and 1, but is {rate}")
     if name not in values:
-        raise ValueError(f"`name` must be a measured value, but {name!r} is not in the data")
+        raise ValueError(f"`name` must be a measured value, but {shown(name)} is not in the data")
     if "days" in series:
         axis = series["days"].values
     elif launch is not None and "time" in series:

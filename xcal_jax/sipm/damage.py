@@ -19,6 +19,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from xcal_jax import fit
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import load, variable
 from xcal_jax.sipm.grouping import board_mean
 from xcal_jax.sipm.temperature import REFERENCE, warm_points
@@ -49,6 +50,7 @@ def check_fluence(
     return days, fluence
 
 
+@checked
 def read_fluence(path: str | Path) -> xr.Dataset:
     """Cumulative fluence in a netCDF or CSV file with `days` since launch and `fluence` in n_eq/cm2.
 

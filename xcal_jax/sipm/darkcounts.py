@@ -14,8 +14,10 @@ from jaxtyping import Float
 from scipy.special import lambertw
 
 from xcal_jax.fit import double_precision
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.spectra.dataset import reject
+from xcal_jax.units import shown
 
 
 @jax.jit
@@ -31,6 +33,7 @@ def rate_below(
     return weight @ counts / exposure, jnp.sqrt(weight**2 @ counts) / exposure
 
 
+@checked
 def dark_count_rate(spectra: xr.Dataset) -> xr.Dataset:
     """The spectra with `dcr` and `dcr_error`, cnt/s: (spectrum,); NaN where the threshold is flagged.
 
@@ -53,6 +56,7 @@ def dark_count_rate(spectra: xr.Dataset) -> xr.Dataset:
     )
 
 
+@checked
 def correct_pile_up(values: xr.Dataset, dead_time: float, model: str = "paralysable") -> xr.Dataset:
     """The values with `dcr_true` and `dcr_true_error`, cnt/s: the rate n whose measured rate m is `dcr`.
 
@@ -74,7 +78,7 @@ def correct_pile_up(values: xr.Dataset, dead_time: float, model: str = "paralysa
         true = -np.real(lambertw(-load)) / dead_time
         slope = true / measured / (1 - true * dead_time)
     else:
-        raise ValueError(f'`model` must be "paralysable" or "non-paralysable", but is {model!r}')
+        raise ValueError(f'`model` must be "paralysable" or "non-paralysable", but is {shown(model)}')
     dims = values["dcr"].dims
     error = slope * values["dcr_error"].values
     return values.assign(

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xcal_jax.io.files import check_writable, replacing
-from xcal_jax.sipm.pipeline import Ageing, Channel
+from xcal_jax.constants import VERSION
+from xcal_jax.io.arguments import checked
+from xcal_jax.io.files import MARK, check_writable, replacing
+from xcal_jax.sipm.pipeline import Ageing
+from xcal_jax.units import shown
 
 SUFFIXES = (".ecsv", ".fits")
 UNITS = {"ADU": "adu", "count/s": "ct / s", "degC": "deg_C", "d": "d", "keV": "keV", "s": "s", "count": "ct"}
@@ -27,7 +30,7 @@ def write_table(data: xr.Dataset, dim: str, path: str | Path, **meta: str | floa
 
     path = Path(path)
     check_writable(path, SUFFIXES)
-    table = Table(meta=dict(meta))
+    table = Table(meta={"creator": f"{MARK.decode()} {VERSION}", **meta})
     for name, one in columns_of(data, dim).data_vars.items():
         values = one.values
         if values.dtype.kind == "M":
@@ -40,24 +43,30 @@ def write_table(data: xr.Dataset, dim: str, path: str | Path, **meta: str | floa
     return path
 
 
+@checked
 def write_tables(ageing: Ageing, folder: str | Path, suffix: str = ".ecsv") -> list[Path]:
     """Write the spectra's values and the groups of every setting into ``folder``; the paths.
 
     Raises ValueError for another suffix than .ecsv and .fits.
     """
-    folder = Path(folder)
+    planned = planned_tables(ageing, folder, suffix)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return [
+        write_table(data, dim, path, mission=ageing.mission.name, setting=name)
+        for path, (name, data, dim) in planned.items()
+    ]
+
+
+def planned_tables(ageing: Ageing, folder: str | Path, suffix: str) -> dict[Path, tuple[str, xr.Dataset, str]]:
+    """Every file that `write_tables` writes, with the setting, data and dimension of its table.
+
+    Raises ValueError for another suffix than .ecsv and .fits.
+    """
     if suffix not in SUFFIXES:
-        raise ValueError(f"`suffix` must be one of {', '.join(SUFFIXES)}, but is {suffix!r}")
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
+        raise ValueError(f"`suffix` must be one of {', '.join(SUFFIXES)}, but is {shown(suffix)}")
+    planned = {}
     for name, channel in ageing.channels.items():
         stem = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in name)
-        for what, data, dim in tables_of(channel):
-            path = folder / f"{stem}_{what}{suffix}"
-            written.append(write_table(data, dim, path, mission=ageing.mission.name, setting=name))
-    return written
-
-
-def tables_of(channel: Channel) -> list[tuple[str, xr.Dataset, str]]:
-    """Name, data and dimension of every table of a setting."""
-    return [("spectra", channel.values, "spectrum"), ("groups", channel.groups, "group")]
+        for what, data, dim in (("spectra", channel.values, "spectrum"), ("groups", channel.groups, "group")):
+            planned[Path(folder) / f"{stem}_{what}{suffix}"] = name, data, dim
+    return planned

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from xcal_jax import fit
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.calibration import energy_at, energy_slopes, usable
 
@@ -22,6 +23,7 @@ KILODAY = 1000.0
 SCALE = KILODAY ** np.arange(4.0)
 
 
+@checked
 def gain_drift(
     days: ArrayLike,
     position: ArrayLike,
@@ -68,6 +70,7 @@ def gain_drift(
     )
 
 
+@checked
 def gain_at(drift: xr.Dataset, days: ArrayLike | Sequence) -> tuple[Float[np.ndarray, "*N"], Float[np.ndarray, "*N"]]:
     """g(t) and its error from the covariance, keV/ADU, at ``days`` since launch."""
     powers = np.asarray(days, float)[..., None] ** np.arange(4)
@@ -96,6 +99,7 @@ def of_drift(drift: xr.Dataset, adu: Float[np.ndarray, " n"], days: Float[np.nda
     return gain * adu + drift.attrs["b_keV"], gain, slopes @ (direction * np.sqrt(np.maximum(size, 0.0)))
 
 
+@checked
 def to_energy(values: xr.Dataset, calibration: xr.Dataset) -> xr.Dataset:
     """The values with `threshold_kev` and `threshold_kev_error` from `threshold_adu`.
 

@@ -9,7 +9,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
+from xcal_jax.units import parse_quantity
 
 VALUES = {
     "threshold_adu": ("ADU", "threshold, ADC channel"),
@@ -49,6 +51,7 @@ def board_mean(values: xr.Dataset) -> Float[np.ndarray, " n"]:
     return np.where(many > 0, total / np.maximum(many, 1), np.nan)
 
 
+@checked
 def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
     """One point a group for every known quantity: its mean, `*_deviation` (corrected) and `*_error`.
 
@@ -59,8 +62,7 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
     """
     if "days" not in values:
         raise ValueError("`values` must have `days` since launch before grouping, but it is missing")
-    if not width > 0:
-        raise ValueError(f"`width` must be positive, in days, but is {width}")
+    parse_quantity(width, "d", "width", above=0.0)
     readouts = sorted(set(map(str, values["readout"].values)))
     if len(readouts) > 1:
         raise ValueError(f"`values` must be of one readout channel, but are of {', '.join(readouts)}")

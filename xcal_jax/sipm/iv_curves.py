@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import read_text
+from xcal_jax.units import shown
 
 BOLTZMANN = 8.617333e-5
 KELVIN = 273.15
@@ -36,7 +37,9 @@ def read_iv(path: str | Path, compliance: float | None = None) -> xr.Dataset:
         try:
             voltage, current = map(float, words)
         except ValueError as problem:
-            raise ValueError(f"line {number} of {path.name} must hold volts and amperes, but is {line!r}") from problem
+            raise ValueError(
+                f"line {number} of {path.name} must hold two numbers, V and A, but is {shown(line)}"
+            ) from problem
         rows.append((voltage, current))
     table = np.array(rows).reshape(-1, 2)
     kept = table if compliance is None else table[np.abs(table[:, 1]) < 0.999 * compliance]

@@ -28,7 +28,9 @@ from numpy.typing import ArrayLike
 
 from xcal_jax import fit
 from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
+from xcal_jax.units import shown
 
 Scalar = Real[Array, ""]
 TERMS = {  # which of t0, t1, t2 and the step a background has
@@ -238,7 +240,7 @@ def check_windows(
     half = 0.5 * (windows[:, 1] - windows[:, 0])
     sigma = half / 3.0 if fwhm is None else np.broadcast_to(np.asarray(fwhm, float) / FWHM_PER_SIGMA, half.shape)
     if not (np.isfinite(sigma) & (sigma > 0)).all():
-        raise ValueError(f"`fwhm` must be positive, in channels, but is {fwhm!r}")
+        raise ValueError(f"`fwhm` must be positive, in channels, but is {shown(fwhm)}")
     return windows, sigma
 
 
@@ -310,6 +312,7 @@ def combined(
     return mean, np.sqrt((weight * (spread**2 + (values - mean[:, None]) ** 2)).sum(1))
 
 
+@checked
 def fit_lines(
     stacks: xr.Dataset,
     windows: ArrayLike,
@@ -336,13 +339,13 @@ def fit_lines(
     exposure = exposure_of(stacks)
     statistic = statistic or ("chi2" if exposure is None else "poisson")
     if statistic not in ("chi2", "poisson"):
-        raise ValueError(f'`statistic` must be "chi2" or "poisson", but is {statistic!r}')
+        raise ValueError(f'`statistic` must be "chi2" or "poisson", but is {shown(statistic)}')
     if selection not in CANDIDATES:
-        raise ValueError(f'`selection` must be "reduced" or "aicc", but is {selection!r}')
+        raise ValueError(f'`selection` must be "reduced" or "aicc", but is {shown(selection)}')
     names = list(CANDIDATES[selection] if backgrounds is None else backgrounds)
     for name in names:
         if name not in BACKGROUNDS:
-            raise ValueError(f"`backgrounds` must be some of {', '.join(BACKGROUNDS)}, but one is {name!r}")
+            raise ValueError(f"`backgrounds` must be some of {', '.join(BACKGROUNDS)}, but one is {shown(name)}")
     if statistic == "poisson" and exposure is None:
         raise ValueError("the Poisson statistic needs the stack's `exposure_s`, but it is missing")
     channel = stacks["channel"].values if "channel" in stacks.coords else 1 + np.arange(stacks.sizes["channel"])

@@ -6,13 +6,13 @@ since the paper's own numbers of the figures are not legible in the copy at hand
 
 import base64
 import html
-import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from xcal_jax.constants import VERSION
+from xcal_jax.io.figures import as_png
 from xcal_jax.io.files import replacing
 from xcal_jax.sipm import figures
 from xcal_jax.sipm.pipeline import Ageing
@@ -34,7 +34,7 @@ td:first-child,th:first-child{text-align:left}caption{text-align:left;font-weigh
 
 
 def table(caption: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """An HTML table; cells are HTML already."""
+    """An HTML table of text."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><caption>{html.escape(caption)}</caption><tr>{head}</tr>{body}</table>"
@@ -44,9 +44,7 @@ def picture(figure: Figure | None, caption: str, missing: str) -> str:
     """A figure as an inline PNG; or a sentence that says why there is none."""
     if figure is None:
         return f"<p>{html.escape(caption)}: not shown, for {html.escape(missing)}.</p>"
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    data = base64.b64encode(buffer.getvalue()).decode()
+    data = base64.b64encode(as_png(figure, DPI)).decode()
     text = html.escape(caption)
     image = f'<img alt="{text}" src="data:image/png;base64,{data}">'
     return f"<figure>{image}<figcaption>{text}</figcaption></figure>"

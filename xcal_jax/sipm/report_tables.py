@@ -1,4 +1,4 @@
-"""Tables of the report: every fit with its errors, and every flag; cells are HTML."""
+"""Tables of the report: every fit with its errors, and every flag, as text."""
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from xcal_jax.sipm.threshold import FLAGS
 from xcal_jax.sipm.trends import FORMS
 
 MOST_FLAGS = 50
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float, error: float | None = None) -> str:
@@ -22,7 +23,7 @@ def number(value: float, error: float | None = None) -> str:
     exponent = int(np.floor(np.log10(abs(value)))) if value else 0
     if exponent < -3 or exponent > 6:
         unit = 10.0**exponent
-        return f"({number(value / unit, error / unit)}) 10<sup>{exponent}</sup>"
+        return f"({number(value / unit, error / unit)}) × 10{str(exponent).translate(RAISED)}"
     digits = max(0, 1 - int(np.floor(np.log10(error))))
     return f"{value:.{digits}f} ± {error:.{digits}f}"
 

@@ -12,14 +12,17 @@ from jaxtyping import Float
 from scipy.stats import linregress
 
 from xcal_jax import fit
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
 from xcal_jax.sipm.trends import FORMS, check_points, curve, evaluate, fit_forms
+from xcal_jax.units import shown
 
 REFERENCE = 10.0
 WORDS = {"p_value": "two-sided p-value of Pearson's r"}
 
 
+@checked
 def temperature_residuals(
     values: xr.Dataset, trends: xr.Dataset, form: str | None = None, since_days: float = 0.0
 ) -> xr.Dataset:
@@ -67,6 +70,7 @@ def warm_points(values: xr.Dataset, needed: int) -> tuple[xr.Dataset, bool]:
     return values.isel({values["days"].dims[0]: np.flatnonzero(known)}), True
 
 
+@checked
 def joint_fit(
     values: xr.Dataset,
     name: str,
@@ -102,7 +106,7 @@ def joint_fit(
     points = check_points(values, name, len(names))
     days, y = points.days, points.values
     if form is not None and form not in FORMS:
-        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {form!r}")
+        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {shown(form)}")
     forms = list(FORMS) if form is None else [form]
     matrix = np.stack(covariates, 1) if covariates else np.zeros((days.size, 0))
     fits, criterion = fit_forms(forms, matrix, points)

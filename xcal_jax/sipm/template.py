@@ -6,8 +6,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.spectra.dataset import check_spectra
+from xcal_jax.units import parse_whole, shown
 
 TEMPLATE_RULE = (
     "noise peak replaced by the rate of the first channel right of its maximum from which the mean of the "
@@ -49,6 +51,7 @@ def setting_name(readout: str, bias: float) -> str:
     return readout if np.isnan(bias) else f"{readout} at bias {bias:g}"
 
 
+@checked
 def build_template(spectra: xr.Dataset, end: int | None = None) -> xr.Dataset:
     """Template rates, one per readout channel and bias (step 2), of early quiet spectra without their noise peak.
 
@@ -59,8 +62,8 @@ def build_template(spectra: xr.Dataset, end: int | None = None) -> xr.Dataset:
     """
     check_spectra(spectra)
     channel = spectra["channel"].values
-    if end is not None and not channel[0] <= end <= channel[-1]:
-        raise ValueError(f"`end` must be a channel from {channel[0]} to {channel[-1]}, but is {end}")
+    if end is not None:
+        end = parse_whole(end, "end", least=int(channel[0]), most=int(channel[-1]))
     rows = []
     for name, bias in settings_of(spectra):
         chosen = at_setting(spectra, name, bias)
@@ -96,7 +99,7 @@ def template_row(template: xr.Dataset, readout: str, bias: float, others: int = 
     names, biases = list(map(str, template["readout"].values)), template["bias"].values
     of_name = [k for k, name in enumerate(names) if name == readout]
     if not of_name:
-        raise ValueError(f"`template` must have the readout channel {readout!r}, but has {', '.join(names)}")
+        raise ValueError(f"`template` must have the readout channel {shown(readout)}, but has {', '.join(names)}")
     exact = [k for k in of_name if biases[k] == bias]
     open_end = len(of_name) == 1 and others == 1 and (np.isnan(bias) or np.isnan(biases[of_name[0]]))
     if not exact and not open_end:

@@ -21,10 +21,12 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from xcal_jax import fit
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.counters import BAD_LIVE, FULL, MOSTLY_DEAD, counter_flags
 from xcal_jax.sipm.template import template_rows
 from xcal_jax.spectra import check_spectra
+from xcal_jax.units import parse_quantity, shown
 
 NO_CROSSING, SATURATED, SHORT, NO_FIT = 1, FULL, 4, 8
 FLAGS = {
@@ -182,6 +184,7 @@ def window_size(widest: int) -> int:
     return max(16, 1 << int(np.ceil(np.log2(widest))))
 
 
+@checked
 def threshold(
     spectra: xr.Dataset,
     template: xr.Dataset,
@@ -202,9 +205,11 @@ def threshold(
     """
     check_spectra(spectra)
     if interpolation not in RULES:
-        raise ValueError(f'`interpolation` must be "flank" or "linear", but is {interpolation!r}')
-    if not level > 0:
-        raise ValueError(f"`level` must be positive, in cnt/s, but is {level}")
+        raise ValueError(f'`interpolation` must be "flank" or "linear", but is {shown(interpolation)}')
+    parse_quantity(level, "", "level", above=0.0)
+    parse_quantity(min_exposure, "s", "min_exposure", least=0.0)
+    if saturation is not None and not saturation > 0:
+        raise ValueError(f"`saturation` must be positive, but is {saturation}")
     rows = template_rows(spectra, template)
     counts, exposure = spectra["counts"].values, spectra["exposure"].values
     quiet, noise = template["rate"].values[rows], template["rate_error"].values[rows]

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import read_text
 from xcal_jax.io.tables import read_table
 from xcal_jax.spectra.times import utc
+from xcal_jax.units import words_as_numbers
 
 
 def read_event(path: str | Path) -> xr.Dataset:
@@ -32,11 +34,8 @@ def read_event(path: str | Path) -> xr.Dataset:
     for number, row in rows:
         if len(row) != 6 + len(edges):
             raise ValueError(f"{path.name} must have {6 + len(edges)} columns, but line {number} has {len(row)}")
-    try:
-        limits = np.array(edges, float)
-        values = np.array([row[5:] for _, row in rows], float)
-    except ValueError as problem:
-        raise ValueError(f"{path.name} must hold numbers, but: {problem}") from problem
+    limits = np.array([words_as_numbers(edge, path.name) for edge in edges])
+    values = np.array([words_as_numbers(row[5:], f"line {number} of {path.name}") for number, row in rows])
     start, end = (np.array([utc("T".join(row[k : k + 2])) for _, row in rows]) for k in (0, 2))
     total = names.index("rate_sum") if "rate_sum" in names else None
     bands = [k for k in range(len(names)) if k != total] or [0]
@@ -63,6 +62,7 @@ def read_event(path: str | Path) -> xr.Dataset:
     )
 
 
+@checked
 def read_series(path: str | Path) -> xr.Dataset:
     """A time series to correlate with: CSV with a first column `utc` or `days` and one column a quantity.
 

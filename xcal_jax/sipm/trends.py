@@ -21,7 +21,9 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from xcal_jax import fit
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
+from xcal_jax.units import shown
 
 FORMS = {"power": "a t^b", "log": "a + b ln t", "sqrt": "a + b sqrt t", "linear": "a + b t"}
 BASIS = {"log": jnp.log, "sqrt": jnp.sqrt, "linear": lambda t: t}
@@ -100,7 +102,7 @@ def check_points(groups: xr.Dataset, name: str, parameters: int) -> Points:
     Raises ValueError for an unknown name, all points in one group, fewer points than parameters, or t <= 0.
     """
     if name not in groups:
-        raise ValueError(f"`name` must be a measured value, but {name!r} is not in the data")
+        raise ValueError(f"`name` must be a measured value, but {shown(name)} is not in the data")
     days, values = groups["days"].values, groups[name].values
     if days.size == 1 and "size" in groups:
         size, width = int(groups["size"].values[0]), groups.attrs.get("group_days")
@@ -118,6 +120,7 @@ def check_points(groups: xr.Dataset, name: str, parameters: int) -> Points:
     return Points(days, values, sigma if usable else np.ones_like(values), shared)
 
 
+@checked
 def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
     """Fits of the four forms to ``name`` of the groups, over `form`.
 
@@ -165,6 +168,7 @@ def best_form(trends: xr.Dataset) -> str:
     return str(trends["form"].values[int(np.argmin(trends["aicc" if finite else "chi_square"].values))])
 
 
+@checked
 def evaluate(trends: xr.Dataset, days: ArrayLike, form: str | None = None) -> xr.Dataset:
     """The trend and its one-sigma parameter error at ``days``: `value`, `value_error` (time,).
 
@@ -172,7 +176,7 @@ def evaluate(trends: xr.Dataset, days: ArrayLike, form: str | None = None) -> xr
     """
     form = form or best_form(trends)
     if form not in FORMS:
-        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {form!r}")
+        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {shown(form)}")
     days = np.atleast_1d(np.asarray(days, float))
     if (days <= 0).any():
         raise ValueError(f"`days` since launch must be positive for a trend, but the first is {days.min()}")
@@ -193,6 +197,7 @@ def evaluate(trends: xr.Dataset, days: ArrayLike, form: str | None = None) -> xr
     )
 
 
+@checked
 def forecast(trends: xr.Dataset, days: ArrayLike, probability: float = 0.68) -> xr.Dataset:
     """Value at ``days`` with a band, averaged over the forms by Akaike weight: (time,).
 

@@ -19,6 +19,7 @@ from xcal_jax.io.datasets import load
 from xcal_jax.io.tables import read_table
 from xcal_jax.spectra.dataset import assemble_spectra, check_spectra, faults
 from xcal_jax.spectra.times import utc
+from xcal_jax.units import shown
 
 CSV_COLUMNS = ("utc", "exposure_s", "real_time_s", "readout", "bias", "since_exit_s")
 BOARD = re.compile(r"temperature_(\d+)_degC")
@@ -47,7 +48,7 @@ def read_csv(path: Path, strict: bool = False) -> xr.Dataset:
     first = int(names[0][1:]) if names and re.fullmatch(r"c[1-9]\d{0,6}", names[0]) else 1
     wrong = next((name for k, name in enumerate(names, first) if name != f"c{k}"), None if names else "none")
     if wrong:
-        raise ValueError(f"columns of counts must be c1, c2, ... in order, but one is {wrong!r}")
+        raise ValueError(f"columns of counts must be c1, c2, ... in order, but one is {shown(wrong)}")
     if "exposure_s" not in table:
         raise ValueError("the column exposure_s must be there, but is missing")
     if table.empty:

@@ -10,9 +10,13 @@ import xarray as xr
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
+from xcal_jax.spectra.times import YEARS, beyond_years
+from xcal_jax.units import as_numbers, parse_whole, shown
 
 
+@checked
 def build_spectra(counts: ArrayLike, exposure: ArrayLike, *values: Any, **attrs: Any) -> xr.Dataset:
     """A checked archive of n spectra. The arguments are those of `assemble_spectra`.
 
@@ -21,6 +25,7 @@ def build_spectra(counts: ArrayLike, exposure: ArrayLike, *values: Any, **attrs:
     return check_spectra(assemble_spectra(counts, exposure, *values, **attrs))
 
 
+@checked
 def assemble_spectra(
     counts: ArrayLike,
     exposure: ArrayLike,
@@ -42,35 +47,51 @@ def assemble_spectra(
     may stand for all n. first_channel: number of the first channel. device_energy: (n, C) or (C,) keV, each channel's
     by the device's own calibration. attrs: satellite, synthetic, source, seed, ...
 
-    Raises ValueError for counts that are no table.
+    Raises ValueError for counts that are no table, columns that are not of as many spectra, and times before 1678 or
+    after 2261, which no 64-bit count of nanoseconds reaches.
     """
-    counts = np.atleast_2d(np.asarray(counts, float))
+    counts = np.atleast_2d(as_numbers(counts, "counts"))
+    first = parse_whole(first_channel, "first_channel", least=1)
+    if counts.ndim != 2:
+        raise ValueError(f"`counts` must be (spectra, channels), but have {counts.ndim} dimensions")
     n, channels = counts.shape
 
-    def column(values, missing, kind):
-        return np.broadcast_to(np.asarray(missing if values is None else values, kind), (n,))
+    def column(values, missing, name, kind=float):
+        try:
+            return np.broadcast_to(np.asarray(missing if values is None else values, kind), (n,))
+        except (ValueError, TypeError, OverflowError) as problem:
+            rule = {str: "text", float: "a number"}.get(kind, "a time in UTC")
+            raise ValueError(f"`{name}` must be {rule} for each of {n} spectra, but is {shown(values)}") from problem
 
-    boards = np.full((n, 3), np.nan) if temperature is None else np.asarray(temperature, float)
-    names = column(readout, "", str).astype(object)
-    start = column(time, "NaT", "datetime64[ns]")
+    boards = np.full((n, 3), np.nan) if temperature is None else as_numbers(temperature, "temperature")
+    if boards.ndim != 2 or len(boards) != n:
+        raise ValueError(f"`temperature` must be (spectra, boards) of {n} spectra, but has shape {boards.shape}")
+    names = column(readout, "", "readout", str).astype(object)
+    seconds = column(time, "NaT", "time", "datetime64[s]")
+    reject(beyond_years(seconds), f"`time` {YEARS}", seconds)
+    start = column(time, "NaT", "time", "datetime64[ns]")
     spectra = xr.Dataset(
         {
             "counts": variable(("spectrum", "channel"), counts, "count", "counts per channel"),
-            "exposure": variable("spectrum", column(exposure, None, float), "s", "exposure"),
+            "exposure": variable("spectrum", column(exposure, np.nan, "exposure"), "s", "exposure"),
             "time": variable("spectrum", start, None, "start of exposure, UTC"),
             "readout": variable("spectrum", names, "1", "readout channel"),
             "temperature": variable(("spectrum", "board"), boards, "degC", "temperature of the boards"),
-            "bias": variable("spectrum", column(bias, np.nan, float), "1", "bias setting"),
+            "bias": variable("spectrum", column(bias, np.nan, "bias"), "1", "bias setting"),
             "since_exit": variable(
-                "spectrum", column(since_exit, np.nan, float), "s", "time since the exit of the SAA"
+                "spectrum", column(since_exit, np.nan, "since_exit"), "s", "time since the exit of the SAA"
             ),
-            "real_time": variable("spectrum", column(real_time, np.nan, float), "s", "real time of the exposure"),
+            "real_time": variable("spectrum", column(real_time, np.nan, "real_time"), "s", "real time of the exposure"),
         },
-        {"channel": variable("channel", first_channel + np.arange(channels), "1", "ADC channel")},
+        {"channel": variable("channel", first + np.arange(channels), "1", "ADC channel")},
         attrs,
     )
     if device_energy is not None:
-        energy = np.broadcast_to(np.asarray(device_energy, float), (n, channels))
+        energy = as_numbers(device_energy, "device_energy")
+        if energy.shape not in ((channels,), (n, channels)):
+            rule = f"of {channels} channels, or of each of {n} spectra too"
+            raise ValueError(f"`device_energy` must be {rule}, but has shape {energy.shape}")
+        energy = np.broadcast_to(energy, (n, channels))
         own = variable(("spectrum", "channel"), energy, "keV", "energy by the device's own calibration")
         spectra = spectra.assign(device_energy=own)
     return spectra
@@ -97,6 +118,7 @@ def faults(spectra: xr.Dataset) -> list[tuple[int, str]]:
     return sorted(found.items())
 
 
+@checked
 def check_spectra(spectra: xr.Dataset) -> xr.Dataset:
     """``spectra`` unchanged. Raises ValueError, naming the first bad spectrum, if an analysis could not use them."""
     for name in ("counts", "exposure", "channel"):
@@ -109,15 +131,17 @@ def check_spectra(spectra: xr.Dataset) -> xr.Dataset:
     return spectra
 
 
+@checked
 def select(spectra: xr.Dataset, readout: str) -> xr.Dataset:
     """The spectra (or values) of one readout channel. Raises ValueError when there are none."""
     chosen = spectra.isel({spectra["readout"].dims[0]: spectra["readout"].values == readout})
     if 0 in chosen.sizes.values():
         names = ", ".join(sorted(set(map(str, spectra["readout"].values))))
-        raise ValueError(f"`readout` must be one of {names}, but is {readout!r}")
+        raise ValueError(f"`readout` must be one of {names}, but is {shown(readout)}")
     return chosen
 
 
+@checked
 def stack(spectra: xr.Dataset, weights: str = "exposure") -> xr.Dataset:
     """Mean rate of many spectra and its Poisson error, cnt/s: (channel,).
 
@@ -134,7 +158,7 @@ def stack(spectra: xr.Dataset, weights: str = "exposure") -> xr.Dataset:
         inverse = exposure**2 / np.maximum(counts, 1.0)
         rate, variance = (counts / exposure * inverse).sum(0) / inverse.sum(0), 1.0 / inverse.sum(0)
     else:
-        raise ValueError(f'`weights` must be "exposure" or "variance", but is {weights!r}')
+        raise ValueError(f'`weights` must be "exposure" or "variance", but is {shown(weights)}')
     return xr.Dataset(
         {
             "rate": variable("channel", rate, "count/s", "stacked count rate"),

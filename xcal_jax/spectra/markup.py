@@ -14,6 +14,7 @@ import xarray as xr
 from xcal_jax.spectra.dataset import build_spectra, polynomial_energy
 from xcal_jax.spectra.spe import MOST_CHANNELS
 from xcal_jax.spectra.times import UNKNOWN, seconds, utc
+from xcal_jax.units import shown, words_as_numbers
 
 SECTIONS = ("RadMeasurement", "Measurement")
 KEV = {"eV": 1e-3, "keV": 1.0, "MeV": 1e3}
@@ -67,10 +68,7 @@ def text_of(element: Element, *names: str) -> str | None:
 
 def numbers(text: str | None, what: str) -> list[float]:
     """White-space separated numbers. Raises ValueError, calling them ``what``, where one is none."""
-    try:
-        return [float(word) for word in (text or "").split()]
-    except ValueError as problem:
-        raise ValueError(f"{what} must hold numbers between blanks, but: {problem}") from problem
+    return words_as_numbers((text or "").split(), what)
 
 
 def unzeroed(values: list[float]) -> list[float]:
@@ -100,7 +98,7 @@ def polynomials(root: Element) -> dict[str, list[float]]:
         if one.get("Type", "Energy") == "Energy":
             unit = one.get("EnergyUnits", "keV")
             if unit not in KEV:
-                raise ValueError(f"EnergyUnits must be one of {', '.join(KEV)}, but is {unit!r}")
+                raise ValueError(f"EnergyUnits must be one of {', '.join(KEV)}, but is {shown(unit)}")
             values = numbers(text_of(one, "Coefficients"), "Coefficients")
             found[one.get("ID", one.get("id", ""))] = [KEV[unit] * value for value in values]
     return found
@@ -166,7 +164,7 @@ def channel_data(spectrum: Element) -> list[float]:
     values = numbers(data.text, "ChannelData")
     code = data.get("compressionCode") or data.get("Compression") or "None"
     if code.lower() not in ("none", "countedzeroes", "countedzeros"):
-        raise ValueError(f"ChannelData must be compressed as CountedZeroes or not at all, but as {code!r}")
+        raise ValueError(f"ChannelData must be compressed as CountedZeroes or not at all, but as {shown(code)}")
     return values if code.lower() == "none" else unzeroed(values)
 
 
@@ -201,7 +199,7 @@ def read_becqmoni(root: Element, source: str) -> xr.Dataset:
                 start = text_of(spectrum, "StartTime")
                 if start is None and name == "foreground":
                     start = text_of(result, "StartTime")
-                calibration = [float(c.text or "nan") for c in within(spectrum, "Coefficient")]
+                calibration = numbers(" ".join(c.text or "nan" for c in within(spectrum, "Coefficient")), "Coefficient")
                 rows.append((counts, exposure[0], utc(start), name, real[0] if real else None, calibration))
     if not rows:
         raise ValueError("a RadiaCode file needs an EnergySpectrum with channels, but has none")

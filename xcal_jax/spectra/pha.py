@@ -12,6 +12,7 @@ import xarray as xr
 
 from xcal_jax.spectra.dataset import build_spectra
 from xcal_jax.spectra.times import UNKNOWN, utc_of_date
+from xcal_jax.units import shown
 
 
 def read_pha(path: Path) -> xr.Dataset:
@@ -63,7 +64,7 @@ def start_times(spectrum: Any) -> np.ndarray | np.datetime64:
     header, columns = spectrum.header, spectrum.columns.names
     scale = str(header.get("TIMESYS", "UTC")).strip().lower()
     if scale not in Time.SCALES:
-        raise ValueError(f"TIMESYS must be one of {', '.join(Time.SCALES).upper()}, but is {scale.upper()!r}")
+        raise ValueError(f"TIMESYS must be one of {', '.join(Time.SCALES).upper()}, but is {shown(scale.upper())}")
     date, clock = str(header.get("DATE-OBS", "")).strip(), str(header.get("TIME-OBS", "")).strip()
     dated = any(map(str.isdigit, date))
     column = next((name for name in ("TSTART", "TIME") if name in columns), None)

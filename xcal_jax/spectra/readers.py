@@ -6,6 +6,7 @@ of every channel.
 """
 
 import gzip
+import os
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import xarray as xr
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.spectra.archives import read_csv, read_netcdf
 from xcal_jax.spectra.markup import read_markup
 from xcal_jax.spectra.pha import read_pha
 from xcal_jax.spectra.spe import read_spe
+from xcal_jax.units import shown_path
 
 ARCHIVES: dict[str, Callable] = {".nc": read_netcdf, ".csv": read_csv}
 READERS: dict[str, Callable] = {
@@ -31,6 +34,7 @@ READERS: dict[str, Callable] = {
 }
 
 
+@checked
 def read_spectra(path: str | Path, strict: bool = False) -> xr.Dataset:
     """The spectra in a file of one of the formats, which its suffix tells (and .gz may follow).
 
@@ -38,8 +42,8 @@ def read_spectra(path: str | Path, strict: bool = False) -> xr.Dataset:
     Raises ValueError, naming the file, for another suffix or content that is not what the suffix says.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"`spectra` file must exist, but {path} does not")
+    if not os.path.isfile(path):
+        raise ValueError(f"`spectra` file must exist, but {shown_path(path)} does not")
     if path.suffix.lower() == ".gz":
         return read_compressed(path, strict)
     suffix = path.suffix.lower()

@@ -12,6 +12,7 @@ import xarray as xr
 
 from xcal_jax.spectra.dataset import build_spectra, polynomial_energy
 from xcal_jax.spectra.times import UNKNOWN, utc_of_date
+from xcal_jax.units import words_as_numbers
 
 MOST_CHANNELS = 2**24
 
@@ -65,10 +66,7 @@ def blocks_of(data: bytes) -> dict[str, list[str]]:
 def numbers(lines: list[str], name: str, decimal_comma: bool = False) -> list[float]:
     """All numbers of ``lines``. Raises ValueError, naming the keyword, for a word that is none."""
     words = " ".join(lines).split()
-    try:
-        return [float(word.replace(",", ".") if decimal_comma else word) for word in words]
-    except ValueError as problem:
-        raise ValueError(f"${name}: must hold numbers, but: {problem}") from problem
+    return words_as_numbers((word.replace(",", ".") if decimal_comma else word for word in words), f"${name}:")
 
 
 def device_energy(blocks: dict[str, list[str]], first: int, channels: int) -> np.ndarray | None:

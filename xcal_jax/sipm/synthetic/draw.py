@@ -16,10 +16,13 @@ from jaxtyping import Float
 from numpy.polynomial.polynomial import polyval
 
 from xcal_jax.constants import VERSION
+from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.mission import Mission
+from xcal_jax.sipm.mission_file import CAMPAIGN_DAYS
 from xcal_jax.sipm.synthetic.rates import background, calibration, line_rate, mean_decay, noise_rates
 from xcal_jax.spectra import build_spectra
+from xcal_jax.units import parse_whole, shown
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 REFERENCE = 10.0
@@ -78,6 +81,7 @@ def draw(rng, mission, rates, exposure, days, readout, boards, bias, since_exit=
     )
 
 
+@checked
 def synthesize(mission: Mission, seed: int | None = None, readouts: tuple[str, ...] | None = None) -> SyntheticMission:
     """A whole mission, drawn; the same seed gives the same mission. readouts: all of the satellite's if none.
 
@@ -86,12 +90,14 @@ def synthesize(mission: Mission, seed: int | None = None, readouts: tuple[str, .
     if "readout" not in mission.synthetic:
         raise ValueError(f"`mission` {mission.name} has no [synthetic] table to draw from")
     table = mission.synthetic
-    seed = table["seed"] if seed is None else seed
-    names = mission.readouts if readouts is None else readouts
+    seed = table["seed"] if seed is None else parse_whole(seed, "seed", least=0)
+    names = mission.readouts if readouts is None else tuple(readouts)
+    if not names:
+        raise ValueError("`readouts` must name at least one, but is empty")
     parts = []
     for name in names:
-        if name not in table["readout"]:
-            raise ValueError(f"`readout` must be one of {', '.join(table['readout'])}, but is {name!r}")
+        if not isinstance(name, str) or name not in table["readout"]:
+            raise ValueError(f"`readout` must be one of {', '.join(table['readout'])}, but is {shown(name)}")
         parts.append(synthesize_readout(mission, seed, name))
     grounds = [synthesize_ground(mission, seed, name) for name in names]
     ground = xr.concat(grounds, "spectrum", combine_attrs="override")
@@ -129,13 +135,15 @@ def synthesize_readout(mission: Mission, seed: int, name: str) -> tuple[xr.Datas
     boards, rates, *_ = common(early)
     template = observed(early, rates, table["template_exposure"], boards, nominal)
 
-    start = np.linspace(table["first_day"], last - 2.0, table["campaigns"])
-    days = np.sort((start[:, None] + rng.uniform(0, 2.0, (start.size, table["spectra_per_campaign"]))).ravel())
+    start = np.linspace(table["first_day"], last - CAMPAIGN_DAYS, table["campaigns"])
+    days = np.sort(
+        (start[:, None] + rng.uniform(0, CAMPAIGN_DAYS, (start.size, table["spectra_per_campaign"]))).ravel()
+    )
     boards, rates, temperature, threshold, dcr = common(days)
     spectra = observed(days, rates, table["exposure"], boards, nominal)
 
     setting = table["activation"]
-    epochs = np.linspace(table["first_day"], last - 2.0, setting["epochs"])
+    epochs = np.linspace(table["first_day"], last - CAMPAIGN_DAYS, setting["epochs"])
     delays = np.tile(setting["delays"], epochs.size * setting["exits"] * len(setting["line"]))
     orbits = np.repeat(np.arange(setting["exits"]) * 0.0658, len(setting["delays"]))
     line = np.tile(np.repeat(np.arange(len(setting["line"])), orbits.size), epochs.size)

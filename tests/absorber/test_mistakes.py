@@ -1,0 +1,68 @@
+"""What users get wrong in Python, and the sentence that they get; what they may leave to the package."""
+
+import numpy as np
+import pytest
+from astropy import units
+
+import xcal_jax as xcal
+from xcal_jax import Absorber, Source
+
+
+@pytest.mark.parametrize(
+    ("mistake", "kind", "said"),
+    [
+        (lambda: Source(7000.0), TypeError, r"Source is made by Source.build\('7 keV'\), not by Source\(...\)"),
+        (lambda: Absorber("xifu"), TypeError, r"Absorber is made by Absorber.load\('xifu'\)"),
+        (lambda: Source.build("7kev"), ValueError, "is '7kev': did you mean '7 keV'"),
+        (lambda: Source.build("7,0keV"), ValueError, "`energy` must have a unit at every energy or at none"),
+        (lambda: Source.build("7keV", at="1,5um,0um"), ValueError, "`at` must be 2 numbers separated by commas"),
+        (lambda: Source.build("7keV", at=(1, 2, 3)), ValueError, "`at` must have 2 numbers, but has 3"),
+        (lambda: Source.build(7 * units.um), ValueError, "must be a number with a unit like eV, but is '7.0 um'"),
+        (lambda: xcal.simulate("xfu", "7 keV"), ValueError, "the nearest preset is 'xifu'"),
+        (lambda: xcal.simulate(3, "7 keV"), TypeError, "`absorber` must be an Absorber"),
+        (lambda: Absorber.build([("Bi", 5, 9780)], 1, 1), ValueError, "at most 30 g/cm3.*9780 kg/m3 are 9.78 g/cm3"),
+        (lambda: Absorber.build(["Au", 5], 1, 1), ValueError, r"layer 0 must be \(material, thickness\)"),
+        (lambda: Absorber.build("Au", 1, 1), ValueError, "`layers` must be a list of layers"),
+        (lambda: Absorber.build([("Au", 1, 2, 3)], 1, 1), ValueError, r"layer 0 must be \(material, thickness\)"),
+        (lambda: Absorber.build([("BI", 1)], 1, 1), ValueError, "is 'Bi' meant, the element"),
+        (
+            lambda: Absorber.build([{"material": "Au", "thick": 1}], 1, 1),
+            ValueError,
+            "nearest valid key is `thickness`",
+        ),
+        (lambda: xcal.simulate("xifu", "7 keV", n=9, events="y.csv"), ValueError, "must end in one of .nc, .fits"),
+        (lambda: xcal.quantum_efficiency("xifu", "7 um"), ValueError, "must be a number with a unit like eV"),
+    ],
+)
+def test_a_mistake_is_one_sentence(mistake, kind, said):
+    with pytest.raises(kind, match=said):
+        mistake()
+
+
+@pytest.mark.parametrize("formula", ["BI", "CU", "SI", "PB", "SN"])
+def test_elements_in_capitals_are_compounds_and_said_to_be(formula):
+    with pytest.warns(UserWarning, match=f"is a compound of . and .: the element is {formula.capitalize()!r}"):
+        if formula == "PB":
+            Absorber.build([(formula, 1.0, 5.0)], 1.0, 1.0)
+        else:
+            Absorber.build([(formula, 1.0, 2.0)], 1.0, 1.0)
+
+
+@pytest.mark.parametrize(("density", "warned"), [(4.8, True), (5.0, False), (19.4, False), (19.6, True)])
+def test_densities_beyond_a_factor_of_two_are_doubted(density, warned, recwarn):
+    """The tables have 9.747 g/cm3."""
+    Absorber.build([("Bi", 1.0, density)], 1.0, 1.0)
+    assert bool(recwarn.list) is warned
+
+
+def test_quantities_may_have_units_of_any_kind():
+    source = Source.build("7 keV", at=("134.7 um", "0 um"), angle="30 deg")
+    assert source == Source.build(7000.0, at="134.7um,0um", angle=30.0)
+    assert source == Source.build(7 * units.keV, at=(0.1347 * units.mm, 0), angle=np.float32(30.0))
+    assert source != Source.build(7000.0, at="134.7um,0um")
+    assert Source.build([5.9, 6.49] * units.keV, [2, 1]) == Source.build("5.9keV:2,6.49keV:1")
+    layers = [{"material": "Au", "thickness": "40 nm"}, ("Bi", 5.15 * units.um, "9780 kg/m3")]
+    built = Absorber.build(layers, "0.2695 mm", 269.5)
+    assert built == Absorber.build([("Au", 0.04), ("Bi", 5.15, 9.78)], 269.5, 269.5)
+    assert len({built, Absorber.load(built)}) == 1 and built != Absorber.load(built, "scattering")
+    assert repr(built) == "<Absorber 'absorber': 0.04 um Au / 5.15 um Bi, 269.5 x 269.5 um, physics: paper>"

@@ -1,0 +1,38 @@
+"""Figures written as they are: names that come from files are text, never mathematics, and no glyph is missed aloud."""
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from xcal_jax.io.files import MARK, PLOTS, check_writable, replacing
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a PNG, PDF or SVG, by the suffix of ``path``, whole or not at all. Raises ValueError for others."""
+    check_writable(path, PLOTS)
+    program = "Software" if Path(path).suffix.lower() == ".png" else "Creator"
+    with replacing(path) as temporary:
+        _write(figure, temporary, dpi=150, metadata={program: MARK.decode()})
+
+
+def as_png(figure: Figure, dpi: float) -> bytes:
+    """A figure as a PNG of ``dpi`` dots an inch, for a page."""
+    buffer = io.BytesIO()
+    _write(figure, buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def _write(figure: Figure, target: Any, **options: Any) -> None:
+    axes = [axis for panel in figure.axes for axis in (panel.xaxis, panel.yaxis)]
+    ticks = {text for axis in axes for text in (*axis.get_ticklabels(which="both"), axis.get_offset_text())}
+    for text in set(figure.findobj(Text)) - ticks:
+        text.set_parse_math(False)
+        text.set_text("".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text.get_text()))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # of a script that the font lacks
+        figure.savefig(target, **options)

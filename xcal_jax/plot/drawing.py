@@ -1,0 +1,37 @@
+"""The drawing of an absorber's layers for a notebook: HTML with SVG in it, no script, no file."""
+
+from html import escape
+
+import numpy as np
+
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.matter import quantum_efficiency
+from xcal_jax.constants import PER_UM
+
+WIDTH, HEIGHT, LEAST = 220, 120, 6  # px: of the drawing, and of its thinnest layer
+COLOURS = ("#d4a72c", "#8a9ba8", "#b5651d", "#6a8caf", "#9c6b98", "#7a9e7e")  # a material each, in the order of layers
+ENERGIES = (1000.0, 3000.0, 7000.0, 12000.0)  # eV
+
+
+def absorber_html(absorber: Absorber) -> str:
+    """Layers from the top with thickness, density and areal density, and the quantum efficiency at `ENERGIES`."""
+    thickness, density = (np.asarray(leaf, dtype=float) for leaf in (absorber.thickness, absorber.density))
+    heights = np.maximum(LEAST, HEIGHT * thickness / thickness.sum())
+    tops = np.append(0.0, np.cumsum(heights))
+    materials = list(dict.fromkeys(absorber.formulas))
+    bars, rows = [], []
+    for formula, t, rho, top, height in zip(absorber.formulas, thickness, density, tops, heights, strict=False):
+        colour = COLOURS[materials.index(formula) % len(COLOURS)]
+        bars.append(f'<rect y="{top:.1f}" width="{WIDTH}" height="{height:.1f}" fill="{colour}" stroke="white"/>')
+        areal = f"{1e3 * PER_UM * t * rho:.4g} mg/cm²"
+        cells = (f'<span style="color:{colour}">■</span> {escape(formula)}', f"{t:g} µm", f"{rho:g} g/cm³", areal)
+        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    stops = zip(ENERGIES, quantum_efficiency(absorber, list(ENERGIES)), strict=True)
+    efficiency = ", ".join(f"{100 * q:.2f} % at {e / 1000:g} keV" for e, q in stops)
+    sides = f"{absorber.width:g} × {absorber.length:g} µm, electrons: {absorber.electrons}"
+    pixels = "" if absorber.array is None else f", array of {absorber.array.rows} × {absorber.array.columns}"
+    return (
+        f"<div><b>{escape(absorber.name)}</b>: {sides}{pixels}"
+        f'<div style="display:flex;gap:1em;align-items:center"><svg width="{WIDTH}" height="{tops[-1]:.0f}">'
+        f"{''.join(bars)}</svg><table>{''.join(rows)}</table></div>quantum efficiency: {efficiency}</div>"
+    )

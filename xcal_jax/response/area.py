@@ -1,0 +1,57 @@
+"""The effective area of a telescope with filters and an absorber, by rows of a matrix."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.matter import quantum_efficiency
+from xcal_jax.response.ogip_reader import read_area
+from xcal_jax.response.rows import Row
+from xcal_jax.units import shown
+
+
+def effective_area(
+    response: xr.Dataset, rows: Sequence[Row], telescope: str | float, filters: Sequence[str] = ()
+) -> Float[np.ndarray, " R"]:
+    """Area (R,) cm2 of the folded ``rows`` of a ``response``: what goes with them into an ARF.
+
+    The area of the ``telescope``, a file with its ARF or a number in cm2, times the transmission of the ``filters``,
+    the absorber's quantum efficiency, and the fraction of each row inside the channels.
+    """
+    energy = 0.5 * (response.low.values + response.high.values)
+    area = telescope_area(telescope, energy) if isinstance(telescope, str) else np.full(energy.size, telescope)
+    for sheet in filters:
+        area = area * transmission(sheet, energy)
+    return area * response.interaction_probability.values * np.array([row.contained for row in rows])
+
+
+def telescope_area(path: str | os.PathLike, energy: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
+    """Area (R,) cm2 of the ARF in the file ``path`` at ``energy`` (R,) eV.
+
+    It is linear between the middles of the file's rows, and 0 beyond its rows. Raises ValueError for no ARF.
+    """
+    boundaries, area = read_area(path)
+    there = (energy >= boundaries[0]) & (energy <= boundaries[-1])
+    return np.where(there, np.interp(energy, 0.5 * (boundaries[1:] + boundaries[:-1]), area), 0.0)
+
+
+def transmission(filter_: str, energy: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
+    """Fraction (R,) of photons of ``energy`` (R,) eV that a ``filter_``, MATERIAL:THICKNESS[:DENSITY], lets through.
+
+    Such as "Al:30nm" or "C22H10N2O5:45nm:1.42"; a density (g/cm3) may be left out where the tables know it. Raises
+    ValueError for anything else.
+    """
+    parts = filter_.split(":")
+    if len(parts) not in (2, 3):
+        raise ValueError(
+            f"`--filter` must be MATERIAL:THICKNESS or MATERIAL:THICKNESS:DENSITY, but is {shown(filter_)}"
+        )
+    try:
+        sheet = Absorber.build([parts], 1.0, 1.0)
+    except ValueError as problem:
+        raise ValueError(f"`--filter` {shown(filter_)}: {problem}") from problem
+    return 1.0 - quantum_efficiency(sheet, energy)
