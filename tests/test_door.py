@@ -36,7 +36,7 @@ def test_dir_offers_public_names_and_nothing_else():
 def test_names_of_the_readme_resolve_after_the_plain_import(root):
     text = "".join(path.read_text() for path in (root / "README.md", *(root / "notebooks").rglob("*.md")))
     names = sorted(set(re.findall(r"(?<![\w./])xcal_jax(?:\.[A-Za-z_]\w*)+", text)))
-    assert "xcal_jax.compute.cluster" in names
+    assert "xcal_jax.simulation.sweep.paired_difference" in names
     code = "\n".join(["import xcal_jax", *names])
     python(code)
 

@@ -1,5 +1,6 @@
 """Quantities as users write them."""
 
+import numpy as np
 import pytest
 
 from xcal_jax.units import parse_quantity
@@ -77,6 +78,8 @@ def test_powers_of_ten_are_exact(text, value):
         [1],
         b"7",
         {"a": 1},
+        np.datetime64("NaT"),
+        10**400,
     ],
 )
 def test_refused_by_name(text):

@@ -62,7 +62,10 @@ def as_quantity(value: Any, unit: str) -> float:
     elif isinstance(value, bool) or not (isinstance(value, Real) or getattr(value, "shape", None) == ()):
         raise _wrong(value, unit)
     else:
-        number = float(value)
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError) as problem:  # an array of one time, a number beyond all floats
+            raise _wrong(value, unit) from problem
     if not isfinite(number):
         raise ValueError(f"must be finite, but is {shown(value)}")
     return number

@@ -136,11 +136,11 @@ NAN, INF = float("nan"), float("inf")
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({}, "needs `energy` or `spectrum`"),
-        ({"energy": 7e3, "spectrum": ([1e3, 2e3], [1, 1])}, "and not both"),
+        ({}, "needs one of `energy`, `spectrum`, `line` and `radioactive`"),
+        ({"energy": 7e3, "spectrum": ([1e3, 2e3], [1, 1])}, "and not both of two"),
         ({"energy": 99.0}, "within the tables, 100 eV to 1e+06 eV, but is 99 eV"),
         ({"energy": 1.1e6}, "within the tables, 100 eV to 1e+06 eV"),
-        ({"energy": NAN}, "within the tables"),
+        ({"energy": NAN}, "`energy` must be finite"),
         ({"energy": []}, "missing"),
         ({"energy": [7e3, -1.0]}, "but is -1 eV"),
         ({"energy": [7e3, 8e3], "weights": [1]}, "one number per energy"),
@@ -149,7 +149,7 @@ NAN, INF = float("nan"), float("inf")
         ({"energy": [7e3], "weights": [NAN]}, "finite"),
         ({"energy": 7e3, "at": (0, 0), "spot": (0, 0, 1)}, "exclude each other"),
         ({"energy": 7e3, "spot": (0, 0, 0)}, "positive standard deviation"),
-        ({"energy": 7e3, "spot": (0, 0, NAN)}, "positive standard deviation"),
+        ({"energy": 7e3, "spot": (0, 0, NAN)}, "`spot` must be finite"),
         ({"energy": 7e3, "angle": 90.0}, "below 90 deg"),
         ({"energy": 7e3, "angle": -1.0}, "at least 0"),
         ({"energy": 7e3, "angle": NAN}, "`angle`"),
@@ -192,9 +192,16 @@ def test_the_rim_is_on_the_absorber(at):
     Source.build(7e3, at=at).check_fits(Absorber.preset("xifu"))
 
 
-@pytest.mark.parametrize("at", [(134.76, 0), (0, -134.76), (NAN, 0), (0, INF)])
+@pytest.mark.parametrize("at", [(134.76, 0), (0, -134.76)])
 @pytest.mark.parametrize("kind", ["at", "spot"])
 def test_beside_the_absorber(at, kind):
     source = Source.build(7e3, **({"at": at} if kind == "at" else {"spot": (*at, 1.0)}))
     with pytest.raises(ValueError, match=r"impact [xy] must be within 134.75 um of the centre of absorber 'xifu'"):
         source.check_fits(Absorber.preset("xifu"))
+
+
+@pytest.mark.parametrize("at", [(NAN, 0), (0, INF)])
+def test_no_place_at_all(at):
+    for place in ({"at": at}, {"spot": (*at, 1.0)}):
+        with pytest.raises(ValueError, match="must be finite"):
+            Source.build(7e3, **place)

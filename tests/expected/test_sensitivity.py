@@ -84,7 +84,7 @@ def test_bad_uncertainties(stack, tmp_path, text, sentence):
         ("sensitivity xifu --energy 7keV --wrt thick", "'thick' is asked"),
         ("sensitivity xifu --energy 7keV --at 200um,0um", "impact x must be within"),
         ("sensitivity xifu --energy 7keV --at 0", "2 numbers"),
-        ("sensitivity xifu --energy 7keV -n 0", "from 1 to 2"),
+        ("sensitivity xifu --energy 7keV -n 0", "`n` must be at least 1"),
         ("sensitivity xifu --energy 7keV --electrons scattering", "thickness[0], density[0], range would be wrong"),
         ("sensitivity xifu --energy 7keV --electrons straight", "'straight' is not one of 'range', 'scattering'"),
         ("sensitivity xifu --energy 7keV --seed -1", "`seed` must be at least 0"),
@@ -96,7 +96,7 @@ def test_bad_uncertainties(stack, tmp_path, text, sentence):
         ("design none.toml -o none/out.nc", "folder must exist"),
         ("design none.toml -o out.toml", "must not end in"),
         ("design out.toml -o out.nc", "must be another file than the input"),
-        ("design none.toml -o out.nc --starts 0", "`starts` must be at least 1 and at most 64"),
+        ("design none.toml -o out.nc --starts 0.5", "`--starts` must be a whole number"),
     ],
 )
 def test_bad_input(call, tmp_path, words, sentence):

@@ -109,3 +109,19 @@ def test_killed_interrupted_and_resumed(tmp_path):
     assert run.returncode == 0, err
     assert not part.exists()
     xr.testing.assert_identical(load(tmp_path / "out.nc"), simulate(XIFU, 7000.0, n=N))
+
+
+def test_an_interruption_is_raised_after_the_checkpoint_or_handed_back(tmp_path):
+    """A loop in Python stops at Ctrl-C; only who asks gets what is done; the checkpoint goes on from there."""
+
+    def stopped(work, tasks):
+        yield work(next(iter(tasks)))
+        raise KeyboardInterrupt
+
+    part, n = tmp_path / "part", 2**18
+    with pytest.raises(KeyboardInterrupt):
+        simulate(XIFU, 7000.0, n=n, executor=stopped, checkpoint=part)
+    resumed = simulate(XIFU, 7000.0, n=n, checkpoint=part)
+    xr.testing.assert_identical(resumed, simulate(XIFU, 7000.0, n=n))
+    handed = simulate(XIFU, 7000.0, n=n, executor=stopped, hand_back=True)
+    assert handed.attrs["complete"] == 0 and int(handed.photons) == n // 2

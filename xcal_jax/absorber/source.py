@@ -1,9 +1,10 @@
 """Photons before they meet the absorber: energy, impact and direction.
 
 Energies are bins, each with a density that is linear from its lower to its upper edge. A line is a bin of no width, and
-a tabulated spectrum is sampled exactly. By default photons are sampled *given that they interact*: the source is
-weighted with the interaction probability at each energy (`given_interaction`), and each first flight ends before the
-far side. Histories then need no weights, and event lists are samples of what a detector registers.
+a tabulated spectrum is sampled exactly. Natural lines have bins of their own kind (`natural_lines`). By default photons
+are sampled *given that they interact*: the source is weighted with the interaction probability at each energy
+(`given_interaction`), and each first flight ends before the far side. Histories then need no weights, and event lists
+are samples of what a detector registers.
 """
 
 import json
@@ -21,7 +22,9 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from xcal_jax.absorber.absorber import Absorber, double, made_by, same
+from xcal_jax.absorber.natural_lines import Lorentzians, NaturalBins, natural_bins, weighted_bins
 from xcal_jax.atomic import ENERGY_LIMITS
+from xcal_jax.atomic.lines import LineShape, load_line, parse_line_names, radioactive_lines
 from xcal_jax.compute.random import COUNTERS, Key, uniforms
 from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.io.arguments import checked
@@ -53,26 +56,46 @@ class PhotonSource(Protocol):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class EnergyBins:
-    """K energy bins: low, high: (K,) eV; at_low, at_high: (K,) density at the edges; law: one row, which bin it is."""
+    """K energy bins: low, high: (K,) eV; at_low, at_high: (K,) density at the edges; law: one row, which bin it is.
+
+    With ``natural``, low and high are angles in rad, and the Lorentzians turn them into energies.
+    """
 
     low: Array
     high: Array
     at_low: Array
     at_high: Array
     law: Discrete
+    natural: Lorentzians | None = None
 
     @classmethod
-    def build(cls, low: Edges, high: Edges, at_low: Edges, at_high: Edges, weight: Edges) -> "EnergyBins":
+    def build(
+        cls,
+        low: Edges,
+        high: Edges,
+        at_low: Edges,
+        at_high: Edges,
+        weight: Edges,
+        natural: Lorentzians | None = None,
+    ) -> "EnergyBins":
         """Bins that are sampled in proportion to ``weight``."""
         edges = (double(low), double(high), double(at_low), double(at_high))
-        return cls(*edges, Discrete.build(np.asarray(weight)[None, :]))
+        if natural is not None:
+            natural = replace(natural, centre=double(natural.centre), half_width=double(natural.half_width))
+        return cls(*edges, Discrete.build(np.asarray(weight)[None, :]), natural)
 
     def sample(self, u_bin: Real, u_inside: Real) -> tuple[Real, Whole]:
         """An energy in eV and its bin, for two uniform numbers."""
         k = self.law.pick(jnp.zeros((), jnp.int32), u_bin)
         f, g = self.at_low[k], self.at_high[k]
         inside = u_inside * (f + g) / (f + jnp.sqrt(f * f + u_inside * (g * g - f * f)))
-        return self.low[k] + (self.high[k] - self.low[k]) * inside, k
+        place = self.low[k] + (self.high[k] - self.low[k]) * inside
+        return (place if self.natural is None else self.natural.energy(place, k)), k
+
+    def at(self, edge: Edges) -> Float[np.ndarray, " K"]:
+        """Energies in eV at one ``edge`` of the bins, `low` or `high`."""
+        natural = self.natural
+        return np.asarray(edge if natural is None else natural.centre + natural.half_width * np.tan(edge))
 
 
 @jax.tree_util.register_dataclass
@@ -83,7 +106,7 @@ class Source:
 
     impact: "uniform", "point" or "spot"; x, y, spread: () um, centre and standard deviation of the spot.
     isotropic: whether directions are uniform over the upper half space; forced: whether photons are sampled given an
-    interaction; lines: whether all bins are lines.
+    interaction; lines: whether all bins are lines of no width. names: of the natural lines, () without them.
     pixel: row and column, () int32, of the only pixel of an array that is illuminated, or None for all of them.
     """
 
@@ -98,6 +121,7 @@ class Source:
     forced: bool = field(metadata={"static": True})
     lines: bool = field(metadata={"static": True})
     pixel: tuple[Array, Array] | None = None
+    names: tuple[str, ...] = field(default=(), metadata={"static": True})
 
     @classmethod
     @checked
@@ -113,8 +137,11 @@ class Source:
         isotropic: bool = False,
         forced: bool = True,
         pixel: tuple[int, int] | None = None,
+        line: str | None = None,
+        radioactive: str | None = None,
+        line_table: str | os.PathLike[str] | None = None,
     ) -> "Source":
-        """A source of lines at ``energy`` (eV, one or several, with ``weights``), or of a ``spectrum``.
+        """A source of lines at ``energy`` (eV, one or several, with ``weights``), of a ``spectrum``, or natural lines.
 
         energy: numbers, quantities with units, or text like "5.9keV:2,6.49keV:1", lines with their weights.
         spectrum: energies (K,) in eV and photons per eV (K,), interpolated linearly, or a text file with two columns of
@@ -122,14 +149,20 @@ class Source:
         without either the impact is uniform over the top. angle, azimuth: deg, of incidence from the normal; isotropic:
         directions uniform over the upper half space. forced: whether photons are sampled given that they interact;
         otherwise many pass through. pixel: row and column, from 0, of the only pixel of an array to be illuminated;
-        without it, all pixels are.
+        without it, all pixels are. line: natural lines by name with their photons, such as "MnKa" or
+        "MnKa:2,MnKb:0.3" (`atomic.lines.load_line`); line_table: a CSV file with lines of the user. radioactive: the
+        lines and gammas of a nuclide, such as "Fe55". Their Lorentzians end `natural_lines.CUT` FWHM from the centre.
         Raises ValueError where a number makes no sense or an energy is outside the tables.
 
         >>> Source.build("7 keV", at=("134.7 um", "0 um")).highest_energy
         7000.0
         """
-        if (energy is None) == (spectrum is None):
-            raise ValueError("a source needs `energy` or `spectrum`, and not both")
+        if sum(given is not None for given in (energy, spectrum, line, radioactive)) != 1:
+            raise ValueError(
+                "a source needs one of `energy`, `spectrum`, `line` and `radioactive`, and not both of two"
+            )
+        if line_table is not None and line is None:
+            raise ValueError("`line_table` goes with `line`")
         if at is not None and spot is not None:
             raise ValueError("`at` and `spot` exclude each other")
         at = None if at is None else parse_each(at, ("um",) * 2, "at")
@@ -139,7 +172,14 @@ class Source:
             raise ValueError(f"`angle` must be at least 0 and below 90 deg, but is {angle:g}")
         if isotropic and (angle or azimuth):
             raise ValueError("`isotropic` and `angle` exclude each other")
-        if spectrum is None:
+        natural, names = None, ()
+        if line is not None or radioactive is not None:
+            if weights is not None:
+                raise ValueError("`weights` go with `energy`; those of lines stand in `line`, as in MnKa:2,MnKb:0.3")
+            shapes = source_lines(line, radioactive, line_table)
+            low, high, at_low, at_high, weight, natural = natural_bins(shapes)
+            names = tuple(shape.name for shape, _ in shapes)
+        elif spectrum is None:
             if isinstance(energy, str):
                 energies, told = parse_lines(energy, "energy")
                 weights = told if weights is None else weights
@@ -161,7 +201,7 @@ class Source:
         polar, turn = np.radians(angle), np.radians(azimuth)
         flight = np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), -np.cos(polar)
         return cls(
-            EnergyBins.build(low, high, at_low, at_high, weight),
+            EnergyBins.build(low, high, at_low, at_high, weight, natural),
             double(weight),
             double(x),
             double(y),
@@ -170,8 +210,9 @@ class Source:
             impact="point" if at is not None else "spot" if spot is not None else "uniform",
             isotropic=isotropic,
             forced=forced and not isotropic,
-            lines=spectrum is None,
+            lines=energy is not None,
             pixel=cast(tuple[Array, Array] | None, pixel and (np.int32(pixel[0]), np.int32(pixel[1]))),
+            names=names,
         )
 
     @classmethod
@@ -199,22 +240,46 @@ class Source:
     @property
     def highest_energy(self) -> float:
         """Highest energy of a photon, eV."""
-        return float(np.max(self.energies.high))
+        return float(np.max(self.energies.at(self.energies.high)))
 
     @property
     def lowest_energy(self) -> float:
         """Lowest energy of a photon, eV."""
-        return float(np.min(self.energies.low))
+        return float(np.min(self.energies.at(self.energies.low)))
+
+    @property
+    def line_count(self) -> int:
+        """How many lines photons are told apart by; 1 for a spectrum."""
+        return self.energies.low.shape[0] if self.lines else max(1, len(self.names))
+
+    @property
+    def line_energies(self) -> Float[np.ndarray, " K"]:
+        """Energies of the lines, eV, of a natural line the mean of its components; NaN for a spectrum."""
+        if self.lines:
+            return np.asarray(self.energies.low, dtype=np.float64)
+        natural = self.energies.natural
+        if natural is None:
+            return np.array([np.nan])
+        whole, part = (np.bincount(natural.line, self.weight * by) for by in (natural.centre, 1.0))
+        return whole / part
 
     def describe(self) -> str:
         """Complete description of the source, as JSON."""
-        nodes = self.energies
+        nodes, natural = self.energies, self.energies.natural
+        if natural is not None:
+            centre, fwhm = (
+                np.asarray(part, dtype=float).tolist() for part in (natural.centre, 2.0 * natural.half_width)
+            )
+            energies = {"line": self.names, "component_ev": centre, "fwhm_ev": fwhm, "of_line": natural.line.tolist()}
+        elif self.lines:
+            energies = {"energy_ev": np.asarray(nodes.low, dtype=float).tolist(), "spectrum_ev": None}
+        else:
+            energies = {"energy_ev": None, "spectrum_ev": np.append(nodes.low, nodes.high[-1]).tolist()}
         where = {} if self.pixel is None else {"pixel": [int(n) for n in self.pixel]}
         return json.dumps(
             {
                 **where,
-                "energy_ev": np.asarray(nodes.low, dtype=float).tolist() if self.lines else None,
-                "spectrum_ev": None if self.lines else np.append(nodes.low, nodes.high[-1]).tolist(),
+                **energies,
                 "weight": np.asarray(self.weight, dtype=float).tolist(),
                 "impact": self.impact,
                 "x_um": float(self.x),
@@ -248,7 +313,8 @@ class Source:
     def photon(self, stack: Stack, key: Key) -> tuple[Real, Whole, Site, Direction]:
         """Energy in eV, source line, site on the top face and direction of the photon of ``key``."""
         energy, bin_ = self.energies.sample(*uniforms(key, jnp.uint32(ENERGY)))
-        line = bin_ if self.lines else jnp.zeros_like(bin_)
+        natural = self.energies.natural
+        line = bin_ if self.lines else jnp.zeros_like(bin_) if natural is None else natural.line[bin_]
         u_x, u_y = uniforms(key, jnp.uint32(IMPACT))
         site = Site(
             self._impact(u_x, self.x, stack.width),
@@ -298,6 +364,12 @@ def given_interaction(
     if source.lines:
         weight = np.asarray(source.weight * probability(bins.low))
         weighted = EnergyBins.build(bins.low, bins.high, bins.at_low, bins.at_high, weight)
+    elif bins.natural is not None:
+        given = NaturalBins(
+            *map(np.asarray, (bins.low, bins.high, bins.at_low, bins.at_high, source.weight)), bins.natural
+        )
+        cut = weighted_bins(given, energy, -np.expm1(-optical_depth), probability)
+        weight, weighted = cut.weight, EnergyBins.build(*cut)
     else:
         nodes = np.append(bins.low, bins.high[-1])
         density = np.append(bins.at_low, bins.at_high[-1])
@@ -310,6 +382,15 @@ def given_interaction(
         weighted = EnergyBins.build(low, high, at_low, at_high, weight)
     mean = float(weight.sum() / np.sum(source.weight))
     return replace(source, energies=weighted, weight=double(weight)), mean
+
+
+def source_lines(
+    line: str | None, radioactive: str | None, table: str | os.PathLike[str] | None = None
+) -> list[tuple[LineShape, float]]:
+    """The natural lines that the user names, with their photons; a line of a ``table`` of the user comes first."""
+    if radioactive is not None:
+        return radioactive_lines(radioactive)
+    return [(load_line(name, table), weight) for name, weight in parse_line_names(str(line)).items()]
 
 
 @checked

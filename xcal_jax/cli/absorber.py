@@ -25,6 +25,9 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
     type=options.Text("lines", parse_lines),
     help="Photon energy, or several lines with weights: 7keV, or 5.9keV:2,6.49keV:1.",
 )
+@click.option("--line", help="Natural lines by name instead, with their photons: MnKa, or MnKa:2,MnKb:0.3.")
+@click.option("--radioactive", help="Lines and gammas of a nuclide instead: Fe55, Co57, Cd109, Ba133 or Am241.")
+@click.option("--line-table", type=click.Path(), help="CSV table with your own lines for --line.")
 @click.option("--spectrum", help="Two-column text file instead: energy in eV, photons per eV.")
 @options.photons("1e6", "Number of photons.")
 @options.seed

@@ -26,6 +26,9 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = Fa
 
     overwrite: whether a file of another program may be replaced. Raises ValueError where there is one and it may not,
     and when the folder is missing; OSError when the disk is full.
+
+    >>> import tempfile, xcal_jax as xcal
+    >>> xcal.save(xcal.simulate("xifu", "7 keV", n=1000), f"{tempfile.mkdtemp()}/result.nc")
     """
     if not overwrite:
         check_own(path)

@@ -223,4 +223,4 @@ def list_photons(medium: Medium, source: PhotonSource, seed: Seed, first: Seed, 
 
 def peaks_shape(medium: Medium, source: Source) -> tuple[int, int]:
     """Rows and columns of a tally's peaks: source lines (one for a spectrum), and all transitions."""
-    return (source.energies.low.shape[0] if source.lines else 1), medium.matter.relaxation.energy.size
+    return source.line_count, medium.matter.relaxation.energy.size

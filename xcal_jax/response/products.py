@@ -116,7 +116,7 @@ def response(
     grid, channels: photon and measured energies LOW:HIGH[:STEP], ends in keV and step in eV unless they say so, or
     files; like: an official matrix whose rows and channels are taken. fwhm: eV at all energies, the detector's own if
     nothing is said; or fwhm_file: two columns, energy and FWHM in eV. trapping: a tail such as "0.05:12eV". part:
-    "all", "core" or "losses" alone, or "split" in two matrices. thin: what may be left out of some rows, a fraction.
+    "all", "core" or "losses" alone, or "split" in two matrices. thin: a fraction of a row that some rows may leave out.
     tolerance: standard error of each row's partial fraction, or n: photons at every simulated energy. electrons,
     physics: models in place of the absorber's. area: cm2, or area_file: a telescope's; filters: sheets in front,
     "Al:30nm". cards: of the header. uncertainty: whether to find relative errors, for three times the work.

@@ -34,8 +34,8 @@ def loss_spectrum(
     there.
     """
     energies = result.source_energy.values
-    if energies.size != 1 or not np.isfinite(energies[0]):
-        raise ValueError("a tail needs the result of one line, but the source has several lines or a spectrum")
+    if energies.size != 1 or not np.isfinite(energies[0]) or "lines" in result.attrs:
+        raise ValueError("a tail needs the result of one line without width, but the source has other energies")
     energy, width = float(energies[0]), float(result.energy.attrs["bin_width"])
     if not 0.0 < lowest < highest <= energy:
         raise ValueError(

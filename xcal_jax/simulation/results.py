@@ -48,16 +48,15 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
         "summed_loss": ((), summed_energy(tally.summed_loss)),
         **{name: ((), getattr(tally, name)) for name in ("interacting", *ESCAPES, "scattered")},
     }
-    lines = np.asarray(source.energies.low if source.lines else [np.nan], dtype=np.float64)
     lower = "deposited energy, lower edge of the bin"
-    source_line = "photon energy of the source line (NaN: a continuous spectrum)"
+    source_line = "photon energy of the source line, mean of a natural line (NaN: a continuous spectrum)"
     vacancies = "fluorescence line: element, vacancy before and after"
     result = xr.Dataset(
         {name: count(name, *of) for name, of in found.items()},
         coords={
             "energy": variable("energy", run.bin_width * np.arange(bins), "eV", lower, bin_width=run.bin_width),
             "threshold": variable("threshold", np.array(run.loss_above), "eV", "energy lost"),
-            "source_energy": variable("source_energy", lines, "eV", source_line),
+            "source_energy": variable("source_energy", source.line_energies, "eV", source_line),
             "line": variable("line", label[seen], "", vacancies),
         },
         attrs={
@@ -75,6 +74,7 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
             "source": source.describe(),
             "seed": str(run.seed),
             "complete": int(photons == asked),
+            **({"lines": ", ".join(source.names)} if source.names else {}),
         },
     )
     if absorber.array is None or tally.pixels is None:

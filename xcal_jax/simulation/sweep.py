@@ -108,7 +108,9 @@ def _dataset(run: Run, arrays: dict[str, Any], n: int) -> xr.Dataset:
     fields = dict(arrays)
     in_batch = {name: fields.pop(name) for name in ("partial_in_batch", "interacting_in_batch")}
     prepared = Prepared.build(run)
-    point = to_dataset(prepared, Tally.from_arrays(fields), photons=n, asked=n).isel(source_energy=0, drop=True)
+    point = to_dataset(prepared, Tally.from_arrays(fields), photons=n, asked=n)
+    peaks = point.peaks.sum("source_energy").assign_attrs(point.peaks.attrs)
+    point = point.drop_dims("source_energy").assign(peaks=peaks)
     for name, counts in in_batch.items():
         point[name] = vocabulary.count(name.removesuffix("_in_batch"), "batch", counts)
     return point

@@ -25,6 +25,7 @@ from xcal_jax.units import shown_path
 
 SOURCE = {
     "energy": ("photon_energy", "eV", "photon energy"),
+    "line": ("source_line", "", "natural lines of the source"),
     "at": ("position", "", "impact, from the centre of the top"),
     "angle": ("angle", "deg", "incidence against the normal"),
 }
@@ -57,6 +58,7 @@ class GridTable(TypedDict, total=False):
     """What varies: the table [grid] of a sweep's TOML file."""
 
     energy: Different[Energy]
+    line: Different[str]
     at: Different[Pair[Place]]
     angle: Different[Angle]
     width: Different[Length]
@@ -75,6 +77,7 @@ class SweepTable(TypedDict):
     bin: NotRequired[Energy]
     yields: NotRequired[Annotated[str, one_of(*YIELDS)]]
     energy: NotRequired[Energy]
+    line: NotRequired[str]
     at: NotRequired[Pair[Place]]
     angle: NotRequired[Angle]
     grid: InFileOrder[GridTable]
@@ -124,8 +127,8 @@ class Grid:
                 rule = f"a layer of absorber {absorber.name!r}, from 0 to {count - 1}"
                 raise ValueError(f"`grid.layers.{n}` in {where} must be {rule}")
         fixed = {key: value for key, value in table.items() if key in SOURCE}
-        if "energy" not in {**axes, **fixed}:
-            raise ValueError(f"`energy` is missing in {where}")
+        if len({"energy", "line"} & {*axes, *fixed}) != 1:
+            raise ValueError(f"{where} must have one of `energy` and `line`")
         if both := sorted(set(axes) & set(fixed)):
             raise ValueError(f"`{both[0]}` in {where} must be fixed or in the grid, but is both")
         bin_width = table.get("bin", 1.0)
@@ -150,6 +153,9 @@ class Grid:
     @property
     def highest_energy(self) -> float:
         """The highest photon energy of all points, eV."""
+        lines = self.axes.get("line", [self.fixed["line"]] if "line" in self.fixed else [])
+        if lines:
+            return max(Source.build(line=line).highest_energy for line in lines)
         return float(max(self.axes.get("energy", [self.fixed.get("energy")])))
 
     def point(self, k: int) -> tuple[Absorber, Source]:
