@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.constants import COMPTON, ELECTRONS
 from xcal_jax.montecarlo.tally import Tally
 from xcal_jax.physics.geometry import Pixels
 from xcal_jax.spectra.archives import read_csv
@@ -61,10 +62,11 @@ def absorbers(draw):
         ],
         width,
         length,
-        draw(st.text()),
-        draw(st.sampled_from(["range", "scattering"])),
-        draw(st.booleans()),
-        draw(st.none() | array),
+        name=draw(st.text()),
+        electrons=draw(st.sampled_from(ELECTRONS)),
+        compton=draw(st.sampled_from(COMPTON)),
+        rayleigh=draw(st.booleans()),
+        array=draw(st.none() | array),
     )
 
 

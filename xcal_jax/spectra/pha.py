@@ -4,6 +4,7 @@ The channels keep the file's place: channel 1 here is the detector's first, whic
 1. A file with EBOUNDS beside its spectra (or E_MIN and E_MAX in them) has the device's own energies.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax.spectra.dataset import build_spectra
-from xcal_jax.spectra.times import UNKNOWN, utc_of_date
+from xcal_jax.spectra.times import UNKNOWN, utc, utc_of_date
 from xcal_jax.units import shown
 
 
@@ -58,7 +59,7 @@ def first_channel(spectrum: Any) -> int:
 
 
 def start_times(spectrum: Any) -> np.ndarray | np.datetime64:
-    """Start, UTC, of every spectrum, or one for all; NaT where the file does not say it."""
+    """Start, UTC, of every spectrum, or one for all; NaT where the file does not say it. Raises ValueError as `utc_of`."""
     from astropy.time import Time
 
     header, columns = spectrum.header, spectrum.columns.names
@@ -73,11 +74,22 @@ def start_times(spectrum: Any) -> np.ndarray | np.datetime64:
         unit = 86_400.0 if str(header.get("TIMEUNIT", "s")).strip().lower() in ("s", "sec") else 1.0
         days = (np.array(elapsed, float) + header.get("TIMEZERO", 0.0)) / unit + header.get("MJDREFF", 0.0)
         whole = header.get("MJDREF", header.get("MJDREFI", 0))
-        return Time(whole, days, format="mjd", scale=scale).utc.to_value("datetime64")
+        return utc_of(Time(whole, days, format="mjd", scale=scale))
     if not dated:
         return UNKNOWN
     start = utc_of_date(date if not clock or "T" in date else f"{date} {clock}", day_first=True)
-    return start if scale == "utc" else Time(start, scale=scale).utc.to_value("datetime64")
+    return start if scale == "utc" else utc_of(Time(start, scale=scale))
+
+
+def utc_of(time: Any) -> np.ndarray:
+    """UTC of an astropy Time, to 1 ns: (n,), n = 1 for a single one. Raises ValueError as `times.utc`.
+
+    It goes through text, for astropy's own datetime64 of years before 1678 or after 2262 is another time.
+    """
+    from astropy.time import Time
+
+    with warnings.catch_warnings(action="ignore"):  # of years of which leap seconds are not known
+        return np.array([utc(text) for text in np.atleast_1d(Time(time.utc, precision=9).isot)])
 
 
 def channel_energies(units: Any, spectrum: Any, channels: int) -> np.ndarray | None:
