@@ -101,6 +101,7 @@ def test_bad_mission_files(tmp_path, text, words):
         ("first_day = 138.0", "first_day = 1298.5", "must be more than 2 days before `last_day`, but is 1298.5"),
         ("[0.8, 0.0, -0.8]", "[0.8, 0.0]", "`synthetic.boards` in .* must be a list of 3, but is"),
         ("window = [44, 64]", "window = [64, 44]", "`synthetic.ground.line.241Am.window` in .* must ascend"),
+        ("window = [70, 128]", "window = [70]", "`activation.0.window` in .* must be a list of 2, but is"),
         ("names = [", "names = [3, ", "`not_legible.names.0` in .* must be text, but is 3"),
         ("window = [70, 128]", "window = [128, 70]", "`activation.0.window` in .* must ascend"),
         (

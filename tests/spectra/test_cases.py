@@ -202,7 +202,7 @@ def test_channels_and_energies_of_a_pha(tmp_path):
         pha(tmp_path / "c.pha", {}, [fits.Column("CHANNEL", "J", array=[0, 1, 3, 4])])
     with pytest.raises(ValueError, match="TIMESYS must be one of"):
         pha(tmp_path / "d.pha", {"TIMESYS": "MOON"})
-    with pytest.raises(ValueError, match="e.pha: a time must be of the years 1678 to 2261, but is '2273-10-16T00:00:00"):
+    with pytest.raises(ValueError, match=r"e\.pha: a time must be of the years 1678 to 2261, but is '2273-10-16T"):
         pha(tmp_path / "e.pha", {"TSTART": 1e5, "TIMEUNIT": "d", "MJDREFI": 51544})
 
 

@@ -37,9 +37,8 @@ def read_iv(path: str | Path, compliance: float | None = None) -> xr.Dataset:
         try:
             voltage, current = map(float, words)
         except ValueError as problem:
-            raise ValueError(
-                f"line {number} of {path.name} must hold two numbers, V and A, but is {shown(line)}"
-            ) from problem
+            where = f"line {number} of {path.name}"
+            raise ValueError(f"{where} must hold volts and amperes, but is {shown(line)}") from problem
         rows.append((voltage, current))
     table = np.array(rows).reshape(-1, 2)
     kept = table if compliance is None else table[np.abs(table[:, 1]) < 0.999 * compliance]

@@ -59,7 +59,10 @@ def first_channel(spectrum: Any) -> int:
 
 
 def start_times(spectrum: Any) -> np.ndarray | np.datetime64:
-    """Start, UTC, of every spectrum, or one for all; NaT where the file does not say it. Raises ValueError as `utc_of`."""
+    """Start, UTC, of every spectrum, or one for all; NaT where the file does not say it.
+
+    Raises ValueError for an unknown TIMESYS, and as `utc_of`.
+    """
     from astropy.time import Time
 
     header, columns = spectrum.header, spectrum.columns.names
