@@ -144,7 +144,7 @@ def design(
     >>> problem = {"width": 270, "length": 270, "layers": [layer], "constraints": [stops]}
     >>> best = design(problem | {"minimise": {"observable": "heat_capacity"}}, starts=1)
     >>> f"{best.thickness.values[0, 0]:.2f} um"
-    '6.18 um'
+    '7.27 um'
     """
     problem = problem if isinstance(problem, Problem) else load(problem)
     seed = parse_whole(seed, "seed", least=0, below=SEEDS)
