@@ -54,7 +54,7 @@ def synthesize(mission, folder, seed, as_csv, as_json) -> None:
 
 @sipm.command(cls=options.Command)
 @click.argument("name")
-@options.output("TOML file to write.")
+@options.output("TOML file to write.", (".toml",))
 def new(name, output) -> None:
     """Write a commented TOML for a satellite called NAME: detectors, readouts, biases, calibrations, lines."""
     from xcal_jax.io.files import replacing

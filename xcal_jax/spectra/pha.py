@@ -25,25 +25,33 @@ def read_pha(path: Path) -> xr.Dataset:
     """
     from astropy.io import fits
 
-    with fits.open(path) as units:
-        spectrum = next((u for u in units if u.name == "SPECTRUM" or u.header.get("HDUCLAS1") == "SPECTRUM"), None)
-        if spectrum is None or spectrum.data is None:
-            raise ValueError("a PHA file needs a SPECTRUM extension with rows, but has none")
-        header, columns = spectrum.header, spectrum.columns.names
-        if "EXPOSURE" not in columns and "EXPOSURE" not in header:
-            raise ValueError("the SPECTRUM extension needs EXPOSURE, but has none")
-        exposure = np.array(spectrum.data["EXPOSURE"] if "EXPOSURE" in columns else header["EXPOSURE"], float)
-        if "COUNTS" in columns:
-            counts = np.array(spectrum.data["COUNTS"], float)
-        elif "RATE" in columns:
-            counts = np.array(spectrum.data["RATE"], float) * np.reshape(exposure, (-1, 1) if exposure.ndim else ())
-        else:
-            raise ValueError("the SPECTRUM extension needs COUNTS or RATE, but has neither")
-        first = first_channel(spectrum) if "CHANNEL" in columns else 1
-        starts = start_times(spectrum)
-        energy = channel_energies(units, spectrum, counts.shape[-1])
-        places = {"first_channel": first, "device_energy": energy}
-        return build_spectra(counts, exposure, starts, header.get("DETNAM", ""), **places, source=path.name)
+    try:
+        with warnings.catch_warnings(action="ignore"), fits.open(path) as units:  # damage is refused here
+            return spectra_in(units, path.name)
+    except fits.VerifyError as problem:
+        raise ValueError(f"a PHA file needs the headers of FITS, but: {problem}") from problem
+
+
+def spectra_in(units: Any, source: str) -> xr.Dataset:
+    """The spectra of the ``units`` of an open FITS file called ``source``. Raises ValueError as `read_pha`."""
+    spectrum = next((u for u in units if u.name == "SPECTRUM" or u.header.get("HDUCLAS1") == "SPECTRUM"), None)
+    if spectrum is None or spectrum.data is None:
+        raise ValueError("a PHA file needs a SPECTRUM extension with rows, but has none")
+    header, columns = spectrum.header, spectrum.columns.names
+    if "EXPOSURE" not in columns and "EXPOSURE" not in header:
+        raise ValueError("the SPECTRUM extension needs EXPOSURE, but has none")
+    exposure = np.array(spectrum.data["EXPOSURE"] if "EXPOSURE" in columns else header["EXPOSURE"], float)
+    if "COUNTS" in columns:
+        counts = np.array(spectrum.data["COUNTS"], float)
+    elif "RATE" in columns:
+        counts = np.array(spectrum.data["RATE"], float) * np.reshape(exposure, (-1, 1) if exposure.ndim else ())
+    else:
+        raise ValueError("the SPECTRUM extension needs COUNTS or RATE, but has neither")
+    first = first_channel(spectrum) if "CHANNEL" in columns else 1
+    starts = start_times(spectrum)
+    energy = channel_energies(units, spectrum, counts.shape[-1])
+    places = {"first_channel": first, "device_energy": energy}
+    return build_spectra(counts, exposure, starts, header.get("DETNAM", ""), **places, source=source)
 
 
 def first_channel(spectrum: Any) -> int:
@@ -91,8 +99,7 @@ def utc_of(time: Any) -> np.ndarray:
     """
     from astropy.time import Time
 
-    with warnings.catch_warnings(action="ignore"):  # of years of which leap seconds are not known
-        return np.array([utc(text) for text in np.atleast_1d(Time(time.utc, precision=9).isot)])
+    return np.array([utc(text) for text in np.atleast_1d(Time(time.utc, precision=9).isot)])
 
 
 def channel_energies(units: Any, spectrum: Any, channels: int) -> np.ndarray | None:
