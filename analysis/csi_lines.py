@@ -49,12 +49,14 @@ def measure(folder: Path, table, axes, device: str) -> np.ndarray:
     """Fit, print and draw every line of one device: energy keV, position and its error, device keV: (N, 4)."""
     rows = []
     for axis, (energy, source, name, window, fwhm) in zip(axes, table, strict=True):
-        stacked = stack(read_spectra(folder / name).isel(spectrum=[0]))
-        line = fit_lines(stacked, [window], fwhm, "poisson").isel(line=0)
+        spectra = read_spectra(folder / name).isel(spectrum=[0])
+        stacked = stack(spectra)
+        line = fit_lines(stacked, [window], fwhm, "poisson", "reduced").isel(line=0)
         draw_line(axis, stacked, line, f"{source} {energy:g} keV ({device}, real)")
         shift = blend_shift(line, energy, BLENDS[energy]) if energy in BLENDS else 0.0
         x, error = float(line["position"]) - shift, float(line["position_error"])
-        own = np.polynomial.polynomial.polyval(x - 1, stacked.attrs.get("device_calibration", [np.nan]))
+        unknown = np.full(spectra.sizes["channel"], np.nan)
+        own = np.interp(x, spectra["channel"], spectra["device_energy"][0] if "device_energy" in spectra else unknown)
         rows.append((energy, x, error, own))
         width, chi = 2.3548 * float(line["sigma"]), float(line["reduced_chi_square"])
         background = line["background"].item()

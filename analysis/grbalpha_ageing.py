@@ -44,15 +44,16 @@ def truths(mission: Mission, channel: str, quantity: str) -> dict[str, float]:
 
 def show(ageing: Ageing, synthetic: bool) -> None:
     """Print every main result."""
-    mission, gain = ageing.mission, ageing.gain
+    mission = ageing.mission
     print(f"{mission.name}: {'SYNTHETIC data' if synthetic else 'data'}, {len(ageing.channels)} readout channels")
-    for title, fitted in (("Eq. 2", gain.linear), ("Eq. 3", gain.drift)):
-        if fitted is None:
-            continue
-        truth = calibration(mission) if title == "Eq. 2" else mission.synthetic["gain"]["coefficients"]
-        for k, name in enumerate(fitted["parameter"].values):
-            one = float(fitted["parameters"][k]), float(fitted["errors"][k])
-            compare(f"{title} {name}", *one, truth[k] if synthetic else None)
+    for setting, gain in ageing.gains.items():
+        for title, fitted in (("Eq. 2", gain.calibration), ("Eq. 3", gain.drift)):
+            if fitted is None or not (fitted["errors"].values > 0).all():
+                continue
+            truth = calibration(mission) if title == "Eq. 2" else mission.synthetic["gain"]["coefficients"]
+            for k, name in enumerate(fitted["parameter"].values):
+                one = float(fitted["parameters"][k]), float(fitted["errors"][k])
+                compare(f"{setting} {title} {name}", *one, truth[k] if synthetic else None)
     for name, channel in ageing.channels.items():
         for quantity, joint in channel.joint.items():
             truth = truths(mission, name, quantity) if synthetic else {}

@@ -134,13 +134,14 @@ def least_squares(
     data: Any,
     points: Float[Array, ""] | float,
     max_steps: int = 200,
+    tolerance: float = 1e-9,
 ) -> Fit:
     """Nonlinear least squares by Levenberg-Marquardt.
 
     residuals(parameters, data) -> (N,), divided by the errors. points: how many of the residuals have weight. The
     covariance is the inverse of J^T J at the minimum.
     """
-    solver: Any = optimistix.LevenbergMarquardt(rtol=1e-9, atol=1e-9, linear_solver=NormalEquations())
+    solver: Any = optimistix.LevenbergMarquardt(rtol=tolerance, atol=tolerance, linear_solver=NormalEquations())
     solution: Any = optimistix.least_squares(residuals, solver, start, args=data, max_steps=max_steps, throw=False)
     parameters = solution.value
     covariance = covariance_of(jax.jacfwd(residuals)(parameters, data))
@@ -193,7 +194,9 @@ def rescaled(fit: Fit) -> Fit:
 
 
 def aicc(
-    deviance: Float[Array, "*batch"] | float, points: Float[Array, "*batch"] | float, parameters: int
+    deviance: Float[Array, "*batch"] | float,
+    points: Float[Array, "*batch"] | float,
+    parameters: Float[Array, "*batch"] | int,
 ) -> Float[jax.Array, "*batch"]:
     """Akaike's criterion with the small-sample term; infinite where points <= parameters + 1."""
     room = points - (parameters + 1.0)

@@ -6,7 +6,7 @@ Errors of `as_quantity`, `as_whole` and `limited` begin with "must": who calls p
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from math import inf, isfinite
 from numbers import Integral, Real
@@ -106,6 +106,21 @@ def as_numbers(value: Any, name: str) -> np.ndarray:
         return np.asarray(value, dtype=np.float64)
     except (ValueError, TypeError) as problem:
         raise ValueError(f"`{name}` must hold numbers, but is {shown(value)}") from problem
+
+
+def words_as_numbers(words: Iterable[str], what: str) -> list[float]:
+    """Numbers of the ``words`` of a file. Raises ValueError, calling their place ``what``, with the first that is none.
+
+    >>> words_as_numbers("1 2.5".split(), "DATA")
+    [1.0, 2.5]
+    """
+    found = []
+    for word in words:
+        try:
+            found.append(float(word))
+        except ValueError as problem:
+            raise ValueError(f"{what} must hold numbers between blanks, but one is {shown(word)}") from problem
+    return found
 
 
 def as_whole(value: Any) -> int:

@@ -67,6 +67,7 @@ def test_a_dose_is_not_replaced_by_its_plot(call):
     assert not Path("d.png").exists()
 
 
+@pytest.mark.filterwarnings("ignore:electrons dominate")
 def test_files_of_other_programs_are_replaced_only_where_asked(call):
     for name in ("thesis.nc", "figure.png"):
         Path(name).write_text(CONTENT)
@@ -89,3 +90,11 @@ def test_a_folder_with_files_of_other_programs_is_kept(call, as_csv):
     mine.write_text(CONTENT)
     code, _, err = call(*words)
     assert code == 2 and "template" in err and mine.read_text() == CONTENT
+
+
+def test_a_mission_that_may_be_filled_in_is_kept(call):
+    words = ["sipm", "new", "MySat", "-o", "mysat.toml"]
+    assert call(*words)[0] == 0
+    code, _, err = call(*words)
+    assert code == 2 and "--overwrite replaces it" in err
+    assert call(*words, "--overwrite")[0] == 0

@@ -16,7 +16,7 @@ from tests.clients.program import TRUTH, photons
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.response.ogip_reader import read_area, read_matrix
-from xcal_jax.spectra.pha import write_pha
+from xcal_jax.spectra.writers import write_pha
 
 pytestmark = pytest.mark.slow
 

@@ -124,7 +124,9 @@ def all_cases() -> list[cases.Case]:
         "mission.toml": lambda: load_mission("mission.toml"),
         "uncertainties.toml": lambda: read_uncertainties("uncertainties.toml", point),
     }
-    readers: dict[str, Any] = dict.fromkeys(("a.n42", "a.xml", "a.spe", "template.csv", "template.nc"), read_spectra)
+    readers: dict[str, Any] = dict.fromkeys(
+        ("a.n42", "a.xml", "a.spe", "a.pha", "template.csv", "template.nc"), read_spectra
+    )
     readers |= {name: Absorber.load for name in ("absorber.toml",)}
     readers |= {"orbit.tle": read_tle, "omm.csv": read_tle, "altitudes.csv": read_altitudes, "result.nc": load}
     readers |= {"photons.txt": lambda path: Source.build(spectrum=path), "series.csv": read_series}
@@ -199,7 +201,7 @@ def main_() -> int:
         chosen = [case for case in all_cases() if arguments.only in case.name][
             arguments.first :: round(1 / arguments.share)
         ]
-        read_spectra("a.spe")  # imports a library that must not be interrupted
+        read_spectra("a.pha")  # imports a library that must not be interrupted
         before, began = state(), time.process_time()
         with doors.closed():
             for case in chosen:

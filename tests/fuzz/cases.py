@@ -45,6 +45,7 @@ GOOD = (  # words of every command that are accepted
     "dose --altitudes altitudes.csv --shield Al:1mm -o out.nc",
     "orbit passes --tle orbit.tle --day 2021-05-20",
     "sipm synthesize small.toml -o out",
+    "sipm new MySat -o out.toml",
     "sipm threshold spectra.nc --template template.nc -o out.nc",
     "sipm lines ground.nc --windows 44-64 --energies 59.5",
     "sipm report spectra.nc --template template.nc --series series.csv --fluence fluence.csv -o out.html",

@@ -12,7 +12,7 @@ from xcal_jax.simulation.counting import Prepared, Run
 from xcal_jax.simulation.results import to_dataset
 from xcal_jax.sipm.mission import load_mission, mission_files
 from xcal_jax.sipm.synthetic import synthesize
-from xcal_jax.spectra.writers import write_csv
+from xcal_jax.spectra.writers import write_csv, write_pha
 
 ABSORBER = """name = "mine"
 width = "100 um"
@@ -118,6 +118,7 @@ def make(folder: Path) -> None:
     for name in ("spectra", "template", "ground"):
         save(getattr(drawn, name), folder / f"{name}.nc")
     write_csv(drawn.template, folder / "template.csv")
+    write_pha(folder / "a.pha", np.arange(1, 9), 1, 60.0, "a.rmf")
     prepared = Prepared.build(Run.build(Absorber.preset("xifu"), 7000.0))
     lines = prepared.matter.relaxation.energy
     tally = Tally.empty(prepared.run.bins, 1, int(np.size(lines)), thresholds=len(prepared.run.loss_above))

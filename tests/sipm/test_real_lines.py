@@ -7,6 +7,7 @@ import pytest
 
 from tests.sipm.conftest import BARIUM
 from xcal_jax.sipm import blend_shift, energy_at, energy_calibration, fit_lines, stack
+from xcal_jax.sipm.calibration import compare_calibrations
 from xcal_jax.spectra import read_spectra
 
 RADIACODE = Path(__file__).parents[3] / "shared" / "data" / "radiacode_csi_sipm"
@@ -18,6 +19,7 @@ def real(path):
     return path
 
 
+PAPER = ("chi2", "reduced")
 AMERICIUM_60 = ("data_am241.xml", (18, 38), 7)
 BARIUM_81 = ("Ba133_a.xml", (26, 50), 8)
 EUROPIUM_122 = ("Eu152_b.xml", (40, 69), 10)
@@ -31,7 +33,9 @@ def position(name, window, fwhm):
     """Channel and error of one line of a real RadiaCode spectrum, in raw channels counted from 1, the 356 keV line
     freed of its neighbours.
     """
-    found = fit_lines(stack(read_spectra(real(RADIACODE / name)).isel(spectrum=[0])), [window], fwhm).isel(line=0)
+    found = fit_lines(stack(read_spectra(real(RADIACODE / name)).isel(spectrum=[0])), [window], fwhm, *PAPER).isel(
+        line=0
+    )
     assert int(found["veto"]) == 0
     shift = blend_shift(found, 356.01, BARIUM) if (name, window, fwhm) == BARIUM_356 else 0.0
     return float(found["position"]) - shift, float(found["position_error"])
@@ -63,10 +67,10 @@ def test_real_lines_after_a_curved_calibration_from_three(shape):
 
 def test_real_lines_with_the_curvature_of_the_device():
     """In the keV of the device's own quadratic, 81 and 356 keV calibrate: the others up to 1332 keV lie within 1 %."""
-    polynomial = read_spectra(real(RADIACODE / "Ba133_a.xml")).attrs["device_calibration"]
+    device = read_spectra(real(RADIACODE / "Ba133_a.xml")).isel(spectrum=0)
 
     def linearised(where):
-        return np.polynomial.polynomial.polyval(position(*where)[0] - 1, polynomial)
+        return np.interp(position(*where)[0], device["channel"], device["device_energy"])
 
     low, high = linearised(BARIUM_81), linearised(BARIUM_356)
     k, b = energy_calibration([low, high], [0.1, 0.1], [81.0, 356.01])["parameters"].values
@@ -81,3 +85,22 @@ def test_real_nonsense_is_vetoed():
     found = fit_lines(barium, [(140, 161), (200, 250)], [17, 20])
     assert (found["veto"].values > 0).all()
     assert np.isnan(found["position"]).all()
+
+
+def test_the_shape_that_aicc_chooses_holds_every_line_within_one_per_cent():
+    """81 to 1332 keV of one unit. 59.5 keV is of another, and stands alone there."""
+    lines = {
+        81.0: BARIUM_81,
+        121.78: EUROPIUM_122,
+        344.28: EUROPIUM_344,
+        356.01: BARIUM_356,
+        661.66: CAESIUM_662,
+        1332.49: COBALT_1332,
+    }
+    x, error = np.transpose([position(*where) for where in lines.values()])
+    energies = np.array(list(lines))
+    found = compare_calibrations(x, error, energies)
+    shape, best = next(iter(found.items()))
+    assert shape in ("quadratic", "saturation") and list(found)[-1] == "linear"
+    assert (np.abs(energy_at(best, x)[0] / energies - 1) < 0.01).all()
+    assert np.abs(energy_at(found["linear"], x)[0] / energies - 1).max() > 0.02

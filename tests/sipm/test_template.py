@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xcal_jax.sipm import build_spectra, build_template
-from xcal_jax.sipm.template import peak_end
+from xcal_jax.sipm.template import peak_end, template_rows
 
 
 def peaked(scale=1.0, background=1000.0):
@@ -33,6 +33,22 @@ def test_template_replaces_the_noise_peak():
 def test_the_end_of_a_peak_without_end():
     with pytest.raises(ValueError, match="never does"):
         peak_end(1e6 * 0.5 ** np.arange(20.0))
+
+
+def test_templates_belong_to_a_bias():
+    """A spectrum at another bias than its template's is refused, not measured against the wrong one."""
+    early = build_spectra([peaked(), peaked(2.0)], 100.0, readout="ch0", bias=[178.0, 160.0])
+    both = build_template(early)
+    assert both["bias"].values.tolist() == [160, 178]
+    late = build_spectra([peaked(3.0)] * 3, 100.0, readout="ch0", bias=[178.0, 160.0, 178.0])
+    assert template_rows(late, both).tolist() == [1, 0, 1]
+    one = both.isel(template=[1])
+    with pytest.raises(ValueError, match="must be of ch0 at bias 160 as the spectra, but is of ch0 at bias 178"):
+        template_rows(late, one)
+    unknown = build_template(build_spectra(peaked(), 100.0, readout="ch0"))
+    assert template_rows(late.isel(spectrum=[0]), unknown).tolist() == [0]
+    with pytest.raises(ValueError, match=r"must be of ch0 at bias 160 as the spectra, but is of ch0$"):
+        template_rows(late, unknown)
 
 
 def test_templates_sum_the_spectra_of_a_readout():

@@ -10,12 +10,13 @@ from xcal_jax.units import shown
 
 PATH = click.Path(path_type=Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
+strict = click.option("--strict", is_flag=True, help="Refuse an archive with a bad spectrum; else it is left out.")
 satellite = click.option("--mission", help="Satellite, where the spectra do not say it.")
 interpolation = click.option(
     "--interpolation",
-    type=click.Choice(["log", "linear"]),
-    default="linear",
-    help="Of the threshold; linear: Eq. 1.",
+    type=click.Choice(["flank", "linear"]),
+    default="flank",
+    help="Of the threshold: a fit of the flank, or Eq. 1 of the paper.",
 )
 
 
@@ -52,6 +53,20 @@ def synthesize(mission, folder, seed, as_csv, as_json) -> None:
 
 
 @sipm.command(cls=options.Command)
+@click.argument("name")
+@options.output("TOML file to write.", (".toml",))
+def new(name, output) -> None:
+    """Write a commented TOML for a satellite called NAME: detectors, readouts, biases, calibrations, lines."""
+    from xcal_jax.io.files import replacing
+    from xcal_jax.sipm.mission import new_mission
+
+    text = new_mission(name)
+    with replacing(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    click.echo(f"file: {output}")
+
+
+@sipm.command(cls=options.Command)
 @click.argument("spectra", type=PATH)
 @click.option("--template", "template_path", type=PATH, required=True, help="Early spectra, one per readout channel.")
 @options.output("netCDF file to write.")
@@ -62,9 +77,10 @@ def synthesize(mission, folder, seed, as_csv, as_json) -> None:
     "--min-exposure", type=options.quantity("s"), default="10s", help="Exposure below which a spectrum is flagged."
 )
 @click.option("--template-end", type=int, help="First channel right of the template's noise peak.")
+@strict
 @as_json
 def threshold(
-    spectra, template_path, output, mission, interpolation, level, min_exposure, template_end, as_json
+    spectra, template_path, output, mission, interpolation, level, min_exposure, template_end, strict, as_json
 ) -> None:
     """Threshold (step 3) and dark count rate (Eq. 5) of every spectrum in SPECTRA."""
     import numpy as np
@@ -73,24 +89,29 @@ def threshold(
     from xcal_jax.sipm import build_template, dark_count_rate, with_days
     from xcal_jax.sipm import threshold as measure
     from xcal_jax.sipm.mission import mission_of
+    from xcal_jax.sipm.pipeline import Files, prepared
+    from xcal_jax.sipm.template import at_setting, setting_name, settings_of
     from xcal_jax.spectra import read_spectra
 
-    archive = read_spectra(spectra)
+    archive = read_spectra(spectra, strict)
     satellite = mission_of(archive, mission)
-    template = build_template(read_spectra(template_path), template_end)
+    notes: list[str] = []
+    files = prepared(satellite, Files(archive, read_spectra(template_path, strict)), notes)
+    template = build_template(files.template, template_end)
     level = satellite.crossing_level if level is None else level
-    values = with_days(archive, satellite).pipe(measure, template, level, interpolation, min_exposure)
+    values = with_days(files.spectra, satellite).pipe(measure, template, level, interpolation, min_exposure)
     values = dark_count_rate(values).assign_attrs(template_checksum=list(map(str, template["checksum"].values)))
     save(values, output, options.overwrite())
     flagged = int((values["threshold_flag"].values != 0).sum())
     summary: dict = {"file": str(output), "spectra": values.sizes["spectrum"], "flagged": flagged}
-    for name in sorted(set(map(str, values["readout"].values))):
-        chosen = values["readout"].values == name
-        edge, rate = values["threshold_adu"].values[chosen], values["dcr"].values[chosen]
-        if np.isfinite(edge).any():
-            summary[f"threshold_adu_{name}"] = float(np.nanmean(edge))
-            summary[f"dcr_{name}"] = float(np.nanmean(rate))
-    show(summary, as_json)
+    settings = settings_of(values)
+    for readout, bias in settings:
+        one = at_setting(values, readout, bias)
+        name = readout if sum(other == readout for other, _ in settings) == 1 else setting_name(readout, bias)
+        if np.isfinite(one["threshold_adu"].values).any():
+            summary[f"threshold_adu_{name}"] = float(np.nanmean(one["threshold_adu"]))
+            summary[f"dcr_{name}"] = float(np.nanmean(one["dcr"]))
+    show(summary | ({"notes": notes} if notes else {}), as_json)
 
 
 def parse_windows(text: str) -> list[tuple[float, float]]:
@@ -117,8 +138,8 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
     type=options.quantity("", above=0.0),
     help="Expected width in channels; else a third of the half-window is sigma.",
 )
-@click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="chi2")
-@click.option("--selection", type=click.Choice(["reduced", "aicc"]), default="reduced")
+@click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="poisson")
+@click.option("--selection", type=click.Choice(["aicc", "reduced"]), default="aicc", help="reduced: the paper's.")
 @as_json
 def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_json) -> None:
     """Fit a line in each window of SPECTRUM; the spectra of an archive are stacked first."""
@@ -174,38 +195,66 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
 @satellite
 @click.option("--fluence", type=PATH, help="Cumulative fluence (days, n_eq/cm2): fits the damage kernel.")
 @interpolation
+@click.option("--tables", type=options.OutputFolder(), help="Folder for tables of every setting.")
+@click.option("--format", "table_format", type=click.Choice(["ecsv", "fits"]), default="ecsv", help="Of --tables.")
+@click.option("--bias", type=options.quantity(""), help="Analyse this bias setting alone; else each by itself.")
+@strict
 @click.option("--series", type=PATH, help="Housekeeping or space-weather series (CSV) to correlate with.")
 @as_json
-def report(source, output, template_path, mission, fluence, interpolation, series, as_json) -> None:
+def report(
+    source,
+    output,
+    template_path,
+    mission,
+    fluence,
+    interpolation,
+    tables,
+    table_format,
+    bias,
+    strict,
+    series,
+    as_json,
+) -> None:
     """Analyse SOURCE, a folder as `synthesize` writes or a file of spectra, into one self-contained page."""
     from dataclasses import replace
 
     from xcal_jax.sipm.damage import read_fluence
+    from xcal_jax.sipm.export import planned_tables, write_tables
     from xcal_jax.sipm.mission import mission_of
     from xcal_jax.sipm.pipeline import Files, analyse, read_folder
     from xcal_jax.sipm.report import write_report
+    from xcal_jax.sipm.report_tables import reason_rows
+    from xcal_jax.sipm.summary import summarise
     from xcal_jax.sipm.time_series import read_series
     from xcal_jax.spectra import read_spectra
 
     if source.is_dir():
-        files = read_folder(source)
+        files = read_folder(source, strict)
     elif template_path is None:
         raise ValueError(f"a report on a file needs --template, but {source} came without one")
     else:
-        files = Files(read_spectra(source), read_spectra(template_path))
+        files = Files(read_spectra(source, strict), read_spectra(template_path, strict))
     if fluence is not None:
         files = replace(files, fluence=read_fluence(fluence))
     if series is not None:
         files = replace(files, series=read_series(series))
-    ageing = analyse(mission_of(files.spectra, mission), files, interpolation)
+    ageing = analyse(mission_of(files.spectra, mission), files, interpolation, bias)
+    if tables is not None:
+        options.check_replaceable(*planned_tables(ageing, tables, f".{table_format}"))
     write_report(ageing, output)
+    if tables is not None:
+        write_tables(ageing, tables, f".{table_format}")
     synthetic = bool(int(files.spectra.attrs.get("synthetic", 0)))
     summary: dict = {"file": str(output), "mission": ageing.mission.name, "synthetic": synthetic}
     for name, channel in ageing.channels.items():
         summary[f"flagged_{name}"] = int((channel.values["threshold_flag"].values != 0).sum())
         for quantity, joint in channel.joint.items():
-            summary[f"{quantity}_per_degC_{name}"] = float(joint["parameters"][2])
-            summary[f"{quantity}_per_degC_error_{name}"] = float(joint["errors"][2])
+            if "temperature" in joint["parameter"].values:
+                one = joint.sel(parameter="temperature")
+                summary[f"{quantity}_per_degC_{name}"] = float(one["parameters"])
+                summary[f"{quantity}_per_degC_error_{name}"] = float(one["errors"])
         for quantity, steps in channel.steps.items():
             summary[f"{quantity}_steps_{name}"] = [round(float(day), 1) for day in steps["day"].values]
-    show(summary, as_json)
+    show(summary | summarise(ageing) if as_json else summary, as_json)
+    for name, step, reason in () if as_json else reason_rows(ageing):
+        click.echo(f"{name}: no {step}: {reason}" if step else reason)

@@ -52,7 +52,7 @@ def fake(model, rmf, arf, exposure, seed, cards, output):
     from xcal_jax.io.fits_files import parse_cards
     from xcal_jax.response.model_spectrum import expected_counts, read_model
     from xcal_jax.response.ogip_reader import CARDS, read_matrix
-    from xcal_jax.spectra.pha import write_pha
+    from xcal_jax.spectra.writers import write_pha
 
     layout, matrices = read_matrix(rmf)
     expected = expected_counts(read_model(model), matrices, arf, exposure)

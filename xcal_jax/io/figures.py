@@ -20,10 +20,10 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
         _write(figure, temporary, dpi=150, metadata={program: MARK.decode()})
 
 
-def as_png(figure: Figure) -> bytes:
-    """A figure as a PNG, for a page."""
+def as_png(figure: Figure, dpi: float) -> bytes:
+    """A figure as a PNG of ``dpi`` dots an inch, for a page."""
     buffer = io.BytesIO()
-    _write(figure, buffer, format="png", dpi=110)
+    _write(figure, buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from xcal_jax.montecarlo.batch import PASSED
 from xcal_jax.response.measurement import Measurement
 from xcal_jax.simulation.events import load_events
-from xcal_jax.spectra.pha import write_pha
+from xcal_jax.spectra.writers import write_pha
 
 
 @dataclass(frozen=True)

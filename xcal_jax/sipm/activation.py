@@ -30,12 +30,13 @@ def at_bias(spectra: xr.Dataset, bias: float) -> xr.Dataset:
 def stacks_by(
     spectra: xr.Dataset, index: Real[np.ndarray, " n"], dim: str, quiet: xr.Dataset | None = None
 ) -> xr.Dataset:
-    """One stack per value of ``index``, less the quiet stack: `rate`, `rate_error` (dim, channel), cnt/s."""
+    """One stack per value of ``index``, less the quiet stack: `rate`, `rate_error` (dim, channel), `quiet`, cnt/s."""
     each = [stack(spectra.isel(spectrum=index == value)) for value in np.unique(index)]
     out = xr.concat([s.drop_attrs(deep=False) for s in each], dim)
     out = out.assign(exposure=variable(dim, [s.attrs["exposure_s"] for s in each], "s", "exposure of the stack"))
     if quiet is not None:
         out["rate"] = out["rate"].copy(data=out["rate"].values - quiet["rate"].values)
+        out["quiet"] = quiet["rate"].variable
         error = np.hypot(out["rate_error"].values, quiet["rate_error"].values)
         out["rate_error"] = out["rate_error"].copy(data=error)
     return out
@@ -66,13 +67,13 @@ def fit_decay(
 
 
 def line_decay(
-    spectra: xr.Dataset, quiet: xr.Dataset, window: tuple[float, float], fwhm: float | None = None
+    spectra: xr.Dataset, quiet: xr.Dataset | None, window: tuple[float, float], fwhm: float | None = None
 ) -> xr.Dataset:
     """Rate of one line against time since the exit, and its decay.
 
-    spectra: after exits, of one bias and few days. window: first and last channel. Returns `since_exit` s,
-    `rate` and `rate_error` cnt/s in the line (delay,), `half_life` s and `rate_at_exit` cnt/s with errors.
-    Raises ValueError with fewer than three delays at which the line is seen.
+    spectra: after exits, of one bias and few days. quiet: to be taken off, if any. window: first and last channel.
+    Returns `since_exit` s, `rate` and `rate_error` cnt/s in the line (delay,), `half_life` s and `rate_at_exit` cnt/s
+    with errors. Raises ValueError with fewer than three delays at which the line is seen.
     """
     delays = spectra["since_exit"].values
     if not np.isfinite(delays).all():

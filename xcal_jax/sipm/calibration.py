@@ -31,7 +31,7 @@ from xcal_jax.units import shown
 
 SHAPES = {"linear": ("k", "b"), "quadratic": ("k", "b", "q"), "saturation": ("k", "b", "c")}
 FORMULAS = {"linear": "k x + b", "quadratic": "k x + b + q x^2", "saturation": "-ln(1 - c (k x + b)) / c"}
-UNITS = "k (keV per channel), b (keV), q (keV per channel^2), c (1/keV)"
+UNITS = {"k": "keV/ADU", "b": "keV", "q": "keV/ADU^2", "c": "1/keV"}
 SMALL = 1e-6
 FULL = 0.999
 PEAK_COUNTS = 1e4
@@ -117,32 +117,117 @@ def energy_calibration(
         residual = np.asarray(energy_of(shape, p, x)) - e
     if not line.converged:
         raise ValueError(f"a {shape} calibration does not converge on these lines")
-    return xr.Dataset(
-        {
-            "parameters": variable("parameter", line.parameters, "keV", UNITS),
-            "errors": variable("parameter", line.errors, "keV", "their errors"),
-            "covariance": variable(("parameter", "parameter_"), line.covariance, "keV^2", "covariance"),
-            "chi_square": variable((), line.chi_square, "1", "chi-square"),
-            "degrees": variable((), x.size - len(names), "1", "degrees of freedom"),
-            "position": variable("line", x, "1", "line position, channel"),
-            "energy": variable("line", e, "keV", "line energy"),
-            "residual": variable("line", residual, "keV", "fit minus energy"),
-        },
-        {"parameter": variable("parameter", list(names), "1", "parameter")},
-        {"shape": shape},
-    )
+    more = {
+        "chi_square": variable((), line.chi_square, "1", "chi-square"),
+        "degrees": variable((), x.size - len(names), "1", "degrees of freedom"),
+        "position": variable("line", x, "ADU", "line position, channel"),
+        "energy": variable("line", e, "keV", "line energy"),
+        "residual": variable("line", residual, "keV", "fit minus energy"),
+    }
+    return calibration_dataset(shape, line.parameters, line.covariance, more)
+
+
+def energy_slopes(calibration: xr.Dataset, position: ArrayLike | Sequence) -> tuple[np.ndarray, np.ndarray]:
+    """dE/dx, keV/ADU, at ``position`` (N,) channels, and dE/dp (N, P) by the parameters of a calibration."""
+    shape = calibration.attrs["shape"]
+    with fit.double_precision():
+        x = np.atleast_1d(np.asarray(position, float))
+        parameters = jnp.asarray(calibration["parameters"].values)
+        slope = np.asarray(slope_at(shape, parameters, jnp.asarray(x)))
+        return slope, np.asarray(jax.jacfwd(lambda p: energy_of(shape, p, x))(parameters))
 
 
 @checked
 def energy_at(calibration: xr.Dataset, position: ArrayLike | Sequence) -> tuple[Float[np.ndarray, " N"], ...]:
     """Energy at ``position`` (N,) channels and its error from the calibration's covariance, keV."""
     x = np.atleast_1d(np.asarray(position, float))
-    shape = calibration.attrs["shape"]
     with fit.double_precision():
-        parameters = jnp.asarray(calibration["parameters"].values)
-        value = np.asarray(energy_of(shape, parameters, x))
-        slope = np.asarray(jax.jacfwd(lambda p: energy_of(shape, p, x))(parameters))
+        value = np.asarray(energy_of(calibration.attrs["shape"], jnp.asarray(calibration["parameters"].values), x))
+    _, slope = energy_slopes(calibration, x)
     return value, np.sqrt(np.einsum("ni,ij,nj->n", slope, calibration["covariance"].values, slope))
+
+
+def stated_calibration(
+    k: float, b: float, k_error: float = 0.0, b_error: float = 0.0, correlation: float = 0.0
+) -> xr.Dataset:
+    """Eq. 2 as somebody states it, as `energy_calibration` returns it. k, k_error: keV/ADU. b, b_error: keV."""
+    errors = np.array([k_error, b_error])
+    covariance = np.outer(errors, errors) * np.array([[1.0, correlation], [correlation, 1.0]])
+    return calibration_dataset("linear", np.array([k, b]), covariance, {})
+
+
+def calibration_dataset(
+    shape: str, parameters: Float[np.ndarray, " P"], covariance: Float[np.ndarray, "P P"], more: dict
+) -> xr.Dataset:
+    """A calibration: parameters with their units, errors and covariance, and ``more`` variables."""
+    names = SHAPES[shape]
+    units = np.array([UNITS[name] for name in names], object)
+    return xr.Dataset(
+        {
+            "parameters": variable("parameter", parameters, "1", "parameters, each in its `unit`"),
+            "errors": variable("parameter", np.sqrt(np.diagonal(covariance)), "1", "their errors"),
+            "covariance": variable(("parameter", "parameter_"), covariance, "1", "covariance, products of the units"),
+            **more,
+        },
+        {
+            "parameter": variable("parameter", list(names), "1", "parameter"),
+            "unit": variable("parameter", units, "1", "unit of the parameter"),
+        },
+        {"shape": shape},
+    )
+
+
+def over_bias(calibrations: dict[float, xr.Dataset], bias: float) -> xr.Dataset:
+    """Eq. 2 at ``bias`` from those at two other settings or more.
+
+    With Eq. 2 turned round, x = E / k - b / k, the ADU per keV, 1/k, are proportional to the light that the sensor
+    counts and to its gain, and rise with the overvoltage; -b/k is the channel of no light. Both are taken for straight
+    lines in the bias setting, weighted by their errors (alike where none are stated); with more than two settings their
+    covariance is scaled by chi2/nu where that exceeds one. Raises ValueError with fewer than two settings.
+    """
+    settings = np.array(sorted(calibrations))
+    if settings.size < 2:
+        raise ValueError(f"an extrapolation over bias needs calibrations at two settings, but has {settings.size}")
+    points, blocks = [], []
+    for setting in settings:
+        (k, b), covariance = calibrations[setting]["parameters"].values, calibrations[setting]["covariance"].values
+        turn = np.array([[-1 / k**2, 0.0], [b / k**2, -1 / k]])
+        points.append([1 / k, -b / k])
+        blocks.append(turn @ covariance @ turn.T)
+    stated = all(np.linalg.det(block) > 0 for block in blocks)
+    size, y = settings.size, np.ravel(points)
+    total = np.zeros((2 * size, 2 * size))
+    for n, block in enumerate(blocks):
+        total[2 * n : 2 * n + 2, 2 * n : 2 * n + 2] = block if stated else np.diag(np.square(points[n]))
+    distance = settings - bias
+    design = np.concatenate([np.kron([[1.0, d]], np.eye(2)) for d in distance])
+    weight = np.linalg.inv(total)
+    covariance = np.linalg.inv(design.T @ weight @ design)
+    line = covariance @ design.T @ weight @ y
+    rest, degrees = y - design @ line, 2 * size - 4
+    scale = rest @ weight @ rest / degrees if degrees else 1.0
+    covariance = covariance[:2, :2] * (max(scale, 1.0) if stated else scale if degrees else 0.0)
+    slope, start = line[:2]
+    back = np.array([[-1 / slope**2, 0.0], [start / slope**2, -1 / slope]])
+    found = calibration_dataset("linear", np.array([1 / slope, -start / slope]), back @ covariance @ back.T, {})
+    return found.assign_attrs(from_biases=settings.tolist())
+
+
+def compare_calibrations(position: ArrayLike, position_error: ArrayLike, energy: ArrayLike) -> dict[str, xr.Dataset]:
+    """Every shape that the lines can carry, by its name, the best AICc first, which is the attribute `aicc`.
+
+    A shape is compared where there are at least two lines more than it has parameters; the linear one always. AICc is
+    that of the chi-square with the errors of the positions. Raises ValueError as `energy_calibration` for the linear
+    one.
+    """
+    x, *_ = usable(position, position_error, energy)
+    found = {}
+    for shape, names in SHAPES.items():
+        if shape != "linear" and x.size < len(names) + 2:
+            continue
+        one = energy_calibration(position, position_error, energy, shape)
+        found[shape] = one.assign_attrs(aicc=float(fit.aicc(float(one["chi_square"]), float(x.size), len(names))))
+    return dict(sorted(found.items(), key=lambda pair: pair[1].attrs["aicc"]))
 
 
 @checked
@@ -176,5 +261,6 @@ def blend_shift(line: xr.Dataset, energy: float, group: ArrayLike) -> float:
     counts = PEAK_COUNTS * shape / shape[channels >= first].max()
     rate = {"rate": ("channel", counts), "rate_error": ("channel", np.sqrt(np.maximum(counts, 1.0)))}
     alone = xr.Dataset(rate, attrs={"exposure_s": 1.0})
-    found = fit_lines(alone, [(first, last)], FWHM_PER_SIGMA * sigma, line.attrs["statistic"]).isel(line=0)
-    return float(found["positions"].sel(model=line["background"].item())) - position
+    found = fit_lines(alone, [(first, last)], FWHM_PER_SIGMA * sigma, line.attrs["statistic"], line.attrs["selection"])
+    kept = found.isel(line=0)["positions"].sel(model=line["background"].item())
+    return float(kept) - position

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from xcal_jax import fit
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
-from xcal_jax.sipm.temperature import REFERENCE
+from xcal_jax.sipm.temperature import REFERENCE, warm_points
 from xcal_jax.sipm.trends import BASIS, Points, check_points
 from xcal_jax.units import shown
 
@@ -40,7 +40,7 @@ def design_of(values: xr.Dataset, name: str, form: str, steps: list[float]) -> t
     days = points.days
     columns = [np.ones_like(days), np.asarray(BASIS[form](days)), *[(days >= s).astype(float) for s in steps]]
     temperature = board_mean(values) if "temperature" in values else np.full(days.size, np.nan)
-    if np.isfinite(temperature).all():
+    if np.isfinite(temperature).all() and np.ptp(temperature) > 0:
         columns.append(temperature - REFERENCE)
     return np.stack(columns, 1), points
 
@@ -77,12 +77,15 @@ def change_points(
 
     key: JAX random key of the shuffles. values: groups with `days` (and `temperature`). form: "log", "sqrt" or "linear"
     trend below the steps. edge: points kept free at either end. trials: shuffles per step. most: largest number of
-    steps. Returns `day` (in the middle of the gap between two points), `size` and `size_error` in the value's unit, and
+    steps. Values without a temperature are left out where enough others have one; without any, the model has none.
+    Returns `day` (in the middle of the gap between two points), `size` and `size_error` in the value's unit, and
     `p_value`. Shuffling supposes residuals without memory: a slow wander that the model lacks appears as steps.
     Raises ValueError for another form or fewer than 2 edge + 2 points.
     """
     if form not in BASIS:
         raise ValueError(f"`form` must be one of {', '.join(BASIS)}, but is {shown(form)}")
+    total = values.attrs.get("groups_total", values["days"].size)
+    values, warm = warm_points(values, 2 * edge + 2)
     steps: list[float] = []
     found: list[tuple[float, float]] = []
     for _ in range(most):
@@ -128,7 +131,13 @@ def change_points(
             "day": variable("step", [day for day, _ in found], "d", "time since launch"),
             "size": variable("step", sizes, units, f"step of {name}"),
             "size_error": variable("step", errors, units, "its error"),
-            "p_value": variable("step", [p for _, p in found], "1", "p-value against shuffled residuals"),
+            "p_value": variable(
+                "step",
+                [p for _, p in found],
+                "1",
+                "one-sided p-value of the largest drop of chi-square among shuffled residuals",
+            ),
         },
-        attrs={**values.attrs, "value": name, "form": form, "significance": significance, "trials": trials},
+        attrs={**values.attrs, "value": name, "form": form, "significance": significance, "trials": trials}
+        | {"points_used": int(values["days"].size), "points_total": int(total), "temperature": int(warm)},
     )

@@ -26,6 +26,20 @@ def effective_size(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> fl
     return x.size * (1 - product) / (1 + product)
 
 
+def window_means(
+    days: Float[np.ndarray, " n"], at: Float[np.ndarray, " m"], value: Float[np.ndarray, " m"], width: float
+) -> Float[np.ndarray, " n"]:
+    """Mean of the samples ``value`` at rising days ``at`` within ``width`` (d) around ``days``; NaN without one.
+
+    The width is at least the median spacing of the samples.
+    """
+    half = 0.5 * max(width, float(np.median(np.diff(at))))
+    total = np.append(0.0, np.cumsum(value))
+    low, high = np.searchsorted(at, days - half, "left"), np.searchsorted(at, days + half, "right")
+    many = high - low
+    return np.where(many > 0, (total[high] - total[low]) / np.maximum(many, 1), np.nan)
+
+
 def correlate(
     values: xr.Dataset,
     name: str,
@@ -34,8 +48,10 @@ def correlate(
     rate: float = 0.05,
     launch: np.datetime64 | None = None,
 ) -> xr.Dataset:
-    """Rank correlation of ``name`` with each variable of ``series``, interpolated linearly at day - lag.
+    """Rank correlation of ``name`` with the mean of each variable of ``series`` around day - lag.
 
+    The mean is over the width of the values' groups, or the spacing of the series where that is wider: a series of any
+    cadence is averaged, and nothing is interpolated.
     Residuals are best, since a common trend correlates with anything. values: `days` and ``name`` (point,) or (group,).
     series: `days`, or `time` with ``launch`` given; one variable a quantity over one dimension. lags: days by which the
     series leads. rate: false-discovery rate. Returns over (quantity, lag)
@@ -66,7 +82,7 @@ def correlate(
         place = np.argsort(axis[known])
         at, value = axis[known][place], series[quantity].values[known][place]
         for j, lag in enumerate(lags):
-            x = np.interp(days - lag, at, value, left=np.nan, right=np.nan)
+            x = window_means(days - lag, at, value, float(values.attrs.get("group_days", 0.0)))
             both = np.isfinite(x) & np.isfinite(y)
             if both.sum() < 5:
                 raise ValueError(
@@ -94,5 +110,5 @@ def correlate(
             "quantity": variable("quantity", np.array(quantities, object), "1", "series"),
             "lag": variable("lag", lags, "d", "days by which the series leads"),
         },
-        {**values.attrs, "value": name, "false_discovery_rate": rate},
+        {**values.attrs, "value": name, "false_discovery_rate": rate, "trials": int(table[1].size)},
     )

@@ -22,7 +22,7 @@ from xcal_jax import fit
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import load, variable
 from xcal_jax.sipm.grouping import board_mean
-from xcal_jax.sipm.temperature import REFERENCE
+from xcal_jax.sipm.temperature import REFERENCE, warm_points
 from xcal_jax.sipm.time_series import read_series
 from xcal_jax.sipm.trends import Points, check_points
 
@@ -121,18 +121,20 @@ def fit_kernel(
 def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset:
     """Fit of the damage kernel (and of temperature, where known) to ``name``, usually "dcr".
 
-    values: groups with `days`; fluence: `days` and cumulative `fluence` in n_eq/cm2 that cover them. Returns
+    values: groups with `days`; those without a temperature are left out where enough others have one. fluence: `days`
+    and cumulative `fluence` in n_eq/cm2 that cover them. Returns
     `parameters` (initial; stable and annealing, per n_eq/cm2; ln_tau of days; temperature slope), `errors`,
     `covariance`, `aicc` (comparable with `joint_fit`'s), `fitted` (point,). Raises ValueError for a series
     that does not cover the values, fewer points than parameters, or a fit that does not converge.
     """
     at, amount = check_fluence(fluence["days"].values, fluence["fluence"].values)
     names = ["initial", "stable", "annealing", "ln_tau"]
-    temperature = board_mean(values) if "temperature" in values else np.array([np.nan])
+    total = values.attrs.get("groups_total", values["days"].size)
+    values, warm = warm_points(values, 5)
     matrix = np.zeros((values["days"].size, 0))
-    if np.isfinite(temperature).all():
+    if warm:
         names.append("temperature")
-        matrix = (temperature - REFERENCE)[:, None]
+        matrix = (board_mean(values) - REFERENCE)[:, None]
     points = check_points(values, name, len(names))
     days, y = points.days, points.values
     if days.max() > at[-1] or not amount[-1] > 0:
@@ -158,5 +160,5 @@ def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset
             "residual": variable("point", y - fitted, units, f"{name} minus fit"),
         },
         {"parameter": variable("parameter", names, "1", "amplitudes per n_eq/cm2, tau in days, slope per degC")},
-        {**values.attrs, "value": name, "units": units},
+        {**values.attrs, "value": name, "units": units, "points_used": int(y.size), "points_total": int(total)},
     )

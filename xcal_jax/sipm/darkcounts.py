@@ -42,7 +42,8 @@ def dark_count_rate(spectra: xr.Dataset) -> xr.Dataset:
     if "threshold_adu" not in spectra:
         raise ValueError("`spectra` must have `threshold_adu` before a dark count rate, but it is missing")
     counts, exposure = spectra["counts"].values, spectra["exposure"].values
-    edge, edge_error = spectra["threshold_adu"].values, spectra["threshold_adu_error"].values
+    edge = spectra["threshold_adu"].values - (spectra["channel"].values[0] - 1)
+    edge_error = spectra["threshold_adu_error"].values
     with double_precision():
         rate, poisson = map(np.asarray, rate_below(counts, exposure, np.nan_to_num(edge)))
     last = np.clip(np.nan_to_num(edge).astype(int), 0, counts.shape[1] - 1)

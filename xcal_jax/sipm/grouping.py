@@ -14,7 +14,7 @@ from xcal_jax.io.datasets import variable
 from xcal_jax.units import parse_quantity
 
 VALUES = {
-    "threshold_adu": ("1", "threshold, ADC channel"),
+    "threshold_adu": ("ADU", "threshold, ADC channel"),
     "threshold_kev": ("keV", "threshold"),
     "dcr": ("count/s", "dark count rate"),
     "dcr_true": ("count/s", "dark count rate without pile-up"),
@@ -34,9 +34,21 @@ def group_index(days: Float[np.ndarray, " n"], width: float) -> Int[np.ndarray, 
 
 
 def board_mean(values: xr.Dataset) -> Float[np.ndarray, " n"]:
-    """Mean of the board temperatures, degC."""
+    """Mean of the board temperatures, degC; NaN where no board is known.
+
+    Where only some boards are known, the distance of each from the mean, as the complete spectra have it on average, is
+    taken off first: boards differ by more than the temperature of one moves.
+    """
     temperature = values["temperature"]
-    return temperature.mean("board").values if "board" in temperature.dims else temperature.values
+    if "board" not in temperature.dims:
+        return temperature.values
+    boards = temperature.transpose(..., "board").values
+    known = np.isfinite(boards)
+    complete = boards[known.all(1)]
+    offset = (complete - complete.mean(1, keepdims=True)).mean(0) if len(complete) else np.zeros(boards.shape[1])
+    total = np.where(known, boards - offset, 0.0).sum(1)
+    many = known.sum(1)
+    return np.where(many > 0, total / np.maximum(many, 1), np.nan)
 
 
 @checked
@@ -44,8 +56,9 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
     """One point a group for every known quantity: its mean, `*_deviation` (corrected) and `*_error`.
 
     Also `days`, `size`, and `single`, which marks a group of one. Flagged spectra (NaN) are left out and counted in
-    the attributes. width: days.
-    Raises ValueError for a width not positive, several readout channels at once, missing `days`, or no value at all.
+    the attributes. The temperature of a group is that of its spectra with one, and NaN where none has. width: days.
+    Raises ValueError for a width not positive, several readout channels or biases at once, missing `days`, or no value
+    at all.
     """
     if "days" not in values:
         raise ValueError("`values` must have `days` since launch before grouping, but it is missing")
@@ -53,6 +66,9 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
     readouts = sorted(set(map(str, values["readout"].values)))
     if len(readouts) > 1:
         raise ValueError(f"`values` must be of one readout channel, but are of {', '.join(readouts)}")
+    biases = np.unique(values["bias"].values) if "bias" in values else np.array([np.nan])
+    if biases.size > 1:
+        raise ValueError(f"`values` must be of one bias setting, but are of {', '.join(f'{b:g}' for b in biases)}")
     names = [name for name in VALUES if name in values]
     table = {n: board_mean(values) if n == "temperature" else values[n].values for n in names}
     measured = [name for name in names if name != "temperature"]
@@ -67,14 +83,18 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
         "size": variable("group", size, "1", "values in the group"),
         "single": variable("group", size == 1, "1", "a group of one: no deviation"),
         "readout": variable("group", np.full(size.size, readouts[0], object), "1", "readout channel"),
+        "bias": variable("group", np.full(size.size, biases[0]), "1", "bias setting"),
     }
     for name in names:
         units, long_name = VALUES[name]
         value = table[name][good]
-        mean = np.bincount(index, value) / size
-        square = np.bincount(index, (value - mean[index]) ** 2)
-        deviation = np.where(size > 1, np.sqrt(square / np.maximum(size - 1, 1)), np.nan)
-        freedom = int((size - 1).sum())
+        here = np.isfinite(value)
+        many = np.bincount(index, here)
+        filled = np.where(here, value, 0.0)
+        mean = np.where(many > 0, np.bincount(index, filled) / np.maximum(many, 1), np.nan)
+        square = np.bincount(index, np.where(here, filled - mean[index], 0.0) ** 2)
+        deviation = np.where(many > 1, np.sqrt(square / np.maximum(many - 1, 1)), np.nan)
+        freedom = int(np.maximum(many - 1, 0).sum())
         pooled = np.sqrt(square.sum() / freedom) if freedom else np.nan
         out[name] = variable("group", mean, units, f"{long_name}, mean of the group")
         out[f"{name}_deviation"] = variable("group", deviation, units, f"{long_name}, corrected deviation")
@@ -84,6 +104,22 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
             np.add.at(total, index, each.values[good])
             dims, shared = ("group", each.dims[1]), total / size[:, None]
             out[f"{name}_shared"] = variable(dims, shared, units, f"{long_name}, shift by one sigma of what all share")
-        out[f"{name}_error"] = variable("group", pooled / np.sqrt(size), units, f"{long_name}, error of the mean")
+        out[f"{name}_error"] = variable(
+            "group", pooled / np.sqrt(np.maximum(many, 1)), units, f"{long_name}, error of the mean"
+        )
     attrs = {**values.attrs, "group_days": width, "left_out": int((~good).sum())}
     return xr.Dataset(out, attrs=attrs)
+
+
+def warm_group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
+    """Groups, as of `group`, of the spectra with a temperature alone: their means are of the same spectra as its.
+
+    All spectra are grouped where none has a temperature. The attribute `groups_total` is the number of all groups.
+    """
+    every = group(values, width)
+    known = np.isfinite(board_mean(values)) if "temperature" in values else np.zeros(values["days"].size, bool)
+    measured = known & np.isfinite(values["dcr"].values) if "dcr" in values else known
+    if not measured.any():
+        return every.assign_attrs(groups_total=every.sizes["group"])
+    warm = group(values.isel({values["days"].dims[0]: np.flatnonzero(known)}), width)
+    return warm.assign_attrs(groups_total=every.sizes["group"])

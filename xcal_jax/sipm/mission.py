@@ -11,7 +11,7 @@ import xarray as xr
 from xcal_jax.io import toml
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
-from xcal_jax.sipm.mission_file import MissionTable, check_synthetic
+from xcal_jax.sipm.mission_file import MissionTable, check_places, check_synthetic
 from xcal_jax.spectra.dataset import reject
 from xcal_jax.units import shown_path
 
@@ -23,8 +23,12 @@ class Mission:
     """One satellite.
 
     launch: UTC midnight of the day. channels: ADC channels, counted from 1. readouts: names.
-    crossing_level: cnt/s, of the threshold. group_days: days. The tables `bias`, `template`, `calibration` (keV/ADU,
-    keV), `lines` (keV), `recovered`, `not_legible` and `synthetic` are as in the file; absent means unknown.
+    crossing_level: cnt/s, of the threshold. group_days: days. counter_full: counts of a full channel. dead_time: s for
+    every count, where exposures are real times. min_exposure: s. activation: lines after exits of the South Atlantic
+    Anomaly, each `energy` keV, `window` (first and last channel), `fwhm` in channels, `bias`. calibrations: Eq. 2 of a
+    readout at a bias, `k` keV/ADU and `b` keV with errors. The tables `bias`, `template`, `calibration` (keV/ADU,
+    keV), `lines` (keV), `detector`, `orbit`, `recovered`, `not_legible` and `synthetic` are as in the file; absent
+    means unknown.
     """
 
     name: str
@@ -34,6 +38,13 @@ class Mission:
     crossing_level: float = 10.0
     group_days: float = 5.0
     cutoff_channel: int | None = None
+    counter_full: float | None = None
+    dead_time: float | None = None
+    min_exposure: float = 10.0
+    activation: list = field(default_factory=list)
+    calibrations: list = field(default_factory=list)
+    detector: dict = field(default_factory=dict)
+    orbit: dict = field(default_factory=dict)
     bias: dict = field(default_factory=dict)
     template: dict = field(default_factory=dict)
     calibration: dict = field(default_factory=dict)
@@ -62,10 +73,23 @@ def load_mission(name: str | Path) -> Mission:
     table = toml.read(path, "mission", MissionTable)
     if "synthetic" in table:
         check_synthetic(table, where)
+    check_places(table, where)
     fields: dict[str, Any] = dict(table)
     fields["launch"] = np.datetime64(table["launch"].isoformat(), "ns")
     fields["readouts"] = tuple(table["readouts"])
     return Mission(**fields)
+
+
+@checked
+def new_mission(name: str) -> str:
+    """A commented TOML for a satellite called ``name``, to be filled in; `load_mission` reads it as it is.
+
+    Raises ValueError for an empty name.
+    """
+    if not name.strip():
+        raise ValueError("`name` of a mission must not be empty, but is")
+    text = (SHIPPED / "template.txt").read_text(encoding="utf-8")
+    return text.replace('"@NAME@"', toml.quoted(name))
 
 
 def short(name: str) -> str:

@@ -29,7 +29,6 @@ def _in_the_space_age(launch: datetime.date) -> datetime.date:
     return launch
 
 
-Whole = Annotated[int, whole()]
 Count = Annotated[int, whole(least=1, most=10**6)]
 Seconds = Annotated[float, quantity("s", above=0.0)]
 Day = Annotated[float, quantity("d", least=0.0)]
@@ -38,9 +37,9 @@ Day = Annotated[float, quantity("d", least=0.0)]
 class Bias(TypedDict):
     """The table [bias]: settings of the bias voltage."""
 
-    nominal: Whole
-    lower: NotRequired[list[Whole]]
-    ground: NotRequired[Whole]
+    nominal: Number
+    lower: NotRequired[list[Number]]
+    ground: NotRequired[Number]
 
 
 class Template(TypedDict):
@@ -58,6 +57,39 @@ class Calibration(TypedDict):
     b: NotRequired[Number]
     drift_energy: NotRequired[Positive]
     gain_april_2023: NotRequired[Positive]
+
+
+class StatedCalibration(TypedDict):
+    """A table [[calibrations]]: Eq. 2 of a readout at a bias. k: keV/ADU; b: keV; their errors and correlation."""
+
+    readout: str
+    bias: NotRequired[Number]
+    k: Positive
+    b: Number
+    k_error: NotRequired[NotNegative]
+    b_error: NotRequired[NotNegative]
+    correlation: NotRequired[Annotated[float, quantity("", least=-1.0, most=1.0)]]
+
+
+class LineWindow(TypedDict):
+    """A table [[activation]]: a line after exits of the South Atlantic Anomaly.
+
+    energy: keV; window: first and last channel of the fit; fwhm: channels; half_life: s.
+    """
+
+    energy: Positive
+    window: Annotated[Pair[Count], rule(_ascending)]
+    bias: NotRequired[Number]
+    fwhm: NotRequired[Positive]
+    nuclide: NotRequired[str]
+    half_life: NotRequired[Seconds]
+
+
+class Orbit(TypedDict):
+    """The table [orbit], for `xcal-jax dose`. altitude_km: km; inclination_deg: degrees."""
+
+    altitude_km: NotRequired[Positive]
+    inclination_deg: NotRequired[Annotated[float, quantity("deg", least=0.0, most=180.0)]]
 
 
 class NotLegible(TypedDict):
@@ -118,7 +150,7 @@ class ActivationLine(TypedDict):
     energy: Positive
     rate: NotNegative
     half_life: Seconds
-    bias: Whole
+    bias: Number
     gain_ratio: Positive
 
 
@@ -143,7 +175,7 @@ class GroundLine(TypedDict):
 class Ground(TypedDict):
     """The table [synthetic.ground]: calibration sources before launch."""
 
-    bias: Whole
+    bias: Number
     exposure: Seconds
     line: dict[str, GroundLine]
 
@@ -197,13 +229,32 @@ class MissionTable(TypedDict):
     crossing_level: NotRequired[Positive]
     group_days: NotRequired[Annotated[float, quantity("d", above=0.0)]]
     cutoff_channel: NotRequired[Count]
+    counter_full: NotRequired[Positive]
+    dead_time: NotRequired[Seconds]
+    min_exposure: NotRequired[Annotated[float, quantity("s", least=0.0)]]
+    detector: NotRequired[dict[str, str]]
     bias: NotRequired[Bias]
     template: NotRequired[Template]
     calibration: NotRequired[Calibration]
+    calibrations: NotRequired[list[StatedCalibration]]
+    activation: NotRequired[list[LineWindow]]
+    orbit: NotRequired[Orbit]
     lines: NotRequired[dict[str, list[Positive]]]
     recovered: NotRequired[dict[str, Any]]
     not_legible: NotRequired[NotLegible]
     synthetic: NotRequired[Synthetic]
+
+
+def check_places(table: MissionTable, where: str) -> None:
+    """Raise ValueError where a line or a calibration is of a channel or a readout that the satellite does not have."""
+    for number, line in enumerate(table.get("activation", [])):
+        if line["window"][1] > table["channels"]:
+            rule = f"must end at a channel, 1 to {table['channels']}"
+            raise ValueError(f"`activation.{number}.window` in {where} {rule}, but is {shown(line['window'])}")
+    for number, one in enumerate(table.get("calibrations", [])):
+        if one["readout"] not in table["readouts"]:
+            rule = f"must be one of {', '.join(table['readouts'])}"
+            raise ValueError(f"`calibrations.{number}.readout` in {where} {rule}, but is {shown(one['readout'])}")
 
 
 def check_synthetic(table: MissionTable, where: str) -> None:

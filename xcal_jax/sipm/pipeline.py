@@ -1,32 +1,35 @@
-"""The whole analysis of one satellite in the paper's ten steps; the report shows its results."""
+"""The whole analysis of one satellite in the paper's ten steps; the report shows its results.
 
-from dataclasses import dataclass
+Every setting, a readout channel at a bias, is analysed by itself. Each step uses what there is, and says how much; what
+cannot be done is a reason in words, and the other steps go on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
 
-from xcal_jax.sipm.activation import at_bias, by_epoch, line_decay
-from xcal_jax.sipm.calibration import energy_calibration
 from xcal_jax.sipm.change_points import change_points
 from xcal_jax.sipm.correlations import correlate
+from xcal_jax.sipm.counters import live_spectra
 from xcal_jax.sipm.damage import fit_damage
 from xcal_jax.sipm.darkcounts import dark_count_rate
-from xcal_jax.sipm.gain import gain_drift, to_energy
-from xcal_jax.sipm.grouping import group
-from xcal_jax.sipm.lines import fit_lines
+from xcal_jax.sipm.gain import to_energy
+from xcal_jax.sipm.grouping import group, warm_group
 from xcal_jax.sipm.mission import Mission, with_days
+from xcal_jax.sipm.setting import Gain, gains_of
 from xcal_jax.sipm.temperature import joint_fit, temperature_residuals
-from xcal_jax.sipm.template import build_template
+from xcal_jax.sipm.template import at_setting, build_template, setting_name, settings_of
 from xcal_jax.sipm.threshold import threshold
 from xcal_jax.sipm.trends import BASIS, fit_trends
-from xcal_jax.spectra import select, stack
 from xcal_jax.spectra.readers import read_spectra
 
 QUANTITIES = ("threshold_adu", "dcr")
-LINE_WIDTH = 20.0
-LOWEST_LINE = 75
+LAGS = (0.0, 1.0, 3.0, 10.0, 30.0, 90.0)
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class Files:
     """Data of one satellite, of which only spectra and template must be there.
 
     spectra: routine archive. template: early spectra, or rates as `build_template` gives. activation: spectra after
-    exits of the South Atlantic Anomaly (SAA). ground: spectra of sources, with `line_energy` and `window`. fluence: as
-    `damage.read_fluence` gives. series: as `time_series.read_series` gives.
+    exits of the South Atlantic Anomaly (SAA), with quiet ones of the same bias, without `since_exit`, where the routine
+    archive has none. ground: spectra of sources, with `line_energy` and `window`. fluence: as `damage.read_fluence`
+    gives. series: as `time_series.read_series` gives.
     """
 
     spectra: xr.Dataset
@@ -48,54 +52,49 @@ class Files:
 
 @dataclass(frozen=True)
 class Channel:
-    """Results of one readout channel; each dict is by quantity (`threshold_adu`, `dcr`).
+    """Results of one setting; each dict is by quantity (`threshold_adu`, `dcr`).
 
     values: one row a spectrum. groups: five-day groups. trends, residuals, joint, steps: Datasets of `fit_trends`,
     `temperature_residuals`, `joint_fit`, `change_points`. correlations, damage: where series and fluence are given.
+    reasons: why a step has no result, by "step" or "step of quantity".
     """
 
+    readout: str
+    bias: float
+    gain: Gain
     values: xr.Dataset
     groups: xr.Dataset
-    trends: dict[str, xr.Dataset]
-    residuals: dict[str, xr.Dataset]
-    joint: dict[str, xr.Dataset]
-    steps: dict[str, xr.Dataset]
-    correlations: dict[str, xr.Dataset]
-    damage: xr.Dataset | None
-
-
-@dataclass(frozen=True)
-class Gain:
-    """Energy calibration, each part None where there are no data.
-
-    ground: lines on ground. linear: Eq. 2. epochs, lines: stacks after SAA exits and their 260 keV line. drift: Eq. 3.
-    stacks, decays: stacks with their line, and its decay, by bias setting.
-    """
-
-    ground: xr.Dataset | None = None
-    linear: xr.Dataset | None = None
-    epochs: xr.Dataset | None = None
-    lines: xr.Dataset | None = None
-    drift: xr.Dataset | None = None
-    stacks: dict[float, tuple[xr.Dataset, xr.Dataset]] | None = None
-    decays: dict[float, xr.Dataset] | None = None
+    trends: dict[str, xr.Dataset] = field(default_factory=dict)
+    residuals: dict[str, xr.Dataset] = field(default_factory=dict)
+    joint: dict[str, xr.Dataset] = field(default_factory=dict)
+    steps: dict[str, xr.Dataset] = field(default_factory=dict)
+    correlations: dict[str, xr.Dataset] = field(default_factory=dict)
+    damage: xr.Dataset | None = None
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Ageing:
-    """All results of one satellite: `channels` by readout name, the gain of the first readout, the template."""
+    """All results of one satellite.
+
+    channels: by name of the setting: the readout, and its bias where the readout has several. gains: of every setting,
+    those with spectra after SAA exits alone among them. left_out: why a setting has no results. notes: what was left
+    out of the files.
+    """
 
     mission: Mission
     files: Files
     template: xr.Dataset
     channels: dict[str, Channel]
-    gain: Gain
+    gains: dict[str, Gain]
+    left_out: dict[str, str]
+    notes: list[str]
 
 
-def read_folder(folder: Path) -> Files:
+def read_folder(folder: Path, strict: bool = False) -> Files:
     """The files of a folder, by name: spectra, template, activation, ground, as .nc or .csv.
 
-    Raises ValueError when spectra or template are missing.
+    strict: a bad spectrum is an error. Raises ValueError when spectra or template are missing.
     """
     found: dict[str, xr.Dataset | None] = {}
     for name in ("spectra", "template", "activation", "ground"):
@@ -103,63 +102,8 @@ def read_folder(folder: Path) -> Files:
         path = next((p for p in paths if p.is_file()), None)
         if path is None and name in ("spectra", "template"):
             raise ValueError(f"{folder} must hold {name}.nc or {name}.csv, but has neither")
-        found[name] = read_spectra(path) if path is not None else None
+        found[name] = read_spectra(path, strict) if path is not None else None
     return Files(**found)  # type: ignore[arg-type]
-
-
-def brightest(stacked: xr.Dataset) -> tuple[float, float]:
-    """First and last channel of the window of +-1.45 FWHM around the brightest place of a stack above the noise."""
-    smooth = np.convolve(stacked["rate"].values, np.ones(9) / 9, "same")
-    peak = LOWEST_LINE + int(np.argmax(smooth[LOWEST_LINE - 1 : -9]))
-    half = 1.45 * LINE_WIDTH
-    return max(1.0, peak - half), min(float(smooth.size), peak + half)
-
-
-def ground_lines(ground: xr.Dataset) -> xr.Dataset:
-    """The line of each ground spectrum in its own window, over `line`, with its `energy`.
-
-    Raises ValueError where `line_energy` or `window` is missing.
-    """
-    for name in ("line_energy", "window"):
-        if name not in ground:
-            raise ValueError(f"`ground` spectra must have `{name}`, but it is missing")
-    fits = []
-    for k in range(ground.sizes["spectrum"]):
-        one = stack(ground.isel(spectrum=[k]))
-        fits.append(fit_lines(one, [ground["window"].values[k]]).drop_attrs(deep=False))
-    lines = xr.concat(fits, "line")
-    return lines.assign(energy=("line", ground["line_energy"].values, ground["line_energy"].attrs))
-
-
-def gain_of(mission: Mission, files: Files, quiet: xr.Dataset, readout: str) -> Gain:
-    """Eq. 2 from the ground lines, Eq. 3 from the 260 keV line at the nominal bias, decays at every bias."""
-    out: dict = {}
-    b = mission.calibration.get("b")
-    if files.ground is not None:
-        out["ground"] = ground_lines(files.ground)
-        out["linear"] = energy_calibration(
-            out["ground"]["position"], out["ground"]["position_error"], out["ground"]["energy"]
-        )
-        b = float(out["linear"]["parameters"][1]) if b is None else b
-    if files.activation is None:
-        return Gain(**out)
-    after = select(files.activation, readout).pipe(with_days, mission)
-    out["stacks"], out["decays"] = {}, {}
-    for bias in np.unique(after["bias"].values):
-        chosen = at_bias(after, bias)
-        net = by_epoch(chosen, quiet, width=np.inf).isel(epoch=0)
-        window = brightest(net)
-        out["stacks"][bias] = (net, fit_lines(net, [window], LINE_WIDTH))
-        out["decays"][bias] = line_decay(chosen, quiet, window, LINE_WIDTH)
-    nominal = mission.bias.get("nominal")
-    if nominal is not None and nominal in out["stacks"] and b is not None:
-        window = tuple(out["stacks"][nominal][1]["window"].values[0])
-        out["epochs"] = at_bias(after, nominal).pipe(by_epoch, quiet)
-        out["lines"] = out["epochs"].pipe(fit_lines, [window], LINE_WIDTH).isel(line=0)
-        energy = mission.calibration.get("drift_energy", 260.0)
-        positions = out["lines"]["position"], out["lines"]["position_error"]
-        out["drift"] = gain_drift(out["epochs"]["days"], *positions, b=b, energy=energy)
-    return Gain(**out)
 
 
 def trend_under(joint: xr.Dataset) -> str:
@@ -168,42 +112,146 @@ def trend_under(joint: xr.Dataset) -> str:
     return form if form in BASIS else "sqrt"
 
 
+class Steps:
+    """Runs steps; keeps the reason of each that raises ValueError."""
+
+    def __init__(self) -> None:
+        """No reasons yet."""
+        self.reasons: dict[str, str] = {}
+
+    def run(self, name: str, work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        """The result of ``work``, or None, with the reason kept under ``name``."""
+        try:
+            return work(*arguments, **more)
+        except ValueError as problem:
+            self.reasons[name] = str(problem)
+            return None
+
+
+def usable_groups(joint: xr.Dataset, warm: xr.Dataset, groups: xr.Dataset) -> xr.Dataset:
+    """The groups with temperatures where the joint fit has one, or else all."""
+    return warm if "temperature" in joint["parameter"].values else groups
+
+
 def channel_of(
-    mission: Mission, files: Files, template: xr.Dataset, gain: Gain, name: str, interpolation: str
+    mission: Mission, files: Files, spectra: xr.Dataset, template: xr.Dataset, gain: Gain, rule: str
 ) -> Channel:
-    """Results of steps 3 and 6 to 10 for one readout channel."""
-    values = select(files.spectra, name).pipe(with_days, mission)
-    values = values.pipe(threshold, template, mission.crossing_level, interpolation).pipe(dark_count_rate)
-    if gain.drift is not None:
-        values = values.pipe(to_energy, gain.drift)
-    groups = values.pipe(group, mission.group_days)
-    measured = [q for q in (*QUANTITIES, "threshold_kev") if q in groups]
-    trends = {q: fit_trends(groups, q) for q in measured}
-    known = "temperature" in groups and bool(np.isfinite(groups["temperature"].values).all())
-    residuals, joint, steps, correlations = {}, {}, {}, {}
-    for number, q in enumerate(QUANTITIES):
-        if not known:
-            continue
-        residuals[q] = groups.pipe(temperature_residuals, trends[q])
-        plain = groups.pipe(joint_fit, q)
-        steps[q] = change_points(jax.random.key(number), groups, q, trend_under(plain))
-        joint[q] = groups.pipe(joint_fit, q, steps=steps[q]["day"].values) if steps[q]["day"].size else plain
-        if files.series is not None:
-            lags = (0.0, 10.0, 30.0)
-            correlations[q] = correlate(joint[q], "residual", files.series, lags, launch=mission.launch)
-    damage = None if files.fluence is None else fit_damage(groups, "dcr", files.fluence)
-    return Channel(values, groups, trends, residuals, joint, steps, correlations, damage)
+    """Results of steps 3 and 6 to 10 for the spectra of one setting. rule: interpolation of `threshold`.
 
-
-def analyse(mission: Mission, files: Files, interpolation: str = "linear") -> Ageing:
-    """Results of every step for every readout channel of the spectra. interpolation: of `threshold`.
-
-    Raises ValueError, as the steps do, for data that cannot be analysed.
+    Raises ValueError where no spectrum has a threshold.
     """
+    values = with_days(spectra, mission)
+    values = threshold(values, template, mission.crossing_level, rule, mission.min_exposure).pipe(dark_count_rate)
+    if gain.used is not None:
+        values = to_energy(values, gain.used)
+    groups, warm = group(values, mission.group_days), warm_group(values, mission.group_days)
+    steps = Steps()
+    if gain.used is None:
+        steps.reasons["energy"] = gain.reasons["calibration"]
+    done: dict[str, dict] = {name: {} for name in ("trends", "residuals", "joint", "steps", "correlations")}
+    for q in (q for q in (*QUANTITIES, "threshold_kev") if q in groups):
+        done["trends"][q] = steps.run(f"trends of {q}", fit_trends, groups, q)
+    for number, q in enumerate(QUANTITIES):
+        if done["trends"][q] is None:
+            continue
+        done["residuals"][q] = steps.run(f"temperature of {q}", temperature_residuals, warm, done["trends"][q])
+        plain = steps.run(f"joint fit of {q}", joint_fit, warm, q)
+        if plain is None or "temperature" not in plain["parameter"].values:
+            plain = steps.run(f"joint fit of {q}", joint_fit, groups, q)
+        if plain is None:
+            continue
+        key = jax.random.key(number)
+        found = steps.run(
+            f"steps of {q}", change_points, key, usable_groups(plain, warm, groups), q, trend_under(plain)
+        )
+        done["steps"][q] = found
+        days = () if found is None else found["day"].values
+        with_steps = (
+            steps.run(f"joint fit of {q}", joint_fit, usable_groups(plain, warm, groups), q, steps=days)
+            if len(days)
+            else plain
+        )
+        done["joint"][q] = with_steps
+        if "temperature" not in plain["parameter"].values:
+            steps.reasons[f"joint temperature of {q}"] = f"too few of {groups.sizes['group']} groups have temperatures"
+        if files.series is None:
+            steps.reasons[f"correlations of {q}"] = "no series given"
+        elif with_steps is not None:
+            arguments = (with_steps, "residual", files.series, LAGS)
+            found = steps.run(f"correlations of {q}", correlate, *arguments, launch=mission.launch)
+            done["correlations"][q] = found
+    if files.fluence is None:
+        damage, steps.reasons["damage"] = None, "no fluence given"
+    else:
+        damage = steps.run("damage", fit_damage, warm, "dcr", files.fluence)
+    kept = {name: {q: one for q, one in results.items() if one is not None} for name, results in done.items()}
+    return Channel(gain.readout, gain.bias, gain, values, groups, **kept, damage=damage, reasons=steps.reasons)
+
+
+def in_time(spectra: xr.Dataset, mission: Mission, notes: list[str]) -> xr.Dataset:
+    """The spectra whose time is known and not before launch; ``notes`` says how many are left out.
+
+    Raises ValueError, as `with_days`, where none is left.
+    """
+    time = spectra["time"].values
+    good = time >= mission.launch
+    if good.all() or not good.any():
+        return spectra
+    first = int(np.argmin(good))
+    notes.append(
+        f"{(~good).sum()} of {good.size} spectra have no time or one before launch and are left out, the first of them "
+        f"spectrum {first} with {time[first]}"
+    )
+    return spectra.isel(spectrum=np.flatnonzero(good))
+
+
+def prepared(mission: Mission, files: Files, notes: list[str]) -> Files:
+    """The files with live times as exposures, counter depths, and without spectra that have no time."""
+    out = {}
+    for name in ("spectra", "template", "activation", "ground"):
+        data = getattr(files, name)
+        if data is not None and "counts" in data:
+            if "skipped" in data.attrs:
+                notes.append(str(data.attrs["skipped"]))
+            data = data if mission.dead_time is None else live_spectra(data, mission.dead_time)
+            data = data if mission.counter_full is None else data.assign_attrs(counter_full=mission.counter_full)
+            data = in_time(data, mission, notes) if name == "spectra" else data
+        out[name] = data
+    return Files(**out, fluence=files.fluence, series=files.series)
+
+
+def analyse(mission: Mission, files: Files, interpolation: str = "flank", bias: float | None = None) -> Ageing:
+    """Results of every step for every setting of the spectra.
+
+    interpolation: of `threshold`. bias: analyse this setting alone. Raises ValueError where no setting can be analysed,
+    or none has that bias.
+    """
+    notes: list[str] = []
+    files = prepared(mission, files, notes)
     template = files.template if "rate" in files.template else build_template(files.template)
     with_days(files.spectra, mission)
-    names = sorted(set(map(str, files.spectra["readout"].values)))
-    quiet = stack(select(files.spectra, names[0]))
-    gain = gain_of(mission, files, quiet, names[0])
-    channels = {name: channel_of(mission, files, template, gain, name, interpolation) for name in names}
-    return Ageing(mission, files, template, channels, gain)
+    settings = settings_of(files.spectra)
+    chosen = [pair for pair in settings if bias is None or pair[1] == bias]
+    if not chosen:
+        known = ", ".join(f"{b:g}" for b in sorted({b for _, b in settings}))
+        raise ValueError(f"`bias` must be one of {known}, but is {bias:g}")
+    readouts = [name for name, _ in settings]
+    found = gains_of(mission, files.spectra, files.activation, files.ground)
+    names, gains = {}, {}
+    for pair, gain in found.items():
+        own = (gain.readout, gain.bias) in settings or np.isnan(gain.bias)
+        names[pair] = (
+            gain.readout if own and readouts.count(gain.readout) == 1 else setting_name(gain.readout, gain.bias)
+        )
+        gains[names[pair]] = gain
+    channels, left_out = {}, {}
+    for readout, setting in chosen:
+        pair = readout, None if np.isnan(setting) else setting
+        spectra = at_setting(files.spectra, readout, setting)
+        try:
+            channels[names[pair]] = channel_of(mission, files, spectra, template, found[pair], interpolation)
+        except ValueError as problem:
+            left_out[names[pair]] = str(problem)
+    if not channels:
+        raise ValueError(next(iter(left_out.values())))
+    return Ageing(mission, files, template, channels, gains, left_out, notes)

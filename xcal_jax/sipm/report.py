@@ -18,6 +18,13 @@ from xcal_jax.sipm import figures
 from xcal_jax.sipm.pipeline import Ageing
 from xcal_jax.sipm.report_tables import TABLES
 
+DPI = 85
+QUOTE = (
+    "Of the two slopes with temperature, quote that of the joint fit. To subtract the trend and then fit, as the paper "
+    "does, is biased where temperature drifts with time, for the trend has taken up part of the slope by then. Of the "
+    "trends, quote that of the highest Akaike weight, and say the others where their weights are not small. Errors "
+    "contain the scatter of the groups and what all of them share: the template's noise and, for keV, the calibration."
+)
 STYLE = """body{font-family:system-ui,sans-serif;max-width:78rem;margin:2rem auto;padding:0 1rem;color:#222}
 h1{margin-bottom:.2rem}h2{border-bottom:1px solid #bbb;margin-top:2.5rem}img{max-width:100%}
 table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
@@ -37,7 +44,7 @@ def picture(figure: Figure | None, caption: str, missing: str) -> str:
     """A figure as an inline PNG; or a sentence that says why there is none."""
     if figure is None:
         return f"<p>{html.escape(caption)}: not shown, for {html.escape(missing)}.</p>"
-    data = base64.b64encode(as_png(figure)).decode()
+    data = base64.b64encode(as_png(figure, DPI)).decode()
     text = html.escape(caption)
     image = f'<img alt="{text}" src="data:image/png;base64,{data}">'
     return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
@@ -54,7 +61,7 @@ FIGURES = (
     ("Lines on ground", figures.ground_spectra, "Calibration sources on ground", "no ground spectra"),
     ("Calibration, Eq. 2", figures.linear_calibration_plot, "Linear calibration", "no ground spectra"),
     ("Lines after SAA exits", figures.activation_lines, "Activation lines and their decay", "no spectra after exits"),
-    ("Gain, Eq. 3", figures.gain_with_time, "Gain with time", "no 260 keV line or no b"),
+    ("Gain, Eq. 3", figures.gain_with_time, "Gain with time", "no activation line or no b"),
     ("Threshold with time", figures.threshold_with_time, "Threshold with time and its trends", "no threshold"),
     ("Dark counts, Eq. 5", figures.dark_counts_with_time, "Dark count rate, trends, forecast", "no dark counts"),
     ("Temperature", figures.temperature_with_time, "Board temperature with time", "no temperatures"),
@@ -85,6 +92,7 @@ def render(ageing: Ageing) -> str:
         if synthetic:
             caption = f"{caption} (synthetic data)"
         parts.append(f"<h2>{html.escape(heading)}</h2>{picture(draw(ageing), caption, missing)}")
+    parts.append(f"<h2>Which numbers to quote</h2><p>{QUOTE}</p>")
     parts.append("<h2>Every fit</h2>")
     for caption, header, make in TABLES:
         rows = list(make(ageing))

@@ -3,10 +3,12 @@
 import numpy as np
 
 from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.sipm.lines import VETOES
 from xcal_jax.sipm.pipeline import Ageing
 from xcal_jax.sipm.threshold import FLAGS
 from xcal_jax.sipm.trends import FORMS
 
+MOST_FLAGS = 50
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -43,11 +45,14 @@ def temperature_rows(ageing: Ageing):
     """Subtract-then-fit and joint slopes side by side."""
     for name, channel in ageing.channels.items():
         for quantity, line in channel.residuals.items():
-            joint = channel.joint[quantity]
+            joint = channel.joint.get(quantity)
             pair = [number(float(line[k]), float(line[f"{k}_error"])) for k in ("slope", "intercept")]
             rest = [f"{float(line[k]):.3g}" for k in ("r_squared", "pearson_r", "p_value")]
-            slope = number(float(joint["parameters"][2]), float(joint["errors"][2]))
-            yield name, quantity, *pair, *rest, slope, FORMS[joint.attrs["chosen_form"]]
+            slope, form, used = "-", "-", f"{line.sizes['point']} of {channel.groups.sizes['group']}"
+            if joint is not None and "temperature" in joint["parameter"].values:
+                one = joint.sel(parameter="temperature")
+                slope, form = number(float(one["parameters"]), float(one["errors"])), FORMS[joint.attrs["chosen_form"]]
+            yield name, quantity, slope, form, *pair, *rest, used
 
 
 def joint_rows(ageing: Ageing):
@@ -65,32 +70,54 @@ def joint_rows(ageing: Ageing):
 
 
 def gain_rows(ageing: Ageing):
-    """Eq. 2 and Eq. 3 parameters, and the half-lives."""
-    gain = ageing.gain
-    for title, fitted, unit in (("Eq. 2", gain.linear, "keV/ADU, keV"), ("Eq. 3", gain.drift, "keV/ADU/day^n")):
-        if fitted is not None:
-            errors = fitted["errors"].values
-            for name, value, error in zip(fitted["parameter"].values, fitted["parameters"].values, errors, strict=True):
-                yield title, str(name), number(value, error), unit
-    for bias, decay in (gain.decays or {}).items():
-        value = number(float(decay["half_life"]), float(decay["half_life_error"]))
-        yield f"decay, bias {bias:g}", "half-life", value, "s"
+    """Eq. 2 and Eq. 3 parameters with their source, and the half-lives."""
+    for name, gain in ageing.gains.items():
+        shapes = {f"{shape} calibration": one for shape, one in gain.compared.items()}
+        for title, fitted in {"Eq. 2": gain.calibration, "Eq. 3": gain.drift, **shapes}.items():
+            if fitted is None:
+                continue
+            parameters = fitted["parameter"].values
+            powers = [f"keV/ADU/day^{n}" for n in range(parameters.size)]
+            units = fitted["unit"].values if "unit" in fitted.coords else powers
+            source = f"AICc {fitted.attrs['aicc']:.1f}" if "aicc" in fitted.attrs else gain.source
+            rows = zip(parameters, fitted["parameters"].values, fitted["errors"].values, units, strict=True)
+            for parameter, value, error, unit in rows:
+                yield name, title, str(parameter), number(value, error), str(unit), source
+        if gain.decay is not None:
+            value = number(float(gain.decay["half_life"]), float(gain.decay["half_life_error"]))
+            yield name, "decay", "half-life", value, "s", ""
 
 
 def line_rows(ageing: Ageing):
     """Every fitted line: ground, after SAA exits, and each epoch of the drift."""
-    gain = ageing.gain
-    sets = []
-    if gain.ground is not None:
-        sets += [(f"ground, {e:g} keV", gain.ground.isel(line=k)) for k, e in enumerate(gain.ground["energy"].values)]
-    sets += [(f"after SAA exits, bias {b:g}", pair[1].isel(line=0)) for b, pair in (gain.stacks or {}).items()]
-    if gain.lines is not None and gain.epochs is not None:
-        sets += [(f"epoch of day {d:.0f}", gain.lines.isel(epoch=k)) for k, d in enumerate(gain.epochs["days"].values)]
-    for title, line in sets:
-        position = number(float(line["position"]), float(line["position_error"]))
-        width = number(FWHM_PER_SIGMA * float(line["sigma"]), FWHM_PER_SIGMA * float(line["sigma_error"]))
-        chi, veto = f"{float(line['reduced_chi_square']):.2f}", int(line["veto"])
-        yield title, position, width, str(line["background"].item()), chi, str(veto or "passed")
+    for name, gain in ageing.gains.items():
+        sets = []
+        if gain.ground is not None:
+            energies = zip(gain.ground["energy"].values, gain.ground["bias"].values, strict=True)
+            sets += [(f"ground, {e:g} keV, bias {b:g}", gain.ground.isel(line=k)) for k, (e, b) in enumerate(energies)]
+        if gain.line is not None:
+            sets.append(("after SAA exits", gain.line))
+        if gain.lines is not None and gain.epochs is not None:
+            days = enumerate(gain.epochs["days"].values)
+            sets += [(f"epoch of day {day:.0f}", gain.lines.isel(epoch=k)) for k, day in days]
+        for title, line in sets:
+            position = number(float(line["position"]), float(line["position_error"]))
+            width = number(FWHM_PER_SIGMA * float(line["sigma"]), FWHM_PER_SIGMA * float(line["sigma_error"]))
+            chi, veto = f"{float(line['reduced_chi_square']):.2f}", int(line["veto"])
+            why = ", ".join(text for bit, text in VETOES.items() if veto & bit) or "passed"
+            yield name, title, position, width, str(line["background"].item()), chi, why
+
+
+def reason_rows(ageing: Ageing):
+    """Every setting and step without a result, and what was left out of the files."""
+    for note in ageing.notes:
+        yield "files", "", note
+    for name, reason in ageing.left_out.items():
+        yield name, "analysis", reason
+    for results in (ageing.gains, ageing.channels):
+        for name, one in results.items():
+            for step, reason in one.reasons.items():
+                yield name, step, reason
 
 
 def step_rows(ageing: Ageing):
@@ -114,10 +141,13 @@ def correlation_rows(ageing: Ageing):
 
 
 def flag_rows(ageing: Ageing):
-    """Every flagged spectrum, and every group of one."""
+    """How many spectra have each flag, the first 50 of each setting, and every group of one."""
     for name, channel in ageing.channels.items():
         flags = channel.values["threshold_flag"].values
-        for k in np.flatnonzero(flags):
+        for bit, text in FLAGS.items():
+            if (flags & bit).any():
+                yield name, "all spectra", "", f"{(flags & bit > 0).sum()} of {flags.size}: {text}"
+        for k in np.flatnonzero(flags)[:MOST_FLAGS]:
             meaning = ", ".join(text for bit, text in FLAGS.items() if flags[k] & bit)
             yield name, "spectrum", str(channel.values["time"].values[k])[:19], meaning
         for day in channel.groups["days"].values[channel.groups["single"].values]:
@@ -135,24 +165,26 @@ TABLES = (
         (
             "channel",
             "quantity",
-            "slope per °C",
+            "slope per °C, joint fit: quote this",
+            "its form",
+            "slope per °C, subtract then fit",
             "intercept",
             "R²",
             "Pearson r",
-            "p",
-            "joint slope per °C",
-            "joint form",
+            "p (two-sided)",
+            "groups used",
         ),
         temperature_rows,
     ),
     ("Joint fits, a and b at 10 °C", ("channel", "quantity", "model", "parameter", "value"), joint_rows),
-    ("Gain", ("fit", "parameter", "value", "unit"), gain_rows),
-    ("Lines, ADC channels", ("line", "position", "FWHM", "background", "chi2/nu", "vetoes"), line_rows),
-    ("Steps", ("channel", "quantity", "day", "size", "p"), step_rows),
+    ("Gain", ("channel", "fit", "parameter", "value", "unit", "from"), gain_rows),
+    ("Lines, ADC channels", ("channel", "line", "position", "FWHM", "background", "chi2/nu", "vetoes"), line_rows),
+    ("Steps", ("channel", "quantity", "day", "size", "p (one-sided)"), step_rows),
     (
         "Correlations of the joint fits' residuals",
-        ("channel", "quantity", "series", "lag (d)", "rank correlation", "p", "q", "significant"),
+        ("channel", "quantity", "series", "lag (d)", "rank correlation", "p (two-sided)", "q", "significant"),
         correlation_rows,
     ),
+    ("What was not done, and why", ("channel", "step", "reason"), reason_rows),
     ("Flags", ("channel", "what", "when", "why"), flag_rows),
 )

@@ -19,6 +19,7 @@ from xcal_jax.sipm.trends import FORMS, check_points, curve, evaluate, fit_forms
 from xcal_jax.units import shown
 
 REFERENCE = 10.0
+WORDS = {"p_value": "two-sided p-value of Pearson's r"}
 
 
 @checked
@@ -53,10 +54,20 @@ def temperature_residuals(
             "days": variable("point", days[good], "d", "time since launch"),
             "temperature": variable("point", temperature[good], "degC", "mean board temperature"),
             "residual": variable("point", residual, units, f"{name} minus trend"),
-            **{key: variable((), *scalar, key.replace("_", " ")) for key, scalar in scalars.items()},
+            **{key: variable((), *scalar, WORDS.get(key, key.replace("_", " "))) for key, scalar in scalars.items()},
         },
         attrs={**trends.attrs, "since_days": since_days},
     )
+
+
+def warm_points(values: xr.Dataset, needed: int) -> tuple[xr.Dataset, bool]:
+    """The values that have a temperature, and True; or all of them, and False, where fewer than ``needed`` + 1 do."""
+    if "temperature" not in values:
+        return values, False
+    known = np.isfinite(board_mean(values))
+    if known.sum() <= needed or np.ptp(board_mean(values)[known]) == 0:
+        return values, False
+    return values.isel({values["days"].dims[0]: np.flatnonzero(known)}), True
 
 
 @checked
@@ -69,16 +80,23 @@ def joint_fit(
 ) -> xr.Dataset:
     """Fit of trend, temperature, gain and steps to ``name`` at once, in the form given or that of the lowest AICc.
 
-    values: groups or single spectra of one readout channel, with `days` and `temperature`. gain: keV/ADU at each value,
-    centred on its mean. steps: days from which on the value is higher, each by an amount of its own (as `change_points`
-    finds them). The trend's a and b hold at 10 degC. Returns `parameters` (a, b, temperature, gain, steps), `errors`,
-    `covariance`, `aicc` of every form tried, `fitted` and `residual` (point,).
-    Raises ValueError for another form, values without temperature, or as `check_points`.
+    values: groups or single spectra of one readout channel, with `days` and `temperature`; those without a temperature
+    are left out, unless fewer than the parameters have one: then all are fitted, without temperature. gain: keV/ADU at
+    each value, centred on its mean. steps: days from which on the value is higher, each by an amount of its own (as
+    `change_points` finds them). The trend's a and b hold at 10 degC. Returns `parameters` (a, b, temperature, gain,
+    steps), `errors`, `covariance`, `aicc` of every form tried, `fitted` and `residual` (point,), and in the attributes
+    how many `points_used` of `points_total`.
+    Raises ValueError for another form, or as `check_points`.
     """
-    covariates = [board_mean(values) - REFERENCE]
-    if not np.isfinite(covariates[0]).all():
-        raise ValueError("a joint fit needs the board temperatures of every value, but some are missing")
-    names = ["a", "b", "temperature"]
+    values, total = values.copy(), values.attrs.get("groups_total", values["days"].size)
+    if gain is not None:
+        values["gain"] = (values["days"].dims, np.asarray(gain, float))
+    values, warm = warm_points(values, 3 + (gain is not None) + len(steps))
+    names, covariates = ["a", "b"], []
+    if warm:
+        names.append("temperature")
+        covariates.append(board_mean(values) - REFERENCE)
+    gain = values["gain"].values if gain is not None else None
     if gain is not None:
         covariates.append(gain - np.mean(gain))
         names.append("gain")
@@ -90,7 +108,7 @@ def joint_fit(
     if form is not None and form not in FORMS:
         raise ValueError(f"`form` must be one of {', '.join(FORMS)}, but is {shown(form)}")
     forms = list(FORMS) if form is None else [form]
-    matrix = np.stack(covariates, 1)
+    matrix = np.stack(covariates, 1) if covariates else np.zeros((days.size, 0))
     fits, criterion = fit_forms(forms, matrix, points)
     chosen = int(np.argmin(criterion))
     best, form = fits[chosen], forms[chosen]
@@ -114,5 +132,6 @@ def joint_fit(
             "parameter": variable("parameter", names, "1", "a, b of the trend; slope per degC, per keV/ADU"),
             "form": variable("form", forms, "1", "form of the trend"),
         },
-        {**values.attrs, "value": name, "units": units, "chosen_form": form, "reference_degC": REFERENCE},
+        {**values.attrs, "value": name, "units": units, "chosen_form": form, "reference_degC": REFERENCE}
+        | {"points_used": int(days.size), "points_total": int(total)},
     )

@@ -1,20 +1,32 @@
 """Pulse-height spectra as a Dataset: built with every check, selected, stacked to rates.
 
-Channels are counted from 1, exposures are in s, temperatures in degC.
+Channels are counted from 1, the detector's first, exposures are in s, temperatures in degC.
 """
+
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
-from xcal_jax.units import as_numbers, shown
+from xcal_jax.spectra.times import YEARS, beyond_years
+from xcal_jax.units import as_numbers, parse_whole, shown
 
 
 @checked
-def build_spectra(
+def build_spectra(counts: ArrayLike, exposure: ArrayLike, *values: Any, **attrs: Any) -> xr.Dataset:
+    """A checked archive of n spectra. The arguments are those of `assemble_spectra`.
+
+    Raises ValueError for counts that are no table, are NaN or negative, and exposures that are not positive.
+    """
+    return check_spectra(assemble_spectra(counts, exposure, *values, **attrs))
+
+
+@checked
+def assemble_spectra(
     counts: ArrayLike,
     exposure: ArrayLike,
     time: ArrayLike | None = None,
@@ -22,34 +34,41 @@ def build_spectra(
     temperature: ArrayLike | None = None,
     bias: ArrayLike | None = None,
     since_exit: ArrayLike | None = None,
+    real_time: ArrayLike | None = None,
+    first_channel: int = 1,
+    device_energy: ArrayLike | None = None,
     **attrs,
 ) -> xr.Dataset:
-    """A checked archive of n spectra.
+    """An archive of n spectra, whose values nobody has checked.
 
-    counts: (n, C) cnt, or (C,) of one spectrum. exposure: (n,) s. time: (n,) UTC, NaT where unknown. readout: (n,)
-    names. temperature: (n, 3) degC of the boards. bias: (n,) setting. since_exit: (n,) s since the last exit of the
-    South Atlantic Anomaly, NaN where it does not matter. One value may stand for all n. attrs: satellite, synthetic,
-    source, seed, ...
+    counts: (n, C) cnt, or (C,) of one spectrum. exposure: (n,) s, the live time. time: (n,) UTC, NaT where unknown.
+    readout: (n,) names. temperature: (n, B) degC of the boards. bias: (n,) setting. since_exit: (n,) s since the last
+    exit of the South Atlantic Anomaly, NaN where it does not matter. real_time: (n,) s, dead time included. One value
+    may stand for all n. first_channel: number of the first channel. device_energy: (n, C) or (C,) keV, each channel's
+    by the device's own calibration. attrs: satellite, synthetic, source, seed, ...
 
-    Raises ValueError for counts that are no table, are NaN or negative, and exposures that are not positive.
+    Raises ValueError for counts that are no table, columns that are not of as many spectra, and times before 1678 or
+    after 2261, which no 64-bit count of nanoseconds reaches.
     """
     counts = np.atleast_2d(as_numbers(counts, "counts"))
+    first = parse_whole(first_channel, "first_channel", least=1)
     if counts.ndim != 2:
         raise ValueError(f"`counts` must be (spectra, channels), but have {counts.ndim} dimensions")
     n, channels = counts.shape
 
     def column(values, missing, name, kind=float):
         try:
-            values = np.asarray(missing if values is None else values, kind)
-            return np.broadcast_to(values, (n,))
+            return np.broadcast_to(np.asarray(missing if values is None else values, kind), (n,))
         except (ValueError, TypeError, OverflowError) as problem:
             rule = {str: "text", float: "a number"}.get(kind, "a time in UTC")
             raise ValueError(f"`{name}` must be {rule} for each of {n} spectra, but is {shown(values)}") from problem
 
     boards = np.full((n, 3), np.nan) if temperature is None else as_numbers(temperature, "temperature")
-    if boards.shape != (n, 3):
-        raise ValueError(f"`temperature` must be of three boards for each of {n} spectra, but is {shown(boards.shape)}")
+    if boards.ndim != 2 or len(boards) != n:
+        raise ValueError(f"`temperature` must be (spectra, boards) of {n} spectra, but has shape {boards.shape}")
     names = column(readout, "", "readout", str).astype(object)
+    seconds = column(time, "NaT", "time", "datetime64[s]")
+    reject(beyond_years(seconds), f"`time` {YEARS}", seconds)
     start = column(time, "NaT", "time", "datetime64[ns]")
     spectra = xr.Dataset(
         {
@@ -62,11 +81,41 @@ def build_spectra(
             "since_exit": variable(
                 "spectrum", column(since_exit, np.nan, "since_exit"), "s", "time since the exit of the SAA"
             ),
+            "real_time": variable("spectrum", column(real_time, np.nan, "real_time"), "s", "real time of the exposure"),
         },
-        {"channel": variable("channel", np.arange(1, channels + 1), "1", "ADC channel")},
+        {"channel": variable("channel", first + np.arange(channels), "1", "ADC channel")},
         attrs,
     )
-    return check_spectra(spectra)
+    if device_energy is not None:
+        energy = as_numbers(device_energy, "device_energy")
+        if energy.shape not in ((channels,), (n, channels)):
+            rule = f"of {channels} channels, or of each of {n} spectra too"
+            raise ValueError(f"`device_energy` must be {rule}, but has shape {energy.shape}")
+        energy = np.broadcast_to(energy, (n, channels))
+        own = variable(("spectrum", "channel"), energy, "keV", "energy by the device's own calibration")
+        spectra = spectra.assign(device_energy=own)
+    return spectra
+
+
+def polynomial_energy(coefficients: list[float], first: int, channels: int) -> Float[np.ndarray, " C"]:
+    """Energies of ``channels`` channels from ``first`` on, by a polynomial that counts channels from 0: (C,)."""
+    return np.polynomial.polynomial.polyval(first + np.arange(channels), coefficients)
+
+
+def faults(spectra: xr.Dataset) -> list[tuple[int, str]]:
+    """Place and fault of every spectrum that an analysis could not use: counts or exposures that are none."""
+    counts, exposure = spectra["counts"].values, spectra["exposure"].values
+    found: dict[int, str] = {}
+    channel = spectra["channel"].values
+    for bad, rule in ((~np.isfinite(counts), "be finite"), (counts < 0, "not be negative")):
+        for row in np.flatnonzero(bad.any(1)):
+            place = int(np.argmax(bad[row]))
+            found.setdefault(
+                int(row), f"`counts` must {rule}, but {{}} channel {channel[place]} has {counts[row, place]}"
+            )
+    for row in np.flatnonzero(~(np.isfinite(exposure) & (exposure > 0))):
+        found.setdefault(int(row), f"`exposure` must be positive, in s, but {{}} has {exposure[row]}")
+    return sorted(found.items())
 
 
 @checked
@@ -77,12 +126,8 @@ def check_spectra(spectra: xr.Dataset) -> xr.Dataset:
             raise ValueError(f"`spectra` must have the variable `{name}`, but it is missing")
     if spectra.sizes.get("spectrum", 0) == 0:
         raise ValueError("`spectra` must hold at least one spectrum, but is empty")
-    counts, exposure = spectra["counts"].values, spectra["exposure"].values
-    for bad, rule in ((~np.isfinite(counts), "be finite"), (counts < 0, "not be negative")):
-        if bad.any():
-            row, column = np.argwhere(bad)[0]
-            raise ValueError(f"`counts` must {rule}, but spectrum {row} channel {column + 1} has {counts[row, column]}")
-    reject(~(np.isfinite(exposure) & (exposure > 0)), "`exposure` must be positive, in s", exposure)
+    for row, fault in faults(spectra)[:1]:
+        raise ValueError(fault.format(f"spectrum {row}"))
     return spectra
 
 

@@ -1,16 +1,23 @@
 """Figures of the spectra and of the threshold's construction (steps 1 to 3)."""
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from xcal_jax.sipm.figures.frame import panels
-from xcal_jax.sipm.pipeline import Ageing
+from xcal_jax.sipm.pipeline import Ageing, Channel
+from xcal_jax.sipm.template import template_row
+
+
+def template_rate(ageing: Ageing, channel: Channel) -> Float[np.ndarray, " C"]:
+    """Template rate of a setting, cnt/s."""
+    return ageing.template["rate"].values[template_row(ageing.template, channel.readout, channel.bias)]
 
 
 def spectra_with_time(ageing: Ageing) -> Figure:
     """Routine spectra from early to late, and the template."""
     figure, axes = panels(ageing)
-    for axis, (name, channel) in zip(axes[0], ageing.channels.items(), strict=True):
+    for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
         values = channel.values
         order = np.argsort(values["days"].values)
         for k, place in enumerate(order[np.linspace(0, order.size - 1, 6).astype(int)]):
@@ -20,9 +27,9 @@ def spectra_with_time(ageing: Ageing) -> Figure:
             axis.step(
                 values["channel"], np.where(rate > 0, rate, np.nan), where="mid", lw=1, color=f"C{k}", label=label
             )
-        template = ageing.template.sel(readout=name)["rate"]
+        template = template_rate(ageing, channel)
         axis.step(
-            template["channel"], np.where(template > 0, template, np.nan), "k--", where="mid", lw=1, label="template"
+            values["channel"], np.where(template > 0, template, np.nan), "k--", where="mid", lw=1, label="template"
         )
         axis.set(xlabel="ADC channel", ylabel="cnt/s per channel", yscale="log")
         axis.legend(fontsize=8)
@@ -32,10 +39,10 @@ def spectra_with_time(ageing: Ageing) -> Figure:
 def threshold_construction(ageing: Ageing) -> Figure:
     """Spectrum, template, their difference, and the crossing, for the last measured spectrum."""
     figure, axes = panels(ageing)
-    for axis, (name, channel) in zip(axes[0], ageing.channels.items(), strict=True):
+    for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
         good = np.flatnonzero(channel.values["threshold_flag"].values == 0)
         one = channel.values.isel(spectrum=good[-1])
-        template = ageing.template.sel(readout=name)["rate"].values
+        template = template_rate(ageing, channel)
         rate = one["counts"].values / float(one["exposure"])
         x, edge = one["channel"].values, float(one["threshold_adu"])
         near = (x > edge - 12) & (x < edge + 12)

@@ -1,16 +1,24 @@
 """Figures of threshold and dark counts against time and temperature (steps 6 to 10)."""
 
 import numpy as np
+import xarray as xr
 from matplotlib.figure import Figure
 
 from xcal_jax.sipm.figures.frame import DAYS, LABEL, panels
+from xcal_jax.sipm.grouping import board_mean
 from xcal_jax.sipm.pipeline import Ageing, Channel
 from xcal_jax.sipm.trends import FORMS, best_form, evaluate, forecast
+
+NO_STEPS = xr.Dataset({name: ("step", np.zeros(0)) for name in ("day", "size", "size_error")})
 
 
 def draw_trends(axis, channel: Channel, name: str, future: float = 0.0) -> None:
     """Draw the groups of one quantity, the four trends, and a forecast band to ``future`` days past the last group."""
-    groups, trends = channel.groups, channel.trends[name]
+    groups, trends = channel.groups, channel.trends.get(name)
+    if trends is None:
+        reasons = (channel.reasons.get(f"trends of {name}"), channel.reasons.get("energy"))
+        axis.text(0.5, 0.5, next((r for r in reasons if r), "no data"), wrap=True, ha="center", fontsize=8)
+        return
     axis.errorbar(
         groups["days"],
         groups[name],
@@ -19,7 +27,7 @@ def draw_trends(axis, channel: Channel, name: str, future: float = 0.0) -> None:
         ms=4,
         lw=0.6,
         color="grey",
-        label="5 d groups, deviation",
+        label=f"{groups.attrs['group_days']:g} d groups, deviation",
     )
     first, last = float(groups["days"].min()), float(groups["days"].max())
     fine = np.linspace(first, last + future, 200)
@@ -38,12 +46,15 @@ def draw_trends(axis, channel: Channel, name: str, future: float = 0.0) -> None:
     axis.legend(fontsize=7)
 
 
-def threshold_with_time(ageing: Ageing) -> Figure:
+def threshold_with_time(ageing: Ageing) -> Figure | None:
     """Threshold in ADC channels, and in keV where there is a gain, with trends."""
-    names = [n for n in ("threshold_adu", "threshold_kev") if n in next(iter(ageing.channels.values())).trends]
+    channels = list(ageing.channels.values())
+    names = [n for n in ("threshold_adu", "threshold_kev") if any(n in channel.trends for channel in channels)]
+    if not names:
+        return None
     figure, axes = panels(ageing, len(names))
     for row, name in zip(axes, names, strict=True):
-        for axis, channel in zip(row, ageing.channels.values(), strict=True):
+        for axis, channel in zip(row, channels, strict=True):
             draw_trends(axis, channel, name)
     return figure
 
@@ -62,7 +73,7 @@ def temperature_with_time(ageing: Ageing) -> Figure:
     for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
         axis.plot(
             channel.values["days"],
-            channel.values["temperature"].mean("board"),
+            board_mean(channel.values),
             ".",
             ms=2,
             color="silver",
@@ -76,10 +87,12 @@ def temperature_with_time(ageing: Ageing) -> Figure:
 
 def residuals_with_temperature(ageing: Ageing, name: str) -> Figure | None:
     """Residuals from the trend against temperature: the line of step 9, and the joint fit's slope."""
-    if not all(channel.residuals for channel in ageing.channels.values()):
+    if not any(name in channel.residuals for channel in ageing.channels.values()):
         return None
     figure, axes = panels(ageing)
     for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
+        if name not in channel.residuals or name not in channel.joint:
+            continue
         data, joint = channel.residuals[name], channel.joint[name]
         x = data["temperature"].values
         axis.plot(x, data["residual"], ".", color="grey")
@@ -91,9 +104,10 @@ def residuals_with_temperature(ageing: Ageing, name: str) -> Figure | None:
             "C0",
             label=f"subtract, then fit: {slope:.3g} ± {error:.2g} per °C, R² {r2:.2f}",
         )
-        slope, error = float(joint["parameters"][2]), float(joint["errors"][2])
-        middle = float(data["residual"].mean())
-        axis.plot(fine, middle + slope * (fine - x.mean()), "C3", label=f"joint fit: {slope:.3g} ± {error:.2g} per °C")
+        if "temperature" in joint["parameter"].values:
+            slope, error = (float(joint[key].sel(parameter="temperature")) for key in ("parameters", "errors"))
+            line = float(data["residual"].mean()) + slope * (fine - x.mean())
+            axis.plot(fine, line, "C3", label=f"joint fit (quote this): {slope:.3g} ± {error:.2g} per °C")
         axis.set(xlabel="mean board temperature (°C)", ylabel=f"{LABEL[name]} minus trend")
         axis.legend(fontsize=8)
     return figure
@@ -101,17 +115,19 @@ def residuals_with_temperature(ageing: Ageing, name: str) -> Figure | None:
 
 def joint_fits(ageing: Ageing) -> Figure | None:
     """Residuals of the joint fits of trend, temperature and steps, and the days of the steps."""
-    if not all(channel.joint for channel in ageing.channels.values()):
+    if not any(channel.joint for channel in ageing.channels.values()):
         return None
     figure, axes = panels(ageing, 2, 3.0)
     for row, name in zip(axes, ("threshold_adu", "dcr"), strict=True):
         for axis, channel in zip(row, ageing.channels.values(), strict=True):
+            if name not in channel.joint:
+                continue
             joint = channel.joint[name]
             axis.axhline(0, color="grey", lw=0.8)
             axis.plot(
                 joint["days"], joint["residual"], ".", label=f"{FORMS[joint.attrs['chosen_form']]} + temperature, steps"
             )
-            steps = channel.steps[name]
+            steps = channel.steps.get(name, NO_STEPS)
             for day, size, error in zip(
                 steps["day"].values, steps["size"].values, steps["size_error"].values, strict=True
             ):

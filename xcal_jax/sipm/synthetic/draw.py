@@ -26,13 +26,15 @@ from xcal_jax.units import parse_whole, shown
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
 REFERENCE = 10.0
+QUIET = 7
 
 
 class SyntheticMission(NamedTuple):
     """Spectra that a satellite would send down, and the truth.
 
-    spectra: routine low-background spectra. activation: after SAA exits. ground: with sources, before launch. template:
-    the early spectra. truth: the quantities that the routine spectra were drawn from.
+    spectra: routine low-background spectra. activation: after SAA exits, and quiet ones of the lower biases, without
+    `since_exit`. ground: with sources, before launch. template: the early spectra. truth: the quantities
+    that the routine spectra were drawn from.
     """
 
     spectra: xr.Dataset
@@ -97,7 +99,8 @@ def synthesize(mission: Mission, seed: int | None = None, readouts: tuple[str, .
         if not isinstance(name, str) or name not in table["readout"]:
             raise ValueError(f"`readout` must be one of {', '.join(table['readout'])}, but is {shown(name)}")
         parts.append(synthesize_readout(mission, seed, name))
-    ground = synthesize_ground(mission, seed, names[0])
+    grounds = [synthesize_ground(mission, seed, name) for name in names]
+    ground = xr.concat(grounds, "spectrum", combine_attrs="override")
     merged = [xr.concat(p, "spectrum", combine_attrs="override") for p in zip(*parts, strict=True)]
     return SyntheticMission(merged[0], merged[1], ground, merged[2], merged[3])
 
@@ -152,14 +155,22 @@ def synthesize_readout(mission: Mission, seed: int, name: str) -> tuple[xr.Datas
     seen = mean_decay(of["half_life"], delays, setting["exposure"]) * of["rate"]
     after_rates = after_rates + line_rate(mission, of["energy"], gain, seen)
     after = observed(when, after_rates, setting["exposure"], after_boards, of["bias"], delays)
+    lower = sorted({line["bias"] for line in setting["line"]} - {nominal})
+    if lower:
+        rng = np.random.default_rng([seed, mission.readouts.index(name), QUIET])
+        calm = np.repeat(epochs, setting["exits"] * len(lower)) + 0.5
+        biases = np.resize(np.repeat(lower, setting["exits"]), calm.size)
+        boards, rates, *_ = common(calm)
+        still = observed(calm, rates, 4 * setting["exposure"], boards, biases)
+        after = xr.concat([after, still], "spectrum", combine_attrs="override")
     truth = xr.Dataset(
         {
             "days": variable("spectrum", days, "d", "time since launch"),
             "readout": variable("spectrum", np.full(days.size, name, object), "1", "readout channel"),
             "temperature": variable("spectrum", temperature, "degC", "sensor temperature"),
-            "threshold_adu": variable("spectrum", threshold, "1", "true threshold, ADC channel"),
+            "threshold_adu": variable("spectrum", threshold, "ADU", "true threshold, ADC channel"),
             "dcr": variable("spectrum", dcr, "count/s", "true dark count rate, Eq. 5"),
-            "gain": variable("spectrum", polyval(days, table["gain"]["coefficients"]), "keV", "true gain, keV/ADU"),
+            "gain": variable("spectrum", polyval(days, table["gain"]["coefficients"]), "keV/ADU", "true gain"),
         },
         attrs={"satellite": mission.name, "synthetic": 1, "seed": seed},
     )
@@ -169,7 +180,7 @@ def synthesize_readout(mission: Mission, seed: int, name: str) -> tuple[xr.Datas
 def synthesize_ground(mission: Mission, seed: int, name: str) -> xr.Dataset:
     """One spectrum a source, taken on ground 100 days before launch at 20 degC: `source` names it."""
     table, (k, _) = mission.synthetic, calibration(mission)
-    rng = np.random.default_rng([seed, 99])
+    rng = np.random.default_rng([seed, 99 + mission.readouts.index(name)])
     setting, sources, lines = table["ground"], list(table["ground"]["line"]), list(table["ground"]["line"].values())
     n = len(sources)
     noise = noise_rates(mission, np.full(n, 41.0), np.full(n, table["readout"][name]["dcr"]["start"]))

@@ -1,0 +1,163 @@
+"""Current-voltage curves of irradiated SiPMs: breakdown voltage, dark current, and its activation energy.
+
+Above breakdown the dark current of a SiPM rises as a power of the overvoltage, so the relative slope (1/I) dI/dV is
+n / (V - V_bd) and its inverse is a straight line that crosses zero at the breakdown voltage V_bd. Below, surface
+leakage dominates. In a sensor with displacement damage the current is driven by generation in the damaged bulk: it is
+proportional to the fluence, and with temperature it follows I ~ T^2 exp(-E_a / k T) (Moll, PhD thesis, Hamburg 1999,
+eq. 2.23; E_a is about half the band gap, 0.6 eV). Annealing multiplies it, as `damage.annealed` does the dark counts.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from xcal_jax.io.datasets import variable
+from xcal_jax.io.files import read_text
+from xcal_jax.units import shown
+
+BOLTZMANN = 8.617333e-5
+KELVIN = 273.15
+
+
+def read_iv(path: str | Path, compliance: float | None = None) -> xr.Dataset:
+    """A curve from a text file of two columns, V and A, between commas or blanks: `voltage`, `current` over `step`.
+
+    compliance: A, the limit of the source meter; points at it or above are left out. Lines that start with # are
+    remarks. Raises ValueError for a missing file, other columns, or fewer than five points.
+    """
+    path = Path(path)
+    rows = []
+    for number, line in enumerate(read_text(path, f"curve {path.name}", "text").splitlines(), 1):
+        words = line.partition("#")[0].replace(",", " ").split()
+        if not words:
+            continue
+        try:
+            voltage, current = map(float, words)
+        except ValueError as problem:
+            where = f"line {number} of {path.name}"
+            raise ValueError(f"{where} must hold volts and amperes, but is {shown(line)}") from problem
+        rows.append((voltage, current))
+    table = np.array(rows).reshape(-1, 2)
+    kept = table if compliance is None else table[np.abs(table[:, 1]) < 0.999 * compliance]
+    if len(kept) < 5:
+        raise ValueError(f"{path.name} must hold at least five points, but has {len(kept)} below the compliance")
+    kept = kept[np.argsort(kept[:, 0], kind="stable")]
+    return xr.Dataset(
+        {
+            "voltage": variable("step", kept[:, 0], "V", "bias voltage"),
+            "current": variable("step", kept[:, 1], "A", "dark current"),
+        },
+        attrs={"source": path.name, "points_left_out": len(table) - len(kept)},
+    )
+
+
+def breakdown(curve: xr.Dataset, above: tuple[float, float] = (0.3, 2.0)) -> xr.Dataset:
+    """Breakdown voltage of one curve from the inverse relative slope, with its error.
+
+    The kink is the largest relative slope; the straight line goes through the points between ``above`` (V) past it.
+    Returns `breakdown`, `breakdown_error` V and `power` n of the overvoltage. Raises ValueError with fewer than three
+    points there, or a line that does not rise.
+    """
+    voltage, current = curve["voltage"].values, curve["current"].values
+    good = current > 0
+    voltage, logarithm = voltage[good], np.log(current[good])
+    middle = 0.5 * (voltage[1:] + voltage[:-1])
+    step = np.diff(voltage)
+    slope = np.diff(logarithm)[step > 0] / step[step > 0]
+    middle = middle[step > 0]
+    upper = middle > 0.5 * middle.max()
+    kink = middle[upper][np.argmax(slope[upper])]
+    near = (middle >= kink + above[0]) & (middle <= kink + above[1]) & (slope > 0)
+    if near.sum() < 3:
+        raise ValueError(
+            f"`curve` must have three points {above[0]} to {above[1]} V past its kink, but has {near.sum()}"
+        )
+    (tilt, start), covariance = np.polyfit(middle[near], 1 / slope[near], 1, cov="unscaled")
+    if not tilt > 0:
+        raise ValueError(f"the inverse relative slope must rise past the kink at {kink:.2f} V, but does not")
+    rest = 1 / slope[near] - (tilt * middle[near] + start)
+    covariance = covariance * (rest @ rest) / max(near.sum() - 2, 1)
+    turn = np.array([start / tilt**2, -1 / tilt])
+    return xr.Dataset(
+        {
+            "breakdown": variable((), -start / tilt, "V", "breakdown voltage"),
+            "breakdown_error": variable((), float(np.sqrt(turn @ covariance @ turn)), "V", "its error"),
+            "power": variable((), 1 / tilt, "1", "power of the overvoltage"),
+        },
+        attrs=curve.attrs,
+    )
+
+
+def current_at(curve: xr.Dataset, voltage: float) -> float:
+    """Dark current, A, at ``voltage`` (V) between the points of a curve, on the logarithm.
+
+    Raises ValueError outside the curve.
+    """
+    at, current = curve["voltage"].values, curve["current"].values
+    good = current > 0
+    if not at[good].min() <= voltage <= at[good].max():
+        raise ValueError(f"`voltage` must lie within the curve, {at.min():g} to {at.max():g} V, but is {voltage:g}")
+    return float(np.exp(np.interp(voltage, at[good], np.log(current[good]))))
+
+
+def activation_energy(
+    temperature: Float[np.ndarray, " n"], current: Float[np.ndarray, " n"]
+) -> dict[str, tuple[float, float]]:
+    """Activation energy, eV, and the temperature step that doubles the current at 0 degC, K; each with its error.
+
+    temperature: (n,) degC, current: (n,) A at one overvoltage. The fit is of ln(I / T^2) against 1 / kT with equal
+    weights. Raises ValueError with fewer than three temperatures, or currents that are not positive.
+    """
+    kelvin, current = np.asarray(temperature, float) + KELVIN, np.asarray(current, float)
+    if kelvin.size < 3 or np.ptp(kelvin) == 0:
+        raise ValueError(f"an activation energy needs three temperatures at least, but has {np.unique(kelvin).size}")
+    if not (current > 0).all():
+        raise ValueError(f"`current` must be positive, but one is {current.min():g} A")
+    (slope, _), covariance = np.polyfit(1 / (BOLTZMANN * kelvin), np.log(current / kelvin**2), 1, cov=True)
+    energy, error = -slope, float(np.sqrt(covariance[0, 0]))
+    rate = 2 / KELVIN + energy / (BOLTZMANN * KELVIN**2)
+    doubling = np.log(2) / rate
+    return {
+        "activation_energy": (float(energy), error),
+        "doubling": (float(doubling), float(doubling / rate * error / (BOLTZMANN * KELVIN**2))),
+    }
+
+
+def damage_constant(
+    fluence: Float[np.ndarray, " n"], current: Float[np.ndarray, " n"]
+) -> dict[str, tuple[float, float]]:
+    """Dark current per fluence, A cm2, and the current of the unirradiated sensor, A, each with its error.
+
+    fluence: (n,) 1 MeV neutron equivalents/cm2. current: (n,) A at one overvoltage, temperature and annealing. The
+    line is weighted by 1/I^2, since sensors differ by a part of their current. With annealing it is the kernel of
+    `damage.fit_damage`, whose dark counts per fluence are s + a e^(-t/tau).
+    Raises ValueError with fewer than three points.
+    """
+    fluence, current = np.asarray(fluence, float), np.asarray(current, float)
+    if fluence.size < 3:
+        raise ValueError(f"a damage constant needs three fluences at least, but has {fluence.size}")
+    unit = max(fluence.max(), 1.0)
+    (slope, start), covariance = np.polyfit(fluence / unit, current, 1, w=1 / current, cov=True)
+    errors = np.sqrt(np.diagonal(covariance))
+    return {"per_fluence": (slope / unit, errors[0] / unit), "unirradiated": (start, errors[1])}
+
+
+def draw_curves(curves: dict[str, xr.Dataset]) -> Figure:
+    """Curves by their names, with the breakdown voltage of each where it is found."""
+    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
+    axis = figure.subplots()
+    for k, (name, curve) in enumerate(curves.items()):
+        try:
+            found = breakdown(curve)
+            label = f"{name}: {float(found['breakdown']):.2f} ± {float(found['breakdown_error']):.2f} V"
+            axis.axvline(float(found["breakdown"]), color=f"C{k}", lw=0.7, ls=":")
+        except ValueError:
+            label = f"{name}: no breakdown"
+        current = curve["current"].values
+        axis.plot(curve["voltage"], np.where(current > 0, current, np.nan), f".-C{k}", ms=3, lw=0.8, label=label)
+    axis.set(xlabel="bias voltage (V)", ylabel="dark current (A)", yscale="log", title="dark current and breakdown")
+    axis.legend(fontsize=7)
+    return figure
