@@ -6,11 +6,12 @@
 # make bench the speed of this machine, printed
 # make bench-gpu the same on a machine with an NVIDIA GPU and no network, after `make gpu-wheels` on one with a network
 # make compare-penelope   the same absorber in PENELOPE and in ours; needs: .venv/bin/pip install -e ".[penelope]"
+# make compare-dose       doses behind aluminium on seven orbits beside SHIELDOSE-2's
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run check test clients docs lint bench gpu-wheels bench-gpu compare-penelope clean
+.PHONY: run check test clients docs lint bench gpu-wheels bench-gpu compare-penelope compare-dose clean
 .DEFAULT_GOAL := run
 
 .venv/installed: pyproject.toml
@@ -62,6 +63,9 @@ bench-gpu: .venv-gpu/installed
 
 compare-penelope: .venv/installed
 	$(BIN)/python analysis/benchmarks/penelope.py
+
+compare-dose: .venv/installed
+	$(BIN)/python analysis/dose_comparison.py
 
 clean:
 	rm -rf .venv .venv-clients .venv-gpu out .pytest_cache .mypy_cache .ruff_cache

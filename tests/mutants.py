@@ -420,18 +420,21 @@ MUTANTS = [
         ("units.py", "value *= _factor(parts[2], unit)", "value /= _factor(parts[2], unit)", "tests/test_units.py"),
         # orbit
         ("orbit/dose.py", "proton[:, 0] *= nuclear_factor", "proton *= nuclear_factor", "tests/orbit/test_dose.py"),
-        ("orbit/shielding.py", "return sides / 2 * jnp", "return sides * jnp", "tests/orbit/test_shielding.py"),
+        ("orbit/shielding.py", "sides / 2 * weights", "sides * weights", "tests/orbit/test_shielding.py"),
+        ("orbit/rays.py", "one, other).max(-1)", "one, other).min(-1)", "tests/orbit/test_boxes.py"),
+        ("orbit/mass_model.py", "= -around, around", "= around, around", "tests/orbit/test_boxes.py"),
+        ("orbit/tle_lines.py", "if line[-1] != str(", "if line[-1] == str(", "tests/orbit/test_orbit_cases.py"),
         (
             "orbit/ephemeris.py",
             "strength * (3 - 4 * np.sin(tilt) ** 2)",
             "strength * (3 + 4 * np.sin(tilt) ** 2)",
             "tests/orbit/test_ephemeris.py",
         ),
-        ("orbit/months.py", '"max" if a >= switch else', '"max" if a > switch else', "tests/orbit/test_months.py"),
+        ("orbit/months.py", "else cut >= switch for", "else cut > switch for", "tests/orbit/test_months.py"),
         (
             "orbit/bremsstrahlung.py",
-            "absorption[layer] * (1 - fraction) * areal[layer]",
-            "absorption[layer] * fraction * areal[layer]",
+            "(1 - node) * areal[layer] * attenuation[layer]",
+            "node * areal[layer] * attenuation[layer]",
             "tests/orbit/test_bremsstrahlung.py",
         ),
         # io

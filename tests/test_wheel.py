@@ -26,6 +26,7 @@ def test_the_data_travel_inside(wheel):
     needed = {"atomic/elements.nc", "atomic/electrons.nc", "atomic/compounds.toml", "atomic/CREDITS.md"}
     needed |= {f"absorber/presets/{name}.toml" for name in ("xifu", "xifu-thick", "resolve", "gold")}
     needed |= {f"sipm/missions/{name}.toml" for name in ("grbalpha", "vzlusat2")} | {"orbit/data/matter.nc"}
+    needed |= {f"orbit/satellites/{name}.toml" for name in ("grbalpha", "vzlusat2")} | {"orbit/data/penelope.nc"}
     assert {f"xcal_jax/{name}" for name in needed} <= names
     assert not [name for name in names if name.split("/")[0] in ("tests", "data", "analysis", "notebooks")]
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -29,6 +29,10 @@ CASES = [
     "dose --tle INPUT --shield Al:1mm -o OUTPUT",
     "dose --altitudes INPUT --shield Al:1mm -o OUTPUT",
     "dose --tle INPUT --shield Al:1mm -o out.nc --plot link.png",
+    "dose --satellite GRBAlpha --model INPUT -o OUTPUT",
+    "dose --satellite GRBAlpha --model INPUT -o out.nc --plot link.png",
+    "orbit shielding --model INPUT -o OUTPUT",
+    "orbit shielding --model INPUT --plot link.png -o out.nc",
     "sipm threshold INPUT --template t.nc -o OUTPUT",
     "sipm threshold s.nc --template INPUT -o OUTPUT",
     "sipm report INPUT --template t.nc -o OUTPUT",
@@ -66,7 +70,7 @@ def test_a_dose_is_not_replaced_by_its_plot(call):
 def test_files_of_other_programs_are_replaced_only_where_asked(call):
     for name in ("thesis.nc", "figure.png"):
         Path(name).write_text(CONTENT)
-    words = "dose --satellite GRBAlpha --shield Al:1mm --start 2022-01-01 --end 2022-01-03 -o".split()
+    words = "dose --satellite GRBAlpha --shield Al:1mm,Pb:2.5mm --start 2022-01-01 --end 2022-01-03 -o".split()
     asked = [*words, "thesis.nc"], [*words, "new.nc", "--plot", "figure.png"]
     for command in asked:
         code, _, err = call(*command)

@@ -186,7 +186,7 @@ def test_transformations_agree(slab, right):
         ({"wrt": ("thicknes",)}, "with respect to one of thickness"),
         ({"wrt": ("thickness[2]",)}, "'thickness\\[2\\]' is asked"),
         ({"energy": 99.0}, "within the tables"),
-        ({"energy": float("nan")}, "within the tables"),
+        ({"energy": float("nan")}, "must be finite"),
         ({"yield_scale": 60.0}, "`yield_scale` must be at most 12.359, where"),
         ({"yield_scale": 0.0}, "must be positive"),
         ({"range_scale": float("nan")}, "must be positive"),

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from xcal_jax.orbit.months import monthly_segments
@@ -17,6 +18,18 @@ def test_months_are_cut_at_their_first_and_at_the_switch():
 
 def test_paper_switches_in_september_2022():
     assert [s.solar for s in monthly_segments("2022-08-20", "2022-09-10")] == ["min", "max"]
+
+
+def test_the_cycle_has_seven_active_years():
+    """Minima (months from memory) are quiet, and 2030; maxima are active, that of 2036 by the forecast."""
+    for date, solar in (
+        *((date, "min") for date in ("1964-10-01", "1986-09-01", "2008-12-01", "2019-12-01", "2030-01-01")),
+        *((date, "max") for date in ("1958-03-01", "1989-11-01", "2014-04-01", "2024-10-01", "2036-01-01")),
+    ):
+        start = np.datetime64(date, "s")
+        assert [one.solar for one in monthly_segments(start, start + 86400, "cycle")] == [solar], date
+    active = [one.solar == "max" for one in monthly_segments("2010-01-01", "2021-01-01", "cycle")]
+    assert sum(active) == 84
 
 
 @pytest.mark.parametrize("activity", ["min", "max"])

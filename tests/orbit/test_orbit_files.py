@@ -42,12 +42,15 @@ def test_sets_may_come_unordered_and_unnamed(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        ([GOOD[0][:40], GOOD[1]], "line 1 .* must be line 1 of a TLE, 69 characters"),
-        ([GOOD[0][:65] + "x", GOOD[1]], "line 1 .* must have the 69 characters of a TLE line, but has 66"),
-        ([GOOD[0][:-1] + "3", GOOD[1]], "line 1 .* must end with its checksum 7, but ends with '3'"),
-        ([GOOD[0]], "must hold pairs of TLE lines, but the last is half"),
-        ([GOOD[0], GOOD[0]], "line 2 .* must be line 2 of a TLE"),
-        ([], "must hold pairs of TLE lines, but has none"),
+        ([GOOD[0][:40], GOOD[1]], "line 2 .* must have the 69 characters of line 1 of a TLE, but it has 40"),
+        ([GOOD[0], GOOD[1][:68]], "line 2 .* must have the 69 characters of line 2 of a TLE, but it has 68"),
+        ([GOOD[0], GOOD[1] + "1"], "line 2 .* must have the 69 characters of line 2 of a TLE, but it has 70"),
+        ([GOOD[0][:-1] + "3", GOOD[1]], "line 2 .* line 1 ends with its checksum 7, but it ends with '3'"),
+        ([GOOD[0][:62] + "4" + GOOD[0][63:68] + "1", GOOD[1]], "line 2 .* but closes one of SGP4-XP"),
+        ([GOOD[0]], "line 1 .* must stand in a pair of TLE lines, but line 2 of the TLE is missing"),
+        ([GOOD[0], GOOD[0]], "line 1 .* must stand in a pair of TLE lines, but line 2 of the TLE is missing"),
+        ([GOOD[1]], "line 1 .* must stand in a pair of TLE lines, but line 1 of the TLE is missing"),
+        ([], r"must hold element sets \(TLE or OMM\), but has none"),
         (
             [GOOD[0], checked(GOOD[1].replace("47959", "51085"))],
             "line 2 .*: Object numbers in lines 1 and 2 do not match",
@@ -55,11 +58,11 @@ def test_sets_may_come_unordered_and_unnamed(tmp_path):
         ([GOOD[0], checked(GOOD[1].replace("15.05651497", "1x.05651497"))], "line 2 .* a TLE of numbers"),
         (
             [GOOD[0], checked(GOOD[1].replace("15.05651497", "16.90000000"))],
-            "200 to 36000 km, .* line 2 .* has 36.0858 km",
+            "line 2 .* 200 to 36000 km, .* has 36.0858 km",
         ),
         (
             [*GOOD, checked(GOOD[0].replace("47959", "51085")), checked(GOOD[1].replace("47959", "51085"))],
-            "must hold one satellite, but has catalogue numbers 47959, 51085",
+            "one satellite, but has catalogue numbers 47959, 51085: pick one by `satellite`",
         ),
     ],
 )
@@ -158,18 +161,22 @@ def test_a_message_of_celestrak(tmp_path):
     ("text", "sentence"),
     [
         (as_json(omm(MEAN_MOTION="fast")), "message 1 .* must hold numbers and an epoch, but MEAN_MOTION is 'fast'"),
-        (as_csv(omm(), omm(INCLINATION="")), "message 2 .* must have the field INCLINATION, but it is missing"),
+        (as_csv(omm(INCLINATION="")), "message 1 .* must have the field INCLINATION, but it is missing"),
         (as_csv(omm(EPOCH="soon")), "message 1 .* must hold numbers and an epoch, but EPOCH is 'soon'"),
+        (as_csv(omm(REV_AT_EPOCH="7.5")), "message 1 .* must hold numbers and an epoch, but REV_AT_EPOCH is '7.5'"),
         (as_json(omm(MEAN_ELEMENT_THEORY="SGP4-XP")), "message 1 .* elements of SGP4, but of SGP4-XP"),
-        (as_kvn(omm(MEAN_MOTION="16.9")), "200 to 36000 km, .* message 1 .* has 36.0858 km"),
-        (as_kvn(omm(MEAN_MOTION="0")), "200 to 36000 km, .* message 1 .* has nan km"),
-        (as_json(omm(), omm(NORAD_CAT_ID="270000")), "one satellite, but has catalogue numbers 47959, 270000"),
+        (as_kvn(omm(MEAN_MOTION="16.9")), "message 1 .* 200 to 36000 km, .* has 36.0858 km"),
+        (as_kvn(omm(MEAN_MOTION="0")), "message 1 .* 200 to 36000 km, .* has nan km"),
+        (as_json(omm(INCLINATION="nan")), "message 1 .* an orbit at their epoch, but"),
+        (as_json(omm(EPHEMERIS_TYPE=4)), "message 1 .* elements of SGP4, but of SGP4-XP"),
+        (as_json(omm(REF_FRAME="ITRF")), "message 1 .* must have TEME as its REF_FRAME, but has ITRF"),
+        (as_json(omm(), omm(NORAD_CAT_ID="270000")), r"catalogue numbers 47959 \(GRBALPHA\), 270000 \(GRBALPHA\)"),
         ("[1]", "message 1 .* must be a table of fields, but is 1"),
-        ("[]", "must hold messages of elements"),
-        ("<ndm/>", "must hold messages of elements"),
+        ("[]", "must hold element sets"),
+        ("<ndm/>", "must hold element sets"),
         ("<ndm>", "must hold messages of elements .*, but is broken: no element found"),
         ("{", "must hold messages of elements .*, but is broken: Expecting"),
-        (as_csv(omm()).partition("\r")[0], "must hold messages of elements .*, but has none"),
+        (as_csv(omm()).partition("\r")[0], "must hold element sets .*, but has none"),
     ],
 )
 def test_malformed_messages_are_one_sentence(tmp_path, text, sentence):
@@ -196,7 +203,7 @@ def test_orbit_that_decays_is_one_sentence(vzlusat_tle):
 def test_shipped_histories_name_their_assumptions():
     alpha, vzlusat = shipped_altitudes("GRBAlpha"), shipped_altitudes("VZLUSAT-2")
     (segment,) = monthly_segments("2021-05-16", "2021-05-17")
-    assert alpha.altitude(segment) == pytest.approx(549.5, abs=0.05)
+    assert alpha.flights([segment])[0].altitude == pytest.approx(549.5, abs=0.05)
     assert vzlusat.table[-1] == 435.6
     with pytest.raises(ValueError, match="must be one of GRBAlpha, VZLUSAT-2, but is 'Sputnik'"):
         shipped_altitudes("Sputnik")
@@ -206,7 +213,7 @@ def test_altitude_table_is_linear_between_dates(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("# remark\ndate,altitude_km,inclination_deg\n2021-01-01,550,97.5\n2021-01-11,540,97.4\n")
     (segment,) = monthly_segments("2021-01-04", "2021-01-08")
-    assert read_altitudes(path).altitude(segment) == pytest.approx(545.0)
+    assert read_altitudes(path).flights([segment])[0].altitude == pytest.approx(545.0)
 
 
 @pytest.mark.parametrize(
@@ -216,8 +223,8 @@ def test_altitude_table_is_linear_between_dates(tmp_path):
         ("date,altitude_km,inclination_deg\n2021-01-01,550\n", "line 2 .* must have 3 columns as the header"),
         ("date,altitude_km,inclination_deg\nsoon,550,97\n", "date in line 2 .* must be a date"),
         ("date,altitude_km,inclination_deg\n2021-01-01,high,97\n", "line 2 .* must hold numbers"),
-        ("date,altitude_km,inclination_deg\n2021-01-01,150,97\n", "200 to 36000 km, .* line 2 .* has 150 km"),
-        ("date,altitude_km,inclination_deg\n2021-01-01,nan,97\n", "200 to 36000 km, .* line 2 .* has nan km"),
+        ("date,altitude_km,inclination_deg\n2021-01-01,150,97\n", "line 2 .* 200 to 36000 km, .* has 150 km"),
+        ("date,altitude_km,inclination_deg\n2021-01-01,nan,97\n", "line 2 .* 200 to 36000 km, .* has nan km"),
         ("date,altitude_km,inclination_deg\n2021-01-01,1e6,97\n", "200 to 36000 km, .* has 1e\\+06 km"),
         ("date,altitude_km,inclination_deg\n2021-01-01,550,197\n", "0 to 180 degrees, but line 2 .* has 197"),
         ("date,altitude_km,inclination_deg\n2021-01-02,550,97\n2021-01-01,550,97\n", "dates must grow, but line 3"),
@@ -235,4 +242,4 @@ def test_malformed_altitudes_are_one_sentence(tmp_path, text, sentence):
 def test_altitudes_do_not_extrapolate():
     (segment,) = monthly_segments("2021-03-01", "2021-03-25")
     with pytest.raises(ValueError, match=r"must cover 2021-03-01 to 2021-03-25, but reach from 2021-03-22"):
-        shipped_altitudes("GRBAlpha").altitude(segment)
+        shipped_altitudes("GRBAlpha").flights([segment])

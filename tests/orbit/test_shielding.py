@@ -3,8 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from xcal_jax.orbit import Shield, dose, parse_sectors
 from xcal_jax.orbit.material_tables import materials
-from xcal_jax.orbit.shielding import RAD, Shield, dose, incident, parse_sectors
+from xcal_jax.orbit.shielding import RAD, incident
 
 DAY = 86400
 
@@ -56,16 +57,19 @@ def test_known_rates_at_550_km(five_days, reference):
         assert ours == pytest.approx(theirs, rel=0.06 if geometry == "sphere" else 0.03), name
 
 
-def test_electrons_agree_with_shieldose2(shieldose2):
-    for depth in shieldose2.depth.values[:5]:
-        theirs = float(shieldose2.electron_slab.sel(depth=depth))
-        assert ionising("electron", shieldose2, f"Al:{depth}mm") == pytest.approx(theirs, rel=0.13), depth
+@pytest.mark.parametrize("geometry", ["slab", "sphere"])
+def test_electrons_agree_with_shieldose2(shieldose2, geometry):
+    """PENELOPE against ETRAN. Behind 10 mm the photons give 16 times as much, and SHIELDOSE-2's sphere is ragged."""
+    for depth in shieldose2.depth.values[:7]:
+        theirs = float(shieldose2[f"electron_{geometry}"].sel(depth=depth))
+        ours = ionising("electron", shieldose2, f"Al:{depth}mm", geometry)
+        assert ours == pytest.approx(theirs, rel=0.05 if geometry == "slab" else 0.18), depth
 
 
 def test_monoenergetic_protons_lose_what_the_range_table_says():
     # 100 MeV through 20 mm of Al: PSTAR ranges 10.01 - 5.398 g/cm2 = 4.61 g/cm2: 64.9 MeV
     shield = Shield.build("Al:20mm")
-    outside, _ = incident("proton", shield, shield.areal, jnp.log(jnp.asarray([64.9])))
+    outside, _ = incident(shield.materials, shield.areal, jnp.log(jnp.asarray([64.9])))
     assert float(jnp.exp(outside[0])) == pytest.approx(100, rel=5e-3)
 
 
@@ -145,7 +149,7 @@ def test_shield_reads_units_and_order():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("Al:1mm,Unobtainium:2mm", "`shield` layer 2 must be one of Be, .*, but is 'Unobtainium'"),
+        ("Al:1mm,Unobtainium:2mm", "`shield` layer 2: material must be one of Be, .*, but is 'Unobtainium'"),
         ("Al:-1mm", r"thickness must not be negative, but layer 1 \(Al\) has -1 mm"),
         ("Al", "layer 1 must read material:thickness, but is 'Al'"),
         ("Al:1s", r"`shield layer 1 \(Al\)` must be a number with a unit like mm, but is '1s'"),

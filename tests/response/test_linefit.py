@@ -185,7 +185,7 @@ GOOD = "low_ev,high_ev,counts\n100,200,5\n200,300,7\n"
         ("low_ev,high_ev,counts\n", "", "has none"),
         ("", "", "must have a header line"),
         (GOOD, "--bins 0eV,1eV", "has energies of its own"),
-        (GOOD, "--window 1keV,2keV", "`--window` must hold channels of 100 to 300 eV"),
+        (GOOD, "--window 1keV,2keV", "`window` must hold channels of 100 to 300 eV"),
         (GOOD, "--window 1keV", "2 numbers separated by commas"),
         (GOOD, "--fwhm 0eV", "`fwhm` must be positive, but is 0 eV"),
         (GOOD, "--trapping 2:10eV", "trapping fraction` must be at least 0 and at most 1, but is 2"),

@@ -9,24 +9,39 @@ from xcal_jax.cli import options
 from xcal_jax.io.files import PLOTS, check_kept, check_writable
 
 TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
+max_age = click.option(
+    "--max-age",
+    type=options.quantity("d"),
+    default="45d",
+    help="How far an element set may be from the dates it is used for.",
+)
+strict = click.option("--strict", is_flag=True, help="Refuse element sets that cannot be used, rather than skip them.")
 
 
 @options.command()
 @click.option("--tle", type=click.Path(), help=f"{TLE} Any length.")
 @click.option("--altitudes", type=click.Path(), help="CSV: date,altitude_km,inclination_deg.")
-@click.option("--satellite", help="Shipped altitude history: GRBAlpha or VZLUSAT-2 (partly assumed: see the file).")
-@click.option("--shield", required=True, help='Outermost first: "Al:1mm,Pb:2.5mm"; sectors: "0.3*Al:1mm; 0.7*Al:5mm".')
+@click.option(
+    "--satellite",
+    help="The one to take from --tle, by name or number. Alone: the shipped altitudes of GRBAlpha or VZLUSAT-2 "
+    "(partly assumed: see the files).",
+)
+@max_age
+@strict
+@click.option("--shield", help='Outermost first: "Al:1mm,Pb:2.5mm"; sectors: "0.3*Al:1mm; 0.7*Al:5mm".')
+@click.option("--model", help="Boxes and plates in place of --shield: a TOML file, or GRBAlpha or VZLUSAT-2.")
+@click.option("--rays", type=options.WHOLE, default="2000", help="Rays from the detector of --model.")
 @click.option("--geometry", type=click.Choice(["slab", "sphere"]), default="slab")
 @click.option("--sides", type=click.Choice(["1", "2"]), default="2", help="Sides of the slab.")
 @click.option("--start", help="First day, UTC; default: the start of the elements.")
 @click.option("--end", help="Last day, UTC; default: the end of the elements.")
-@click.option("--activity", default="2022-09-01", help="min, max, or the date maximum starts.")
+@click.option("--activity", default="2022-09-01", help="min, max, cycle (solar), or the date maximum starts.")
 @click.option("--nuclear-factor", type=options.quantity(""), default="1", help="Multiplies the protons' ionising dose.")
 @click.option("--step", type=options.quantity("s"), default="60s", help="Time between positions.")
 @options.output("netCDF file.")
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def dose(tle, altitudes, satellite, shield, geometry, sides, output, plot, as_json, **flight) -> None:
+def dose(shield, satellite, tle, altitudes, model, sides, output, plot, as_json, **flight) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
     from xcal_jax.io.datasets import save
     from xcal_jax.orbit import report
@@ -35,9 +50,9 @@ def dose(tle, altitudes, satellite, shield, geometry, sides, output, plot, as_js
     picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
     if picture:
         check_writable(picture, PLOTS)
-        check_kept(filter(None, (tle, altitudes)), (output, picture))
+        check_kept(filter(None, (tle, altitudes, model)), (output, picture))
         options.check_replaceable(picture)
-    result = run(shield, satellite, tle, altitudes, geometry, int(sides), progress=True, **flight)
+    result = run(shield, satellite, tle, altitudes, model, sides=int(sides), progress=True, **flight)
     save(result, output, options.overwrite())
     if picture:
         from xcal_jax.io.figures import save_figure
@@ -72,12 +87,15 @@ def orbit() -> None:
 @click.option(
     "--drift", type=options.quantity("deg"), default="0deg", help="Westward drift of the anomaly, degrees a year (0.3)."
 )
+@click.option("--satellite", help="The one to take from --tle, by name or number.")
+@max_age
+@strict
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def passes(tle, day, days, solar, drift, as_json) -> None:
+def passes(tle, day, days, solar, drift, satellite, max_age, strict, as_json) -> None:
     """Quiet windows outside the belts, and exits from the South Atlantic Anomaly going north."""
     from xcal_jax.orbit import list_passes, read_tle
 
-    found = list_passes(read_tle(tle), day, days, solar, drift)
+    found = list_passes(read_tle(tle, satellite, strict, max_age), day, days, solar, drift)
     north = found.isel({"pass": found.northward.values})
 
     def rows(table, *names):
@@ -102,3 +120,28 @@ def passes(tle, day, days, solar, drift, as_json) -> None:
     for time, latitude, longitude, protons in leaving:
         click.echo(f"{time}  {latitude:6.1f} {longitude:7.1f}  {protons:.3g}/cm2")
     click.echo(f"note: {found.attrs['caveat']}")
+
+
+@orbit.command(cls=options.Command)
+@click.option("--model", required=True, help="Boxes and plates: a TOML file, or GRBAlpha or VZLUSAT-2.")
+@click.option("--rays", type=options.WHOLE, default="1e4", help="Rays from the detector.")
+@options.plot("the shielding over the sphere, and the boxes,")
+@options.output("netCDF file.")
+def shielding(model, rays, plot, output) -> None:
+    """Mass per area over the sphere around the detector of a satellite of boxes."""
+    import numpy as np
+
+    from xcal_jax.io.datasets import save
+    from xcal_jax.orbit import MassModel, shielding_map
+
+    satellite = MassModel.load(model)
+    seen = shielding_map(satellite, rays)
+    save(seen, output, options.overwrite())
+    if plot:
+        from xcal_jax.io.figures import save_figure
+        from xcal_jax.orbit.plot import draw_shielding
+
+        save_figure(draw_shielding(satellite, seen), plot)
+    total = seen.areal_density.sum("material")
+    for percent in (0, 10, 50, 90, 100):
+        click.echo(f"{percent:4d} % of the sky is behind at most {float(np.percentile(total, percent)):8.3f} g/cm2")

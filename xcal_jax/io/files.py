@@ -1,5 +1,6 @@
 """Files: written beside their place and renamed, so that a reader sees a whole file or none; small ones read."""
 
+import codecs
 import glob
 import os
 import re
@@ -120,14 +121,16 @@ def check_kept(inputs: Iterable[str | os.PathLike[str]], outputs: Iterable[str |
             taken[place] = f"the output {shown_path(path)}"
 
 
-def read_text(path: str | os.PathLike[str], where: str, kind: str) -> str:
+def read_text(path: str | os.PathLike[str], where: str, kind: str, wide: bool = False) -> str:
     """The text of the file at ``path``, without a byte-order mark; ``where`` names it in errors, ``kind`` is "TOML".
 
-    Raises ValueError when it is missing or no text.
+    wide: it may also be UTF-16 with such a mark, as Windows writes it. Raises ValueError when it is missing or no text.
     """
     if not os.path.isfile(path):
         raise ValueError(f"{where} must be a {kind} file, but does not exist")
+    data = Path(path).read_bytes()
+    is_wide = wide and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        return data.decode("utf-16" if is_wide else "utf-8-sig")
     except UnicodeDecodeError as problem:
         raise ValueError(f"{where} must be a {kind} file in UTF-8, but is not text") from problem

@@ -1,19 +1,24 @@
-"""Orbits and dose: elements -> positions -> trapped flux -> fluence -> shield -> dose and displacement damage."""
+"""Orbits and dose: elements -> positions -> trapped flux -> fluence -> shield (layers or boxes) -> dose and damage."""
 
-from xcal_jax.orbit.dose import dose_behind, mission_dose, report
+from xcal_jax.orbit.dose import bremsstrahlung_dose, dose, dose_behind, mission_dose, report
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import mission_fluence
+from xcal_jax.orbit.mass_model import MassModel
 from xcal_jax.orbit.months import Segment, monthly_segments
 from xcal_jax.orbit.orbit_files import SATELLITES, read_altitudes, read_tle, shipped_altitudes
 from xcal_jax.orbit.passes import list_passes
-from xcal_jax.orbit.shielding import Shield, dose, parse_sectors
+from xcal_jax.orbit.rays import areal_density, shielding_map
+from xcal_jax.orbit.shielding import Shield, parse_sectors
 
 __all__ = [
     "SATELLITES",
     "Altitudes",
     "Elements",
+    "MassModel",
     "Segment",
     "Shield",
+    "areal_density",
+    "bremsstrahlung_dose",
     "dose",
     "dose_behind",
     "list_passes",
@@ -24,5 +29,6 @@ __all__ = [
     "read_altitudes",
     "read_tle",
     "report",
+    "shielding_map",
     "shipped_altitudes",
 ]

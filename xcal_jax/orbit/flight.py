@@ -5,34 +5,43 @@ import os
 import numpy as np
 import xarray as xr
 
+from xcal_jax.io.arguments import checked
 from xcal_jax.orbit.dose import mission_dose
-from xcal_jax.orbit.elements import Altitudes, Elements
+from xcal_jax.orbit.elements import MAX_AGE, Altitudes, Elements
 from xcal_jax.orbit.fluence import SWITCH
+from xcal_jax.orbit.mass_model import MassModel
 from xcal_jax.orbit.orbit_files import read_altitudes, read_tle, shipped_altitudes
+from xcal_jax.orbit.rays import RAYS
+from xcal_jax.orbit.shielding import Shield
 
 
 def flown(
-    satellite: str | None = None,
+    satellite: str | int | None = None,
     tle: str | os.PathLike[str] | None = None,
     altitudes: str | os.PathLike[str] | None = None,
+    max_age: float = MAX_AGE,
+    strict: bool = False,
 ) -> Elements | Altitudes:
-    """The orbit of a shipped ``satellite``, of element sets, or of a table of altitudes: one of them.
+    """The orbit of element sets, of a table of altitudes, or of a shipped ``satellite``: one of them.
 
-    Raises ValueError unless exactly one is given, and what its reader raises.
+    satellite, max_age and strict: beside ``tle`` as of `read_tle`. Raises ValueError unless exactly one is given, and
+    what its reader raises.
     """
-    given = [name for name in (tle, altitudes, satellite) if name]
+    given = [name for name in (tle, altitudes, satellite if tle is None else None) if name is not None]
     if len(given) != 1:
         raise ValueError(f"orbit must come from one of tle, altitudes, satellite, but {len(given)} are given")
-    if tle:
-        return read_tle(tle)
-    return read_altitudes(altitudes) if altitudes else shipped_altitudes(str(satellite))
+    if tle is not None:
+        return read_tle(tle, satellite, strict, max_age)
+    return shipped_altitudes(str(satellite)) if altitudes is None else read_altitudes(altitudes)
 
 
+@checked
 def dose(
-    shield: str,
-    satellite: str | None = None,
+    shield: str | Shield | None = None,
+    satellite: str | int | None = None,
     tle: str | os.PathLike[str] | None = None,
     altitudes: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | None = None,
     geometry: str = "slab",
     sides: int = 2,
     start: str | np.datetime64 | None = None,
@@ -40,20 +49,32 @@ def dose(
     activity: str = SWITCH,
     nuclear_factor: float = 1.0,
     step: float = 60.0,
+    rays: int = RAYS,
+    max_age: float = MAX_AGE,
+    strict: bool = False,
     progress: bool = False,
 ) -> xr.Dataset:
     """Ionising dose and displacement damage in silicon behind ``shield``, month by month: see `dose_behind`.
 
-    shield: outermost first, "Al:1mm,Pb:2.5mm"; sectors of a solid sphere, "0.3*Al:1mm; 0.7*Al:5mm". satellite: GRBAlpha
-    or VZLUSAT-2, whose altitudes are shipped (partly assumed: see the file); or tle: two-line elements or OMM; or
-    altitudes: a CSV table. geometry: "slab" with 1 or 2 sides, or "sphere". start, end: UTC dates, those of the orbit
-    if none. activity: "min", "max", or the date from which the Sun is at its maximum. nuclear_factor: multiplies the
-    protons' ionising dose. step: seconds between positions. Raises ValueError for what makes no sense.
+    shield: outermost first, "Al:1mm,Pb:2.5mm"; sectors of a solid sphere, "0.3*Al:1mm; 0.7*Al:5mm". model: in its place
+    a satellite of boxes, GRBAlpha, VZLUSAT-2 or a TOML file, looked at along so many ``rays``. The orbit is that of
+    tle, two-line elements or OMM (of ``satellite``, if there are several; ``max_age``, days, and ``strict`` as of
+    `read_tle`); or of altitudes, a CSV table; or of satellite alone, GRBAlpha or VZLUSAT-2, whose altitudes are shipped
+    (partly assumed: see the file). geometry: "slab" with 1 or 2 sides, or "sphere". start, end: UTC dates, those of the
+    orbit if none. activity: "min", "max", "cycle", or the date from which the Sun is at its maximum. nuclear_factor:
+    multiplies the protons' ionising dose. step: seconds between positions. Raises ValueError for what makes no sense.
 
     >>> found = dose("Al:1mm,Pb:2.5mm", satellite="GRBAlpha", start="2022-01-01", end="2022-01-03", step=600)
     >>> found.tid.attrs["units"], bool(found.tid.sum() > 0)
     ('rad', True)
     """
-    orbit = flown(satellite, tle, altitudes)
+    behind: str | Shield | MassModel
+    if model is None and shield is not None:
+        behind = shield
+    elif model is not None and shield is None:
+        behind = MassModel.load(model)
+    else:
+        raise ValueError(f"give one of shield and model, but {'neither is' if shield is None else 'both are'} given")
+    orbit = flown(satellite, tle, altitudes, max_age, strict)
     flight = {"start": start, "end": end, "activity": activity, "step": step, "progress": progress}
-    return mission_dose(orbit, shield, geometry, sides, nuclear_factor, **flight)
+    return mission_dose(orbit, behind, geometry, sides, nuclear_factor, rays, **flight)

@@ -10,7 +10,7 @@ from xcal_jax.compute.progress import Bar
 from xcal_jax.constants import VERSION
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
-from xcal_jax.orbit.elements import Altitudes, Elements
+from xcal_jax.orbit.elements import Altitudes, Circle, Elements, ElementSet, positions
 from xcal_jax.orbit.months import SWITCH, Segment, monthly_segments
 from xcal_jax.orbit.trapped import (
     ENERGY_EDGES,
@@ -79,36 +79,37 @@ def mission_fluence(
     parse_quantity(step, "s", "step", least=SHORTEST_STEP, most=LONGEST_STEP)
     first, last = orbit.span
     segments = monthly_segments(first if start is None else start, last if end is None else end, activity)
-    altitude = np.array([orbit.altitude(segment) for segment in segments])
-    fields = _fields(orbit, segments, step)
+    flights: list[tuple[Segment, ElementSet | Circle]] = list(zip(segments, orbit.flights(segments), strict=True))
+    altitude = np.array([flown.altitude for _, flown in flights])
+    fields = _fields(flights, step)
     energies = {
         particle: np.concatenate([edges, [e for kind, e in NAMED.values() if kind == particle]])
         for particle, edges in ENERGY_EDGES.items()
     }
     flux: dict[str, list[np.ndarray]] = {particle: [] for particle in energies}
-    with Bar(len(segments), " months", progress) as bar:
-        for segment in segments:
+    with Bar(len(flights), " months", progress) as bar:
+        for segment, flown in flights:
             for particle, energy in energies.items():
-                blocks = _blocks(orbit, segment, step)
+                blocks = _blocks(flown, segment, step)
                 field = fields[field_epoch(particle, segment.solar)]
                 flux[particle].append(average_flux(blocks, field, particle, segment.solar, energy))
             bar.update()
     return _dataset(segments, altitude, {particle: np.array(rows) for particle, rows in flux.items()}, step)
 
 
-def _blocks(orbit, segment: Segment, step: float) -> Iterable[np.ndarray]:
+def _blocks(flown: ElementSet | Circle, segment: Segment, step: float) -> Iterable[np.ndarray]:
     seconds = step_seconds(segment, step)
     for begin in range(0, len(seconds), CHUNK):
-        yield orbit.position(segment, seconds[begin : begin + CHUNK])
+        yield positions(flown, segment, seconds[begin : begin + CHUNK])
 
 
-def _fields(orbit, segments: list[Segment], step: float) -> dict:
+def _fields(flights: list[tuple[Segment, ElementSet | Circle]], step: float) -> dict:
     """L and B/B0 of positions by the epoch of the models' fields: traced for short work, read off a map for long."""
-    days = sum(segment.days for segment in segments)
-    needed = {field_epoch(p, s.solar): (p, s.solar) for s in segments for p in ENERGY_EDGES}
+    days = sum(segment.days for segment, _ in flights)
+    needed = {field_epoch(p, s.solar): (p, s.solar) for s, _ in flights for p in ENERGY_EDGES}
     if days * 86400 / step < MAP_POINTS:
         return {epoch: lambda at, of=of: geomagnetic_coordinates(at, *of) for epoch, of in needed.items()}
-    radii = [np.linalg.norm(block, axis=1) for s in segments for block in _blocks(orbit, s, max(step, 600.0))]
+    radii = [np.linalg.norm(block, axis=1) for s, flown in flights for block in _blocks(flown, s, max(step, 600.0))]
     lowest, highest = min(r.min() for r in radii) - 2, max(r.max() for r in radii) + 2
     return {epoch: FieldMap.build(lowest, highest, *of) for epoch, of in needed.items()}
 

@@ -9,6 +9,14 @@ from xcal_jax.io.arguments import checked
 from xcal_jax.units import shown
 
 SWITCH = "2022-09-01"
+MAXIMA = ("1958-03", "1968-11", "1979-12", "1989-11", "2001-11", "2014-04", "2024-10")
+"""Months of the highest smoothed sunspot number since 1954, of cycles 19 to 25.
+
+They were written from memory and are still to be checked against the table of SILSO (Royal Observatory of Belgium). A
+month more or less moves the beginning and the end of the active years by as much.
+"""
+CYCLE = 132  # months; the rule beyond the table: another maximum every eleven years
+RISE, FALL = 30, 54  # months
 DAY = np.timedelta64(86400, "s")
 
 
@@ -46,20 +54,42 @@ def parse_date(text: str | np.datetime64, name: str) -> np.datetime64:
     return date
 
 
+def is_active(date: np.datetime64) -> bool:
+    """Whether ``date`` is in the seven active years of a solar cycle.
+
+    They begin 2.5 years before the maximum and end 4.5 years after it: the rule for solar protons of Feynman, Spitale,
+    Wang and Gabriel, J. Geophys. Res. 98 (1993) 13281, written from memory and not checked against the paper. It serves
+    here to choose between the minimum and the maximum of AP-8 and AE-8, which is a choice of this project. Beyond the
+    table of maxima there is one every eleven years, which is a forecast.
+    """
+    month = date.astype("M8[M]").astype(int)
+    maxima = [int(np.datetime64(one, "M").astype(int)) for one in MAXIMA]
+    while maxima[-1] < month:
+        maxima.append(maxima[-1] + CYCLE)
+    while maxima[0] > month:
+        maxima.insert(0, maxima[0] - CYCLE)
+    return any(one - RISE <= month < one + FALL for one in maxima)
+
+
 @checked
 def monthly_segments(start: str | np.datetime64, end: str | np.datetime64, activity: str = SWITCH) -> list[Segment]:
     """Segments from ``start`` to ``end``, cut at the first of every month and where solar activity changes.
 
-    activity: "min", "max", or the date from which it is maximum (2022-09-01 in the paper). Raises ValueError for dates
-    that are none and an ``end`` that is not after ``start``.
+    activity: "min", "max", the date from which it is maximum (2022-09-01 in the paper), or "cycle", by `is_active`.
+    Raises ValueError for dates that are none and an ``end`` that is not after ``start``.
     """
     start, end = parse_date(start, "start"), parse_date(end, "end")
     if not end > start:
         raise ValueError(f"`end` must be after `start`, but {end} is not after {start}")
     months = np.arange(start.astype("M8[M]") + 1, end.astype("M8[M]") + 1).astype("M8[s]")
-    switch = {"min": end, "max": start}.get(activity)
-    if switch is None:
-        switch = parse_date(activity, "activity")
-    cuts = np.unique(np.concatenate([[start], months, [switch], [end]]).astype("M8[s]"))
+    if activity == "cycle":
+        cuts = np.concatenate([[start], months, [end]])
+    else:
+        switch = {"min": end, "max": start}.get(activity)
+        if switch is None:
+            switch = parse_date(activity, "activity")
+        cuts = np.concatenate([[start], months, [switch], [end]])
+    cuts = np.unique(cuts.astype("M8[s]"))
     cuts = cuts[(cuts >= start) & (cuts <= end)]
-    return [Segment(a, b, "max" if a >= switch else "min") for a, b in pairwise(cuts)]
+    active = [is_active(cut) if activity == "cycle" else cut >= switch for cut in cuts[:-1]]
+    return [Segment(a, b, "max" if one else "min") for (a, b), one in zip(pairwise(cuts), active, strict=True)]

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
-from xcal_jax.orbit.elements import Elements
+from xcal_jax.orbit.elements import Elements, positions
 from xcal_jax.orbit.ephemeris import geodetic
 from xcal_jax.orbit.fluence import LONGEST_STEP, SHORTEST_STEP
 from xcal_jax.orbit.months import DAY, Segment, parse_date
@@ -60,7 +60,7 @@ def list_passes(
     segment = Segment(start, start + np.timedelta64(round(days * 86400), "s"), solar)
     seconds = np.arange(0, days * 86400, step)
     time = start + np.round(seconds).astype("m8[s]")
-    position = orbit.position(segment, seconds)
+    position = positions(orbit.at(segment), segment, seconds)
     latitude, longitude, _ = geodetic(position)
     year = 1970 + float((segment.middle - np.datetime64("1970-01-01", "s")) / DAY) / 365.25
 

@@ -1,8 +1,16 @@
-"""Figures 12 and 13 of the paper: altitude, dose and displacement damage against time."""
+"""Figures of missions (altitude, dose and damage against time, the paper's Fig. 12) and of shields of boxes."""
 
 import numpy as np
 import xarray as xr
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+
+from xcal_jax.orbit.mass_model import MassModel
+
+LEAST_DRAWN = 1e-3  # g/cm2, of a ray that meets nothing
+FACES = [[0, 1, 3, 2], [4, 5, 7, 6], [0, 1, 5, 4], [2, 3, 7, 6], [0, 2, 6, 4], [1, 3, 7, 5]]
 
 
 def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
@@ -17,6 +25,8 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
             total = np.append(0, np.cumsum(mission[part].values))
             protons = np.append(0, np.cumsum(mission[f"{part}_proton"].values))
             axes.plot(times, total, color=color, label=name)
+            factor = mission.attrs["model_factor"]
+            axes.fill_between(times, total / factor, total * factor, color=color, alpha=0.1, lw=0)
             axes.plot(times, protons, color=color, ls="--", lw=1, label=f"{name}, protons alone")
         switch = mission.solar.values == "max"
         if switch.any() and not switch.all():
@@ -27,9 +37,40 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
     altitude.set_ylabel("altitude (km)")
     ionising.set_ylabel("TID (rad in Si)")
     displacing.set_ylabel("TNID (1 MeV n_eq/cm²)")
-    displacing.set_xlabel("date (UTC); grey line: solar minimum to maximum")
+    displacing.set_xlabel("date (UTC); grey line: solar minimum to maximum; band: a factor 2 of AP-8 and AE-8")
     altitude.legend()
     ionising.legend(fontsize="small")
     for axes in (ionising, displacing):
         axes.set_ylim(bottom=0)
+    return figure
+
+
+def draw_shielding(model: MassModel, seen: xr.Dataset) -> Figure:
+    """The boxes of ``model``, and the mass per area around its detector: ``seen``, of `shielding_map`."""
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    boxes = figure.add_subplot(1, 2, 1, projection="3d")
+    low, high = (np.asarray(corner, float) for corner in model.corners())
+    for start, end, material in zip(low, high, model.made_of, strict=True):
+        corners = np.array([[(start, end)[bit >> axis & 1][axis] for axis in range(3)] for bit in range(8)])
+        faces = Poly3DCollection(corners[FACES], facecolor=f"C{material}", alpha=0.12, edgecolor=f"C{material}", lw=0.5)
+        boxes.add_collection3d(faces)
+    boxes.scatter(*np.asarray(model.detector, float), color="k", s=12, depthshade=False)
+    limits = np.array([low.min(0), high.max(0)])
+    boxes.set(
+        xlim=limits[:, 0], ylim=limits[:, 1], zlim=limits[:, 2], xlabel="x (mm)", ylabel="y (mm)", zlabel="z (mm)"
+    )
+    boxes.set_box_aspect(limits[1] - limits[0])
+    boxes.locator_params(nbins=4)
+    boxes.legend(handles=[Patch(color=f"C{n}", label=name) for n, name in enumerate(model.materials)], fontsize="small")
+    boxes.set_title(f"{model.name}; black: the detector", fontsize="medium")
+    sky = figure.add_subplot(1, 2, 2, projection="mollweide")
+    total = np.maximum(seen.areal_density.sum("material").values, LEAST_DRAWN)
+    order = np.argsort(total)
+    azimuth, elevation = (np.radians(seen[part].values)[order] for part in ("azimuth", "elevation"))
+    points = sky.scatter(azimuth, elevation, c=total[order], s=250_000 / len(total), norm=LogNorm(), linewidths=0)
+    sky.grid(color="0.8", lw=0.5)
+    sky.set_xticks(np.radians([-90, 0, 90]), ["-y", "+x", "+y"], color="w", fontweight="bold")
+    sky.set_yticks(np.radians([-60, -30, 0, 30, 60]))
+    figure.colorbar(points, ax=sky, label="mass per area (g/cm²)", orientation="horizontal", shrink=0.8)
+    sky.set_title("around the detector; +z up", fontsize="medium")
     return figure
