@@ -51,7 +51,7 @@ GOOD = {"absorber": "xifu", "--energy": "7keV", "-n": "1000", "-o": "out.nc"}
         ({"absorber": "."}, "a preset"),
         ({"absorber": ""}, "a preset"),
         ({"absorber": "x" * 5000}, "x"),
-        ({"--energy": None}, "needs `energy` or `spectrum`"),
+        ({"--energy": None}, "needs one of `energy`, `spectrum`, `line` and `radioactive`"),
         ({"--energy": "99eV"}, "100 eV to 1e\\+06 eV, but is 99 eV"),
         ({"--energy": "1.01MeV"}, "100 eV to 1e\\+06 eV, but is 1.01e\\+06 eV"),
         ({"--energy": "-7keV"}, "within the tables"),
