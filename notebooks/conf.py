@@ -30,7 +30,7 @@ apidoc_modules = [
         "separate_modules": True,
         "module_first": True,
         "include_private": False,
-        "automodule_options": {"members", "ignore-module-all"},
+        "automodule_options": {"members"},
     }
 ]
 default_role = "code"
@@ -56,6 +56,13 @@ def as_written(app, what, name, obj, options, lines: list[str]) -> None:
     lines[:] = text
 
 
+def stands_elsewhere(app, what, name, obj, skip, options) -> bool | None:
+    """Whether a name is left out of a module's page, because it comes from another module."""
+    page = app.env.docname.rpartition("/")[2]
+    return True if what == "module" and getattr(obj, "__module__", page) != page else None
+
+
 def setup(app) -> None:
     """Called by Sphinx."""
+    app.connect("autodoc-skip-member", stands_elsewhere)
     app.connect("autodoc-process-docstring", as_written)

@@ -25,7 +25,7 @@ NOT_NAMES = ("py", "md", "ipynb", "toml", "nc", "CREDITS", "LICENSE")
 
 def commands(page: Path) -> list[str]:
     """The lines of a page that run `xcal-jax`, without their comments and brackets."""
-    lines = re.findall(r"^\s*(?:\$ )?(xcal-jax .*)$", page.read_text(), re.MULTILINE)
+    lines = re.findall(r"^\s*(?:\$ )?(xcal-jax .*)$", page.read_text().replace("\\\n", " "), re.MULTILINE)
     return [re.sub(r"\s+#.*|[\[\]]", "", line) for line in lines]
 
 
