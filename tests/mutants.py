@@ -378,7 +378,7 @@ MUTANTS = [
         ),
         # sipm
         ("sipm/correlations.py", "2 * student.sf(", "student.sf(", "tests/sipm/test_causes.py"),
-        ("sipm/grouping.py", "np.maximum(size - 1, 1)", "np.maximum(size, 1)", "tests/sipm/test_trends.py"),
+        ("sipm/grouping.py", "np.maximum(many - 1, 1)", "np.maximum(many, 1)", "tests/sipm/test_trends.py"),
         (
             "sipm/threshold.py",
             "variance = counts / exposure**2 + template_error**2",

@@ -13,7 +13,10 @@ from xcal_jax.io.files import MARK, PLOTS, check_writable, replacing
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a PNG, PDF or SVG, by the suffix of ``path``, whole or not at all. Raises ValueError for others."""
+    """Write a PNG, PDF or SVG, by the suffix of ``path``, whole or not at all. Raises ValueError for others.
+
+    A file at ``path`` is replaced; `save`, and every command, refuse to replace a file of another program.
+    """
     check_writable(path, PLOTS)
     kind = Path(path).suffix.lower().removeprefix(".")
     buffer = io.BytesIO()  # matplotlib hides the error of a disk that is full

@@ -56,8 +56,8 @@ def simulate(
     illuminates the top uniformly, eV or with a unit. bin_width: eV. yields: fluorescence yields, "eadl" as in the
     paper or "krause" (M lines of Au and Bi 13 to 14 % weaker). electrons, physics: models in place of the absorber's.
     loss_above: eV, thresholds of the losses that are counted (default: `loss_thresholds`). events: a file, .nc or
-    .fits, for a row of each photon (`events` hands rows back instead). trapping: a tail of the spectrum, after all
-    else, such as "0.05:12eV"; not with events.
+    .fits, to make or replace, for a row of each photon (`events` hands rows back instead). trapping: a tail of the
+    spectrum, after all else, such as "0.05:12eV"; not with events.
 
     checkpoint: a folder that keeps what is done, written at most every 10 s, left to the caller to remove
     (`remove_checkpoint`); not with events. resume: go on from it if it is there, to the same counts; else it begins
