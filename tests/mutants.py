@@ -378,7 +378,7 @@ MUTANTS = [
         ),
         # sipm
         ("sipm/correlations.py", "2 * student.sf(", "student.sf(", "tests/sipm/test_causes.py"),
-        ("sipm/grouping.py", "np.maximum(size - 1, 1)", "np.maximum(size, 1)", "tests/sipm/test_trends.py"),
+        ("sipm/grouping.py", "np.maximum(many - 1, 1)", "np.maximum(many, 1)", "tests/sipm/test_trends.py"),
         (
             "sipm/threshold.py",
             "variance = counts / exposure**2 + template_error**2",
@@ -417,7 +417,12 @@ MUTANTS = [
             "tests/test_fit.py",
         ),
         ("fit.py", "(1.0 - ratio / 3.0 +", "(1.0 + ratio / 3.0 +", "tests/test_fit.py"),
-        ("units.py", "value *= _factor(parts[2], unit)", "value /= _factor(parts[2], unit)", "tests/test_units.py"),
+        (
+            "units.py",
+            "return number * _factor(found, unit)",
+            "return number / _factor(found, unit)",
+            "tests/test_units.py",
+        ),
         # orbit
         ("orbit/dose.py", "proton[:, 0] *= nuclear_factor", "proton *= nuclear_factor", "tests/orbit/test_dose.py"),
         ("orbit/shielding.py", "sides / 2 * weights", "sides * weights", "tests/orbit/test_shielding.py"),
@@ -459,7 +464,7 @@ MUTANTS = [
         ),
         ("cli/absorber.py", "forced=not free,", "forced=free,", "tests/cli/test_absorber.py"),
         (
-            "cli/linefit.py",
+            "response/fitted_line.py",
             "origin = {name: values[name] for name in linear.parameters}",
             "origin = {name: 2.0 * values[name] for name in linear.parameters}",
             "tests/response/test_linefit.py",

@@ -1,9 +1,11 @@
 """Long runs: killed at any moment and resumed, they count the same, bit by bit; nothing foreign is taken up."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import xarray as xr
 
 from xcal_jax import Absorber, Source, load, merge, simulate
 from xcal_jax.compute import process
+from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.simulation import simulate as running
 
 XIFU = Absorber.preset("xifu")
@@ -72,6 +75,15 @@ def test_events_are_not_resumed(tmp_path):
         simulate(XIFU, 7000.0, n=1000, checkpoint=tmp_path / "c.part", on_events=print)
 
 
+def test_two_runs_to_one_checkpoint_are_refused(tmp_path):
+    path = tmp_path / "c.part"
+    for resume in (True, False):
+        with closing(Checkpoint.open(path, resume=True)), pytest.raises(ValueError, match="but another is at work"):
+            simulate(XIFU, 7000.0, n=1000, checkpoint=path, resume=resume)
+    simulate(XIFU, 7000.0, n=1000, checkpoint=path)
+    assert not path.exists()  # it took no 10 s
+
+
 def start(folder, *more):
     words = ["simulate", "xifu", "--energy", "7keV", "-n", f"{N:g}", "-o", "out.nc", *more]
     command = [sys.executable, "-c", COMMAND, *words]
@@ -79,7 +91,7 @@ def start(folder, *more):
 
 
 def stop_underway(run, part, stop, after, delay):
-    """Send the signal ``stop`` to the run, ``delay`` s after its checkpoint is newer than ``after``; its time."""
+    """Send the signal ``stop`` to the run, ``delay`` s after its checkpoint is newer than ``after``; its new time."""
     until = time.monotonic() + 120
     while not part.exists() or part.stat().st_mtime_ns <= after:
         assert run.poll() is None and time.monotonic() < until, run.stderr.read()
@@ -91,23 +103,30 @@ def stop_underway(run, part, stop, after, delay):
     return part.stat().st_mtime_ns, err
 
 
+@pytest.mark.slow
 def test_killed_interrupted_and_resumed(tmp_path):
-    """SIGKILL at a random moment, Ctrl-C at another, then to the end: the Dataset of a run that nobody stopped."""
-    delays = np.random.default_rng().uniform(0.0, 0.3, 2)
-    part = tmp_path / "out.nc.part"
+    """SIGKILL at a random moment, each signal that asks to end at another, then to the end: nothing is lost.
+
+    The photons of one run after the other are more, and the last has the Dataset of a run that nobody stopped.
+    """
+    part, done = tmp_path / "out.nc.part" / "0.part", 0
     run = start(tmp_path)
-    killed, _ = stop_underway(run, part, signal.SIGKILL, 0, delays[0])
+    saved, _ = stop_underway(run, part, signal.SIGKILL, 0, np.random.default_rng().uniform(0.0, 0.15))
     assert run.returncode == -signal.SIGKILL and not (tmp_path / "out.nc").exists()
-    run = start(tmp_path, "--resume")
-    _, err = stop_underway(run, part, signal.SIGINT, killed, delays[1])
-    assert run.returncode == 130
-    assert "the same command with --resume goes on from out.nc.part" in err
-    interrupted = load(tmp_path / "out.nc")
-    assert interrupted.attrs["complete"] == 0 and 0 < int(interrupted.photons) < N
+    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        run = start(tmp_path, "--resume")
+        saved, err = stop_underway(run, part, stop, saved, np.random.default_rng().uniform(0.0, 0.15))
+        assert run.returncode == 128 + stop
+        assert "the same command with --resume goes on from out.nc.part" in err
+        interrupted = load(tmp_path / "out.nc")
+        assert interrupted.attrs["complete"] == 0 and done < int(interrupted.photons) < N
+        done = int(interrupted.photons)
+        with np.load(part) as kept:
+            assert kept["done"] == done
     run = start(tmp_path, "--resume")
     _, err = run.communicate(timeout=120)
     assert run.returncode == 0, err
-    assert not part.exists()
+    assert os.listdir(tmp_path) == ["out.nc"]
     xr.testing.assert_identical(load(tmp_path / "out.nc"), simulate(XIFU, 7000.0, n=N))
 
 

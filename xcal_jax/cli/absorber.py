@@ -124,13 +124,8 @@ def simulate(
     if plot:
         _plot(result, plot)
     if not result.attrs["complete"]:
-        done = f"{output} holds the {int(result.photons)} photons done so far"
-        if part:
-            options.interrupted(part, f"{done}; ")
-        click.echo(f"interrupted: {done}", err=True)
-        raise SystemExit(130)
-    if part:
-        remove_checkpoint(part)
+        options.interrupted(part, f"{output} holds the {int(result.photons)} photons done so far")
+    remove_checkpoint(part)
 
 
 @options.command()

@@ -181,7 +181,9 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 resumable = click.option("--resume", is_flag=True, help="Go on from OUTPUT.part, which an interrupted run has left.")
 
 
-def interrupted(part: PathLike, done: str = "") -> NoReturn:
-    """End the command after Ctrl-C, saying what is ``done`` and how to go on from the checkpoint ``part``."""
-    click.echo(f"interrupted: {done}the same command with --resume goes on from {part}", err=True)
+def interrupted(part: PathLike | None, done: str = "") -> NoReturn:
+    """End the command after Ctrl-C, saying what is ``done`` and how to go on from the checkpoint ``part``, if any."""
+    further = f"the same command with --resume goes on from {part}" if part and os.path.exists(part) else ""
+    said = "; ".join(filter(None, [done, further]))
+    click.echo(f"interrupted: {said}" if said else "interrupted", err=True)
     sys.exit(130)

@@ -1,5 +1,6 @@
 """Compiled programs kept between processes: the one place where the package changes a setting of JAX."""
 
+import os
 from contextlib import suppress
 from functools import cache
 
@@ -13,7 +14,8 @@ def keep_compiled_programs() -> None:
 
     Asked by everything that compiles a dear program, never by an import. The user's settings win: where JAX has a
     folder already (JAX_COMPILATION_CACHE_DIR, or `jax.config`), or is told to keep nothing
-    (JAX_ENABLE_COMPILATION_CACHE=false), nothing is changed. Where the folder cannot be made, nothing is kept.
+    (JAX_ENABLE_COMPILATION_CACHE=false), nothing is changed. Where the folder cannot be made or written, nothing is
+    kept.
 
     >>> keep_compiled_programs()
     """
@@ -23,4 +25,5 @@ def keep_compiled_programs() -> None:
     folder = user_cache_path("xcal_jax") / "programs"
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+        if os.access(folder, os.W_OK):
+            jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -1,8 +1,9 @@
 """Checkpoints: what is done of a long run, kept so that the same run, and no other, can go on from there.
 
-A checkpoint is a file, or a folder with a file for each part of the run that is done. Each file is written whole or
-not at all and holds arrays, with the facts of what they belong to and a check sum. All commands keep theirs at
-OUTPUT.part. A folder is of one run at a time: it is locked, which the system undoes when the process ends.
+A checkpoint is a folder with a file for each part of the run that is done; a run that has no parts keeps one file.
+Each file is written whole or not at all and holds arrays, with the facts of what they belong to and a check sum. All
+commands keep theirs at OUTPUT.part. The folder is of one run at a time: it is locked, which the system undoes when the
+process ends.
 """
 
 import fcntl
@@ -10,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -26,52 +28,57 @@ OWN = re.compile(
 )  # what a checkpoint's folder holds: folders, files, unfinished files
 
 
-def checkpoint_of(output: str | os.PathLike[str]) -> Path:
-    """Where the commands keep the checkpoint of a run to the file ``output``."""
-    return Path(f"{output}{SUFFIX}")
+def checkpoint_of(output: str | os.PathLike[str]) -> Path | None:
+    """Where the commands keep the checkpoint of a run to the file ``output``; nowhere if that is a device or a pipe."""
+    return Path(f"{output}{SUFFIX}") if os.path.isfile(output) or not os.path.exists(output) else None
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file at ``path``, or a folder there, locked (its descriptor: ``lock``); nothing is kept where it is None."""
+    """The folder ``path``, locked (its descriptor: ``lock``); nothing is kept where it is None."""
 
     path: Path | None
     lock: int | None = None
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str] | None, resume: bool, folder: bool = False) -> "Checkpoint":
-        """The checkpoint at ``path``, emptied unless ``resume``. folder: whether it has a file for each part.
+    def open(cls, path: str | os.PathLike[str] | None, resume: bool) -> "Checkpoint":
+        """The checkpoint at ``path``, emptied unless ``resume``.
 
-        Raises ValueError where nothing can be written there, or where something stands that is no such checkpoint.
+        Raises ValueError where nothing can be written there, where a file stands, and where another run is at work.
         """
         if path is None:
             return cls(None)
         path = Path(path)
-        if not folder:
-            if not resume:
-                remove_checkpoint(path)
-            check_writable(path)
-            return cls(path)
-        if os.path.exists(path) and not path.is_dir():
+        if os.path.lexists(path) and not path.is_dir():
             raise ValueError(f"checkpoint {shown_path(path)} must be a folder, but is a file")
-        path.mkdir(parents=True, exist_ok=True)
-        lock = _locked(path)
-        if not resume:
-            _remove_own(path)
-        return cls(path, lock)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise ValueError(
+                f"checkpoint {shown_path(path)} cannot be made: {(problem.strerror or str(problem)).lower()}"
+            ) from problem
+        check_writable(path / f"0{SUFFIX}")
+        kept = cls(path, _locked(path))
+        try:
+            if not resume:
+                _remove_own(path)
+        except ValueError:
+            kept.close()
+            raise
+        return kept
 
     def close(self) -> None:
-        """Let another run have the folder; the end of the process does so too."""
-        if self.lock is not None:
+        """Let another run have the folder, which is removed if nothing is in it; a process that ends lets it, too."""
+        if self.path is not None and self.lock is not None:
+            _remove_empty(self.path)
             os.close(self.lock)
 
-    def load(self, facts: dict[str, str], part: int | None = None) -> dict[str, np.ndarray]:
-        """The arrays that are kept of the run, or of its ``part``, that ``facts`` describe; none if there are none.
+    def load(self, facts: dict[str, str], part: int = 0) -> dict[str, np.ndarray]:
+        """The arrays that are kept of the ``part`` of the run that ``facts`` describe; none if there are none.
 
         Raises ValueError, naming what differs, where the file is of another run, and where it is no checkpoint.
         """
-        file = self._file(part)
-        if file is None or not file.exists():
+        if self.path is None or not (file := self._file(part)).exists():
             return {}
         kept, arrays = _read(file)
         differing = [name for name in facts if kept.get(name) != facts[name]]
@@ -80,41 +87,46 @@ class Checkpoint:
             raise ValueError(f"checkpoint {shown_path(self.path)} {problem}")
         return arrays
 
-    def save(self, facts: dict[str, str], arrays: dict[str, np.ndarray], part: int | None = None) -> None:
-        """Keep ``arrays`` of the run, or of its ``part``. A kill at any moment leaves the old file or the new one."""
-        path = self._file(part)
-        if path is None:
+    def save(self, facts: dict[str, str], arrays: dict[str, np.ndarray], part: int = 0) -> None:
+        """Keep ``arrays`` of the ``part`` of the run. A kill at any moment leaves the old file or the new one."""
+        if self.path is None:
             return
         about = json.dumps({"facts": facts, "sum": _sum(arrays)})
-        with replacing(path) as temporary, temporary.open("wb") as file:
+        with replacing(self._file(part)) as temporary, temporary.open("wb") as file:
             np.savez(file, about=np.array(about), **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
 
-    def _file(self, part: int | None) -> Path | None:
-        return self.path if self.path is None or part is None else self.path / f"{part}{SUFFIX}"
+    def _file(self, part: int) -> Path:
+        assert self.path is not None
+        return self.path / f"{part}{SUFFIX}"
 
 
-def remove_checkpoint(path: str | os.PathLike[str]) -> None:
+def remove_checkpoint(path: str | os.PathLike[str] | None) -> None:
     """Remove the checkpoint at ``path``, if there is one: its own files, and its folder if nothing else is in it.
 
-    Raises ValueError where ``path`` is a file, but no checkpoint.
+    Raises ValueError where ``path`` is a file, and where another run is at work.
     """
+    if path is None:
+        return
     path = Path(path)
     if path.is_dir():
-        _remove_own(path)
-        if not any(path.iterdir()):
-            path.rmdir()
+        with closing(Checkpoint(path, _locked(path))):
+            _remove_own(path)
     elif path.exists():
-        _read(path)
-        path.unlink()
+        raise ValueError(f"checkpoint {shown_path(path)} must be a folder, but is a file")
+
+
+def _remove_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _remove_own(folder: Path) -> None:
     """Remove from ``folder`` what a checkpoint has written there. Raises ValueError where another run is at work."""
-    for own in [inner for inner in folder.iterdir() if OWN.fullmatch(inner.name)]:
+    own_names = [inner for inner in folder.iterdir() if OWN.fullmatch(inner.name)]
+    for own in sorted(own_names, key=Path.is_file):  # folders first: one of them may be locked
         if own.is_dir() and not own.is_symlink():
-            os.close(_locked(own))
             remove_checkpoint(own)
         else:
             own.unlink()
@@ -123,17 +135,17 @@ def _remove_own(folder: Path) -> None:
 def _locked(folder: Path) -> int:
     """A descriptor of ``folder`` that holds its lock, until it is closed or the process ends, however it does.
 
-    Raises ValueError where another run holds it.
+    Raises ValueError where another run holds it, or has just removed it.
     """
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as problem:
-        os.close(lock)
-        raise ValueError(
-            f"checkpoint {shown_path(folder)} must be of one run at a time, but another is at work"
-        ) from problem
-    return lock
+        if os.path.samestat(os.fstat(lock), os.stat(folder)):
+            return lock
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(lock)
+    raise ValueError(f"checkpoint {shown_path(folder)} must be of one run at a time, but another is at work")
 
 
 def _sum(arrays: dict[str, np.ndarray]) -> str:

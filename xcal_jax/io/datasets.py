@@ -35,10 +35,7 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = Fa
     attrs = {"history": f"written by {MARK.decode()}"} | dataset.attrs
     packed = {name: {"zlib": True} for name, of in dataset.data_vars.items() if of.ndim and of.dtype.kind in "fiub"}
     with replacing(path) as temporary:
-        try:
-            dataset.assign_attrs(attrs).to_netcdf(temporary, engine="netcdf4", encoding=packed)
-        except RuntimeError as problem:  # of the netCDF library, where the disk is full
-            raise OSError(f"{shown_path(path)} could not be written, is the disk full? ({problem})") from problem
+        dataset.assign_attrs(attrs).to_netcdf(temporary, engine="netcdf4", encoding=packed)
 
 
 def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:

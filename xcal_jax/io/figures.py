@@ -13,11 +13,16 @@ from xcal_jax.io.files import MARK, PLOTS, check_writable, replacing
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a PNG, PDF or SVG, by the suffix of ``path``, whole or not at all. Raises ValueError for others."""
+    """Write a PNG, PDF or SVG, by the suffix of ``path``, whole or not at all. Raises ValueError for others.
+
+    A file at ``path`` is replaced; `save`, and every command, refuse to replace a file of another program.
+    """
     check_writable(path, PLOTS)
-    program = "Software" if Path(path).suffix.lower() == ".png" else "Creator"
+    kind = Path(path).suffix.lower().removeprefix(".")
+    buffer = io.BytesIO()  # matplotlib hides the error of a disk that is full
+    _write(figure, buffer, format=kind, dpi=150, metadata={"Software" if kind == "png" else "Creator": MARK.decode()})
     with replacing(path) as temporary:
-        _write(figure, temporary, dpi=150, metadata={program: MARK.decode()})
+        temporary.write_bytes(buffer.getvalue())
 
 
 def as_png(figure: Figure, dpi: float) -> bytes:

@@ -1,6 +1,7 @@
 """Files: written beside their place and renamed, so that a reader sees a whole file or none; small ones read."""
 
 import codecs
+import errno
 import glob
 import os
 import re
@@ -16,6 +17,7 @@ from xcal_jax.units import shown_path
 HOST = re.sub(r"\W", "_", socket.gethostname())
 MARK = b"xcal_jax"  # stands in every file that this program writes, which may therefore be written anew
 LONGEST_NAME = 200  # bytes of a file's name, so that its checkpoint and unfinished file can have longer ones
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space on the disk, none for this user, none in this file
 LOOKED_AT = 2**18  # bytes at each end of a file where its mark may stand
 
 
@@ -25,9 +27,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     On any error, an interruption included, nothing is left behind and an older ``path`` stays as it was; what a killed
     process of this machine has left is removed. A link stays a link, to the new file; a device (``/dev/null``) or a
-    pipe is written through. Raises ValueError when the folder is missing or ``path`` is a folder.
+    pipe is written through. Raises ValueError when the folder is missing or ``path`` is a folder; OSError, which names
+    ``path``, when the disk is full.
     """
-    path = Path(os.path.realpath(path))
+    given, path = path, Path(os.path.realpath(path))
     check_writable(path)
     through = path.exists() and not path.is_file()
     folder = Path(tempfile.gettempdir()) if through else path.parent
@@ -46,6 +49,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+    except OSError as problem:
+        if problem.errno in FULL and problem.filename in (None, str(temporary)):
+            problem.filename = os.fspath(given)
+        raise
+    except RuntimeError as problem:
+        if str(problem).startswith("NetCDF: "):  # what netCDF4 says of a disk that is full
+            reason = "it could not be written (is the disk full?)"
+            raise OSError(errno.EIO, reason, os.fspath(given)) from problem
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -16,7 +16,7 @@ NAMES = {"TELESCOP": "NONE", "INSTRUME": "NONE", "DETNAM": "NONE", "FILTER": "NO
 def write_fits(path: str | os.PathLike[str], *tables: fits.BinTableHDU) -> None:
     """Write ``tables`` after an empty primary, each with DATE, CREATOR, CHECKSUM and DATASUM.
 
-    Raises ValueError when the folder is missing.
+    A file at ``path`` is replaced. Raises ValueError when the folder is missing.
     """
     units = [fits.PrimaryHDU(), *tables]
     now = date()

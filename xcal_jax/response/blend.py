@@ -11,6 +11,7 @@ from astropy.io import fits
 from jaxtyping import Float
 from scipy.sparse import diags_array
 
+from xcal_jax.io.files import check_kept
 from xcal_jax.response.ogip import Header, write_rmf
 from xcal_jax.response.ogip_reader import CARDS, read_matrix
 from xcal_jax.response.rows import Row
@@ -24,9 +25,10 @@ def combine(
 ) -> Float[np.ndarray, " R"]:
     """Write the matrix ``official`` with the ``losses``, both files, to ``output``; the partial fraction of each row.
 
-    Rows sum to 1. Raises ValueError unless both have the same rows and channels and one MATRIX extension, rows of
-    ``official`` sum to 1, and those of ``losses`` to less.
+    Rows sum to 1. A file at ``output`` is replaced. Raises ValueError where that is one of the two; unless both have
+    the same rows and channels and one MATRIX extension, rows of ``official`` sum to 1, and those of ``losses`` to less.
     """
+    check_kept([official, losses], [output])
     (layout, [core]), (other, [lost]) = (_single(path) for path in (official, losses))
     for what in ("rows", "channels"):
         one, two = getattr(layout, what), getattr(other, what)

@@ -128,7 +128,7 @@ def simulate_nodes(
     facts = [{**run.facts(), **wanted, "leverage": f"{of:.9g}"} for run, of in zip(runs, leverage, strict=True)]
     line_energy = np.asarray(matter_of(absorber, settings.yields).relaxation.energy, dtype=np.float64).reshape(-1)
     work = partial(count_node, settings=settings)
-    with closing(Checkpoint.open(checkpoint, resume, folder=True)) as kept:
+    with closing(Checkpoint.open(checkpoint, resume)) as kept:
         done = {n: Node.from_arrays(arrays) for n in range(energy.size) if (arrays := kept.load(facts[n], n))}
         left = [n for n in range(energy.size) if n not in done]
         with (

@@ -92,7 +92,7 @@ def write_rmf(
     channels: Float[np.ndarray, " C"],
     header: Header,
 ) -> None:
-    """Write a matrix, whole or not at all.
+    """Write a matrix, whole or not at all; a file at ``path`` is replaced.
 
     matrices: for each MATRIX extension the boundaries of its rows, eV, and the rows; channels: boundaries, eV.
     """
@@ -115,7 +115,7 @@ def write_rmf(
 def write_arf(
     path: str | os.PathLike, boundaries: Float[np.ndarray, " B"], area: Float[np.ndarray, " R"], header: Header
 ) -> None:
-    """Write the ``area`` (cm2) of rows between ``boundaries`` eV, whole or not at all."""
+    """Write the ``area`` (cm2) of rows between ``boundaries`` eV, whole or not at all; an older file is replaced."""
     columns = [*_energies(boundaries), fits.Column("SPECRESP", "E", "cm**2", array=area)]
     write_fits(path, _table("SPECRESP", columns, header, "SPECRESP", "1.1.0", {"ARFVERSN": "1992a"}))
 

@@ -69,7 +69,7 @@ class Response:
         second: str | os.PathLike[str] | None = None,
         second_arf: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Write OGIP files: the matrix, and the effective area as ``arf``.
+        """Write OGIP files: the matrix, and the effective area as ``arf``. Files of these names are replaced.
 
         second, second_arf: for the second part of a split response, which else stands in the same file as the first.
         """

@@ -101,7 +101,7 @@ def event_file(
     detector: Detector | None = None,
     cards: dict[str, str] | None = None,
 ) -> Iterator[Callable[[Event], None]]:
-    """Yield a function that appends a block of events to the file ``path``; it appears when all is done.
+    """Yield a function that appends a block of events to the file ``path``, which is replaced when all is done.
 
     attrs: of `event_attrs`; asked: photons that make it complete; detector: whose channels a FITS list has; cards: of
     the instrument, in its header. Raises ValueError when the folder is missing, the suffix is neither .nc nor one of

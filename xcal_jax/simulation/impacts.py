@@ -106,8 +106,9 @@ def filter_impacts(
 
     forced: every photon on the absorber interacts; for an effective area that has the quantum efficiency in it
     already. xml: SIXTE's detector, by whose order of pixels an array is numbered; uniform: photons fall evenly on the
-    absorber, whatever U and V are. Memory does not grow with the table. Raises ValueError where ``source`` has no such
-    table, a row's energy or place makes no sense, or the ``xml`` does not fit the absorber.
+    absorber, whatever U and V are. Memory does not grow with the table. A file at ``target`` is replaced. Raises
+    ValueError where that is ``source``, where this has no such table, where a row's energy or place makes no sense, or
+    the ``xml`` does not fit the absorber.
     """
     check_kept([source], [target])
     seed = parse_whole(seed, "seed", least=0, below=SEEDS)

@@ -56,10 +56,10 @@ def simulate(
     illuminates the top uniformly, eV or with a unit. bin_width: eV. yields: fluorescence yields, "eadl" as in the
     paper or "krause" (M lines of Au and Bi 13 to 14 % weaker). electrons, physics: models in place of the absorber's.
     loss_above: eV, thresholds of the losses that are counted (default: `loss_thresholds`). events: a file, .nc or
-    .fits, for a row of each photon (`events` hands rows back instead). trapping: a tail of the spectrum, after all
-    else, such as "0.05:12eV"; not with events.
+    .fits, to make or replace, for a row of each photon (`events` hands rows back instead). trapping: a tail of the
+    spectrum, after all else, such as "0.05:12eV"; not with events.
 
-    checkpoint: a file that keeps what is done, written at most every 10 s, left to the caller to remove
+    checkpoint: a folder that keeps what is done, written at most every 10 s, left to the caller to remove
     (`remove_checkpoint`); not with events. resume: go on from it if it is there, to the same counts; else it begins
     anew. An interruption (Ctrl-C) raises KeyboardInterrupt when the checkpoint is written; with ``hand_back`` it
     returns the blocks done so far, with ``attrs["complete"] = 0``.
@@ -87,50 +87,51 @@ def simulate(
         raise ValueError(f"`checkpoint` and `{given}` exclude each other: events handed on cannot be resumed")
     if executor is not in_parallel and given:
         raise ValueError(f"`{given}` needs photons counted in this process, not on a cluster")
-    kept, facts = Checkpoint.open(checkpoint, resume), run.facts()
-    total, done = _resumed(kept, facts, n, run.source.forced)
-    prepared, saved = Prepared.build(run), time.monotonic()
-    piece = run.block * local_devices().size if executor is in_parallel else _piece(n)
-    pieces = range(done, n, piece)
-    tasks = (Task(run, first, min(first + piece, n)) for first in pieces)
+    facts = run.facts()
+    with closing(Checkpoint.open(checkpoint, resume)) as kept:
+        total, done = _resumed(kept, facts, n, run.source.forced)
+        prepared, saved = Prepared.build(run), time.monotonic()
+        piece = run.block * local_devices().size if executor is in_parallel else _piece(n)
+        pieces = range(done, n, piece)
+        tasks = (Task(run, first, min(first + piece, n)) for first in pieces)
 
-    def save() -> None:
-        nonlocal saved
-        if total is not None:
-            kept.save(facts, {"done": np.array(done), **total.arrays()})
-        saved = time.monotonic()
+        def save() -> None:
+            nonlocal saved
+            if total is not None:
+                kept.save(facts, {"done": np.array(done), **total.arrays()})
+            saved = time.monotonic()
 
-    def count_with_events(task: Task) -> tuple[Tally, Event]:
-        return count(task), prepared.events(task.first, task.stop)
+        def count_with_events(task: Task) -> tuple[Tally, Event]:
+            return count(task), prepared.events(task.first, task.stop)
 
-    def add(stop: int, found: Any) -> None:
-        nonlocal total, done
-        if append is None:
-            tally = found
-        else:
-            tally, rows = found
-            append(rows)
-        total = sum_of([tally] if total is None else [total, tally])
-        done = stop
-        if time.monotonic() - saved > SAVED_EVERY:
-            save()
+        def add(stop: int, found: Any) -> None:
+            nonlocal total, done
+            if append is None:
+                tally = found
+            else:
+                tally, rows = found
+                append(rows)
+            total = sum_of([tally] if total is None else [total, tally])
+            done = stop
+            if time.monotonic() - saved > SAVED_EVERY:
+                save()
 
-    about = event_attrs(absorber, run.source, run.seed)
-    with (
-        nullcontext(on_events) if events is None else event_file(events, about, n) as append,
-        ThreadPoolExecutor(1) as clerk,  # an interruption reaches the main thread alone: a block is counted whole
-        closing(executor(count if append is None else count_with_events, tasks)) as results,
-        Bar(n, " photons", progress, done) as bar,
-    ):
-        try:
-            for first, found in zip(pieces, results, strict=True):
-                clerk.submit(add, min(first + piece, n), found).result()
-                bar.update(done - bar.n)
-        except (KeyboardInterrupt, OSError) as problem:
-            clerk.shutdown()
-            save()
-            if isinstance(problem, OSError) or not hand_back:  # OSError: of the cluster
-                raise
+        about = event_attrs(absorber, run.source, run.seed)
+        with (
+            nullcontext(on_events) if events is None else event_file(events, about, n) as append,
+            ThreadPoolExecutor(1) as clerk,  # an interruption reaches the main thread alone: a block is counted whole
+            closing(executor(count if append is None else count_with_events, tasks)) as results,
+            Bar(n, " photons", progress, done) as bar,
+        ):
+            try:
+                for first, found in zip(pieces, results, strict=True):
+                    clerk.submit(add, min(first + piece, n), found).result()
+                    bar.update(done - bar.n)
+            except (KeyboardInterrupt, OSError) as problem:
+                clerk.shutdown()
+                save()
+                if isinstance(problem, OSError) or not hand_back:  # OSError: of the cluster
+                    raise
     if total is None:
         raise KeyboardInterrupt
     result = to_dataset(prepared, total, photons=done, asked=n)

@@ -57,7 +57,7 @@ def sweep(
         for k in range(grid.size)
     ]
     facts = [{**run.facts(), "number of photons": str(grid.n)} for run in runs]
-    with closing(Checkpoint.open(checkpoint, resume, folder=True)) as kept:
+    with closing(Checkpoint.open(checkpoint, resume)) as kept:
         done = {k: arrays for k in range(grid.size) if (arrays := kept.load(facts[k], k))}
         tasks = [(k, *batch) for k in range(grid.size) if k not in done for batch in pairwise(ends)]
         batches: list[Tally] = []

@@ -108,7 +108,10 @@ def render(ageing: Ageing) -> str:
 
 
 def write_report(ageing: Ageing, path: str | Path) -> Path:
-    """Write the page to ``path`` and return it. Raises ValueError when the folder is missing or not writable."""
+    """Write the page to ``path``, where a file is replaced, and return that.
+
+    Raises ValueError when the folder is missing or not writable.
+    """
     with replacing(path) as temporary:
         temporary.write_text(render(ageing), encoding="utf-8")
     return Path(path)

@@ -34,7 +34,7 @@ CARDS = {
 def write_csv(spectra: xr.Dataset, path: str | Path) -> Path:
     """Write spectra as the CSV that `archives.read_csv` reads, numbers to 12 digits and NaN as an empty cell; its path.
 
-    Raises ValueError when the folder is missing.
+    A file at ``path`` is replaced. Raises ValueError when the folder is missing.
     """
 
     def cell(value) -> str:
