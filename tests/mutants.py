@@ -381,8 +381,8 @@ MUTANTS = [
         ("sipm/grouping.py", "np.maximum(many - 1, 1)", "np.maximum(many, 1)", "tests/sipm/test_trends.py"),
         (
             "sipm/threshold.py",
-            "variance = counts / exposure**2 + template_error**2",
-            "variance = counts / exposure**2",
+            "(slopes**2 * (variance + template_noise**2))",
+            "(slopes**2 * variance)",
             "tests/sipm/test_threshold.py",
         ),
         (
@@ -393,8 +393,8 @@ MUTANTS = [
         ),
         (
             "sipm/gain.py",
-            "np.hypot(gain * adu_error, gain_error * adu)",
-            "gain * adu_error",
+            "np.hypot(slope * adu_error, np.sqrt((shared**2).sum(1)))",
+            "np.abs(slope * adu_error)",
             "tests/sipm/test_trends.py tests/sipm/test_threshold.py tests/sipm/test_closure.py",
         ),
         (

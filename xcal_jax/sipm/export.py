@@ -23,8 +23,8 @@ def columns_of(data: xr.Dataset, dim: str) -> xr.Dataset:
 def write_table(data: xr.Dataset, dim: str, path: str | Path, **meta: str | float) -> Path:
     """Write the variables of ``data`` over ``dim`` as one table, by the suffix of ``path``; its path.
 
-    Columns have units and descriptions. meta: remarks in the head. Raises ValueError for another suffix or a folder
-    that is missing.
+    Columns have units and descriptions. meta: remarks in the head. A file at ``path`` is replaced. Raises ValueError
+    for another suffix or a folder that is missing.
     """
     from astropy.table import Column, Table
 

@@ -71,7 +71,7 @@ def write_pha(
     """Write ``counts`` in channels from number ``first``, ``exposure`` in s, as a PHA file of type I (OGIP/92-007).
 
     rmf, arf: files that belong to it, named in the header; cards: of the instrument; history: lines on how it was made.
-    Raises ValueError when the folder is missing.
+    A file at ``path`` is replaced. Raises ValueError when the folder is missing.
     """
     last = first + counts.size - 1
     columns = [
