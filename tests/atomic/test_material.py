@@ -76,10 +76,10 @@ def test_attenuation_of_a_compound():
         ("au", "'au' must be a symbol or chemical formula: did you mean 'Au'"),
         ("gold", "'gold' must be a symbol or chemical formula$"),
         ("Bi2(Te", "must be a symbol or chemical formula"),
-        ("", "no isotopes, ions or mixtures"),
-        ("Al[27]", "no isotopes, ions or mixtures"),
-        ("Au{3+}", "no isotopes, ions or mixtures"),
-        ("HgTe@8.1", "no isotopes, ions or mixtures"),
+        ("", "no isotope, ion or mixture"),
+        ("Al[27]", "no isotope, ion or mixture"),
+        ("Au{3+}", "no isotope, ion or mixture"),
+        ("HgTe@8.1", "no isotope, ion or mixture"),
         ("D2O", "element 'D'"),
         ("Md", "element 'Md'"),
         ("n", "must be a symbol or chemical formula"),
@@ -100,5 +100,5 @@ def test_unknown_density(formula):
 
 @pytest.mark.parametrize("density", [0.0, -9.78, float("nan"), float("inf")])
 def test_impossible_density(density):
-    with pytest.raises(ValueError, match="`density` must be positive and finite, but Bi has"):
+    with pytest.raises(ValueError, match="`density` must be positive and at most 30 g/cm3, but Bi has"):
         Material.build("Bi", density=density)

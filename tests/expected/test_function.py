@@ -74,6 +74,7 @@ def test_batches_of_energies_are_their_elements(jacobian):
 
 
 @pytest.mark.slow
+@jax.numpy_dtype_promotion("standard")  # as JAX is by itself: optax mixes floats and integers
 def test_optimisers_of_optax_and_optimistix_find_a_thickness():
     """Of 80 % absorption: t = -ln(0.2) / mu."""
     wanted = np.log(0.2) / np.log1p(-quantum_efficiency(SLAB, "7 keV"))

@@ -43,7 +43,7 @@ ASKED = {
 
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 def test_a_block_has_no_derivative(asked):
-    with pytest.raises(TypeError, match=r"no derivative .*`xcal_jax\.expected"):
+    with pytest.raises(TypeError, match=r"no derivative .*`xcal_jax\.observables`"):
         asked(jnp.ones(1))
 
 

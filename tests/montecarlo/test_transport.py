@@ -205,7 +205,7 @@ def test_photons_of_a_vacancy(symbol, label, deep, agrees):
             lines = lines.at[jnp.minimum(n, 255)].set(history.ion.emitted[0])
             return n + 1, replace(history, ion=replace(history.ion, emitted=(none,) * EMITTED)), lines
 
-        history = History(jnp.uint32(0), ion, (), zero, Direction(zero, zero, zero), None, ledger)
+        history = History(jnp.uint32(0), ion, (), None, zero, Direction(zero, zero, zero), None, ledger)
         start = (jnp.int32(0), history, jnp.full((256,), -1, jnp.int32))
         n, history, lines = jax.lax.while_loop(lambda s: s[1].ion.excited & (s[0] < 1000), step, start)
         return lines, history.ledger, n
