@@ -82,9 +82,9 @@ def test_optimisers_of_optax_and_optimistix_find_a_thickness():
     def off(thickness, _=None):
         return of_thickness(thickness)[0] - 0.8
 
-    adam = optax.adam(0.5)
+    adam = optax.adam(0.3)
     thickness, state = jnp.asarray(ONE), adam.init(jnp.asarray(ONE))
-    for _ in range(40):
+    for _ in range(80):
         step, state = adam.update(jax.grad(lambda t: off(t) ** 2)(thickness), state)
         thickness = optax.apply_updates(thickness, step)
     assert float(thickness[0]) == pytest.approx(wanted, rel=0.1)

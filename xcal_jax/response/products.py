@@ -39,7 +39,7 @@ BROADER = 1.02  # above which there is a warning
 LARGE = 250e6  # bytes, above which rows are thinned
 THIN = 4e-5  # of the photons
 PARTS = ("all", "core", "losses", "split")
-Matrix = tuple[Float[np.ndarray, " B"], list[Row]]  # boundaries of the rows, eV, and the rows
+Matrix = tuple[Float[np.ndarray, " _"], list[Row]]  # boundaries of the rows, eV, and the rows
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Response:
     components: xr.Dataset
     uncertainty: xr.Dataset | None
     matrices: tuple[Matrix, ...]
-    areas: tuple[Float[np.ndarray, " R"], ...]
+    areas: tuple[Float[np.ndarray, " _"], ...]
     channels: np.ndarray
     header: Header
 
