@@ -29,7 +29,9 @@ FALSE_ALARM = 1e-5
 MEMORY = 5e9  # bytes: of one process of the suite, before it forgets compiled programs
 DEAR = (  # files that take longest, dearest first
     "test_notebooks.py",
+    "test_door.py",
     "test_analysis.py",
+    "expected/test_function.py",
     "sipm/test_closure.py",
     "expected/test_scattering.py",
     "response/test_linefit.py",
@@ -44,6 +46,12 @@ DEAR = (  # files that take longest, dearest first
     "simulation/test_impacts.py",
     "response/test_rmf.py",
     "design/test_optimise.py",
+    "test_docs.py",
+    "clients/test_clients.py",
+    "sipm/test_missions_of_others.py",
+    "response/test_official.py",
+    "cli/test_environments.py",
+    "fuzz/test_fuzz.py",
 )
 SIGMAS = float(stats.norm.isf(FALSE_ALARM / 2))
 

@@ -1,5 +1,9 @@
 """Orbits and dose: elements -> positions -> trapped flux -> fluence -> shield (layers or boxes) -> dose and damage."""
 
+from pkgutil import iter_modules
+
+import lazy_loader
+
 from xcal_jax.orbit.dose import bremsstrahlung_dose, dose, dose_behind, mission_dose, report
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import mission_fluence
@@ -32,3 +36,5 @@ __all__ = [
     "shielding_map",
     "shipped_altitudes",
 ]
+
+__getattr__, _, _ = lazy_loader.attach(__name__, [module.name for module in iter_modules(__path__)])

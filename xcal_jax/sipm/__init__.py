@@ -1,5 +1,9 @@
 """SiPM ageing in orbit: spectra, threshold, gain, dark counts, trends; Dataset in, Dataset out."""
 
+from pkgutil import iter_modules
+
+import lazy_loader
+
 from xcal_jax.sipm.calibration import blend_shift, energy_at, energy_calibration
 from xcal_jax.sipm.darkcounts import correct_pile_up, dark_count_rate
 from xcal_jax.sipm.gain import gain_at, gain_drift, to_energy
@@ -40,3 +44,5 @@ __all__ = [
     "to_energy",
     "with_days",
 ]
+
+__getattr__, _, _ = lazy_loader.attach(__name__, [module.name for module in iter_modules(__path__)])
