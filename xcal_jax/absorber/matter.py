@@ -48,7 +48,7 @@ class Hit(NamedTuple):
 
 
 class Products(NamedTuple):
-    """What comes out of an atom that a photon has hit: an electron, a photon, or both.
+    """The electron, the photon, or both, that come out of an atom which a photon has hit.
 
     kinetic: () eV, of the electron if one is ejected; recoil: its direction; after: () eV, of the photon if it is
     scattered; onwards: its direction.
@@ -115,7 +115,7 @@ class Matter:
         return Hit(~coherent, ~absorbed, coherent, subshell, law)
 
     def collide(self, hit: Hit, energy: Real, direction: Direction, u: list[Any]) -> Products:
-        """What comes of a photon of ``energy`` eV along ``direction`` that hits ``hit``.
+        """The products of a photon of ``energy`` eV along ``direction`` that hits ``hit``.
 
         u: uniform numbers, two to each of `compton.counters`.
         """

@@ -28,7 +28,10 @@ Values = Float[np.ndarray, " K"]
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Lorentzians:
-    """Of K bins in phi. centre, half_width: (K,) eV; line: (K,) int32, the line of the source that a bin belongs to."""
+    """K bins in phi, the parts of natural lines.
+
+    centre, half_width: (K,) eV; line: (K,) int32, the line of the source that a bin belongs to.
+    """
 
     centre: Array
     half_width: Array

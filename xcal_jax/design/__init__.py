@@ -5,21 +5,11 @@
 
 import sys
 from pkgutil import iter_modules
-from types import ModuleType
-from typing import Any
 
 import lazy_loader
 
+from xcal_jax.io.rooms import Room
+
 MODULES = [module.name for module in iter_modules(__path__)]
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, MODULES, {"optimise": ["design"]})
-
-
-class Room(ModuleType):
-    """A module that is called like the function of its name."""
-
-    def __call__(self, *args: Any, **named: Any) -> Any:
-        """What the function returns."""
-        return self.design(*args, **named)
-
-
 sys.modules[__name__].__class__ = Room

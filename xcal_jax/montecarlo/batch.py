@@ -175,7 +175,12 @@ def count_photons(
 
 
 def book_whole(
-    tally: Tally, source: Source, energy: Levels, line: Int[Array, " n"], where: Bool[Array, " n"], bin_width: Real
+    tally: Tally,
+    source: Source,
+    energy: Float[Array, " n"],
+    line: Int[Array, " n"],
+    where: Bool[Array, " n"],
+    bin_width: Real,
 ) -> Tally:
     """The tally with the photons ``where`` more, which deposit all of their ``energy`` in eV; line: of the source."""
     if source.few_lines:

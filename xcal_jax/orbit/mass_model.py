@@ -43,7 +43,7 @@ class DetectorTable(TypedDict):
 
 
 class PartTable(TypedDict):
-    """What tables [[boxes]] and [[plates]] of a TOML file have in common."""
+    """The keys that the tables [[boxes]] and [[plates]] of a TOML file have in common."""
 
     name: NotRequired[str]
     material: str

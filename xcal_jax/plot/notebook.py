@@ -27,7 +27,7 @@ class Result:
     """
 
     def __init__(self, result: xr.Dataset) -> None:
-        """Of ``result``."""
+        """The accessor of ``result``."""
         self.result = result
 
     def __repr__(self) -> str:
