@@ -15,12 +15,14 @@ from xcal_jax.compute.shapes import Real, Whole
 class Discrete:
     """Discrete laws, one a row, over K outcomes: sampled by an alias table, and known as probabilities.
 
-    probabilities: (rows, K); threshold: (rows, K) and alias: (rows, K) int32, the alias table.
+    probabilities: (rows, K); threshold: (rows, K) and alias: (rows, K) int32, the alias table. outcomes: () int32, how
+    many of the K columns are drawn, the first ones.
     """
 
     probabilities: Array
     threshold: Array
     alias: Array
+    outcomes: Array
 
     @classmethod
     def build(cls, weights: np.ndarray) -> "Discrete":
@@ -41,14 +43,18 @@ class Discrete:
             alias[row, poor] = rich
             height[row, rich] -= 1.0 - threshold[row, poor]
             filled[row, poor] = True
-        return cls(jnp.asarray(weights / total), jnp.asarray(threshold), jnp.asarray(alias, dtype=jnp.int32))
+        return cls(
+            jnp.asarray(weights / total),
+            jnp.asarray(threshold),
+            jnp.asarray(alias, dtype=jnp.int32),
+            jnp.asarray(outcomes, dtype=jnp.int32),
+        )
 
     def pick(self, row: Whole, u: Real) -> Whole:
         """The outcome of law ``row`` that the uniform number ``u`` falls on."""
-        outcomes = self.threshold.shape[1]
-        scaled = u * outcomes
-        column = jnp.minimum(scaled.astype(jnp.int32), outcomes - 1)
-        at = row * outcomes + column
+        scaled = u * self.outcomes.astype(u.dtype)
+        column = jnp.minimum(scaled.astype(jnp.int32), self.outcomes - 1)
+        at = row * self.threshold.shape[1] + column
         keep = scaled - column.astype(scaled.dtype) < self.threshold.reshape(-1)[at]
         return jnp.where(keep, column, self.alias.reshape(-1)[at])
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
+from xcal_jax.absorber.padding import padded, peaks_of
 from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.compute.devices import local_devices, packing
 from xcal_jax.compute.process import check_compatible, environment
@@ -127,13 +128,14 @@ class Prepared:
         if drawn.forced:
             depth = matter.optical_depth(run.absorber) / abs(float(drawn.direction.z))
             drawn, probability = given_interaction(drawn, matter.attenuation.energy, depth)
-        return cls(run, matter, medium_of(run.absorber, matter), jax.tree.map(jnp.asarray, drawn), probability)
+        medium = medium_of(run.absorber, run.yields, run.electron_range)
+        return cls(run, matter, medium, jax.tree.map(jnp.asarray, drawn), probability)
 
     def tally(self, first: int, stop: int) -> Tally:
         """Photons ``first`` to ``stop`` counted, int64 on the host."""
         run = self.run
         step = run.block * local_devices().size
-        return sum_of(
+        total = sum_of(
             counted(
                 self.medium,
                 self.drawn,
@@ -147,6 +149,7 @@ class Prepared:
             )
             for n in range(first, stop, step)
         )
+        return replace(total, peaks=peaks_of(self.matter, total.peaks))
 
     def events(self, first: int, stop: int) -> Event:
         """The rows of at most a block a device of photons ``first`` to ``stop``, on the host."""
@@ -218,19 +221,25 @@ def matter_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 
     yields: fluorescence yields; electron_range: factor on all electron ranges.
     """
     keep_compiled_programs()
-    precision = str(jnp.result_type(float))
     with _building:
-        models = tuple(getattr(absorber, model) for model in MODELS)
-        return _matter(absorber.formulas, models, yields, electron_range, precision)
+        return _matter(*_what_matters(absorber, yields, electron_range))
 
 
-def medium_of(absorber: Absorber, matter: Matter) -> Medium:
-    """The absorber and its tables, ``matter``, on the device."""
-    medium: Medium = jax.tree.map(jnp.asarray, Medium(absorber.stack, absorber.density, matter))
-    return medium
+def medium_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 1.0) -> Medium:
+    """The absorber and its tables, see `matter_of`, on the device and `padded`."""
+    keep_compiled_programs()
+    with _building:
+        matter = _on_device(*_what_matters(absorber, yields, electron_range))
+    stack, density = jax.tree.map(jnp.asarray, (absorber.stack, absorber.density))
+    return Medium(stack, density, matter)
 
 
 _building = Lock()  # threads that ask for the same tables wait for the first
+
+
+def _what_matters(absorber: Absorber, yields: str, electron_range: float) -> tuple[Any, ...]:
+    models = tuple(getattr(absorber, model) for model in MODELS)
+    return absorber.formulas, models, yields, electron_range, str(jnp.result_type(float))
 
 
 @lru_cache(maxsize=4)
@@ -240,3 +249,9 @@ def _matter(
     chosen: dict[str, Any] = dict(zip(MODELS, models, strict=True))
     matter = Matter.build(Absorber.of_units(formulas, **chosen), yields)
     return replace(matter, electrons=matter.electrons.stretched(electron_range))
+
+
+@lru_cache(maxsize=4)
+def _on_device(*what: Any) -> Matter:
+    matter: Matter = jax.tree.map(jnp.asarray, padded(_matter(*what)))
+    return matter

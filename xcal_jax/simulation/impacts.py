@@ -36,7 +36,7 @@ from xcal_jax.montecarlo.batch import Event, lanes_for, listed
 from xcal_jax.montecarlo.state import Medium
 from xcal_jax.montecarlo.tally import PARTIAL
 from xcal_jax.physics.geometry import Direction, Site, Stack
-from xcal_jax.simulation.counting import matter_of, medium_of
+from xcal_jax.simulation.counting import medium_of
 from xcal_jax.simulation.events import FIRST_PIXEL, rows_of
 from xcal_jax.simulation.pixel_order import pixel_order
 from xcal_jax.units import parse_whole, shown_path
@@ -128,7 +128,7 @@ def filter_impacts(
     if Path(source).stat().st_size < needed:
         raise ValueError(f"{shown_path(source)} must hold {rows} impacts, but is cut short")
     end = data + -(-rows * kind.itemsize // BLOCK) * BLOCK
-    medium = medium_of(absorber, matter_of(absorber, yields))
+    medium = medium_of(absorber, yields)
     for card in ("CHECKSUM", "DATASUM"):
         header.remove(card, ignore_missing=True)
     header.add_history(f"xcal_jax {VERSION}: ENERGY is what the absorber keeps")
