@@ -82,12 +82,12 @@ def test_optimisers_of_optax_and_optimistix_find_a_thickness():
     def off(thickness, _=None):
         return of_thickness(thickness)[0] - 0.8
 
-    adam = optax.adam(0.3)
+    adam = optax.adam(0.4)
     thickness, state = jnp.asarray(ONE), adam.init(jnp.asarray(ONE))
-    for _ in range(80):
+    for _ in range(12):
         step, state = adam.update(jax.grad(lambda t: off(t) ** 2)(thickness), state)
         thickness = optax.apply_updates(thickness, step)
-    assert float(thickness[0]) == pytest.approx(wanted, rel=0.1)
+    assert abs(float(off(thickness))) < 0.05  # from -0.53
     solver = optimistix.LevenbergMarquardt(rtol=1e-5, atol=1e-5)
     found = optimistix.least_squares(lambda t, args: off(t)[None], solver, thickness)
     assert float(found.value[0]) == pytest.approx(wanted, rel=1e-3)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -133,11 +134,11 @@ def run(
         basis = jax.vmap(unravel)(jnp.eye(flat.size)[np.array(list(chosen.values()), dtype=int)]) if chosen else None
     if basis is None:
         program = partial(compiled_observables, tables, parameters, in_energy=False)
-        values = _replicated(program, n, seed, thresholds, replicates, progress)
+        values = _replicated(tables, program, n, seed, thresholds, replicates, progress)
         derivatives = jax.tree.map(lambda leaf: leaf[:, None][:, :0], values)
     else:
         program = partial(observables_and_derivatives, tables, parameters, basis, in_energy="energy" in chosen)
-        values, derivatives = _replicated(program, n, seed, thresholds, replicates, progress)
+        values, derivatives = _replicated(tables, program, n, seed, thresholds, replicates, progress)
     if not np.all(np.isfinite(values.partial)):
         raise RuntimeError("a history ran out of its counters: this is a fault of the program, not of the input")
     return Estimate(values, derivatives, tuple(chosen), tuple(map(float, thresholds)))
@@ -184,20 +185,32 @@ def reweighted(
     with jax.enable_x64(True):
         stacked = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf, float) for leaf in leaves]), *parameters)
         in_energy = bool(jnp.any(stacked.energy != stacked.energy[0]))
-    return _replicated(
-        partial(reweighted_observables, tables, stacked, in_energy=in_energy), n, seed, thresholds, replicates, False
-    )
+    program = partial(reweighted_observables, tables, stacked, in_energy=in_energy)
+    return _replicated(tables, program, n, seed, thresholds, replicates, False)
 
 
-def _replicated(program: Callable, n: int, seed: int, thresholds: Sequence[float], replicates: int, progress: bool):
+def _replicated(
+    tables: Tables,
+    program: Callable,
+    n: int,
+    seed: int,
+    thresholds: Sequence[float],
+    replicates: int,
+    progress: bool,
+) -> Any:
     """The results of ``program(thresholds, points, seed)`` for each replicate of the points, stacked."""
     each = points_each(n, replicates)
 
-    def one(replicate: int):
+    def of_lines(found: Observables) -> Observables:
+        """On the host, with the transitions of the elements alone."""
+        return jax.tree.map(np.asarray, replace(found, peaks=tables.of_lines(found.peaks)))
+
+    def one(replicate: int) -> Any:
         with jax.enable_x64(True):
             points = jnp.asarray(scrambled(each, seed, replicate))
             key = words((seed * replicates + replicate) % 2**64)
-            return jax.tree.map(np.asarray, program(jnp.asarray(thresholds, float), points, key))
+            found = program(jnp.asarray(thresholds, float), points, key)
+        return jax.tree.map(of_lines, found, is_leaf=lambda part: isinstance(part, Observables))
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         bar = Bar(replicates * each, " histories", progress)

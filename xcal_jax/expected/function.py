@@ -9,7 +9,7 @@ which is linear in the tangent t, so that JAX transposes it: reverse mode is J^T
 are differentiated are computed. Nothing is said about second derivatives, which are refused.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -97,7 +97,8 @@ def observables(
     if not _traced(parameters):
         Source.build(ev, at=impact).check_fits(absorber)
         tables.check_scales(parameters)
-    values, errors = _means(parameters, tables, levels, points, seeds)
+    means = _means(parameters, tables, levels, points, seeds)
+    values, errors = (replace(found, peaks=tables.of_lines(found.peaks)) for found in means)
     return Expected(**vars(values), errors=errors)
 
 

@@ -6,14 +6,18 @@ interactions are drawn from it alone.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
+from xcal_jax.absorber import padding
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
+from xcal_jax.absorber.padding import padded
 from xcal_jax.compute.programs import keep_compiled_programs
 from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.constants import PHYSICS
@@ -40,7 +44,8 @@ class Tables:
 
     scattering: rows M R, outcomes C, the channels of `Attenuation` given that the photon is scattered; cascade: rows S,
     outcomes T, the transitions as drawn; fluorescence, drawn: (S,) probability of a photon by the yields, and as drawn.
-    electrons: the electron model, `straight` or `scattering`.
+    All are `padded`; lines: (2,) int32, numbers of subshells and transitions before that. electrons: the electron
+    model, `straight` or `scattering`.
     """
 
     matter: Matter
@@ -48,6 +53,7 @@ class Tables:
     cascade: Discrete
     fluorescence: Array
     drawn: Array
+    lines: Array
     electrons: ElectronModel = field(metadata={"static": True})
 
     @classmethod
@@ -70,14 +76,28 @@ class Tables:
         channels = np.asarray(matter.attenuation.channels.probabilities)
         with np.errstate(divide="ignore", invalid="ignore"):
             scale = np.where(radiative, (drawn / fluorescence)[:, None], ((1 - drawn) / (1 - fluorescence))[:, None])
-        return cls(
-            matter,
-            Discrete.build(channels * np.repeat(scatters, rows, axis=0)),
-            Discrete.build(np.where(mixed[:, None], free * np.nan_to_num(scale), free)),
-            jnp.asarray(fluorescence),
-            jnp.asarray(drawn),
+        larger = padded(matter)
+        room = larger.relaxation.subshells
+        tables = cls(
+            larger,
+            padding.channels(Discrete.build(channels * np.repeat(scatters, rows, axis=0)), len(scatters)),
+            padding.cascades(Discrete.build(np.where(mixed[:, None], free * np.nan_to_num(scale), free))),
+            padding.more(fluorescence, 0, room),
+            padding.more(drawn, 0, room),
+            jnp.array(free.shape, jnp.int32),
             MODELS[absorber.electrons],
         )
+        on_device: Tables = jax.tree.map(jnp.asarray, tables)
+        return on_device
+
+    def of_lines(self, cells: Any) -> Any:
+        """Figures (..., S T) of all transitions, out of those (..., cells) of the padded tables."""
+        return padding.lines_of(np.asarray(self.lines).tolist(), cells)
+
+    @property
+    def line_energy(self) -> Float[np.ndarray, " lines"]:
+        """Energies of all transitions in eV."""
+        return np.asarray(self.of_lines(self.matter.relaxation.energy.reshape(-1)))
 
     def pick_channel(
         self, parameters: Parameters, material: Whole, energy: Real, u_row: Real, u_channel: Real

@@ -1,5 +1,6 @@
 """Discrete choices in constant time: the alias method (Walker 1977, doi 10.1145/355744.355749)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -49,6 +50,11 @@ class Discrete:
             jnp.asarray(alias, dtype=jnp.int32),
             jnp.asarray(outcomes, dtype=jnp.int32),
         )
+
+    def mapped(self, change: Callable[[Array], Array]) -> "Discrete":
+        """The laws with ``change`` made to each of their tables."""
+        probabilities, threshold, alias = map(change, (self.probabilities, self.threshold, self.alias))
+        return Discrete(probabilities, threshold, alias, self.outcomes)
 
     def pick(self, row: Whole, u: Real) -> Whole:
         """The outcome of law ``row`` that the uniform number ``u`` falls on."""

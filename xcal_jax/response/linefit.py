@@ -106,7 +106,7 @@ def linearise(
         slopes[:, strong],
         found.value("loss_above")[0],
         found.derivative("loss_above")[0],
-        np.asarray(tables.matter.relaxation.energy).reshape(-1)[strong],
+        tables.line_energy[strong],
         thresholds,
         energy,
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
-from xcal_jax.absorber.padding import padded, peaks_of
+from xcal_jax.absorber.padding import lines_of, padded
 from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.compute.devices import local_devices, packing
 from xcal_jax.compute.process import check_compatible, environment
@@ -149,7 +149,7 @@ class Prepared:
             )
             for n in range(first, stop, step)
         )
-        return replace(total, peaks=peaks_of(self.matter, total.peaks))
+        return replace(total, peaks=lines_of(self.matter.relaxation.energy.shape, total.peaks))
 
     def events(self, first: int, stop: int) -> Event:
         """The rows of at most a block a device of photons ``first`` to ``stop``, on the host."""
