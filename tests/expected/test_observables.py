@@ -10,7 +10,7 @@ import pytest
 
 from tests.expected.conftest import ALL, ENERGY, THRESHOLDS, N
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.matter import quantum_efficiency
+from xcal_jax.absorber.matter import Matter, quantum_efficiency
 from xcal_jax.compute.random import words
 from xcal_jax.expected.electrons import MODELS, ElectronModel
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, run, scrambled
@@ -44,7 +44,7 @@ def test_values_are_those_of_the_monte_carlo(stack, tables, found, agrees):
     spread = np.sqrt(found.value("mean_square_loss")[0] / n)
     agrees(value, counted["mean_deposit"], np.hypot(error, spread))
     agrees(found.value("interaction_probability")[0], counted["interaction_probability"], 0.0, relative=1e-6)
-    labels, _ = line_names(stack, tables.matter)
+    labels, _ = line_names(stack, Matter.build(stack))
     peaks, errors = found.value("peaks")
     assert len(counted["peaks"]) > 15
     for peak in counted["peaks"][:8]:
