@@ -18,6 +18,7 @@ COMMANDS = {
     "show": "xcal_jax.cli.absorber",
     "absorbers": "xcal_jax.cli.absorber",
     "sweep": "xcal_jax.cli.sweep",
+    "report": "xcal_jax.cli.datasheet",
     "rmf": "xcal_jax.cli.rmf",
     "rmf combine": "xcal_jax.cli.rmf",
     "spectrum": "xcal_jax.cli.spectrum",
