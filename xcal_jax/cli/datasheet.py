@@ -5,7 +5,7 @@ import click
 from xcal_jax.cli import options
 
 
-@options.command()
+@options.command("xcal-jax report xifu --fwhm 2.5eV -o xifu.html")
 @click.argument("absorber")
 @click.option(
     "--energy",
@@ -29,4 +29,3 @@ def report(absorber, energies, n, seed, yields, models, fwhm, temperature, outpu
     given = {} if energies is None else {"energies": energies}
     target = Absorber.load(absorber, **models)
     run(target, output, **given, n=n, seed=seed, yields=yields, fwhm=fwhm, temperature=temperature, progress=True)
-    click.echo(f"data sheet: {output}")

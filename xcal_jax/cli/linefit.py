@@ -6,7 +6,10 @@ from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
 
 
-@options.command()
+@options.command(
+    "xcal-jax linefit spectrum.csv --line MnKa --absorber xifu --fit offset,fwhm,range --plot fit.png",
+    "xcal-jax linefit line.csv --energy 7keV --absorber xifu --fwhm 2.5eV",
+)
 @click.argument("spectrum")
 @click.option("--line", help="Natural lines by name, such as MnKa, or MnKa:2,MnKb:0.3 with weights to start from.")
 @click.option("--line-table", type=click.Path(), help="CSV table with your own lines for --line.")
