@@ -79,6 +79,8 @@ lazily, _, _ = lazy_loader.attach(__name__, ROOMS, HOMES)
 def __getattr__(name: str) -> Any:
     if name in __all__ and name not in ROOMS:
         import_module("xcal_jax.plot.notebook")  # how objects show themselves
+    if name == "fit_lines":
+        import_module("xcal_jax.plot.fits")
     return lazily(name)
 
 

@@ -78,9 +78,10 @@ def linefit(spectrum, line, absorber, energy, as_json, plot, output, models, **m
     if plot:
         from xcal_jax.io.figures import save_figure
         from xcal_jax.plot.expected import line_figure
+        from xcal_jax.plot.fits import plot_fit
 
-        counts, model = (part if part.ndim == 1 else part[0] for part in (found.counts, found.model))
-        save_figure(line_figure(counts, model, found.edges, title), plot)
+        drawn = line_figure(found.counts, found.model, found.edges, title) if line is None else plot_fit(found)
+        save_figure(drawn, plot)
 
 
 def _single(spectrum, absorber, energy, models, output, given: dict):

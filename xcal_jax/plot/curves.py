@@ -78,7 +78,8 @@ def fit_figure(fits_: xr.Dataset) -> Figure:
     """The first of the fits of `linefit`: counts, model, residuals."""
     low = fits_.channel.values
     edges = np.append(low, 2 * low[-1] - low[-2])
-    return line_figure(fits_.counts.values[0], fits_.model.values[0], edges, str(fits_.attrs["lines"])[:100])
+    names = ", ".join(line.split(":")[0] for line in str(fits_.attrs["lines"]).split("; "))
+    return line_figure(fits_.counts.values[0], fits_.model.values[0], edges, names)
 
 
 def threshold_figure(values: xr.Dataset) -> Figure:

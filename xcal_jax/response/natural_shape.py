@@ -8,7 +8,7 @@ for components of share w, centre E, half width h,
 
 where L(k) = <exp(i k loss)> is linear in the observables of `expected`, and so has their derivatives. The spectrum in
 channels of width b is the Fourier transform of F(k) sin(k b / 2) / (k b / 2). It is a Voigt profile and its
-exponential tail, exact but for the period of the discrete transform: images of the wings are taken off as a constant.
+exponential tail, exact but for the period of the discrete transform: images of the wings are taken off as a parabola.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from xcal_jax.atomic.lines import LineShape
 from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.response.linefit import Linear
 
-BESIDE = 7  # widths of the spectrum that are added to the period of the transform,
+BESIDE = 3  # widths of the spectrum that are added to the period of the transform,
 FAR = 2000.0  # eV, at most
 FINER = 2.5  # steps of the transform to the standard deviation of the sharpest noise
 SCALE = ("offset", "gain", "fwhm", "tail_frac", "tail_tau")
@@ -133,8 +133,11 @@ class NaturalShape:
         size = 2 * (k.shape[0] - 1)
         spectrum = jnp.fft.irfft(whole, size, axis=1)[:, : self.channels * self.fine : self.fine]
         period = size * width / self.fine
-        images = (self.share @ self.half) * gain * jnp.pi / (3.0 * period**2) * width
-        return spectrum - images[:, None] * jnp.real(loss[:, :1])
+        apart = self.low + width * (jnp.arange(self.channels, dtype=width.dtype) + 0.5) - offset - self.reference
+        apart = apart[None, :] - gain * (self.centre - self.reference)[:, None]
+        wings = 1.0 / 3.0 + (jnp.pi * apart / period) ** 2 / 15.0  # of 1 / sin(x)^2 - 1 / x^2
+        images = self.share @ (self.half[:, None] * wings) * gain * jnp.pi / period**2 * width
+        return spectrum - images * jnp.real(loss[:, :1])
 
     def expected(self, values: Float[Array, " T"]) -> Float[Array, " C"]:
         """Expected counts of each channel at ``values`` of the `parameters`."""
