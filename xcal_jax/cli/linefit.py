@@ -21,7 +21,7 @@ from xcal_jax.cli.summary import show
     "asked",
     type=options.NAMES,
     help="Of thickness[n], density[n], yield, range, and of the detector fwhm, tail_frac, tail_tau; with --line also "
-    "of offset, gain. Default: yield,range, and offset,fwhm with --line.",
+    "of offset, gain, curvature, fwhm_slope. Default: yield,range, and offset,fwhm with --line.",
 )
 @click.option(
     "--background", type=click.Choice(["none", "constant", "linear"]), help="With --line: constant if unsaid."
