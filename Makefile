@@ -1,4 +1,4 @@
-# make run   the main job from nothing: 1e7 photons of 7 keV through the X-IFU absorber, a plot, a table
+# make run   the main job from nothing: 1e7 photons of 7 keV through the X-IFU absorber, a plot, a table, a data sheet
 # make check lint, types and the fast tests
 # make test  every check from nothing: lint, types, tests
 # make clients  sherpa, built from source (gfortran, bison, flex), for the tests of our matrices in it
@@ -16,7 +16,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[test]"
+	$(BIN)/pip install --disable-pip-version-check --editable ".[test]"
 	touch $@
 
 # jaxspec wants an older JAX; what cannot be had is left out, and its tests say so
@@ -32,6 +32,8 @@ run: .venv/installed
 	mkdir -p out
 	$(BIN)/xcal-jax simulate xifu --physics paper --energy 7keV -n 1e7 --plot out/xifu_7keV.png -o out/xifu_7keV.nc
 	$(BIN)/python analysis/paper_table.py out/xifu_7keV.nc
+	$(BIN)/xcal-jax report xifu --physics paper -o out/xifu.html --quiet
+	@echo "picture: out/xifu_7keV.png   data sheet, for a browser: out/xifu.html"
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -25,6 +25,8 @@ def main() -> None:
             NotebookClient(notebook, timeout=600, resources={"metadata": {"path": folder}}).execute()
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)  # when each cell ran
+            if cell.cell_type == "code":  # warnings and progress have places of this machine
+                cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         nbformat.write(notebook, path)
         print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
 

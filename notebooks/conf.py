@@ -16,7 +16,8 @@ exclude_patterns = ["**.ipynb_checkpoints"]
 
 html_theme = "furo"
 html_title = "xcal_jax"
-html_show_sphinx = False
+html_show_sphinx = html_show_copyright = False
+html_use_index = False  # wider than a phone; the search finds every name
 
 nb_execution_mode = "off"  # notebooks are stored with their outputs, and run in the tests
 myst_enable_extensions = ["dollarmath", "deflist"]

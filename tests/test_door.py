@@ -17,6 +17,7 @@ DEAR = {
     "fit_line",
     "fit_lines",
     "observables",
+    "report",
     "response",
     "sensitivity",
     "sweep",

@@ -19,6 +19,7 @@ FLOORS = [  # from the ground up: a room knows those below it, and none beside i
     {"expected"},
     {"design", "response"},
     {"plot"},
+    {"datasheet"},
     {"cli"},
     {"__init__", "__main__"},
 ]

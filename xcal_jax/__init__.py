@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.matter import quantum_efficiency
     from xcal_jax.absorber.source import Source
+    from xcal_jax.datasheet.sheet import report
     from xcal_jax.expected.function import observables
     from xcal_jax.expected.sensitivity import sensitivity
     from xcal_jax.io.datasets import save
@@ -46,6 +47,7 @@ __all__ = [
     "orbit",
     "plot",
     "quantum_efficiency",
+    "report",
     "response",
     "save",
     "sensitivity",
@@ -60,6 +62,7 @@ HOMES = {
     "absorber.absorber": ["Absorber"],
     "absorber.matter": ["quantum_efficiency"],
     "absorber.source": ["Source"],
+    "datasheet.sheet": ["report"],
     "expected.function": ["observables"],
     "expected.sensitivity": ["sensitivity"],
     "io.datasets": ["save"],
@@ -76,6 +79,8 @@ lazily, _, _ = lazy_loader.attach(__name__, ROOMS, HOMES)
 def __getattr__(name: str) -> Any:
     if name in __all__ and name not in ROOMS:
         import_module("xcal_jax.plot.notebook")  # how objects show themselves
+    if name == "fit_lines":
+        import_module("xcal_jax.plot.fits")
     return lazily(name)
 
 

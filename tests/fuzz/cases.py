@@ -33,6 +33,7 @@ GOOD = (  # words of every command that are accepted
     "simulate xifu --energy 7keV -n 1000 -o out.nc",
     "simulate absorber.toml --spectrum photons.txt -n 1000 --at 1um,1um --pixel 0,1 -o out.nc",
     "show result.nc --plot out.png",
+    "report xifu --energy 7keV -n 1000 -o out.html",
     "sweep sweep.toml -o out.nc",
     "rmf xifu --fwhm-file fwhm.txt --grid 1:2:100eV --channels 0.2:3:100eV -o out.rmf",
     "impacts impacts.fits out.fits --absorber xifu",

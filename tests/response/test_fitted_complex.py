@@ -80,6 +80,18 @@ def test_what_is_on_a_bound_is_said():
     assert "tail_frac" in alone.table().query("on_bound").index and "on its bound" in str(alone)
 
 
+def test_a_fit_draws_itself(fitted):
+    """The counts of the spectrum that is asked for, the model, and residuals."""
+    import xcal_jax as xcal
+
+    assert xcal.fit_lines
+    above, below = fitted.plot(1).axes
+    assert above.get_title() == "MnKa" and above.get_ylabel() == "counts per eV"
+    np.testing.assert_allclose(
+        below.lines[0].get_ydata(), (fitted.counts[1] - fitted.model[1]) / fitted.model[1] ** 0.5
+    )
+
+
 @pytest.fixture(scope="module")
 def event_files(tmp_path_factory):
     """The same events in each kind of file, in eV or with a unit."""

@@ -27,12 +27,12 @@ def expected(lines, edges=EDGES, linear=(), stretched=False, **known):
         return np.asarray(shape.expected(jnp.asarray(values)))
 
 
-def voigt(line, edges, shift=0.0):
-    """Shares of the channels by Gauss-Legendre over Voigt profiles."""
+def voigt(line, edges, shift=0.0, noise=FWHM):
+    """Shares of the channels by Gauss-Legendre over Voigt profiles; noise: FWHM, eV."""
     x, w = np.polynomial.legendre.leggauss(8)
     half = 0.5 * np.diff(edges)
     at = 0.5 * (edges[1:] + edges[:-1]) + half * x[:, None] - shift
-    sigma = FWHM / FWHM_PER_SIGMA
+    sigma = noise / FWHM_PER_SIGMA
     parts = zip(line.share, line.energy, line.fwhm, strict=True)
     return half * sum(share * (w @ voigt_profile(at - centre, sigma, fwhm / 2)) for share, centre, fwhm in parts)
 
@@ -41,19 +41,30 @@ def test_a_complex_is_the_sum_of_voigt_profiles():
     np.testing.assert_allclose(expected(["MnKa"], offset=3.0), voigt(load_line("MnKa"), EDGES, 3.0), rtol=3e-4)
 
 
-def test_lines_on_one_scale_with_a_gain():
-    """At E0 + offset + gain (E - E0), widths times the gain, and each line with its photons."""
+@pytest.mark.parametrize("curvature", [0.0, 1e-4])
+def test_lines_on_one_scale_with_a_gain(curvature):
+    """At E0 + offset + gain (E - E0) + curvature (E - E0)^2, widths times its slope, each line with its photons."""
     edges, gain = np.arange(5800.0, 6600.0, 1.0), 1.002
     names = ["MnKa", "MnKb"]
     middle = np.mean([load_line(name).mean_energy for name in names])
-    found = expected(names, edges, stretched=True, gain=gain, offset=1.0, MnKb=0.3, background=0.01, slope=1e-5)
-    moved = [
-        LineShape(n, middle + gain * (s.energy - middle), gain * s.fwhm, s.share, "", True)
-        for n in names
-        for s in [load_line(n)]
-    ]
+    known = {"gain": gain, "curvature": curvature, "offset": 1.0, "MnKb": 0.3, "background": 0.01, "slope": 1e-5}
+    found = expected(names, edges, stretched=True, **known)
+    moved = []
+    for name in names:
+        line = load_line(name)
+        apart = line.energy - middle
+        place, slope = middle + gain * apart + curvature * apart**2, gain + 2 * curvature * apart
+        moved.append(LineShape(name, place, slope * line.fwhm, line.share, "", True))
     flat = 0.01 + 1e-5 * (edges[:-1] + 0.5 - 0.5 * (edges[0] + edges[-1]))
     np.testing.assert_allclose(found, voigt(moved[0], edges, 1.0) + 0.3 * voigt(moved[1], edges, 1.0) + flat, rtol=1e-3)
+
+
+def test_each_line_has_the_resolution_at_its_energy():
+    edges, names = np.arange(5800.0, 6600.0, 1.0), ["MnKa", "MnKb"]
+    lines = [load_line(name) for name in names]
+    middle = np.mean([line.mean_energy for line in lines])
+    exact = sum(voigt(line, edges, 0.0, 4.0 + 0.005 * (line.mean_energy - middle)) for line in lines)
+    np.testing.assert_allclose(expected(names, edges, fwhm=4.0, fwhm_slope=0.005), exact, rtol=1e-3)
 
 
 def test_the_tail_is_a_convolution_with_an_exponential():

@@ -15,7 +15,7 @@ from xcal_jax.compute import cluster
 from xcal_jax.compute.devices import in_parallel
 from xcal_jax.io.datasets import save
 from xcal_jax.montecarlo.batch import Event
-from xcal_jax.plot.response import figure_of
+from xcal_jax.plot.files import figure_of
 from xcal_jax.response.components import (
     SMOOTHED,
     rows_of,
@@ -397,7 +397,8 @@ def test_every_file_has_its_figure(folder, tmp_path, monkeypatch):
         assert (tmp_path / name).stat().st_size > 10_000
     (tmp_path / "text").write_text("hello")
     fits.PrimaryHDU().writeto(tmp_path / "other.fits")
-    for path in ("text", "other.fits", folder / "a.arf", "none"):
+    assert "cm²" in figure_of(folder / "a.arf").axes[0].get_ylabel()
+    for path in ("text", "other.fits", "none"):
         with pytest.raises(ValueError, match="must be"):
             figure_of(path)
     with pytest.raises(ValueError, match="must be escape or efficiency"):

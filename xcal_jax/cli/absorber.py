@@ -17,7 +17,10 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
     return tuple(parse_whole(part, option) for part in text.split(","))
 
 
-@options.command()
+@options.command(
+    "xcal-jax simulate xifu --energy 7keV -n 1e7 --plot spectrum.png -o result.nc",
+    "xcal-jax simulate my_absorber.toml --line MnKa:2,MnKb:0.3 --events events.fits -o mn.nc",
+)
 @click.argument("absorber")
 @click.option(
     "--energy",
@@ -119,6 +122,7 @@ def simulate(
         outside = fits.getval(events, "NOUTSIDE", "EVENTS")
         click.echo(f"{outside} events are outside the channels of {rmf} and not in {events}", err=True)
     save(result, output, options.overwrite())
+    options.say(_main_figures(result), err=True)
     for sentence in result.attrs["outside"].splitlines():
         click.echo(f"warning: {sentence}", err=True)
     if plot:
@@ -128,22 +132,29 @@ def simulate(
     remove_checkpoint(part)
 
 
-@options.command()
-@click.argument("result")
+@options.command("xcal-jax show result.nc --json")
+@click.argument("file")
 @options.as_json
-@options.plot("the spectrum")
-def show(result, as_json, plot):
-    """Print what RESULT, a file of simulate, holds."""
+@options.plot("its figure")
+def show(file, as_json, plot):
+    """Print what FILE, any that this program writes, is and holds; of a result of simulate, its summary."""
+    from xcal_jax.io.figures import save_figure
+    from xcal_jax.plot.files import KINDS, figure_of, kind_of, lines_of
     from xcal_jax.simulation.report import report
     from xcal_jax.simulation.results import load, summary
 
-    loaded = load(result)
-    show_summary(summary(loaded), as_json, report)
-    if plot:
-        _plot(loaded, plot)
+    figure = figure_of(file) if plot else None
+    if kind_of(file) is KINDS[0]:
+        show_summary(summary(load(file)), as_json, report)
+    elif as_json:
+        raise ValueError(f"`--json` needs a result of simulate, but {file} is {kind_of(file).what}")
+    else:
+        options.say("\n".join(lines_of(file)))
+    if plot and figure:
+        save_figure(figure, plot)
 
 
-@options.command()
+@options.command("xcal-jax absorbers")
 def absorbers():
     """List the shipped absorbers with their quantum efficiencies."""
     import numpy as np
@@ -158,6 +169,15 @@ def absorbers():
         efficiency = "".join(f"{q:11.4f}" for q in quantum_efficiency(absorber, energies))
         layers = " / ".join(f"{t:g} um {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True))
         click.echo(f"{name:12}{efficiency}   {layers}, {absorber.width:g} x {absorber.length:g} um")
+
+
+def _main_figures(result) -> str:
+    """The main figures of a run, in a line."""
+    from xcal_jax.simulation.results import summary
+
+    facts = summary(result)
+    lost = f"{100 * facts['partial']:.4f} +- {100 * facts['partial_err']:.4f} % of them lose energy"
+    return f"{facts['absorber']}: {facts['interacting']} photons interacted; {lost}"
 
 
 def _plot(result, path: str) -> None:

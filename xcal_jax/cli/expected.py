@@ -10,7 +10,7 @@ from xcal_jax.io.files import MARK, check_kept, check_writable
 from xcal_jax.units import shown
 
 
-@options.command()
+@options.command("xcal-jax sensitivity xifu --energy 7keV --wrt thickness,density,yield,range")
 @click.argument("absorber")
 @options.energy
 @click.option(
@@ -45,7 +45,7 @@ def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, model
         save_figure(sensitivity_figure(found.changes, found.parameters, title), plot)
 
 
-@options.command()
+@options.command("xcal-jax design design.toml --starts 5 -o best.nc")
 @click.argument("problem")
 @click.option("--starts", type=options.WHOLE, default="3", help="Starts for every choice of materials.")
 @options.photons("16384", "Histories of every Monte Carlo run.")
@@ -77,11 +77,13 @@ def design(problem, starts, n, seed, output):
         temporary.write_text(f"# chosen by {MARK.decode()}\n{result.attrs['absorber']}", encoding="utf-8")
     save_figure(front_figure(result), beside[1])
     facts = result.attrs
-    click.echo(facts["absorber"])
-    click.echo(f"{facts['objective']}: {facts['objective_value']:.6g} +- {facts['objective_err']:.2g}")
+    options.say(facts["absorber"])
+    options.say(f"{facts['objective']}: {facts['objective_value']:.6g} +- {facts['objective_err']:.2g}")
     for name, value in zip(result.constraint.values, result.constraint_value.values[facts["best"]], strict=True):
-        click.echo(f"{name}: {value:.6g}")
-    click.echo(f"converged: {int(result.converged.sum())} of {result.sizes['start']} starts")
+        options.say(f"{name}: {value:.6g}")
+    options.say(f"converged: {int(result.converged.sum())} of {result.sizes['start']} starts")
     if not facts["converged"]:
         slope = float(result.slope[facts["best"]])
-        click.echo(f"the best of them is no optimum of the sampled observables (gradient {slope:.2g}): try a larger -n")
+        options.say(
+            f"the best of them is no optimum of the sampled observables (gradient {slope:.2g}): try a larger -n"
+        )

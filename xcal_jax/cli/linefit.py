@@ -6,7 +6,10 @@ from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
 
 
-@options.command()
+@options.command(
+    "xcal-jax linefit spectrum.csv --line MnKa --absorber xifu --fit offset,fwhm,range --plot fit.png",
+    "xcal-jax linefit line.csv --energy 7keV --absorber xifu --fwhm 2.5eV",
+)
 @click.argument("spectrum")
 @click.option("--line", help="Natural lines by name, such as MnKa, or MnKa:2,MnKb:0.3 with weights to start from.")
 @click.option("--line-table", type=click.Path(), help="CSV table with your own lines for --line.")
@@ -18,7 +21,7 @@ from xcal_jax.cli.summary import show
     "asked",
     type=options.NAMES,
     help="Of thickness[n], density[n], yield, range, and of the detector fwhm, tail_frac, tail_tau; with --line also "
-    "of offset, gain. Default: yield,range, and offset,fwhm with --line.",
+    "of offset, gain, curvature, fwhm_slope. Default: yield,range, and offset,fwhm with --line.",
 )
 @click.option(
     "--background", type=click.Choice(["none", "constant", "linear"]), help="With --line: constant if unsaid."
@@ -75,9 +78,10 @@ def linefit(spectrum, line, absorber, energy, as_json, plot, output, models, **m
     if plot:
         from xcal_jax.io.figures import save_figure
         from xcal_jax.plot.expected import line_figure
+        from xcal_jax.plot.fits import plot_fit
 
-        counts, model = (part if part.ndim == 1 else part[0] for part in (found.counts, found.model))
-        save_figure(line_figure(counts, model, found.edges, title), plot)
+        drawn = line_figure(found.counts, found.model, found.edges, title) if line is None else plot_fit(found)
+        save_figure(drawn, plot)
 
 
 def _single(spectrum, absorber, energy, models, output, given: dict):

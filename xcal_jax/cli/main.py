@@ -13,25 +13,32 @@ import click
 
 from xcal_jax.constants import VERSION
 
-COMMANDS = {
-    "simulate": "xcal_jax.cli.absorber",
-    "show": "xcal_jax.cli.absorber",
-    "absorbers": "xcal_jax.cli.absorber",
-    "sweep": "xcal_jax.cli.sweep",
-    "rmf": "xcal_jax.cli.rmf",
-    "rmf combine": "xcal_jax.cli.rmf",
-    "spectrum": "xcal_jax.cli.spectrum",
-    "fake": "xcal_jax.cli.spectrum",
-    "impacts": "xcal_jax.cli.response",
-    "tail": "xcal_jax.cli.response",
-    "plot": "xcal_jax.cli.response",
-    "sensitivity": "xcal_jax.cli.expected",
-    "design": "xcal_jax.cli.expected",
-    "linefit": "xcal_jax.cli.linefit",
-    "dose": "xcal_jax.cli.orbit",
-    "orbit": "xcal_jax.cli.orbit",
-    "sipm": "xcal_jax.cli.sipm",
+JOBS = {
+    "Absorber": {
+        "simulate": "xcal_jax.cli.absorber",
+        "show": "xcal_jax.cli.absorber",
+        "plot": "xcal_jax.cli.response",
+        "report": "xcal_jax.cli.datasheet",
+        "absorbers": "xcal_jax.cli.absorber",
+    },
+    "Response": {
+        "rmf": "xcal_jax.cli.rmf",
+        "rmf combine": "xcal_jax.cli.rmf",
+        "spectrum": "xcal_jax.cli.spectrum",
+        "fake": "xcal_jax.cli.spectrum",
+        "impacts": "xcal_jax.cli.response",
+    },
+    "Study": {
+        "sweep": "xcal_jax.cli.sweep",
+        "sensitivity": "xcal_jax.cli.expected",
+        "design": "xcal_jax.cli.expected",
+        "linefit": "xcal_jax.cli.linefit",
+        "tail": "xcal_jax.cli.response",
+    },
+    "Orbit": {"dose": "xcal_jax.cli.orbit", "orbit": "xcal_jax.cli.orbit"},
+    "SiPM": {"sipm": "xcal_jax.cli.sipm"},
 }
+COMMANDS = {name: home for job in JOBS.values() for name, home in job.items()}
 
 
 class Commands(click.Group):
@@ -40,6 +47,14 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every subcommand's name, in the order of ``COMMANDS``."""
         return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the subcommands to the help, by job."""
+        width = max(map(len, COMMANDS))
+        for job, names in JOBS.items():
+            rows = [(name.ljust(width), self.get_command(ctx, name)) for name in names]
+            with formatter.section(job):
+                formatter.write_dl([(name, command.get_short_help_str(90)) for name, command in rows if command])
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The subcommand, or None."""

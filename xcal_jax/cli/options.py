@@ -14,15 +14,19 @@ from xcal_jax.constants import COSTER_KRONIG, ELECTRONS, PHYSICS, YIELDS
 from xcal_jax.io.files import PLOTS, check_kept, check_own, check_writable
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
-OVERWRITE = "xcal_jax.overwrite"  # in the context of a command
+OVERWRITE, QUIET = "xcal_jax.overwrite", "xcal_jax.quiet"  # in the context of a command
 
 
 class Text(click.ParamType):
     """Text of which ``read(text, option)`` makes a value, or raises ValueError."""
 
-    def __init__(self, name: str, read: Callable[[str, str], Any]):
-        """Named ``name`` in the help."""
-        self.name, self.read = name, read
+    def __init__(self, name: str, read: Callable[[str, str], Any], units: str = ""):
+        """Named ``name`` in the help, or by its ``units`` where it has some."""
+        self.name, self.read, self.units = name, read, units
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:
+        """What stands for a value in the help: <eV>, <um,um>."""
+        return f"<{self.units}>" if self.units else None
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The value; what is no text is one already."""
@@ -56,26 +60,39 @@ class Command(click.Command):
     """A command that never writes over a file that it reads, nor one file twice, nor another's file unasked."""
 
     def __init__(self, *arguments: Any, **named: Any):
-        """Like any command; one that writes files takes ``--overwrite``."""
+        """Like any command; one that writes files takes ``--overwrite`` and ``--quiet``."""
         super().__init__(*arguments, **named)
         if any(isinstance(param.type, Output | OutputFolder) for param in self.params):
-            self.params.append(click.Option(["--overwrite"], is_flag=True, help="Replace files of other programs."))
+            self.params += [
+                click.Option(["--overwrite"], is_flag=True, help="Replace files of other programs."),
+                click.Option(["--quiet"], is_flag=True, help="Print warnings and errors alone, and what --json asks."),
+            ]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Do the work, if every `Output` is a file of its own."""
+        """Do the work, if every `Output` is a file of its own, and say which files are written."""
         ctx.meta[OVERWRITE] = ctx.params.pop("overwrite", False)
+        ctx.meta[QUIET] = ctx.params.pop("quiet", False)
         given = [(isinstance(param.type, Output), ctx.params.get(param.name or "")) for param in self.params]
         files = [(written, path) for written, path in given if path and isinstance(path, str | Path)]
         read = [path for written, path in files if not written and os.path.isfile(path)]
         outputs = [path for written, path in files if written]
         check_kept(read, outputs)
         check_replaceable(*outputs)
-        return super().invoke(ctx)
+        done = super().invoke(ctx)
+        if outputs:
+            say(f"written: {', '.join(map(str, outputs))}", err=True)
+        return done
 
 
 def overwrite() -> bool:
     """Whether the command is given ``--overwrite``."""
     return bool(click.get_current_context().meta[OVERWRITE])
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print ``text``, to the standard error if ``err``, unless ``--quiet`` is given."""
+    if not click.get_current_context().meta.get(QUIET, False):
+        click.echo(text, err=err)
 
 
 def check_replaceable(*paths: str | PathLike[str]) -> None:
@@ -84,24 +101,27 @@ def check_replaceable(*paths: str | PathLike[str]) -> None:
         check_own(path)
 
 
-def command() -> Callable[[Callable[..., Any]], Command]:
-    """Decorator of a function that is a `Command`."""
-    return click.command(cls=Command)
+def command(*examples: str, group: click.Group | None = None) -> Callable[[Callable[..., Any]], Any]:
+    """Decorator of a function that is a `Command`, of a ``group`` or by itself, with ``examples`` in its help."""
+    epilog = "\n".join(("\b", "Example:" if len(examples) == 1 else "Examples:", *(f"  {line}" for line in examples)))
+    return (group or click).command(cls=Command, epilog=epilog)
 
 
 def quantity(unit: str, **limits: float) -> Text:
     """A number in ``unit`` or with a unit of its own, such as 7keV, within ``limits`` (see `units.limited`)."""
-    return Text("quantity", lambda text, option: parse_quantity(text, unit, option, **limits))
+    return Text("number", lambda text, option: parse_quantity(text, unit, option, **limits), unit)
 
 
 def quantities(*units: str) -> Text:
     """Numbers in ``units`` or with units of their own, separated by commas."""
-    return Text("quantities", lambda text, option: parse_quantities(text, units, option))
+    return Text("numbers", lambda text, option: parse_quantities(text, units, option), ",".join(units))
 
 
 def listed(unit: str) -> Text:
     """As many numbers in ``unit`` as there are, separated by commas."""
-    return Text("quantities", lambda text, option: parse_quantities(text, (unit,) * len(text.split(",")), option))
+    return Text(
+        "numbers", lambda text, option: parse_quantities(text, (unit,) * len(text.split(",")), option), f"{unit},..."
+    )
 
 
 EV, DEG = quantity("eV"), quantity("deg")

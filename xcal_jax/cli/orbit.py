@@ -18,7 +18,10 @@ max_age = click.option(
 strict = click.option("--strict", is_flag=True, help="Refuse element sets that cannot be used, rather than skip them.")
 
 
-@options.command()
+@options.command(
+    'xcal-jax dose --satellite GRBAlpha --shield "Al:1mm,Pb:2.5mm" -o dose.nc',
+    "xcal-jax dose --tle satellite.tle --model GRBAlpha --start 2021-05-01 --end 2022-05-01 -o dose.nc",
+)
 @click.option("--tle", type=click.Path(), help=f"{TLE} Any length.")
 @click.option("--altitudes", type=click.Path(), help="CSV: date,altitude_km,inclination_deg.")
 @click.option(
@@ -31,7 +34,7 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @click.option("--shield", help='Outermost first: "Al:1mm,Pb:2.5mm"; sectors: "0.3*Al:1mm; 0.7*Al:5mm".')
 @click.option("--model", help="Boxes and plates in place of --shield: a TOML file, or GRBAlpha or VZLUSAT-2.")
 @click.option("--rays", type=options.WHOLE, default="2000", help="Rays from the detector of --model.")
-@click.option("--geometry", type=click.Choice(["slab", "sphere"]), default="slab")
+@click.option("--geometry", type=click.Choice(["slab", "sphere"]), default="slab", help="Of the shield.")
 @click.option("--sides", type=click.Choice(["1", "2"]), default="2", help="Sides of the slab.")
 @click.option("--start", help="First day, UTC; default: the start of the elements.")
 @click.option("--end", help="Last day, UTC; default: the end of the elements.")
@@ -70,8 +73,8 @@ def dose(shield, satellite, tle, altitudes, model, sides, output, plot, as_json,
         ("of it by electrons", f"{numbers['tid_rad_electron']:.4g}"),
         ("TNID (1 MeV n_eq/cm2)", f"{numbers['neq_cm2']:.4g}"),
     ):
-        click.echo(f"{title:>28} {value}")
-    click.echo(f"not covered: {result.attrs['not_covered']}")
+        options.say(f"{title:>28} {value}")
+    options.say(f"not covered: {result.attrs['not_covered']}")
 
 
 @click.group()
@@ -79,11 +82,11 @@ def orbit() -> None:
     """Hours of low background on an orbit."""
 
 
-@orbit.command(cls=options.Command)
+@options.command("xcal-jax orbit passes --tle satellite.tle --day 2021-05-20 --days 3d", group=orbit)
 @click.option("--tle", required=True, type=click.Path(), help=TLE)
 @click.option("--day", required=True, help="UTC day, like 2021-05-20.")
 @click.option("--days", type=options.quantity("d"), default="1d", help="How many days.")
-@click.option("--solar", type=click.Choice(["min", "max"]), default="max")
+@click.option("--solar", type=click.Choice(["min", "max"]), default="max", help="Solar activity.")
 @click.option(
     "--drift", type=options.quantity("deg"), default="0deg", help="Westward drift of the anomaly, degrees a year (0.3)."
 )
@@ -113,16 +116,16 @@ def passes(tle, day, days, solar, drift, satellite, max_age, strict, as_json) ->
         }
         click.echo(text.dumps({**tables, "caveat": found.attrs["caveat"]}))
         return
-    click.echo("quiet windows, UTC                          from latitude to latitude")
+    options.say("quiet windows, UTC                          from latitude to latitude")
     for start, end, first, last in quiet:
-        click.echo(f"{start}  {end}  {first:6.1f} to {last:6.1f}")
-    click.echo("exits from the anomaly going north, UTC, latitude, longitude, protons above 10 MeV in the pass")
+        options.say(f"{start}  {end}  {first:6.1f} to {last:6.1f}")
+    options.say("exits from the anomaly going north, UTC, latitude, longitude, protons above 10 MeV in the pass")
     for time, latitude, longitude, protons in leaving:
-        click.echo(f"{time}  {latitude:6.1f} {longitude:7.1f}  {protons:.3g}/cm2")
-    click.echo(f"note: {found.attrs['caveat']}")
+        options.say(f"{time}  {latitude:6.1f} {longitude:7.1f}  {protons:.3g}/cm2")
+    options.say(f"note: {found.attrs['caveat']}")
 
 
-@orbit.command(cls=options.Command)
+@options.command("xcal-jax orbit shielding --model GRBAlpha --plot shielding.png -o shielding.nc", group=orbit)
 @click.option("--model", required=True, help="Boxes and plates: a TOML file, or GRBAlpha or VZLUSAT-2.")
 @click.option("--rays", type=options.WHOLE, default="1e4", help="Rays from the detector.")
 @options.plot("the shielding over the sphere, and the boxes,")
@@ -144,4 +147,4 @@ def shielding(model, rays, plot, output) -> None:
         save_figure(draw_shielding(satellite, seen), plot)
     total = seen.areal_density.sum("material")
     for percent in (0, 10, 50, 90, 100):
-        click.echo(f"{percent:4d} % of the sky is behind at most {float(np.percentile(total, percent)):8.3f} g/cm2")
+        options.say(f"{percent:4d} % of the sky is behind at most {float(np.percentile(total, percent)):8.3f} g/cm2")

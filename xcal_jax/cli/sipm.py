@@ -25,7 +25,7 @@ def sipm() -> None:
     """SiPM ageing in orbit: threshold, gain, dark counts, trends."""
 
 
-@sipm.command(cls=options.Command)
+@options.command("xcal-jax sipm synthesize grbalpha -o mission", group=sipm)
 @click.argument("mission")
 @click.option("-o", "--output", "folder", type=options.OutputFolder(), required=True, help="Folder to write into.")
 @click.option("--seed", type=options.WHOLE, help="Another seed than the mission's own.")
@@ -52,7 +52,7 @@ def synthesize(mission, folder, seed, as_csv, as_json) -> None:
     show({"folder": str(folder), "synthetic": True, "seed": drawn["spectra"].attrs["seed"], **counts}, as_json)
 
 
-@sipm.command(cls=options.Command)
+@options.command("xcal-jax sipm new MySat -o mysat.toml", group=sipm)
 @click.argument("name")
 @options.output("TOML file to write.", (".toml",))
 def new(name, output) -> None:
@@ -63,10 +63,12 @@ def new(name, output) -> None:
     text = new_mission(name)
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    click.echo(f"file: {output}")
 
 
-@sipm.command(cls=options.Command)
+@options.command(
+    "xcal-jax sipm threshold mission/spectra.nc --template mission/template.nc -o threshold.nc",
+    group=sipm,
+)
 @click.argument("spectra", type=PATH)
 @click.option("--template", "template_path", type=PATH, required=True, help="Early spectra, one per readout channel.")
 @options.output("netCDF file to write.")
@@ -123,7 +125,7 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
         raise ValueError(f"`windows` must look like 20-40,90-130, but is {shown(text)}") from problem
 
 
-@sipm.command(cls=options.Command)
+@options.command("xcal-jax sipm lines mission/ground.nc --windows 44-64,65-95 --energies 59.5,81", group=sipm)
 @click.argument("spectrum", type=PATH)
 @click.option("--windows", required=True, help="First and last channel of each line, such as 20-40,90-130.")
 @click.option("--energies", help="keV of the lines, such as 59.5,81: a calibration is made (Eq. 2, or curved).")
@@ -138,7 +140,7 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
     type=options.quantity("", above=0.0),
     help="Expected width in channels; else a third of the half-window is sigma.",
 )
-@click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="poisson")
+@click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="poisson", help="To maximise.")
 @click.option("--selection", type=click.Choice(["aicc", "reduced"]), default="aicc", help="reduced: the paper's.")
 @as_json
 def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_json) -> None:
@@ -182,13 +184,13 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
                 f"{row['position']:.3f} ± {row['position_error']:.3f}, FWHM {FWHM_PER_SIGMA * row['sigma']:.2f}, "
                 f"background {row['background']}, chi2/nu {row['reduced_chi_square']:.2f}"
             )
-        click.echo(f"{row['window'][0]:g}-{row['window'][1]:g}: {text}")
+        options.say(f"{row['window'][0]:g}-{row['window'][1]:g}: {text}")
     if known is not None:
         text = ", ".join(f"{n} = {summary[n]:.5g} ± {summary[f'{n}_error']:.2g}" for n in SHAPES[shape])
-        click.echo(f"{shape} calibration: {text}; E is {FORMULAS[shape]} keV")
+        options.say(f"{shape} calibration: {text}; E is {FORMULAS[shape]} keV")
 
 
-@sipm.command(cls=options.Command)
+@options.command("xcal-jax sipm report mission --tables tables -o report.html", group=sipm)
 @click.argument("source", type=PATH)
 @options.output("HTML file to write.")
 @click.option("--template", "template_path", type=PATH, help="Early spectra, where SOURCE is a file.")
@@ -257,4 +259,4 @@ def report(
             summary[f"{quantity}_steps_{name}"] = [round(float(day), 1) for day in steps["day"].values]
     show(summary | summarise(ageing) if as_json else summary, as_json)
     for name, step, reason in () if as_json else reason_rows(ageing):
-        click.echo(f"{name}: no {step}: {reason}" if step else reason)
+        options.say(f"{name}: no {step}: {reason}" if step else reason)

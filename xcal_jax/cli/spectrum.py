@@ -8,7 +8,7 @@ rmf = click.option("--rmf", required=True, help="The matrix whose channels the s
 arf = click.option("--arf", help="The effective area that belongs to it.")
 
 
-@options.command()
+@options.command("xcal-jax spectrum events.fits --rmf xifu.rmf --exposure 100ks -o spectrum.pha")
 @click.argument("events")
 @rmf
 @arf
@@ -31,10 +31,10 @@ def spectrum(events, rmf, arf, exposure, fwhm, fwhm_file, trapping, seed, cards,
     more = parse_cards(cards)
     measurement = Measurement.build(rmf, fwhm, fwhm_file, trapping, seed)
     done = spectrum_of_events(events, measurement, output, arf, exposure, more)
-    click.echo(f"{done.counts} counts in {done.exposure:g} s; {done.outside} events outside the channels", err=True)
+    options.say(f"{done.counts} counts in {done.exposure:g} s; {done.outside} events outside the channels", err=True)
 
 
-@options.command()
+@options.command("xcal-jax fake model.txt --rmf xifu.rmf --arf xifu.arf --exposure 100ks -o spectrum.pha")
 @click.argument("model")
 @rmf
 @arf
@@ -59,4 +59,4 @@ def fake(model, rmf, arf, exposure, seed, cards, output):
     counts = np.random.default_rng(seed).poisson(expected)
     known = {name: layout.cards[name] for name in CARDS if name in layout.cards} | parse_cards(cards)
     write_pha(output, counts, layout.first, exposure, rmf, arf, known, (f"Model {model}, seed {seed}.",))
-    click.echo(f"{counts.sum()} counts in {exposure:g} s", err=True)
+    options.say(f"{counts.sum()} counts in {exposure:g} s", err=True)

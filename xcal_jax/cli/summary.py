@@ -7,16 +7,18 @@ from typing import Any
 
 import click
 
+from xcal_jax.cli.options import say
+
 
 def show(values: dict, as_json: bool, report: Callable[[dict], Iterable[str]] | None = None) -> None:
     """Print ``values``: the lines of ``report``, or a line a value; or one JSON object, null for what is not finite."""
     if as_json:
         click.echo(json.dumps(_plain(values)))
     elif report:
-        click.echo("\n".join(report(values)))
+        say("\n".join(report(values)))
     else:
         for key, value in values.items():
-            click.echo(f"{key}: {value:.6g}" if isinstance(value, float) else f"{key}: {value}")
+            say(f"{key}: {value:.6g}" if isinstance(value, float) else f"{key}: {value}")
 
 
 def _plain(value: Any) -> Any:

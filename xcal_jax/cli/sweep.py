@@ -6,7 +6,7 @@ from xcal_jax.cli import options
 from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
 
 
-@options.command()
+@options.command("xcal-jax sweep analysis/sweeps/xifu_bismuth.toml -o sweep.nc")
 @click.argument("grid")
 @options.resumable
 @options.on_a_cluster

@@ -12,12 +12,16 @@ J/K/m3 at 100 mK (Nucl. Instrum. Methods A 520, 212, 2004), where these numbers 
 overridden in a design file.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
+from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.atomic import Material, load_element
 
+TEMPERATURE = 0.09  # K, unless another is given
 GAS_CONSTANT = 8.314462618  # J/mol/K, CODATA 2018
 PER_PICO = 1e12
 CUBIC_UM = 1e-12  # cm3
@@ -55,3 +59,22 @@ def heat_per_um(formula: str, density: float, area: float, temperature: float, s
         n * load_element(symbol).weight for symbol, n in zip(material.elements, material.number_ratio, strict=True)
     )
     return PER_PICO * density * area * CUBIC_UM / weight * specific_heat.at(temperature)
+
+
+def heat_by_layer(
+    absorber: Absorber, temperature: float = TEMPERATURE, specific_heats: Mapping[str, SpecificHeat] = KNOWN
+) -> Float[np.ndarray, " L"]:
+    """Heat capacity of a micrometre of each layer of ``absorber``, pJ/K; NaN where that of its material is not known.
+
+    temperature: K.
+    """
+    area = float(absorber.width) * float(absorber.length)
+    layers = zip(absorber.formulas, absorber.density, strict=True)
+    return np.array(
+        [
+            heat_per_um(formula, float(density), area, temperature, specific_heats[formula])
+            if formula in specific_heats
+            else np.nan
+            for formula, density in layers
+        ]
+    )

@@ -12,14 +12,13 @@ from typing_extensions import TypedDict
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import Material
-from xcal_jax.design.heat import KNOWN, SpecificHeat
+from xcal_jax.design.heat import KNOWN, TEMPERATURE, SpecificHeat
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.schema import Density, Energy, Length, OneOrMore, Some, listed, one_of, quantity, rule, whole
 from xcal_jax.io.toml import check, read
 from xcal_jax.simulation.vocabulary import VOCABULARY
 from xcal_jax.units import parse_quantity, shown_path
 
-TEMPERATURE = 0.09  # K
 WITHOUT_ENERGY = ("heat_capacity", "thickness")
 OBSERVABLES = "interaction_probability", "partial", "photon_escape", "electron_escape", "mean_loss", *WITHOUT_ENERGY
 

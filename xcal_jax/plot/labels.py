@@ -1,6 +1,6 @@
 """Labels that several figures share: an absorber's layers, and the names of escape peaks where there is room."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from matplotlib.axes import Axes
 
@@ -20,14 +20,21 @@ def title(absorber: Absorber) -> str:
     return f"{absorber.name}: {' / '.join(layers(absorber))}"
 
 
+def with_room(
+    peaks: Iterable[tuple[str, float, float]], least: float, most: int = MOST
+) -> Iterator[tuple[str, float, float]]:
+    """Those of the ``peaks``, (name, energy, height), that are ``least`` from all taken before, at most so many."""
+    taken: list[float] = []
+    for peak in peaks:
+        if len(taken) < most and all(abs(peak[1] - other) >= least for other in taken):
+            taken.append(peak[1])
+            yield peak
+
+
 def name_peaks(axes: Axes, peaks: Iterable[tuple[str, float, float]]) -> None:
     """Write the name of each line at its energy (eV) above its height, at most `MOST`, where there is room."""
     left, right = axes.get_xlim()
-    named: list[float] = []
-    for line, energy, height in peaks:
-        if len(named) == MOST or any(abs(energy - other) < (right - left) / APART for other in named):
-            continue
-        named.append(energy)
+    for line, energy, height in with_room(peaks, (right - left) / APART):
         axes.annotate(
             f"{line}  {energy:.0f} eV",
             (energy, height),

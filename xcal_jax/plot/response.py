@@ -1,30 +1,19 @@
 """Figures of responses and event lists: the matrix as an image, escape and efficiency over energy, the rim's map."""
 
-import contextlib
 import os
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from astropy.io import fits
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.io import datasets
 from xcal_jax.montecarlo.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED
 from xcal_jax.plot import labels
-from xcal_jax.plot.results import result_figure
-from xcal_jax.response.components import KIND as RESPONSE
-from xcal_jax.response.components import load_response
 from xcal_jax.response.ogip_reader import read_matrix
 from xcal_jax.simulation import vocabulary
-from xcal_jax.simulation.events import EVENTS, load_events
-from xcal_jax.simulation.results import KIND as RESULT
-from xcal_jax.simulation.results import load
-from xcal_jax.units import shown_path
 
 PIXELS = 700  # of an image's side, at most
 DECADES = 8  # of an image's colours
@@ -34,36 +23,6 @@ CELLS = 24  # of a map's side
 LEAST_EVENTS = 100  # of a cell that is drawn
 LEAST_FRACTION = 0.1  # %, the lowest colour
 COLOURS = {"partial": "black", "electron_escape": "tab:orange", "photon_escape": "tab:blue", "both": "tab:green"}
-
-
-def figure_of(path: str | os.PathLike, what: str | None = None) -> Figure:
-    """The figure of a file of this program; what: "escape" or "efficiency", of a response.
-
-    Raises ValueError when ``path`` is no such file, or has no such figure.
-    """
-    drawings = {
-        RESULT: {"spectrum": lambda: result_figure(load(path))},
-        RESPONSE: {
-            "escape": lambda: escape_figure(load_response(path)),
-            "efficiency": lambda: efficiency_figure(load_response(path)),
-        },
-        EVENTS: {"map": lambda: map_figure(load_events(path))},
-        "matrix": {"matrix": lambda: matrix_figure(path)},
-    }[_kind(path)]
-    what = what or next(iter(drawings))
-    if what not in drawings:
-        raise ValueError(
-            f"the figure of {shown_path(path)} must be {' or '.join(drawings)}, but {what!r} was asked for"
-        )
-    return drawings[what]()
-
-
-def _kind(path: str | os.PathLike) -> str:
-    what = "a result, an event list, a response or a matrix of this program"
-    with contextlib.suppress(OSError), Path(path).open("rb") as file:
-        if file.read(6) == b"SIMPLE":
-            return EVENTS if any(table[1] == "EVENTS" for table in fits.info(path, output=False)) else "matrix"
-    return datasets.kind_of(path, what, (RESULT, RESPONSE, EVENTS))
 
 
 def matrix_figure(path: str | os.PathLike) -> Figure:

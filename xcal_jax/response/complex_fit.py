@@ -23,7 +23,7 @@ TRIALS = 10  # widths that are tried for a start
 QUIET = 20  # percentile of the counts that is taken for the background in a start
 MANY = 100.0  # counts of a channel, above which the deviance has its asymptotic mean and variance
 LIMITS = {"fwhm": (1e-3, np.inf), "tail_frac": (0.0, 1.0), "tail_tau": (1e-3, np.inf), "background": (0.0, np.inf)}
-FREE = {"offset", "gain", "slope"}  # that may have either sign
+FREE = {"offset", "gain", "curvature", "fwhm_slope", "slope"}  # that may have either sign
 Table = Float[np.ndarray, "B T"]
 
 

@@ -30,7 +30,14 @@ START = Trapping(0.05, 20.0)  # of a tail, where nothing is said
 AROUND = 0.01  # of the energy, on both sides of the lines, for a histogram of events
 UNEVEN = 1e-3  # of a channel's width, by which widths may differ
 SHARPER = 0.6  # of a known FWHM, down to which the fitted one is exact
-UNITS = ALL_UNITS | {"offset": "eV", "gain": "1", "background": "1/eV", "slope": "1/eV^2"}
+UNITS = ALL_UNITS | {
+    "offset": "eV",
+    "gain": "1",
+    "curvature": "1/eV",
+    "fwhm_slope": "1",
+    "background": "1/eV",
+    "slope": "1/eV^2",
+}
 
 
 @dataclass(frozen=True)
@@ -144,10 +151,11 @@ def fit_lines(
 
     spectrum: a file of `measured.read_line`, or of single events with their column ``events`` (`measured.read_events`,
     in bins of ``bin_width``), or (counts (C,) or (B, C) of many spectra, edges in eV). line: "MnKa" or
-    "MnKa:2,MnKb:0.3", where weights are only a start. fit: of ``offset gain fwhm tail_frac tail_tau``, and with an
-    ``absorber`` of ``thickness[n] density[n] yield range``: its losses are then part of the shape. fwhm: of the
-    detector, where it is known or the fit starts; without it the spectrum tells. trapping: a tail such as "0.02:60eV",
-    fixed, or where its fit starts. background: none, constant or linear. window: channels within (low, high) only.
+    "MnKa:2,MnKb:0.3", where weights are only a start. fit: of ``offset gain curvature fwhm fwhm_slope tail_frac
+    tail_tau``, and with an ``absorber`` of ``thickness[n] density[n] yield range``: its losses are then part of the
+    shape. fwhm: of the detector, where it is known or the fit starts; without it the spectrum tells. trapping: a tail
+    such as "0.02:60eV", fixed, or where its fit starts. background: none, constant or linear. window: channels within
+    (low, high) only.
     Raises ValueError where a number makes no sense, lines lie outside the spectrum, or a fit does not converge.
 
     >>> rng = np.random.default_rng(1)
@@ -184,7 +192,7 @@ def fit_lines(
             notes = differentiable(target)[1]
             told = wrt or ["range"]
             linear = [linearise(target, one.mean_energy, told, impact, origin, n, seed, progress) for one in lines]
-        shape = NaturalShape.build(lines, edges, sharpest, linear, "gain" in asked)
+        shape = NaturalShape.build(lines, edges, sharpest, linear, bool({"gain", "curvature"} & set(asked)))
         chosen = np.array([name in free for name in shape.parameters])
         begin = starts(shape, counts, first_values(shape, np.array(ratio), known), chosen)
         found = maximise(shape, counts, begin, chosen)

@@ -1,14 +1,15 @@
 """The spectrum of natural lines that a detector shows, channel by channel, by its characteristic function.
 
 A measured energy is a sum of independent parts: the natural line, Gaussian noise, trapped heat and what electrons and
-photons take out of the absorber. Characteristic functions of sums are products. With the scale E -> s + g (E - E0) and
-for components of share w, centre E, half width h,
+photons take out of the absorber. Characteristic functions of sums are products. With the scale E -> E0 + s +
+g (E - E0) + q (E - E0)^2, of slope g_j at a component, of share w, centre E and half width h, which is at E'_j there,
 
-    F(k) = sum_j w_j exp(-i k E_j - g h_j |k|)  exp(-k^2 sigma^2 / 2)  (1 - f + f / (1 - i k tau))  L(k)
+    F(k) = sum_j w_j exp(-i k E'_j - g_j h_j |k|)  exp(-k^2 sigma^2 / 2)  (1 - f + f / (1 - i k tau))  L(k)
 
-where L(k) = <exp(i k loss)> is linear in the observables of `expected`, and so has their derivatives. The spectrum in
-channels of width b is the Fourier transform of F(k) sin(k b / 2) / (k b / 2). It is a Voigt profile and its
-exponential tail, exact but for the period of the discrete transform: images of the wings are taken off as a constant.
+where L(k) = <exp(i k loss)> is linear in the observables of `expected`, and so has their derivatives; sigma is that at
+the mean energy of each line. The spectrum in channels of width b is the Fourier transform of F(k) sin(k b / 2) /
+(k b / 2). It is a Voigt profile and its exponential tail, exact but for the period of the discrete transform: images of
+the wings are taken off as a parabola.
 """
 
 from collections.abc import Sequence
@@ -26,10 +27,10 @@ from xcal_jax.atomic.lines import LineShape
 from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.response.linefit import Linear
 
-BESIDE = 7  # widths of the spectrum that are added to the period of the transform,
+BESIDE = 3  # widths of the spectrum that are added to the period of the transform,
 FAR = 2000.0  # eV, at most
 FINER = 2.5  # steps of the transform to the standard deviation of the sharpest noise
-SCALE = ("offset", "gain", "fwhm", "tail_frac", "tail_tau")
+SCALE = ("offset", "gain", "curvature", "fwhm", "fwhm_slope", "tail_frac", "tail_tau")
 FLAT = ("background", "slope")
 
 
@@ -41,7 +42,7 @@ class NaturalShape:
     k: (F,) 1/eV; centre, half: (J,) eV; share: (K, J), zero for components of other lines; natural: (K, F), the
     characteristic function of the lines at a gain of 1; loss: (K, F), loss_slope: (K, P, F), that of the loss and its
     derivatives; origin: (P,); low, width: () eV, of the first channel; reference: () eV, that the gain leaves in its
-    place; stretched: whether the gain is a parameter; fine: steps of the transform to a channel.
+    place; stretched: whether gain or curvature are parameters; fine: steps of the transform to a channel.
     """
 
     k: Array
@@ -72,8 +73,8 @@ class NaturalShape:
     ) -> "NaturalShape":
         """The shape of ``lines`` in channels of one width. sharpest: eV, the least FWHM of the noise that is needed.
 
-        linear: what electrons and photons take out at the energy of each line, or nothing. stretched: whether the gain
-        may differ from 1.
+        linear: what electrons and photons take out at the energy of each line, or nothing. stretched: whether the
+        gain may differ from 1, or the scale be curved.
         """
         channels, width = edges.size - 1, float(np.diff(edges).mean())
         fine = max(1, int(np.ceil(FINER * width * FWHM_PER_SIGMA / sharpest)))
@@ -115,26 +116,30 @@ class NaturalShape:
     def by_line(self, values: Float[Array, " T"]) -> Float[Array, "K C"]:
         """The share of the photons of each line that each channel has, at ``values`` of the `parameters`."""
         many = len(self.lines)
-        offset, gain, fwhm, fraction, scale = values[many : many + len(SCALE)]
+        offset, gain, curvature, fwhm, fwhm_slope, fraction, scale = values[many : many + len(SCALE)]
         step = values[many + len(SCALE) : many + len(SCALE) + len(self.physics)] - self.origin
         k, width = self.k, self.width
         kind = self.natural.dtype
-        natural = self.natural
+        natural, apart = self.natural, self.centre - self.reference
+        place, half = (gain + curvature * apart) * apart, (gain + 2.0 * curvature * apart) * self.half
         if self.stretched:
-            place = gain * k[None, :] * (self.centre - self.reference)[:, None]
-            wings = jnp.exp(-gain * k[None, :] * self.half[:, None]).astype(kind)
-            natural = self.share.astype(kind) @ (wings * rotation(-place))
-        noise = jnp.exp(-0.5 * (k * fwhm / FWHM_PER_SIGMA) ** 2) * jnp.sinc(k * width / (2.0 * jnp.pi))
+            wings = jnp.exp(-k[None, :] * half[:, None]).astype(kind)
+            natural = self.share.astype(kind) @ (wings * rotation(-k[None, :] * place[:, None]))
+        sigma = (fwhm + fwhm_slope * (self.share @ apart)) / FWHM_PER_SIGMA
+        noise = jnp.exp(-0.5 * (k[None, :] * sigma[:, None]) ** 2) * jnp.sinc(k * width / (2.0 * jnp.pi))[None, :]
         part = fraction / (1.0 + (k * scale) ** 2)
         heat = jax.lax.complex(1.0 - fraction + part, part * k * scale)
         start = rotation(-k * (self.reference + offset - self.low - 0.5 * width))
         loss = self.loss + jnp.einsum("p,kpf->kf", step.astype(kind), self.loss_slope)
-        whole = natural * loss * ((self.fine * noise).astype(kind) * heat * start)[None, :]
+        whole = natural * loss * (self.fine * noise).astype(kind) * (heat * start)[None, :]
         size = 2 * (k.shape[0] - 1)
         spectrum = jnp.fft.irfft(whole, size, axis=1)[:, : self.channels * self.fine : self.fine]
         period = size * width / self.fine
-        images = (self.share @ self.half) * gain * jnp.pi / (3.0 * period**2) * width
-        return spectrum - images[:, None] * jnp.real(loss[:, :1])
+        channel = self.low + width * (jnp.arange(self.channels, dtype=width.dtype) + 0.5) - offset - self.reference
+        angle = jnp.pi * (channel[None, :] - place[:, None]) / period
+        beside = 1.0 / 3.0 + angle**2 / 15.0  # of 1 / sin(x)^2 - 1 / x^2
+        images = self.share @ (half[:, None] * beside) * jnp.pi / period**2 * width
+        return spectrum - images * jnp.real(loss[:, :1])
 
     def expected(self, values: Float[Array, " T"]) -> Float[Array, " C"]:
         """Expected counts of each channel at ``values`` of the `parameters`."""

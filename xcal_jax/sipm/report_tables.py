@@ -3,29 +3,13 @@
 import numpy as np
 
 from xcal_jax.constants import FWHM_PER_SIGMA
+from xcal_jax.io.page import number
 from xcal_jax.sipm.lines import VETOES
 from xcal_jax.sipm.pipeline import Ageing
 from xcal_jax.sipm.threshold import FLAGS
 from xcal_jax.sipm.trends import FORMS
 
 MOST_FLAGS = 50
-RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def number(value: float, error: float | None = None) -> str:
-    """A value, with its error to two digits where it has one."""
-    if not np.isfinite(value):
-        return "-"
-    if error is None:
-        return f"{value:.4g}"
-    if not (np.isfinite(error) and error > 0):
-        return f"{value:.5g}"
-    exponent = int(np.floor(np.log10(abs(value)))) if value else 0
-    if exponent < -3 or exponent > 6:
-        unit = 10.0**exponent
-        return f"({number(value / unit, error / unit)}) × 10{str(exponent).translate(RAISED)}"
-    digits = max(0, 1 - int(np.floor(np.log10(error))))
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 def trend_rows(ageing: Ageing):
