@@ -115,9 +115,9 @@ def sensitivity(
     rounded up to a power of two. uncertainties: standard deviations, ``{"thickness[1]": "0.05 um", "yield": "15 %"}``
     or a TOML file of them, of which the observables' are made. Others, and errors: as for `estimate`.
 
-    >>> found = sensitivity("gold", "7 keV", wrt=["thickness"], n=4096)
-    >>> found.parameters, found.facts["derivatives"]["interaction_probability"]["thickness[0]"]["unit"]
-    (('thickness[0]',), '1/um')
+    >>> found = sensitivity("gold", "7 keV", n=16_384)
+    >>> found.parameters[:2], found.facts["derivatives"]["interaction_probability"]["thickness[0]"]["unit"]
+    (('thickness[0]', 'density[0]'), '1/um')
     """
     target, ev = Absorber.load(absorber, electrons, physics), parse_quantity(energy, "eV", "energy")
     impact = None if at is None else parse_each(at, ("um", "um"), "at")
