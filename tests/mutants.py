@@ -381,8 +381,8 @@ MUTANTS = [
         ("sipm/grouping.py", "np.maximum(many - 1, 1)", "np.maximum(many, 1)", "tests/sipm/test_trends.py"),
         (
             "sipm/threshold.py",
-            "(slopes**2 * (variance + template_noise**2))",
-            "(slopes**2 * variance)",
+            "np.hypot(counting, np.sqrt((shifts**2).sum(1)))",
+            "counting",
             "tests/sipm/test_threshold.py",
         ),
         (
@@ -395,7 +395,7 @@ MUTANTS = [
             "sipm/gain.py",
             "np.hypot(slope * adu_error, np.sqrt((shared**2).sum(1)))",
             "np.abs(slope * adu_error)",
-            "tests/sipm/test_trends.py tests/sipm/test_threshold.py tests/sipm/test_closure.py",
+            "tests/sipm/test_lines.py",
         ),
         (
             "sipm/damage.py",

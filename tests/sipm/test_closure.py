@@ -10,13 +10,14 @@ import pytest
 import xarray as xr
 
 from xcal_jax import sipm
-from xcal_jax.sipm.activation import at_bias, by_epoch
+from xcal_jax.sipm.activation import at_bias, by_epoch, stacks_by
 from xcal_jax.sipm.change_points import change_points
 from xcal_jax.sipm.synthetic.draw import synthesize_ground, synthesize_readout
 from xcal_jax.sipm.synthetic.rates import calibration
+from xcal_jax.sipm.threshold import RULES
 
-MISSIONS = 200
-GROUND_WINDOWS = {59.5: (44, 64), 81.0: (46, 70), 88.0: (47, 72), 511.0: (130, 196)}
+MISSIONS, FEW = 200, 60
+GROUND_WINDOWS = {59.5: (44, 64), 81.0: (46, 70), 88.0: (47, 72), 511.0: (132, 194)}
 MEAN, WIDTH = 0.2, (0.85, 1.15)
 
 
@@ -24,65 +25,74 @@ def truth_of(table, last):
     return np.array([table["start"], (table["end"] - table["start"]) / np.sqrt(last), table["slope"]])
 
 
+def closing(mission):
+    """The mission with few spectra, and after SAA exits those of the nominal bias alone."""
+    table = mission.synthetic
+    after = {**table["activation"], "epochs": 10, "exits": 4, "line": table["activation"]["line"][:1]}
+    return dataclasses.replace(mission, synthetic={**table, "campaigns": 60, "activation": after})
+
+
+def fitted(stacks, window, piece):
+    """Lines in one window of every spectrum, in pieces of so many missions: a thousand fits each, compiled once."""
+    pieces = [stacks.isel(mission=slice(k, k + piece)) for k in range(0, MISSIONS, piece)]
+    found = [
+        piece.pipe(sipm.fit_lines, [window]).isel(line=0)[["position", "position_error", "veto"]] for piece in pieces
+    ]
+    return xr.concat(found, "mission")
+
+
 @pytest.fixture(scope="module")
 def closure(grbalpha):
-    mission = dataclasses.replace(grbalpha, synthetic={**grbalpha.synthetic, "campaigns": 60})
+    mission = closing(grbalpha)
     table = mission.synthetic
     dcr = table["readout"]["ch0"]["dcr"]
     true = truth_of(dcr, table["last_day"])
     edge = truth_of(table["readout"]["ch0"]["threshold"], table["last_day"])
-    out = {name: [] for name in ("linear", "flank", "dcr", "difference_linear", "difference_flank")}
-    out |= {"joint": [], "subtracted": [], "threshold_trend": [], "scatter_only": []}
-    out |= {"steps_threshold_trend": [], "steps_scatter_only": []}
+    names = ("linear", "flank", "dcr", "difference_linear", "difference_flank", "joint", "subtracted")
+    names += ("threshold_trend", "scatter_only", "k_b", "gain")
+    out = {name: [] for name in names} | {f"steps_{rule}{alone}": [] for rule in RULES for alone in ("", "_alone")}
     stacks, sources = [], []
     for seed in range(MISSIONS):
         spectra, after, early, real = synthesize_readout(mission, 10_000 + seed, "ch0")
         template = sipm.build_template(early)
         spectra = spectra.pipe(sipm.with_days, mission)
-        for rule in ("linear", "flank"):
+        for rule in RULES[::-1] if seed < FEW else ("flank",):
             values = spectra.pipe(sipm.threshold, template, interpolation=rule)
             difference = values["threshold_adu"].values - real["threshold_adu"].values
             out[f"difference_{rule}"].append(difference)
             out[rule].append(difference / values["threshold_adu_error"].values)
+            if seed < FEW:
+                groups = values.pipe(sipm.group)
+                for alone, data in (("", groups), ("_alone", groups.drop_vars("threshold_adu_shared"))):
+                    steps = change_points(jax.random.key(seed), data, "threshold_adu", trials=199, most=1)
+                    out[f"steps_{rule}{alone}"].append(steps.sizes["step"])
         values = values.pipe(sipm.dark_count_rate)
         out["dcr"].append((values["dcr"].values - real["dcr"].values) / values["dcr_error"].values)
         groups = values.pipe(sipm.group)
         joint = groups.pipe(sipm.joint_fit, "dcr", form="sqrt")
         for name, data in (("threshold_trend", groups), ("scatter_only", groups.drop_vars("threshold_adu_shared"))):
-            fitted = data.pipe(sipm.joint_fit, "threshold_adu", form="sqrt")
-            out[name].append((fitted["parameters"].values - edge) / fitted["errors"].values)
-            if seed < 60:
-                steps = change_points(jax.random.key(seed), data, "threshold_adu", trials=199)
-                out[f"steps_{name}"].append(steps.sizes["step"])
+            fit = data.pipe(sipm.joint_fit, "threshold_adu", form="sqrt")
+            out[name].append((fit["parameters"].values - edge) / fit["errors"].values)
         out["joint"].append((joint["parameters"].values - true) / joint["errors"].values)
-        line = groups.pipe(sipm.temperature_residuals, sipm.fit_trends(groups, "dcr"), form="sqrt")
-        out["subtracted"].append((float(line["slope"]) - true[2]) / float(line["slope_error"]))
+        if seed < FEW:
+            line = groups.pipe(sipm.temperature_residuals, sipm.fit_trends(groups, "dcr"), form="sqrt")
+            out["subtracted"].append((float(line["slope"]) - true[2]) / float(line["slope_error"]))
         after = after.pipe(sipm.with_days, mission).pipe(at_bias, 178)
         stacks.append(by_epoch(after, sipm.stack(spectra)).drop_attrs(deep=False))
         ground = synthesize_ground(mission, seed, "ch0")
-        each = [sipm.stack(ground.isel(spectrum=[i])).drop_attrs(deep=False) for i in range(4)]
-        sources.append(xr.concat(each, "source"))
-    energies, windows = list(GROUND_WINDOWS), list(GROUND_WINDOWS.values())
-    found = xr.concat(sources, "mission").pipe(sipm.fit_lines, windows)
-    own = np.arange(4)
-    calibrations = [
-        sipm.energy_calibration(x[own, own], error[own, own], energies)
-        for x, error in zip(found["position"].values, found["position_error"].values, strict=True)
-    ]
-    linear = [(c["parameters"].values - calibration(mission)) / c["errors"].values for c in calibrations]
-    epochs = xr.concat(stacks, "mission")
-    lines = epochs.pipe(sipm.fit_lines, [[72, 128]]).isel(line=0)
+        sources.append(stacks_by(ground, np.arange(4), "source"))
+    ground, epochs = xr.concat(sources, "mission"), xr.concat(stacks, "mission")
+    found = [fitted(ground.isel(source=[k]), window, MISSIONS) for k, window in enumerate(GROUND_WINDOWS.values())]
+    for lines in zip(*(f[name].values[:, 0] for name in ("position", "position_error") for f in found), strict=True):
+        linear = sipm.energy_calibration(lines[:4], lines[4:], list(GROUND_WINDOWS))
+        out["k_b"].append((linear["parameters"].values - calibration(mission)) / linear["errors"].values)
+    lines = fitted(epochs, (72, 128), 50)
     assert not lines["veto"].values.any()
-    coefficients, gains = np.array(table["gain"]["coefficients"]), []
     for k in range(MISSIONS):
         one = lines.isel(mission=k)
         drift = sipm.gain_drift(epochs["days"].values[k], one["position"], one["position_error"], -154.0)
-        gains.append((drift["parameters"].values - coefficients) / drift["errors"].values)
-    return {
-        **{name: np.array(rows) for name, rows in out.items()},
-        "gain": np.array(gains),
-        "k_b": np.array(linear),
-    }
+        out["gain"].append((drift["parameters"].values - table["gain"]["coefficients"]) / drift["errors"].values)
+    return {name: np.array(rows) for name, rows in out.items()}
 
 
 def check(pulls):
@@ -108,10 +118,14 @@ def test_a_threshold_trend_knows_what_its_points_share(closure):
     assert (closure["scatter_only"][:, :2].std(0) > 1.5).all()
 
 
-def test_template_noise_makes_no_steps(closure):
-    """60 missions without a step, searched at 1 %: a few false ones, where the scatter alone finds more."""
-    assert (closure["steps_threshold_trend"] > 0).sum() <= 8
-    assert (closure["steps_scatter_only"] > 0).sum() > max(5, (closure["steps_threshold_trend"] > 0).sum())
+@pytest.mark.parametrize(("rule", "least"), [("linear", 20), ("flank", 5)])
+def test_template_noise_makes_no_steps(closure, rule, least):
+    """60 missions without a step, searched at 1 %: five false ones or more have a chance of 4e-4.
+
+    The scatter alone takes the template's noise for steps: that of two channels under Eq. 1, of ten under a flank.
+    """
+    assert closure[f"steps_{rule}"].sum() < 5
+    assert closure[f"steps_{rule}_alone"].sum() >= least
 
 
 def test_threshold_is_near_the_truth_on_average(closure):

@@ -30,6 +30,16 @@ def test_template_replaces_the_noise_peak():
     assert int(by_hand["peak_end"][0]) == 50
 
 
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_peak_ends_on_a_falling_continuum(scale):
+    """Where the noise is 1 % of a continuum that falls on by a factor e every 25 channels, not where that ends."""
+    x, rng = np.arange(1.0, 256 * scale + 1) / scale, np.random.default_rng(1)
+    noise, quiet = 3e5 * np.exp(-0.5 * ((x - 22) / 3) ** 2) / scale, 1000 * np.exp(-(x - 40) / 25) / scale
+    foot = int(np.argmax((x > 22) & (noise < 0.01 * quiet)))
+    for _ in range(20):
+        assert abs(peak_end(rng.poisson(noise + quiet).astype(float)) - foot) < 4 * scale
+
+
 def test_the_end_of_a_peak_without_end():
     with pytest.raises(ValueError, match="never does"):
         peak_end(1e6 * 0.5 ** np.arange(20.0))

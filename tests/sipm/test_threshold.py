@@ -61,6 +61,19 @@ def test_what_thresholds_share_is_the_shift_by_a_noisy_template():
         np.testing.assert_allclose(values["threshold_adu_shared"], moved, rtol=2e-2, atol=1e-7)
 
 
+def test_the_error_holds_what_counts_and_template_add():
+    """Variances add: that of the counts under an exact template, and the shifts by each channel of a noisy one."""
+    archive = xr.concat([exponential(e, 0.7, 60.0) for e in (40.3, 41.6, 44.2)], "spectrum", combine_attrs="override")
+    template = template_of(5.0)
+    template["peak_end"].values[:] = 42
+    exact = threshold(archive, template)["threshold_adu_error"]
+    template["rate_error"].values[:] = 0.3
+    noisy = threshold(archive, template)
+    shared = (noisy["threshold_adu_shared"] ** 2).sum("adu_mode")
+    assert (shared > 0.01 * exact**2).all()
+    np.testing.assert_allclose(noisy["threshold_adu_error"] ** 2, exact**2 + shared, rtol=1e-9)
+
+
 def test_equation_one():
     """x1 + (10 - D1)(x2 - x1)/(D2 - D1), by hand."""
     one = exponential(40.3, 0.7, 60.0)

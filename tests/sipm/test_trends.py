@@ -110,6 +110,20 @@ def test_joint_fit_with_temperature_gain_and_a_step():
     assert joint["parameter"].values.tolist() == ["a", "b", "temperature", "gain", "step on day 600"]
 
 
+def test_intervals_of_few_points_hold_what_they_say():
+    """95 % intervals of a slope from six points hold it in 95 % of 300 series; 1.96 errors do in fewer than 90 %."""
+    rng, days = np.random.default_rng(7), np.linspace(30.0, 300.0, 6)
+    inside = []
+    for _ in range(300):
+        groups = groups_of(40 + 0.01 * days + rng.normal(0, 0.5, 6), rng.normal(10, 3, 6), days)
+        joint = joint_fit(groups, "dcr", form="linear").sel(parameter="temperature")
+        off = abs(float(joint["parameters"]))
+        inside.append((off < float(joint["half_width"]), off < 1.96 * float(joint["errors"])))
+    held, normal = np.mean(inside, 0)
+    assert abs(held - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 300)
+    assert normal < 0.9
+
+
 def test_residuals_of_a_known_slope():
     temperature = 10 + 5 * np.sin(np.arange(T.size))
     groups = groups_of(TRUE["linear"][0] + 0.1 * (temperature - 10), temperature)

@@ -3,8 +3,8 @@
 A step is searched in the whole model of trend, temperature and step at once, so that none takes up part of another.
 For every possible day the fits without and with a step are compared. The largest gain is compared with the same maximum
 in series whose residuals are shuffled, so the p-value takes into account that many days were tried. Where the values
-share errors, such as the template's noise, all this is done after whitening (200 synthetic missions without a step: a
-false one in 4 % at a significance of 1 %; in 70 % without whitening).
+share errors, such as the template's noise, all this is done after whitening. Of 60 synthetic missions without a step,
+searched at a significance of 1 %, one has a false step; without whitening 10 do, and 23 with thresholds by Eq. 1.
 """
 
 import jax

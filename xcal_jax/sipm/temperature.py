@@ -15,7 +15,7 @@ from xcal_jax import fit
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
-from xcal_jax.sipm.trends import FORMS, check_points, curve, evaluate, fit_forms
+from xcal_jax.sipm.trends import FORMS, check_points, curve, evaluate, fit_forms, half_width
 from xcal_jax.units import shown
 
 REFERENCE = 10.0
@@ -84,8 +84,8 @@ def joint_fit(
     are left out, unless fewer than the parameters have one: then all are fitted, without temperature. gain: keV/ADU at
     each value, centred on its mean. steps: days from which on the value is higher, each by an amount of its own (as
     `change_points` finds them). The trend's a and b hold at 10 degC. Returns `parameters` (a, b, temperature, gain,
-    steps), `errors`, `covariance`, `aicc` of every form tried, `fitted` and `residual` (point,), and in the attributes
-    how many `points_used` of `points_total`.
+    steps), `errors`, `half_width` (of the 95 % interval), `covariance`, `aicc` of every form tried, `fitted` and
+    `residual` (point,), and in the attributes how many `points_used` of `points_total`.
     Raises ValueError for another form, or as `check_points`.
     """
     values, total = values.copy(), values.attrs.get("groups_total", values["days"].size)
@@ -120,6 +120,12 @@ def joint_fit(
         {
             "parameters": variable("parameter", best.parameters, units, "a, b and slopes"),
             "errors": variable("parameter", best.errors, units, "errors of the parameters"),
+            "half_width": variable(
+                "parameter",
+                half_width(best.errors, y.size - len(names)),
+                units,
+                "half of the 95 % interval, by Student's t",
+            ),
             "covariance": variable(("parameter", "parameter_"), best.covariance, f"({units})^2", "covariance"),
             "chi_square": variable((), best.chi_square, "1", "chi-square"),
             "degrees": variable((), y.size - len(names), "1", "degrees of freedom"),

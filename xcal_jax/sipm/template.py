@@ -13,19 +13,30 @@ from xcal_jax.units import parse_whole, shown
 
 TEMPLATE_RULE = (
     "noise peak replaced by the rate of the first channel right of its maximum from which the mean of the "
-    "next five channels is not lower by more than one sigma"
+    "next five channels is not lower by more than one sigma, or, below one per cent of the maximum, that is not more "
+    "than half a sigma above the straight line through the next 4 % of the channels"
 )
+FOOT, ABOVE = 0.01, 0.5
+REACH, LEAST = 25, 10
 
 
 def peak_end(counts: Float[np.ndarray, " C"]) -> int:
     """Index of the first channel right of the noise peak, by `TEMPLATE_RULE`.
 
+    The first part of the rule finds a flat continuum, the second one that falls. This looks at the foot of the peak
+    alone, since a straight line also meets the shoulders of a peak.
     Raises ValueError when the fall from the maximum never ends.
     """
     start = int(np.argmax(counts))
+    place = np.arange(1.0, max(LEAST, counts.size // REACH) + 1)
+    off = place - place.mean()
+    weights = 1 / place.size - place.mean() * off / (off @ off)  # the line through values at ``place``, at zero
     for i in range(start + 1, counts.size - 5):
-        after = counts[i + 1 : i + 6].mean()
+        after, ahead = counts[i + 1 : i + 6].mean(), counts[i + 1 : i + 1 + place.size]
         if counts[i] - after <= np.sqrt(counts[i] + after / 5.0):
+            return i
+        foot = counts[i] < FOOT * counts[start] and ahead.size == place.size
+        if foot and counts[i] - weights @ ahead <= ABOVE * np.sqrt(counts[i] + weights**2 @ ahead):
             return i
     raise ValueError(f"`template` must fall to a background right of channel {start + 1}, but never does")
 

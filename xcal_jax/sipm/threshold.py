@@ -223,24 +223,25 @@ def threshold(
         inside = (places <= high[:, None]).astype(float)
         places = np.minimum(places, counts.shape[1] - 1)
         at = np.take_along_axis(counts, places, 1)
-        of_template, template_noise = (np.take_along_axis(a, places, 1) for a in (quiet, noise))
+        of_template = np.take_along_axis(quiet, places, 1)
         variance = at / exposure[:, None] ** 2
         difference = at / exposure[:, None] - of_template
         start = (first - low).astype(float)
         data = (difference, variance, of_template, exposure, inside, start)
         value, slopes, good = map(np.asarray, measure(interpolation, *data, level))
     slopes = np.where(inside > 0, slopes, 0.0)
-    error = np.sqrt((slopes**2 * (variance + template_noise**2)).sum(1))
+    counting = np.sqrt((slopes**2 * variance).sum(1))
     value = value + low + spectra["channel"].values[0]
     flag = np.where(found, 0, NO_CROSSING) | counter_flags(spectra, saturation)
     flag |= np.where(exposure < min_exposure, SHORT, 0)
-    flag |= np.where(found & ~(good & np.isfinite(error)), NO_FIT, 0)
+    flag |= np.where(found & ~(good & np.isfinite(counting)), NO_FIT, 0)
     if (flag & NO_CROSSING).all():
         raise ValueError(f"`spectra` must sink through {level} cnt/s above the template, but none of {flag.size} does")
     measured = flag == 0
     slopes = np.where(measured[:, None], slopes, 0.0)
     end = template["peak_end"].values[rows] - spectra["channel"].values[0]
     shifts = template_shifts(places, slopes, noise, end, rows)
+    error = np.hypot(counting, np.sqrt((shifts**2).sum(1)))
     meaning = ", ".join(f"{bit}: {text}" for bit, text in FLAGS.items())
     return spectra.assign(
         threshold_adu=variable("spectrum", np.where(measured, value, np.nan), "ADU", "threshold, ADC channel"),

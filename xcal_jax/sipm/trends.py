@@ -2,9 +2,10 @@
 
 The paper's two-parameter form is not legible in the copy at hand, so four are fitted and compared by AICc: a t^b,
 a + b ln t, a + b sqrt t, a + b t, with t in days since launch. The errors are weights whose common scale comes from the
-fit: the covariance is multiplied by chi2/nu, and AICc counts the scale as a parameter. Errors that all points share
-(the Poisson noise of the template, for energies also the error of the gain) do not appear in their scatter; where the
-data have them (`*_shared`), their covariance is added.
+fit: the covariance is multiplied by chi2/nu, and AICc counts the scale as a parameter. Pulls therefore follow Student's
+t with nu degrees of freedom, and so does `half_width`. Errors that all points share (the Poisson noise of the template,
+for energies also the error of the gain) do not appear in their scatter; where the data have them (`*_shared`), their
+covariance is added.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from jax import Array
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from xcal_jax import fit
 from xcal_jax.io.arguments import checked
@@ -79,6 +81,17 @@ def fit_curve(form: str, covariates: Float[Array, "N K"], points: Points) -> fit
     return fit.Fit(outer(inner.parameters), covariance, inner.chi_square, inner.points, inner.converged)
 
 
+INTERVAL = 0.95
+
+
+def half_width(errors: Float[np.ndarray, "..."], degrees: int) -> Float[np.ndarray, "..."]:
+    """Half the width of the interval that holds a parameter with 95 %: its error times Student's quantile.
+
+    degrees: of freedom nu of the fit that gave the common scale of the errors; NaN without any.
+    """
+    return errors * student.ppf(0.5 + INTERVAL / 2, degrees) if degrees > 0 else np.full_like(errors, np.nan)
+
+
 def fit_forms(
     forms: list[str], covariates: Float[np.ndarray, "N K"], points: Points
 ) -> tuple[list[fit.Fit], Float[np.ndarray, " F"]]:
@@ -124,9 +137,9 @@ def check_points(groups: xr.Dataset, name: str, parameters: int) -> Points:
 def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
     """Fits of the four forms to ``name`` of the groups, over `form`.
 
-    `parameters` (form, parameter), `covariance`, `errors`, `chi_square` and `degrees`, `aicc`, its difference
-    to the best and the Akaike `weight`, `scatter` (rms of the residuals). a and b are in the value's unit,
-    over the unit of the form's function of t in days. Raises ValueError as `check_points`.
+    `parameters` (form, parameter), `covariance`, `errors`, `half_width` (of the 95 % interval), `chi_square` and
+    `degrees`, `aicc`, its difference to the best and the Akaike `weight`, `scatter` (rms of the residuals). a and b are
+    in the value's unit, over the unit of the form's function of t in days. Raises ValueError as `check_points`.
     """
     points = check_points(groups, name, 2)
     days, values = points.days, points.values
@@ -143,6 +156,12 @@ def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
         {
             "parameters": variable(("form", "parameter"), [f.parameters for f in fits], units, "a and b"),
             "errors": variable(("form", "parameter"), [f.errors for f in fits], units, "errors of a and b"),
+            "half_width": variable(
+                ("form", "parameter"),
+                half_width(np.array([f.errors for f in fits]), degrees),
+                units,
+                "half of the 95 % interval, by Student's t",
+            ),
             "covariance": variable(
                 ("form", "parameter", "parameter_"), [f.covariance for f in fits], f"({units})^2", "covariance"
             ),
