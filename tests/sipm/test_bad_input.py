@@ -1,8 +1,6 @@
 """Bad input: one sentence with the argument, the rule and the value; nothing half-written; exit code 2."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -203,10 +201,10 @@ def test_windows(window, words):
         sipm.fit_lines(sipm.stack(spectra()), [window])
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "xcal_jax", "sipm", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def run(call):
+    """A subcommand of `xcal-jax sipm` in this process, in an empty folder: exit code, stdout, stderr."""
+    return lambda *arguments: call("sipm", *map(str, arguments))
 
 
 @pytest.fixture(scope="module")
@@ -217,36 +215,37 @@ def folder(tmp_path_factory, small):
     return path
 
 
-def test_synthesize_command(tmp_path):
-    done = run("synthesize", "grbalpha", "-o", tmp_path / "g", "--seed", 3, "--csv", "--json")
-    summary = json.loads(done.stdout)
+def test_synthesize_command(run, tmp_path):
+    _, out, _ = run("synthesize", "grbalpha", "-o", tmp_path / "g", "--seed", 3, "--csv", "--json")
+    summary = json.loads(out)
     assert summary["synthetic"] and summary["seed"] == 3 and summary["spectra"] == 928
     files = sorted(path.name for path in (tmp_path / "g").iterdir())
     assert files == ["activation.csv", "ground.nc", "spectra.csv", "template.csv", "truth.nc"]
 
 
-def test_threshold_command(folder, tmp_path):
+def test_threshold_command(run, folder, tmp_path):
     out = tmp_path / "out.nc"
-    done = run("threshold", folder / "spectra.nc", "--template", folder / "template.nc", "-o", out, "--json")
-    assert json.loads(done.stdout)["flagged"] == 0, done.stderr
+    _, text, problem = run(
+        "threshold", folder / "spectra.nc", "--template", folder / "template.nc", "-o", out, "--json"
+    )
+    assert json.loads(text)["flagged"] == 0, problem
     with xr.open_dataset(out) as values, xr.open_dataset(folder / "truth.nc") as truth:
         assert values.attrs["synthetic"] == 1
         assert abs((values["threshold_adu"].values - truth["threshold_adu"].values).mean()) < 0.1
 
 
 @pytest.mark.slow
-def test_lines_command(folder, tmp_path, small):
+def test_lines_command(run, folder, tmp_path, small):
     path = tmp_path / "am.csv"
     write_csv(small.ground.isel(spectrum=[0]).drop_vars(["source", "line_energy", "window"]), path)
-    done = run("lines", path, "--windows", "44-64,100-140", "--json")
-    first, second = json.loads(done.stdout)["lines"]
+    first, second = json.loads(run("lines", path, "--windows", "44-64,100-140", "--json")[1])["lines"]
     assert first["position"] == pytest.approx((59.5 + 154) / 4.08, abs=0.2)
     assert second["position"] is None and second["vetoes"]
-    assert "no line" in run("lines", path, "--windows", "44-64,100-140").stdout
+    assert "no line" in run("lines", path, "--windows", "44-64,100-140")[1]
 
 
 @pytest.mark.slow
-def test_report_command(folder, tmp_path):
+def test_report_command(run, folder, tmp_path):
     out = tmp_path / "report.html"
     series = tmp_path / "series.csv"
     days = np.arange(100, 1400, 5)
@@ -254,13 +253,13 @@ def test_report_command(folder, tmp_path):
     series.write_text("days,made_up\n" + rows)
     fluence = tmp_path / "fluence.csv"
     fluence.write_text("days,fluence\n" + "".join(f"{d},{1e6 * d}\n" for d in days))
-    done = run("report", folder, "-o", out, "--json", "--series", series, "--fluence", fluence)
-    assert done.returncode == 0, done.stderr
+    code, text, problem = run("report", folder, "-o", out, "--json", "--series", series, "--fluence", fluence)
+    assert code == 0, problem
     page = out.read_text()
     assert page.count("data:image/png;base64,") == 12
     assert 'src="http' not in page and "<script" not in page
     assert "nothing here was measured" in page and "made_up" in page and "damage kernel" in page
-    assert json.loads(done.stdout)["synthetic"] is True
+    assert json.loads(text)["synthetic"] is True
 
 
 @pytest.mark.parametrize(
@@ -293,11 +292,11 @@ def test_report_command(folder, tmp_path):
         (("report", "{folder}", "-o", "{out}", "--fluence", "{folder}/truth.nc"), "must have `fluence`"),
     ],
 )
-def test_the_door_says_one_sentence_and_leaves_nothing(folder, tmp_path, arguments, words):
+def test_the_door_says_one_sentence_and_leaves_nothing(run, folder, tmp_path, arguments, words):
     empty = tmp_path / "empty"
     empty.mkdir()
     names = {"folder": folder, "empty": empty, "out": tmp_path / "out"}
-    done = run(*(a.format(**names) for a in arguments))
-    assert done.returncode == 2
-    assert words in done.stderr and done.stderr.count("\n") == 1
+    code, _, problem = run(*(a.format(**names) for a in arguments))
+    assert code == 2
+    assert words in problem and problem.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["empty"] and not list(empty.iterdir())
