@@ -182,9 +182,16 @@ def with_shared(fit: Fit, jacobian: Float[Array, "N P"], sigma: Float[Array, " N
     return Fit(fit.parameters, fit.covariance + moved @ moved.T, fit.chi_square, fit.points, fit.converged)
 
 
+def excess(
+    reduced: Float[Array, "*batch"] | float, degrees: Float[Array, "*batch"] | float
+) -> Float[jax.Array, "*batch"]:
+    """chi2/nu where it exceeds one by more than two standard deviations, sqrt(2/nu), of chance; else one."""
+    return jnp.where(reduced > 1.0 + 2.0 * jnp.sqrt(2.0 / jnp.maximum(degrees, 1.0)), reduced, 1.0)
+
+
 def scaled(fit: Fit) -> Fit:
-    """For errors known in size: covariance times chi2/nu where that exceeds one."""
-    return with_covariance(fit, jnp.maximum(fit.reduced_chi_square, 1.0))
+    """For errors known in size: covariance times chi2/nu where that exceeds one by more than chance."""
+    return with_covariance(fit, excess(fit.reduced_chi_square, fit.points - float(fit.parameters.shape[-1])))
 
 
 def rescaled(fit: Fit) -> Fit:

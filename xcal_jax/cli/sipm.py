@@ -141,14 +141,19 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
     help="Expected width in channels; else a third of the half-window is sigma.",
 )
 @click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="poisson", help="To maximise.")
-@click.option("--selection", type=click.Choice(["aicc", "reduced"]), default="aicc", help="reduced: the paper's.")
+@click.option(
+    "--selection",
+    type=click.Choice(["aicc", "step", "reduced"]),
+    default="aicc",
+    help="step: with a step under each line; reduced: the paper's.",
+)
 @as_json
 def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_json) -> None:
     """Fit a line in each window of SPECTRUM; the spectra of an archive are stacked first."""
     from xcal_jax.constants import FWHM_PER_SIGMA
     from xcal_jax.sipm import energy_calibration, fit_lines
     from xcal_jax.sipm.calibration import FORMULAS, SHAPES
-    from xcal_jax.sipm.lines import VETOES
+    from xcal_jax.sipm.line_window import VETOES
     from xcal_jax.spectra import read_spectra, stack
 
     pairs = parse_windows(windows)

@@ -92,7 +92,7 @@ def energy_calibration(
 
     position, position_error: (N,) channels. energy: (N,) keV, whose error is dE/dx times that of the position.
     Returns `parameters` as in `SHAPES`, `errors`, `covariance` (scaled by chi2/nu where there are more lines than
-    parameters and that exceeds one), `residual` keV.
+    parameters and that exceeds one by more than chance), `residual` keV.
     Raises ValueError for another shape, fewer lines that passed than parameters, errors that are not positive,
     lines at one position, or a fit that does not converge.
     """
@@ -183,7 +183,7 @@ def over_bias(calibrations: dict[float, xr.Dataset], bias: float) -> xr.Dataset:
     With Eq. 2 turned round, x = E / k - b / k, the ADU per keV, 1/k, are proportional to the light that the sensor
     counts and to its gain, and rise with the overvoltage; -b/k is the channel of no light. Both are taken for straight
     lines in the bias setting, weighted by their errors (alike where none are stated); with more than two settings their
-    covariance is scaled by chi2/nu where that exceeds one. Raises ValueError with fewer than two settings.
+    covariance is scaled as by `fit.scaled`. Raises ValueError with fewer than two settings.
     """
     settings = np.array(sorted(calibrations))
     if settings.size < 2:

@@ -35,7 +35,7 @@ def gain_drift(
     """Eq. 3: g(t) = (energy - b) / x(t), fitted by a cubic in days since launch.
 
     days: (N,) d. position, position_error: (N,) channels of the line x(t). b, b_error: keV. energy: keV of the line.
-    Returns `parameters` c0..c3 in keV/ADU/day^n, `errors`, `covariance` (scaled by chi2/nu where that exceeds one, plus
+    Returns `parameters` c0..c3 in keV/ADU/day^n, `errors`, `covariance` (as `fit.scaled`, plus
     that of b), `covariance_b` with b, and the points `days`, `gain`, `gain_error` (keV/ADU).
     Raises ValueError with fewer than four points, or a position that is not positive.
     """

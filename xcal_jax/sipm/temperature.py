@@ -122,7 +122,7 @@ def joint_fit(
             "errors": variable("parameter", best.errors, units, "errors of the parameters"),
             "half_width": variable(
                 "parameter",
-                half_width(best.errors, y.size - len(names)),
+                half_width(np.asarray(best.errors), y.size - len(names)),
                 units,
                 "half of the 95 % interval, by Student's t",
             ),

@@ -12,7 +12,7 @@ from xcal_jax.fit import double_precision
 from xcal_jax.sipm.calibration import energy_at
 from xcal_jax.sipm.figures.frame import DAYS, single, titled
 from xcal_jax.sipm.gain import gain_at
-from xcal_jax.sipm.lines import BACKGROUNDS, Window, line_model
+from xcal_jax.sipm.line_window import BACKGROUNDS, Window, line_model
 from xcal_jax.sipm.pipeline import Ageing
 from xcal_jax.sipm.setting import Gain
 from xcal_jax.spectra import stack
