@@ -2,7 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
+from xcal_jax.sipm.correlations import correlate
 from xcal_jax.sipm.time_series import read_event, read_series
 
 EVENTS = Path(__file__).parents[3] / "shared" / "data" / "grbalpha_events"
@@ -36,3 +38,60 @@ def test_every_real_event_is_read():
         event = read_event(folder)
         assert event.sizes["time"] > 0
         assert (event["exposure"] > 0).all()
+
+
+CASES = Path(__file__).parent / "cases"
+KP = np.array([0.333, 1.0, 2.667, 3.0, 4.333, 5.0, 1.667, 0.0])
+
+
+@pytest.mark.parametrize("name", ["gfz.txt", "celestrak.csv", "celestrak.txt"])
+def test_three_hours_of_every_publisher(name):
+    """One day that is made up, in three formats; what is unknown is NaN, what is predicted is left out."""
+    series = read_series(CASES / name)
+    np.testing.assert_allclose(series["Kp"][:8], KP, atol=0.04)
+    np.testing.assert_array_equal(series["ap"][:8], [2, 4, 12, 15, 32, 48, 6, 0])
+    np.testing.assert_array_equal(series["F10.7"][:8], 120.5)
+    assert str(series["time"].values[2]) == "2022-05-01T07:30:00.000000000"
+    assert series.sizes["sample"] == (16 if name == "gfz.txt" else 8)
+    assert all(np.isnan(series[key][8:]).all() for key in ("Kp", "ap", "F10.7"))
+
+
+def test_hours_of_omni():
+    series = read_series(CASES / "omni2.dat")
+    assert series["Kp"].values[0] == pytest.approx(0.3)
+    np.testing.assert_array_equal(series["Dst"], [-12, -15, np.nan])
+    assert str(series["time"].values[1]) == "2022-05-01T01:30:00.000000000"
+    assert all(np.isnan(series[key].values[2]) for key in ("Kp", "ap", "F10.7"))
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad", "words"),
+    [
+        ("gfz.txt", " 2.667", "", "line 4 of gfz.txt must have 28 words as in GFZ's files, but has 27"),
+        ("celestrak.csv", ",15,0.8", ",0.8", "line 2 of celestrak.csv must have 31 columns as the header, but has 30"),
+        ("celestrak.txt", "2022  5  1", "2022 13  1", "line 7 of celestrak.txt must begin with a date"),
+        ("omni2.dat", " 99 99 ", " 99 ", "line 1 of omni2.dat must have 55 words"),
+        ("celestrak.csv", "OBS,118", "PRD,118", "at least one day that was observed"),
+    ],
+)
+def test_space_weather_that_breaks_its_format(tmp_path, name, good, bad, words):
+    text = (CASES / name).read_text()
+    assert good in text
+    (tmp_path / name).write_text(text.replace(good, bad, 1))
+    with pytest.raises(ValueError, match=words):
+        read_series(tmp_path / name)
+
+
+def test_space_weather_is_averaged_to_the_groups():
+    """A residual that follows the mean of Kp in five days, and nothing else: Kp is found, F10.7 is not."""
+    rng = np.random.default_rng(3)
+    times = np.datetime64("2021-01-01", "ns") + np.arange(0, 24 * 700, 3) * np.timedelta64(3_600_000_000_000, "ns")
+    kp = np.repeat(rng.uniform(0, 5, times.size // 40), 40)
+    flux = rng.normal(120, 20, times.size)
+    series = xr.Dataset({"time": ("sample", times), "Kp": ("sample", kp), "F10.7": ("sample", flux)})
+    days = np.arange(12.5, 690, 5)
+    seen = kp.reshape(-1, 40).mean(1)[2 : 2 + days.size] + rng.normal(0, 0.3, days.size)
+    groups = xr.Dataset({"days": ("group", days), "dcr": ("group", seen)}, attrs={"group_days": 5.0})
+    found = correlate(groups, "dcr", series, launch=np.datetime64("2021-01-01", "ns"))
+    assert found["significant"].sel(quantity="Kp", lag=0).item()
+    assert not found["significant"].sel(quantity="F10.7", lag=0).item()

@@ -206,7 +206,7 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
 @click.option("--format", "table_format", type=click.Choice(["ecsv", "fits"]), default="ecsv", help="Of --tables.")
 @click.option("--bias", type=options.quantity(""), help="Analyse this bias setting alone; else each by itself.")
 @strict
-@click.option("--series", type=PATH, help="Housekeeping or space-weather series (CSV) to correlate with.")
+@click.option("--series", type=PATH, help="Series to correlate with: CSV, or space weather of GFZ, CelesTrak, OMNI.")
 @as_json
 def report(
     source,

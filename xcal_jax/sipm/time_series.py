@@ -9,6 +9,7 @@ from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import read_text
 from xcal_jax.io.tables import read_table
+from xcal_jax.sipm.space_weather import space_weather
 from xcal_jax.spectra.times import utc
 from xcal_jax.units import words_as_numbers
 
@@ -66,10 +67,14 @@ def read_event(path: str | Path) -> xr.Dataset:
 def read_series(path: str | Path) -> xr.Dataset:
     """A time series to correlate with: CSV with a first column `utc` or `days` and one column a quantity.
 
-    Returns one variable a quantity over `sample`, NaN where unknown, with `time` (UTC) or `days` (since launch).
+    The files of GFZ, CelesTrak and OMNI are read as they are (`space_weather`). Returns one variable a quantity over
+    `sample`, NaN where unknown, with `time` (UTC) or `days` (since launch).
     Raises ValueError for another layout, times that are none, or as `io.tables.read_table`.
     """
     path = Path(path)
+    found = space_weather(read_text(path, f"series file {path.name}", "CSV"), path.name)
+    if found is not None:
+        return found
     table = read_table(path, f"series file {path.name}", words=("utc",))
     axis, *names = table.columns
     if axis not in ("utc", "days") or not names or table.empty:
