@@ -54,6 +54,23 @@ def read_iv(path: str | Path, compliance: float | None = None) -> xr.Dataset:
     )
 
 
+SPAN = 0.3  # V, over which a relative slope is measured where the points lie closer
+
+
+def relative_slope(
+    voltage: Float[np.ndarray, " n"], current: Float[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+    """Middles, V, and d ln I / dV there: straight lines through the points within `SPAN`, or through two neighbours."""
+    middles, slopes = [], []
+    for k in range(voltage.size - 1):
+        last = max(k + 1, int(np.searchsorted(voltage, voltage[k] + SPAN, "right")) - 1)
+        x, y = voltage[k : last + 1], np.log(current[k : last + 1])
+        if np.ptp(x) > 0:
+            middles.append(x.mean())
+            slopes.append(np.polyfit(x - x.mean(), y, 1)[0])
+    return np.array(middles), np.array(slopes)
+
+
 def breakdown(curve: xr.Dataset, above: tuple[float, float] = (0.3, 2.0)) -> xr.Dataset:
     """Breakdown voltage of one curve from the inverse relative slope, with its error.
 
@@ -63,11 +80,7 @@ def breakdown(curve: xr.Dataset, above: tuple[float, float] = (0.3, 2.0)) -> xr.
     """
     voltage, current = curve["voltage"].values, curve["current"].values
     good = current > 0
-    voltage, logarithm = voltage[good], np.log(current[good])
-    middle = 0.5 * (voltage[1:] + voltage[:-1])
-    step = np.diff(voltage)
-    slope = np.diff(logarithm)[step > 0] / step[step > 0]
-    middle = middle[step > 0]
+    middle, slope = relative_slope(voltage[good], current[good])
     upper = middle > 0.5 * middle.max()
     kink = middle[upper][np.argmax(slope[upper])]
     near = (middle >= kink + above[0]) & (middle <= kink + above[1]) & (slope > 0)
