@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 FLIGHT = "Al:1mm,Pb:2.5mm"
-NUMBERS = {"tid_rad", "tid_rad_proton", "tid_rad_electron", "neq_cm2", "days", "segments"}
+NUMBERS = {"tid_rad", "tid_rad_proton", "tid_rad_electron", "tid_rad_band", "days", "segments"}
+NUMBERS |= {"neq_cm2", "neq_cm2_proton", "neq_cm2_electron", "neq_cm2_band"}
 SEGMENT = {"start", "end", "altitude_km", "tid_rad", "neq_cm2", "flux"}
 FLUX = {"p>10MeV", "p>50MeV", "p>100MeV", "e>1MeV"}
 
@@ -37,6 +38,9 @@ def test_json_is_the_schema(command, grbalpha_tle, tmp_path):
     assert set(numbers) == NUMBERS
     assert numbers["days"] == 3.0
     assert numbers["tid_rad"] == pytest.approx(numbers["tid_rad_proton"] + numbers["tid_rad_electron"])
+    assert numbers["tid_rad_band"] == pytest.approx([numbers["tid_rad"] / 2, numbers["tid_rad"] * 2])
+    assert numbers["neq_cm2"] == pytest.approx(numbers["neq_cm2_proton"] + numbers["neq_cm2_electron"])
+    assert numbers["neq_cm2_band"] == pytest.approx([numbers["neq_cm2"] / 2, numbers["neq_cm2"] * 2])
     assert len(numbers["segments"]) == 2
     for segment in numbers["segments"]:
         assert set(segment) == SEGMENT

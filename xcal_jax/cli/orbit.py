@@ -24,6 +24,7 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 )
 @click.option("--tle", type=click.Path(), help=f"{TLE} Any length.")
 @click.option("--altitudes", type=click.Path(), help="CSV: date,altitude_km,inclination_deg.")
+@click.option("--fluxes", type=click.Path(), help="Your own, in place of an orbit: particle,energy_MeV,flux (CSV).")
 @click.option(
     "--satellite",
     help="The one to take from --tle, by name or number. Alone: the shipped altitudes of GRBAlpha or VZLUSAT-2 "
@@ -44,7 +45,7 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @options.output("netCDF file.")
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def dose(shield, satellite, tle, altitudes, model, sides, output, plot, as_json, **flight) -> None:
+def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, as_json, **flight) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
     from xcal_jax.io.datasets import save
     from xcal_jax.orbit import report
@@ -53,25 +54,29 @@ def dose(shield, satellite, tle, altitudes, model, sides, output, plot, as_json,
     picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
     if picture:
         check_writable(picture, PLOTS)
-        check_kept(filter(None, (tle, altitudes, model)), (output, picture))
+        check_kept(filter(None, (tle, altitudes, fluxes, model)), (output, picture))
         options.check_replaceable(picture)
-    result = run(shield, satellite, tle, altitudes, model, sides=int(sides), progress=True, **flight)
+    result = run(shield, satellite, tle, altitudes, model, fluxes=fluxes, sides=int(sides), progress=True, **flight)
     save(result, output, options.overwrite())
     if picture:
         from xcal_jax.io.figures import save_figure
         from xcal_jax.orbit.plot import draw_dose
 
-        save_figure(draw_dose({satellite or Path(tle or altitudes).stem: result}), picture)
+        save_figure(draw_dose({satellite or Path(tle or altitudes or fluxes).stem: result}), picture)
     numbers = report(result)
     if as_json:
         click.echo(text.dumps(numbers))
         return
+    low, high = numbers["tid_rad_band"]
+    least, most = numbers["neq_cm2_band"]
     for title, value in (
         ("days", f"{numbers['days']:.1f}"),
-        ("TID (rad in Si)", f"{numbers['tid_rad']:.4g}"),
+        ("TID (rad in Si)", f"{numbers['tid_rad']:.4g}, models: {low:.3g} to {high:.3g}"),
         ("of it by protons", f"{numbers['tid_rad_proton']:.4g}"),
         ("of it by electrons", f"{numbers['tid_rad_electron']:.4g}"),
-        ("TNID (1 MeV n_eq/cm2)", f"{numbers['neq_cm2']:.4g}"),
+        ("TNID (1 MeV n_eq/cm2)", f"{numbers['neq_cm2']:.4g}, models: {least:.3g} to {most:.3g}"),
+        ("of it by protons", f"{numbers['neq_cm2_proton']:.4g}"),
+        ("of it by electrons", f"{numbers['neq_cm2_electron']:.4g}"),
     ):
         options.say(f"{title:>28} {value}")
     options.say(f"not covered: {result.attrs['not_covered']}")

@@ -7,6 +7,7 @@ import lazy_loader
 from xcal_jax.orbit.dose import bremsstrahlung_dose, dose, dose_behind, mission_dose, report
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import mission_fluence
+from xcal_jax.orbit.flux_tables import read_fluxes
 from xcal_jax.orbit.mass_model import MassModel
 from xcal_jax.orbit.months import Segment, monthly_segments
 from xcal_jax.orbit.orbit_files import SATELLITES, read_altitudes, read_tle, shipped_altitudes
@@ -31,6 +32,7 @@ __all__ = [
     "monthly_segments",
     "parse_sectors",
     "read_altitudes",
+    "read_fluxes",
     "read_tle",
     "report",
     "shielding_map",

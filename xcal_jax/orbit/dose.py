@@ -29,7 +29,6 @@ from xcal_jax.units import parse_quantity, shown
 
 GEOMETRIES = ("slab", "sphere")
 PARTICLES = {"proton": proton_doses, "electron": electron_doses}
-MODEL_FACTOR = 2.0  # how far AP-8 and AE-8 may be off, either way (Sawyer and Vette 1976; Vette 1991)
 BEYOND_CUTOFF = 10_000.0  # km: solar particles reach these orbits without a geomagnetic cut-off
 NOT_COVERED = (
     "nuclear secondaries (5-6 %) unless nuclear_factor is set; straggling; galactic and solar particles; "
@@ -114,7 +113,8 @@ def dose_behind(
 
     Adds per ``segment`` `tid_proton`, `tid_electron` (with `tid_bremsstrahlung`, its part by photons) and `tid` in
     rad(Si); `neq_proton`, `neq_electron` and `neq` in 1 MeV neutrons/cm2; `tid` and `neq` also per day; accumulated:
-    `tid_accumulated` and `fluence`, which `xcal_jax.sipm` reads against `days`. Warns where electrons dominate.
+    `tid_accumulated` and `fluence`, which `xcal_jax.sipm` reads against `days`, and the band of the models around them:
+    `tid_lower`, `tid_upper`, `neq_lower`, `neq_upper`. Warns where electrons dominate.
     Raises ValueError as `check_geometry` and `check_rays`, and for a ``nuclear_factor`` that is not from 0 to 10.
     """
     sectors = [(1.0, shield)] if isinstance(shield, Shield | MassModel) else list(shield)
@@ -135,6 +135,7 @@ def dose_behind(
     proton[:, 0] *= nuclear_factor
     electron[:, 0] += photons
     total = proton + electron
+    factor = float(fluence.attrs["model_factor"])
     ionising, displacing = "total ionising dose in Si", "1 MeV neutron equivalent fluence"
     columns = {
         "tid_proton": (proton[:, 0], "rad", f"{ionising} by protons"),
@@ -143,13 +144,15 @@ def dose_behind(
         "tid": (total[:, 0], "rad", ionising),
         "tid_per_day": (total[:, 0] / days, "rad/d", f"{ionising} per day"),
         "tid_accumulated": (np.cumsum(total[:, 0]), "rad", f"{ionising}, accumulated"),
-        "tid_lower": (np.cumsum(total[:, 0]) / MODEL_FACTOR, "rad", f"{ionising}, accumulated, if the models are high"),
-        "tid_upper": (np.cumsum(total[:, 0]) * MODEL_FACTOR, "rad", f"{ionising}, accumulated, if the models are low"),
+        "tid_lower": (np.cumsum(total[:, 0]) / factor, "rad", f"{ionising}, accumulated, if the models are high"),
+        "tid_upper": (np.cumsum(total[:, 0]) * factor, "rad", f"{ionising}, accumulated, if the models are low"),
         "neq_proton": (proton[:, 1], "1/cm2", f"{displacing} of protons"),
         "neq_electron": (electron[:, 1], "1/cm2", f"{displacing} of electrons"),
         "neq": (total[:, 1], "1/cm2", displacing),
         "neq_per_day": (total[:, 1] / days, "1/(cm2 d)", f"{displacing} per day"),
         "fluence": (np.cumsum(total[:, 1]), "1/cm2", f"{displacing}, accumulated"),
+        "neq_lower": (np.cumsum(total[:, 1]) / factor, "1/cm2", f"{displacing}, accumulated, if the models are high"),
+        "neq_upper": (np.cumsum(total[:, 1]) * factor, "1/cm2", f"{displacing}, accumulated, if the models are low"),
     }
     result = fluence.assign({name: variable("segment", *column) for name, column in columns.items()})
     described = str(sectors[0][1]) if len(sectors) == 1 else "; ".join(f"{f:g}*{one}" for f, one in sectors)
@@ -158,7 +161,6 @@ def dose_behind(
         "shield": described,
         "geometry": _geometry(shield, geometry, sides, rays),
         "nuclear_factor": nuclear_factor,
-        "model_factor": MODEL_FACTOR,
         "not_covered": NOT_COVERED,
     }
     highest = float(fluence.altitude.max())
@@ -226,7 +228,11 @@ def report(result: xr.Dataset) -> dict:
         "tid_rad": float(result.tid.sum()),
         "tid_rad_proton": float(result.tid_proton.sum()),
         "tid_rad_electron": float(result.tid_electron.sum()),
+        "tid_rad_band": [float(result.tid_lower[-1]), float(result.tid_upper[-1])],
         "neq_cm2": float(result.neq.sum()),
+        "neq_cm2_proton": float(result.neq_proton.sum()),
+        "neq_cm2_electron": float(result.neq_electron.sum()),
+        "neq_cm2_band": [float(result.neq_lower[-1]), float(result.neq_upper[-1])],
         "days": float(result.length.sum()),
         "segments": segments,
     }

@@ -6,13 +6,14 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax.io.arguments import checked
-from xcal_jax.orbit.dose import mission_dose
+from xcal_jax.orbit.dose import dose_behind, mission_dose
 from xcal_jax.orbit.elements import MAX_AGE, Altitudes, Elements
 from xcal_jax.orbit.fluence import SWITCH
+from xcal_jax.orbit.flux_tables import read_fluxes
 from xcal_jax.orbit.mass_model import MassModel
 from xcal_jax.orbit.orbit_files import read_altitudes, read_tle, shipped_altitudes
 from xcal_jax.orbit.rays import RAYS
-from xcal_jax.orbit.shielding import Shield
+from xcal_jax.orbit.shielding import Shield, parse_sectors
 
 
 def flown(
@@ -53,6 +54,7 @@ def dose(
     max_age: float = MAX_AGE,
     strict: bool = False,
     progress: bool = False,
+    fluxes: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
     """Ionising dose and displacement damage in silicon behind ``shield``, month by month: see `dose_behind`.
 
@@ -60,9 +62,10 @@ def dose(
     a satellite of boxes, GRBAlpha, VZLUSAT-2 or a TOML file, looked at along so many ``rays``. The orbit is that of
     tle, two-line elements or OMM (of ``satellite``, if there are several; ``max_age``, days, and ``strict`` as of
     `read_tle`); or of altitudes, a CSV table; or of satellite alone, GRBAlpha or VZLUSAT-2, whose altitudes are shipped
-    (partly assumed: see the file). geometry: "slab" with 1 or 2 sides, or "sphere". start, end: UTC dates, those of the
-    orbit if none. activity: "min", "max", "cycle", or the date from which the Sun is at its maximum. nuclear_factor:
-    multiplies the protons' ionising dose. step: seconds between positions. Raises ValueError for what makes no sense.
+    (partly assumed: see the file). fluxes: in place of an orbit a CSV table, as of `read_fluxes`. geometry: "slab" with
+    1 or 2 sides, or "sphere". start, end: UTC dates, those of the orbit if none. activity: "min", "max", "cycle", or
+    the date from which the Sun is at its maximum. nuclear_factor: multiplies the protons' ionising dose. step: seconds
+    between positions. Raises ValueError for what makes no sense.
 
     >>> found = dose("Al:1mm,Pb:2.5mm", satellite="GRBAlpha", start="2022-01-01", end="2022-01-03", step=600)
     >>> found.tid.attrs["units"], bool(found.tid.sum() > 0)
@@ -75,6 +78,11 @@ def dose(
         behind = MassModel.load(model)
     else:
         raise ValueError(f"give one of shield and model, but {'neither is' if shield is None else 'both are'} given")
+    if fluxes is not None:
+        if any(one is not None for one in (satellite, tle, altitudes)):
+            raise ValueError("`fluxes` stand in place of an orbit, but tle, altitudes or satellite is given, too")
+        sectors = parse_sectors(behind) if isinstance(behind, str) else behind
+        return dose_behind(read_fluxes(fluxes, start, end), sectors, geometry, sides, nuclear_factor, rays)
     orbit = flown(satellite, tle, altitudes, max_age, strict)
     flight = {"start": start, "end": end, "activity": activity, "step": step, "progress": progress}
     return mission_dose(orbit, behind, geometry, sides, nuclear_factor, rays, **flight)

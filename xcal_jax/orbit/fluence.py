@@ -29,6 +29,13 @@ NAMED = {
     "p>100MeV": ("proton", 100.0),
     "e>1MeV": ("electron", 1.0),
 }
+FLUX_ENERGIES = {
+    particle: np.concatenate([edges, [e for kind, e in NAMED.values() if kind == particle]])
+    for particle, edges in ENERGY_EDGES.items()
+}
+"""MeV at which integral fluxes are wanted: the edges of the fold's bins, then those of `NAMED`."""
+MODELS = "AP-8 and AE-8 (aep8), in their own magnetic fields of 1960 and 1970"
+MODEL_FACTOR = 2.0  # how far AP-8 and AE-8 may be off, either way (Sawyer and Vette 1976; Vette 1991)
 MAP_POINTS = 73 * 90 * 4
 CHUNK = 100_000
 SHORTEST_STEP, LONGEST_STEP = 1.0, 600.0  # s; an orbit takes 5400 s or more
@@ -82,19 +89,16 @@ def mission_fluence(
     flights: list[tuple[Segment, ElementSet | Circle]] = list(zip(segments, orbit.flights(segments), strict=True))
     altitude = np.array([flown.altitude for _, flown in flights])
     fields = _fields(flights, step)
-    energies = {
-        particle: np.concatenate([edges, [e for kind, e in NAMED.values() if kind == particle]])
-        for particle, edges in ENERGY_EDGES.items()
-    }
-    flux: dict[str, list[np.ndarray]] = {particle: [] for particle in energies}
+    flux: dict[str, list[np.ndarray]] = {particle: [] for particle in FLUX_ENERGIES}
     with Bar(len(flights), " months", progress) as bar:
         for segment, flown in flights:
-            for particle, energy in energies.items():
+            for particle, energy in FLUX_ENERGIES.items():
                 blocks = _blocks(flown, segment, step)
                 field = fields[field_epoch(particle, segment.solar)]
                 flux[particle].append(average_flux(blocks, field, particle, segment.solar, energy))
             bar.update()
-    return _dataset(segments, altitude, {particle: np.array(rows) for particle, rows in flux.items()}, step)
+    rows = {particle: np.array(found) for particle, found in flux.items()}
+    return fluence_dataset(segments, altitude, rows, MODELS, MODEL_FACTOR).assign_attrs(step_s=step)
 
 
 def _blocks(flown: ElementSet | Circle, segment: Segment, step: float) -> Iterable[np.ndarray]:
@@ -114,7 +118,17 @@ def _fields(flights: list[tuple[Segment, ElementSet | Circle]], step: float) -> 
     return {epoch: FieldMap.build(lowest, highest, *of) for epoch, of in needed.items()}
 
 
-def _dataset(segments: list[Segment], altitude, flux: dict[str, np.ndarray], step: float) -> xr.Dataset:
+def fluence_dataset(
+    segments: list[Segment],
+    altitude: Float[np.ndarray, " S"],
+    flux: dict[str, Float[np.ndarray, "S J"]],
+    models: str,
+    factor: float,
+) -> xr.Dataset:
+    """The Dataset of `mission_fluence`. altitude: km. flux: by particle, 1/(cm2 s) above its `FLUX_ENERGIES`.
+
+    models: where the fluxes are from, in words. factor: how far they may be off, either way.
+    """
     days = np.array([segment.days for segment in segments])
     variables = {
         "end": variable("segment", np.array([s.end for s in segments]), None, "end (UTC)"),
@@ -144,8 +158,8 @@ def _dataset(segments: list[Segment], altitude, flux: dict[str, np.ndarray], ste
     coordinates["named"] = variable("named", list(NAMED), "1", "particle and energy")
     attributes = {
         "title": "Trapped particles on an orbit",
-        "models": "AP-8 and AE-8 (aep8), in their own magnetic fields of 1960 and 1970",
-        "step_s": step,
+        "models": models,
+        "model_factor": factor,
         "version": VERSION,
     }
     return xr.Dataset(variables, coordinates, attributes)

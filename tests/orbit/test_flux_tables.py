@@ -1,0 +1,80 @@
+"""Fluxes of the user's own: a table of what the models give leads to the models' dose; bad tables get one sentence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xcal_jax.orbit import dose_behind, parse_sectors, read_fluxes
+from xcal_jax.orbit.flight import dose
+
+SHIELD = "Al:1mm,Pb:2.5mm"
+
+
+def table_of(fluence, kind):
+    """The fluxes of the first segment as the user's table, thinned to every second energy."""
+    rows = []
+    for particle in ("proton", "electron"):
+        part, axis = ("flux", "energy") if kind == "flux" else ("integral_flux", "threshold")
+        energy, flux = fluence[f"{particle}_{axis}"].values, fluence[f"{particle}_{part}"].values[0]
+        rows += [(particle, e, f) for e, f in zip(energy[::2], flux[::2], strict=True) if f > 0]
+    return pd.DataFrame(rows, columns=["particle", "energy_MeV", kind])
+
+
+@pytest.mark.parametrize("kind", ["flux", "integral_flux"])
+def test_a_table_of_the_models_gives_their_dose(five_days, tmp_path, kind):
+    fluence = five_days(550, "min")
+    table_of(fluence, kind).to_csv(tmp_path / "t.csv", index=False)
+    read = read_fluxes(tmp_path / "t.csv", "2021-01-01", "2021-01-06")
+    ours, theirs = (dose_behind(one, parse_sectors(SHIELD)) for one in (read, fluence))
+    assert float(ours.tid.sum()) == pytest.approx(float(theirs.tid.sum()), rel=0.03)
+    assert float(ours.neq.sum()) == pytest.approx(float(theirs.neq.sum()), rel=0.03)
+    np.testing.assert_array_equal(ours.tid_upper, ours.tid_accumulated)
+    assert ours.attrs["models"] == "fluxes of t.csv"
+
+
+def test_a_power_law_is_integrated_exactly(tmp_path):
+    """Flux E^-2 from 1 to 100 MeV: above 10 MeV 1/10 - 1/100, and nothing above 100 MeV."""
+    (tmp_path / "t.csv").write_text("particle,energy_MeV,flux\nproton,1,1\nproton,100,1e-4\n")
+    read = read_fluxes(tmp_path / "t.csv", "2021-01-01", "2021-01-02")
+    found = read.named_flux.sel(named=["p>10MeV", "p>100MeV", "e>1MeV"]).values[0]
+    np.testing.assert_allclose(found, [0.09, 0.0, 0.0], rtol=1e-4)
+
+
+def test_segments_of_a_table(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "start,end,particle,energy_MeV,integral_flux\n"
+        "2021-01-01,2021-01-11,proton,10,20\n2021-01-01,2021-01-11,proton,300,1\n"
+        "2021-01-11,2021-01-12,proton,10,40\n2021-01-11,2021-01-12,proton,300,2\n"
+    )
+    found = dose(SHIELD, fluxes=tmp_path / "t.csv")
+    assert found.length.values.tolist() == [10, 1]
+    assert found.tid.values[0] == pytest.approx(5 * found.tid.values[1])
+    assert float(found.tid_electron.sum()) == 0
+
+
+HEAD = "particle,energy_MeV,flux\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("energy_MeV,flux\n1,1\n", "must have columns particle, energy_MeV and one of flux and integral_flux"),
+        (HEAD + "neutron,1,1\n", "must be proton or electron, but one is 'neutron'"),
+        (HEAD + "proton,1,1\n", "must have two positive energies or more that rise"),
+        (HEAD + "proton,2,1\nproton,1,1\n", "must have two positive energies or more that rise"),
+        (HEAD + "proton,1,1\nproton,2,-1\n", "must have fluxes of zero or more, but one is -1"),
+        (HEAD.replace("flux", "integral_flux") + "proton,1,1\nproton,2,3\n", "that do not rise with energy"),
+    ],
+)
+def test_bad_tables(tmp_path, text, words):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        read_fluxes(tmp_path / "t.csv", "2021-01-01", "2021-01-02")
+
+
+def test_a_table_needs_dates_and_no_orbit(tmp_path):
+    (tmp_path / "t.csv").write_text(HEAD + "proton,1,1\nproton,2,1\n")
+    with pytest.raises(ValueError, match="needs both dates"):
+        dose(SHIELD, fluxes=tmp_path / "t.csv")
+    with pytest.raises(ValueError, match="stand in place of an orbit"):
+        dose(SHIELD, satellite="GRBAlpha", fluxes=tmp_path / "t.csv")
