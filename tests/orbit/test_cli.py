@@ -59,6 +59,7 @@ def test_altitude_table_sphere_and_words(command, tmp_path):
     table = tmp_path / "a.csv"
     table.write_text("date,altitude_km,inclination_deg\n2022-08-31,550,97.5\n2022-09-02,550,97.5\n")
     options = ["--geometry", "sphere", "-o", tmp_path / "o.nc", "--plot", tmp_path / "p.png"]
+    options += ["--spectra", tmp_path / "s.png"]
     done = command("dose", "--altitudes", table, "--shield", "Al:1mm", *options)
     assert done.returncode == 0, done.stderr
     assert "TID (rad in Si)" in done.stdout
@@ -66,7 +67,7 @@ def test_altitude_table_sphere_and_words(command, tmp_path):
     with xr.open_dataset(tmp_path / "o.nc") as result:
         assert list(result.solar.values) == ["min", "max"]
         assert result.attrs["geometry"] == "sphere"
-    assert (tmp_path / "p.png").exists()
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in ("p.png", "s.png"))
 
 
 def test_sectors_and_factor(command, tmp_path):

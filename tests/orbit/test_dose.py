@@ -14,6 +14,7 @@ from xcal_jax.orbit import (
     report,
     shipped_altitudes,
 )
+from xcal_jax.orbit.material_tables import matter
 
 FLIGHT = "Al:1mm,Pb:2.5mm"
 
@@ -109,6 +110,19 @@ def test_high_orbits_say_what_is_left_out(five_days):
     high = five_days(550, "min").assign(altitude=("segment", [35786.0]))
     with pytest.warns(UserWarning, match="solar and galactic particles are left out, and may lead at 35786 km"):
         dose_behind(high, parse_sectors(FLIGHT))
+
+
+@pytest.mark.filterwarnings("ignore:electrons dominate")
+def test_protons_behind_a_shield_are_those_that_reach_it(five_days):
+    """Slowing down loses none whose range is longer than the shield: 5 mm of Al stop protons below 31 MeV."""
+    result = dose_behind(five_days(550, "min"), parse_sectors("Al:5mm"), "sphere").isel(segment=0)
+    aluminium = matter("Al")
+    cut = np.exp(np.interp(np.log(0.5 * 2.699), *np.log([aluminium.proton_range, aluminium.proton_energy])))
+    assert cut == pytest.approx(31.5, abs=1.0)
+    grid = np.geomspace(cut, result.proton_energy.values[-1], 20_000)
+    outside = np.exp(np.interp(np.log(grid), np.log(result.proton_energy), np.log(result.proton_fluence)))
+    behind = np.trapezoid(result.proton_fluence_behind, result.arriving_energy)
+    assert behind == pytest.approx(np.trapezoid(outside, grid), rel=5e-3)
 
 
 def test_protons_that_dominate_are_quiet(five_days):

@@ -44,25 +44,31 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @click.option("--step", type=options.quantity("s"), default="60s", help="Time between positions.")
 @options.output("netCDF file.")
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
+@click.option("--spectra", help="Also draw the spectra before and behind the shield, into this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, as_json, **flight) -> None:
+def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, spectra, as_json, **flight) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
     from xcal_jax.io.datasets import save
     from xcal_jax.orbit import report
     from xcal_jax.orbit.flight import dose as run
 
     picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
-    if picture:
-        check_writable(picture, PLOTS)
-        check_kept(filter(None, (tle, altitudes, fluxes, model)), (output, picture))
-        options.check_replaceable(picture)
+    pictures = [path for path in (picture, spectra) if path]
+    for path in pictures:
+        check_writable(path, PLOTS)
+        options.check_replaceable(path)
+    if pictures:
+        check_kept(filter(None, (tle, altitudes, fluxes, model)), (output, *pictures))
     result = run(shield, satellite, tle, altitudes, model, fluxes=fluxes, sides=int(sides), progress=True, **flight)
     save(result, output, options.overwrite())
-    if picture:
+    if pictures:
         from xcal_jax.io.figures import save_figure
-        from xcal_jax.orbit.plot import draw_dose
+        from xcal_jax.orbit.plot import draw_dose, draw_spectra
 
-        save_figure(draw_dose({satellite or Path(tle or altitudes or fluxes).stem: result}), picture)
+        if picture:
+            save_figure(draw_dose({satellite or Path(tle or altitudes or fluxes).stem: result}), picture)
+        if spectra:
+            save_figure(draw_spectra(result), spectra)
     numbers = report(result)
     if as_json:
         click.echo(text.dumps(numbers))

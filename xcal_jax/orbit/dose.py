@@ -24,7 +24,16 @@ from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import NAMED, mission_fluence
 from xcal_jax.orbit.mass_model import MassModel
 from xcal_jax.orbit.rays import RAYS, check_rays, rays_of
-from xcal_jax.orbit.shielding import Paths, Shield, parse_sectors, paths_through, proton_doses
+from xcal_jax.orbit.shielding import (
+    Paths,
+    Shield,
+    arriving_doses,
+    arriving_grid,
+    arriving_spectra,
+    parse_sectors,
+    paths_through,
+    proton_doses,
+)
 from xcal_jax.units import parse_quantity, shown
 
 GEOMETRIES = ("slab", "sphere")
@@ -89,11 +98,16 @@ def _paths(shield: Shield | MassModel, geometry: str, sides: int, rays: int) -> 
 
 @jax.jit
 def _doses(paths: Paths, proton_energy, protons, electron_energy, electrons):
-    """Doses of S segments: protons and electrons, (S, 2) rad and 1 MeV neutrons/cm2 each; photons, (S,) rad."""
+    """Doses of S segments: protons and electrons, (S, 2) rad and 1 MeV neutrons/cm2 each; photons, (S,) rad.
+
+    The fourth is the fluence of protons behind the shield, (S, A).
+    """
+    arriving = arriving_spectra(paths, proton_energy, protons)
     return (
-        proton_doses(paths, proton_energy, protons),
+        arriving_doses(arriving),
         electron_doses(paths, electron_energy, electrons),
         photon_doses(paths, electron_energy, electrons),
+        arriving,
     )
 
 
@@ -114,7 +128,8 @@ def dose_behind(
     Adds per ``segment`` `tid_proton`, `tid_electron` (with `tid_bremsstrahlung`, its part by photons) and `tid` in
     rad(Si); `neq_proton`, `neq_electron` and `neq` in 1 MeV neutrons/cm2; `tid` and `neq` also per day; accumulated:
     `tid_accumulated` and `fluence`, which `xcal_jax.sipm` reads against `days`, and the band of the models around them:
-    `tid_lower`, `tid_upper`, `neq_lower`, `neq_upper`. Warns where electrons dominate.
+    `tid_lower`, `tid_upper`, `neq_lower`, `neq_upper`; the protons behind the shield, `proton_fluence_behind`. Warns
+    where electrons dominate.
     Raises ValueError as `check_geometry` and `check_rays`, and for a ``nuclear_factor`` that is not from 0 to 10.
     """
     sectors = [(1.0, shield)] if isinstance(shield, Shield | MassModel) else list(shield)
@@ -126,12 +141,15 @@ def dose_behind(
         for name in ("proton_energy", "proton_fluence", "electron_energy", "electron_fluence")
     ]
     size, days = fluence.sizes["segment"], fluence.length.values
+    energy = np.exp(arriving_grid())
     proton, electron, photons = np.zeros((size, 2)), np.zeros((size, 2)), np.zeros(size)
+    arriving = np.zeros((size, energy.size))
     for fraction, one in sectors:
         parts = [np.asarray(part, float) for part in _doses(_paths(one, geometry, sides, rays), *spectra)]
         proton += fraction * parts[0]
         electron += fraction * parts[1]
         photons += fraction * parts[2]
+        arriving += fraction * parts[3]
     proton[:, 0] *= nuclear_factor
     electron[:, 0] += photons
     total = proton + electron
@@ -155,6 +173,12 @@ def dose_behind(
         "neq_upper": (np.cumsum(total[:, 1]) * factor, "1/cm2", f"{displacing}, accumulated, if the models are low"),
     }
     result = fluence.assign({name: variable("segment", *column) for name, column in columns.items()})
+    result = result.assign_coords(
+        arriving_energy=variable("arriving_energy", energy, "MeV", "energy behind the shield")
+    )
+    result["proton_fluence_behind"] = variable(
+        ("segment", "arriving_energy"), arriving, "1/(cm2 MeV)", "proton fluence of the segment behind the shield"
+    )
     described = str(sectors[0][1]) if len(sectors) == 1 else "; ".join(f"{f:g}*{one}" for f, one in sectors)
     result.attrs |= {
         "title": "Ionising dose and displacement damage of silicon in orbit",

@@ -1,4 +1,4 @@
-"""Figures of missions (altitude, dose and damage against time, the paper's Fig. 12) and of shields of boxes."""
+"""Figures of missions (altitude, dose and damage against time, the paper's Fig. 12), spectra, and shields of boxes."""
 
 import numpy as np
 import xarray as xr
@@ -42,6 +42,29 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
     ionising.legend(fontsize="small")
     for axes in (ionising, displacing):
         axes.set_ylim(bottom=0)
+    return figure
+
+
+def draw_spectra(result: xr.Dataset) -> Figure:
+    """Mean spectra of a mission, of `dose_behind`: protons outside and behind the shield, electrons outside."""
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.subplots()
+    seconds = 86400 * float(result.length.sum())
+    drawn = (
+        ("proton_energy", "proton_fluence", "C0-", "protons outside"),
+        ("arriving_energy", "proton_fluence_behind", "C0--", "protons behind the shield"),
+        ("electron_energy", "electron_fluence", "C1-", "electrons outside"),
+    )
+    highest = 0.0
+    for energy, name, style, label in drawn:
+        flux = result[name].sum("segment").values / seconds
+        axes.loglog(result[energy], np.where(flux > 0, flux, np.nan), style, label=label)
+        highest = max(highest, flux.max())
+    axes.set(xlim=(0.05, 1000), ylim=(1e-11 * highest, 3 * highest))
+    axes.set(xlabel="energy (MeV)", ylabel="omnidirectional flux (1/(cm² s MeV))")
+    axes.set_title(f"Mean of the mission; {result.attrs['shield']} ({result.attrs['geometry']})", fontsize="medium")
+    axes.grid(which="major", color="0.9")
+    axes.legend()
     return figure
 
 

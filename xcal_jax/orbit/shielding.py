@@ -171,12 +171,17 @@ def arriving_spectra(paths: Paths, energy: Float[Array, " E"], fluence: Float[Ar
     return paths.mean(of_path)
 
 
+def arriving_doses(spectra: Float[Array, "S A"]) -> Float[Array, "S 2"]:
+    """Ionising dose, rad, and displacement damage, 1 MeV neutrons/cm2, of spectra as of `arriving_spectra`."""
+    return spectra @ jnp.asarray(_responses().T, spectra.dtype)
+
+
 def proton_doses(paths: Paths, energy: Float[Array, " E"], fluence: Float[Array, "S E"]) -> Float[Array, "S 2"]:
     """Ionising dose, rad, and displacement damage, 1 MeV neutrons/cm2, of S omnidirectional fluences of protons.
 
     energy: MeV. fluence: 1/(cm2 MeV). Differentiable in ``paths.areal`` and ``fluence``.
     """
-    return arriving_spectra(paths, energy, fluence) @ jnp.asarray(_responses().T, fluence.dtype)
+    return arriving_doses(arriving_spectra(paths, energy, fluence))
 
 
 @checked
