@@ -44,6 +44,7 @@ GOOD = (  # words of every command that are accepted
     "linefit line.csv --absorber xifu --energy 7keV --fwhm 5eV",
     "dose --tle orbit.tle --shield Al:1mm --start 2021-05-16 --end 2021-05-17 -o out.nc",
     "dose --altitudes altitudes.csv --shield Al:1mm -o out.nc",
+    "dose --fluxes fluxes.csv --shield Al:1mm --start 2021-05-16 --end 2021-05-17 -o out.nc",
     "orbit passes --tle orbit.tle --day 2021-05-20",
     "sipm synthesize small.toml -o out",
     "sipm new MySat -o out.toml",

@@ -107,6 +107,7 @@ def make(folder: Path) -> None:
         "fwhm.txt": "200 2.5\n12000 3\n",
         "line.csv": "low_ev,high_ev,counts\n" + "".join(f"{e},{e + 5},{e % 7}\n" for e in range(6000, 7010, 5)),
         "series.csv": "utc,kp\n2021-08-01,3\n2022-08-01,2\n2023-08-01,1\n",
+        "fluxes.csv": "particle,energy_MeV,flux\nproton,1,10\nproton,300,0.1\nelectron,0.1,1e4\nelectron,5,1\n",
         "fluence.csv": "days,fluence\n0,0\n500,1e8\n1400,3e8\n",
         "a.n42": N42,
         "a.xml": RADIACODE,

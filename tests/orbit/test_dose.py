@@ -1,4 +1,5 @@
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from xcal_jax.orbit import (
     mission_dose,
     mission_fluence,
     parse_sectors,
+    read_tle,
     report,
     shipped_altitudes,
 )
@@ -106,9 +108,14 @@ def test_electrons_that_dominate_are_loud(five_days):
     assert float(result.tid_electron.sum() / result.tid_proton.sum()) == pytest.approx(12, rel=0.1)
 
 
-def test_high_orbits_say_what_is_left_out(five_days):
-    high = five_days(550, "min").assign(altitude=("segment", [35786.0]))
-    with pytest.warns(UserWarning, match="solar and galactic particles are left out, and may lead at 35786 km"):
+MOLNIYA = Path(__file__).parent / "cases/molniya_08195.tle"
+HIGH = {"GEO": 35786.0, "GTO": 18100.0, "Molniya": read_tle(MOLNIYA).sets[0].altitude}
+
+
+@pytest.mark.parametrize("name", list(HIGH))
+def test_high_orbits_say_what_is_left_out(five_days, name):
+    high = five_days(550, "min").assign(altitude=("segment", [HIGH[name]]))
+    with pytest.warns(UserWarning, match=f"solar and galactic particles are left out, .* at {HIGH[name]:.0f} km"):
         dose_behind(high, parse_sectors(FLIGHT))
 
 

@@ -56,9 +56,8 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
     pictures = [path for path in (picture, spectra) if path]
     for path in pictures:
         check_writable(path, PLOTS)
+        check_kept(filter(None, (tle, altitudes, fluxes, model)), (output, path))
         options.check_replaceable(path)
-    if pictures:
-        check_kept(filter(None, (tle, altitudes, fluxes, model)), (output, *pictures))
     result = run(shield, satellite, tle, altitudes, model, fluxes=fluxes, sides=int(sides), progress=True, **flight)
     save(result, output, options.overwrite())
     if pictures:
