@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xcal_jax.orbit.months import monthly_segments
+from xcal_jax.orbit.months import MAXIMA, monthly_segments
 
 
 def test_months_are_cut_at_their_first_and_at_the_switch():
@@ -21,10 +21,16 @@ def test_paper_switches_in_september_2022():
 
 
 def test_the_cycle_has_seven_active_years():
-    """Minima (months from memory) are quiet, and 2030; maxima are active, that of 2036 by the forecast."""
+    """SILSO's minima are quiet, and 2030; its maxima are active, 2024, and 2036 by the forecast.
+
+    Months of cycles 19 to 24: SILSO, TableCyclesMiMa.txt, version 2.0.
+    """
+    minima = ("1954-04-01", "1964-10-01", "1976-03-01", "1986-09-01", "1996-08-01", "2008-12-01", "2030-01-01")
+    maxima = ("1958-03-01", "1968-11-01", "1979-12-01", "1989-11-01", "2001-11-01", "2014-04-01")
+    assert tuple(f"{month}-01" for month in MAXIMA[:-1]) == maxima
     for date, solar in (
-        *((date, "min") for date in ("1964-10-01", "1986-09-01", "2008-12-01", "2019-12-01", "2030-01-01")),
-        *((date, "max") for date in ("1958-03-01", "1989-11-01", "2014-04-01", "2024-10-01", "2036-01-01")),
+        *((date, "min") for date in minima),
+        *((date, "max") for date in (*maxima, "2024-10-01", "2036-01-01")),
     ):
         start = np.datetime64(date, "s")
         assert [one.solar for one in monthly_segments(start, start + 86400, "cycle")] == [solar], date

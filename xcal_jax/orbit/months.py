@@ -12,8 +12,8 @@ SWITCH = "2022-09-01"
 MAXIMA = ("1958-03", "1968-11", "1979-12", "1989-11", "2001-11", "2014-04", "2024-10")
 """Months of the highest smoothed sunspot number since 1954, of cycles 19 to 25.
 
-They were written from memory and are still to be checked against the table of SILSO (Royal Observatory of Belgium). A
-month more or less moves the beginning and the end of the active years by as much.
+Cycles 19 to 24: SILSO (Royal Observatory of Belgium), TableCyclesMiMa.txt, version 2.0, 13-month smoothing. Cycle 25 is
+later than that table and was written from memory. A month more or less moves the active years by as much.
 """
 CYCLE = 132  # months; the rule beyond the table: another maximum every eleven years
 RISE, FALL = 30, 54  # months
