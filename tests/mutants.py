@@ -377,6 +377,38 @@ MUTANTS = [
             "tests/spectra/test_dataset.py tests/sipm/test_lines.py",
         ),
         # sipm
+        (
+            "sipm/template.py",
+            "foot and counts[i] - weights @ ahead <=",
+            "foot and counts[i] - weights @ ahead >=",
+            "tests/sipm/test_template.py",
+        ),
+        (
+            "sipm/trends.py",
+            "student.ppf(0.5 + INTERVAL / 2, degrees)",
+            "norm.ppf(0.5 + INTERVAL / 2)",
+            "tests/sipm/test_trends.py",
+        ),
+        (
+            "sipm/lines.py",
+            'reduced if selection == "reduced" else quasi',
+            'reduced if selection == "reduced" else criterion',
+            "tests/sipm/test_lines.py",
+        ),
+        (
+            "sipm/space_weather.py",
+            "HOUR * 3 * part + HOUR * 3 // 2",
+            "HOUR * 3 * part",
+            "tests/sipm/test_time_series.py",
+        ),
+        ("sipm/iv_curves.py", '-start / tilt, "V"', 'start / tilt, "V"', "tests/sipm/test_export.py"),
+        ("orbit/flux_tables.py", "np.cumsum(steps[::-1])[::-1]", "np.cumsum(steps)", "tests/orbit/test_flux_tables.py"),
+        (
+            "orbit/shielding.py",
+            "return spectra * jnp.exp(log_jacobian)[None, :]",
+            "return spectra",
+            "tests/orbit/test_dose.py",
+        ),
         ("sipm/correlations.py", "2 * student.sf(", "student.sf(", "tests/sipm/test_causes.py"),
         ("sipm/grouping.py", "np.maximum(many - 1, 1)", "np.maximum(many, 1)", "tests/sipm/test_trends.py"),
         (

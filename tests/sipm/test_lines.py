@@ -97,6 +97,18 @@ def test_errors_grow_with_a_bad_chi_square():
     assert float(other["reduced_chi_square"][0, 0]) > 5
 
 
+def test_weights_of_backgrounds_do_not_depend_on_the_size_of_wrong_errors():
+    """Errors two and four times too small have the same weights: chi-squares count for what exceeds their chance."""
+    data = stacks_of(line(counts=30_000) + 400 * np.exp(-0.5 * U), 1, 6)
+    shares = []
+    for factor in (2, 4):
+        rough = data.assign(rate_error=data["rate_error"] / factor)
+        found = fit_lines(rough, [[72, 128]], 20.0, "chi2", prior=1e3).isel(line=0, epoch=0)
+        straight, exponential = found["positions"].values
+        shares.append((float(found["position"]) - exponential) / (straight - exponential))
+    assert 0.01 < shares[0] < 0.99 and shares[1] == pytest.approx(shares[0], rel=1e-3)
+
+
 def fitted_group(lines, resolution, kev, window, statistic="poisson"):
     """The Gaussian fitted to lines without noise, keV and photons, of which the last but one has the resolution."""
     energy, photons = np.transpose(lines)
