@@ -15,6 +15,8 @@ from jaxtyping import Float
 from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.physics.layers import cumulative, extents
 
+MOST_UNROLLED = 8  # layers: a stack of more is walked in a loop, which is slower but compiles in the same time
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -149,11 +151,10 @@ def walk(
     down = direction.z < 0.0
     start = jnp.where(down, site.layer, last - site.layer)
     slope = jnp.abs(direction.z)
-    side = distance_to_side(stack, site, direction)
-    escaped = jnp.zeros_like(down)
-    going = jnp.ones_like(down)
-    end = site
-    for n in range(last + 1):  # layers in the order of travel; n counts from the side that the track leaves
+
+    def cross(n: Whole | int, walked: tuple[Site, Real, Real, Flag, Flag]) -> tuple[Site, Real, Real, Flag, Flag]:
+        """What has been walked with the n-th layer in the order of travel, from the side that the track leaves."""
+        end, limit, side, escaped, going = walked
         thickness = jnp.where(down, stack.thickness[n], stack.thickness[last - n])
         rate = jnp.where(down, per_um[n], per_um[last - n])
         entry = jnp.where(n == start, site.depth, jnp.where(down, 0.0, thickness))
@@ -173,8 +174,17 @@ def walk(
         crosses = here & ~stops
         limit = jnp.where(crosses, jnp.maximum(limit - rate * inside, 0.0), limit)
         side = jnp.where(crosses, side - inside, side)
-        escaped = escaped | leaves
-        going = going & ~stops & ~leaves
+        return end, limit, side, escaped | leaves, going & ~stops & ~leaves
+
+    side = distance_to_side(stack, site, direction)
+    walked = (site, limit, side, jnp.zeros_like(down), jnp.ones_like(down))
+    if last < MOST_UNROLLED:
+        for n in range(last + 1):
+            walked = cross(n, walked)
+    else:
+        per_um = jnp.stack(tuple(per_um))
+        walked = jax.lax.fori_loop(0, last + 1, cross, walked)
+    end, limit, _, escaped, going = walked
     return escaped | going, limit, end
 
 
@@ -187,6 +197,8 @@ def margin_to_surface(stack: Stack, site: Site, per_um: Float[Array, " L"]) -> R
 
 def of_layer(values: Float[Array, " L"], layer: Whole) -> Real:
     """The value of ``layer``, by a chain of choices: for a few layers this is faster than a gather."""
+    if values.shape[0] > MOST_UNROLLED:
+        return values[layer]
     found = values[0]
     for n in range(1, values.shape[0]):
         found = jnp.where(layer == n, values[n], found)
