@@ -69,5 +69,5 @@ def test_a_command_of_each_family_runs(environment, tmp_path):
     for family in FAMILIES:
         line = next(good for good in cases.GOOD if good.startswith(family))
         command = [python.parent / "xcal-jax", *line.split()]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=900)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=1800)
         assert done.returncode == 0 and "Traceback" not in done.stderr, f"{line}: {done.stderr[-2000:]}"
