@@ -6,6 +6,7 @@ from the top of the layer, so float32 resolves a nanometre in a millimetre-thick
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -151,12 +152,14 @@ def walk(
     down = direction.z < 0.0
     start = jnp.where(down, site.layer, last - site.layer)
     slope = jnp.abs(direction.z)
+    unrolled = last < MOST_UNROLLED
+    rates: Any = per_um if unrolled else jnp.stack(tuple(per_um))
 
     def cross(n: Whole | int, walked: tuple[Site, Real, Real, Flag, Flag]) -> tuple[Site, Real, Real, Flag, Flag]:
         """What has been walked with the n-th layer in the order of travel, from the side that the track leaves."""
         end, limit, side, escaped, going = walked
         thickness = jnp.where(down, stack.thickness[n], stack.thickness[last - n])
-        rate = jnp.where(down, per_um[n], per_um[last - n])
+        rate = jnp.where(down, rates[n], rates[last - n])
         entry = jnp.where(n == start, site.depth, jnp.where(down, 0.0, thickness))
         to_face = ratio(jnp.where(down, thickness - entry, entry), slope)
         inside = jnp.minimum(to_face, side)
@@ -178,11 +181,10 @@ def walk(
 
     side = distance_to_side(stack, site, direction)
     walked = (site, limit, side, jnp.zeros_like(down), jnp.ones_like(down))
-    if last < MOST_UNROLLED:
+    if unrolled:
         for n in range(last + 1):
             walked = cross(n, walked)
     else:
-        per_um = jnp.stack(tuple(per_um))
         walked = jax.lax.fori_loop(0, last + 1, cross, walked)
     end, limit, _, escaped, going = walked
     return escaped | going, limit, end
