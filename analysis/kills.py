@@ -20,16 +20,16 @@ from pathlib import Path
 import numpy as np
 
 GRID = """
-n = 1e6
+n = 5e5
 absorber = "xifu"
 [grid]
 energy = ["3 keV", "5 keV", "7 keV", "9 keV"]
 """
 COMMANDS = {
-    "simulate": "simulate xifu --energy 7keV -n 2e7 -o out.nc",
+    "simulate": "simulate xifu --energy 7keV -n 4e6 -o out.nc",
     "sweep": "sweep grid.toml -o out.nc",
-    "rmf": "rmf gold --fwhm 5eV --grid 6.9:7:20eV --channels 6:8:10eV -n 1e6 --uncertainty u.nc -o out.rmf",
-    "events": "simulate xifu --energy 7keV -n 2e6 --events events.nc -o out.nc",
+    "rmf": "rmf gold --fwhm 5eV --grid 6.9:7:20eV --channels 6:8:10eV -n 5e4 --uncertainty u.nc -o out.rmf",
+    "events": "simulate xifu --energy 7keV -n 5e5 --events events.nc -o out.nc",
 }
 AGAIN = {"simulate": ["--resume"], "sweep": ["--resume"], "rmf": ["--resume"], "events": []}
 SAVING = "from xcal_jax.simulation import simulate; simulate.SAVED_EVERY = 0.0"  # after each block, not every 10 s

@@ -191,7 +191,7 @@ def parse_each(given: Any, units: tuple[str, ...], name: str) -> tuple:
         return parse_quantities(given, units, name)
     parts = list(given) if several(given) else [given]
     if len(parts) != len(units):
-        raise ValueError(f"`{name}` must have {len(units)} numbers, but has {len(parts)}: {given!r}")
+        raise ValueError(f"`{name}` must have {len(units)} numbers, but has {len(parts)}: {shown(given)}")
     return tuple(parse_quantity(part, unit, name) for part, unit in zip(parts, units, strict=True))
 
 
@@ -221,11 +221,11 @@ def parse_lines(text: str, name: str) -> tuple[list[float], list[float]]:
     """
     lines = [part.split(":") for part in text.split(",")]
     if any(len(line) > 2 for line in lines):
-        raise ValueError(f"`{name}` must be ENERGY or ENERGY:WEIGHT, separated by commas, but is {text!r}")
+        raise ValueError(f"`{name}` must be ENERGY or ENERGY:WEIGHT, separated by commas, but is {shown(text)}")
     bare = [line[0].strip()[-1:].isdigit() for line in lines]
     if any(bare) and not all(bare):
         raise ValueError(
-            f"`{name}` must have a unit at every energy or at none (the decimal point is '.'), but is {text!r}"
+            f"`{name}` must have a unit at every energy or at none (the decimal point is '.'), but is {shown(text)}"
         )
     energies = [parse_quantity(line[0], "eV", name) for line in lines]
     return energies, [parse_quantity(line[1], "", f"{name} weight") if len(line) == 2 else 1.0 for line in lines]

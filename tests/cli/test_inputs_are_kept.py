@@ -57,6 +57,12 @@ def test_the_input_is_kept(call, tmp_path, case, name):
     assert not (tmp_path / "input.nc").is_symlink()
 
 
+def test_an_option_is_no_output(call, tmp_path):
+    code, _, err = call("rmf", "xifu", "--split", "--overwrite", "-o", "out.rmf")
+    assert code == 2 and "the name of a file must follow, but '--overwrite' does" in err and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_design_does_not_replace_its_description(call, tmp_path):
     (tmp_path / "best.toml").write_text(CONTENT)
     code, _, err = call("design", "best.toml", "-o", "best.nc")

@@ -1,11 +1,16 @@
 """Work on other processes: the same bits as in one, whoever dies on the way, and one sentence where it cannot be."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +20,8 @@ from xcal_jax import Absorber, load, simulate
 from xcal_jax.cli.main import main
 from xcal_jax.compute import cluster
 from xcal_jax.compute.cluster import connect, in_cluster
+from xcal_jax.compute.devices import in_parallel
+from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.response.nodes import Settings, simulate_nodes
 from xcal_jax.simulation.counting import Run, Task, count
 from xcal_jax.simulation.sweep import sweep
@@ -59,23 +66,116 @@ def test_workers_count_what_one_process_counts(client, one_process, tmp_path, mo
 
 
 def test_nobody_else_can_use_the_workers():
-    """They listen on this machine alone, and to those only who have the certificate of this run."""
+    """They listen on this machine alone, and to those only who have the certificate of this run.
+
+    Who asks has no privileges (the user `nobody`, where the tests run as root), and tries every port that is open to
+    the run: without a certificate, without encryption, and with a certificate of his own.
+    """
     asks = """
 import os, sys
 from distributed import Client
-try:
-    Client(sys.argv[1], timeout=2.0)
-    print("let in", flush=True)
-except (OSError, TypeError):
-    print("refused", flush=True)
+from distributed.security import Security
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+assert os.geteuid() != 0
+for address in sys.argv[1:]:
+    for security in (None, Security.temporary() if address.startswith("tls") else None):
+        try:
+            Client(address, timeout=2.0, security=security)
+            print("let in", flush=True)
+        except (OSError, TypeError, RuntimeError):
+            print("refused", flush=True)
 os._exit(0)
 """
     with connect(workers=1) as executor:
-        address = executor.args[0].scheduler.address
-        assert list(executor(abs, [-1])) == [1] and address.startswith("tls://127.0.0.1:")
-        for other in (address, address.replace("tls", "tcp")):
-            done = subprocess.run([sys.executable, "-c", asks, other], capture_output=True, text=True, timeout=100)
-            assert done.stdout == "refused\n"
+        client = executor.args[0]
+        addresses = [client.scheduler.address, *client.scheduler_info()["workers"]]
+        assert list(executor(abs, [-1])) == [1] and len(addresses) == 2
+        assert all(address.startswith("tls://127.0.0.1:") for address in addresses)
+        doors = [other for address in addresses for other in (address, address.replace("tls", "tcp"))]
+        done = subprocess.run([sys.executable, "-c", asks, *doors], capture_output=True, text=True, timeout=200)
+        assert done.stdout == "refused\n" * 8, done.stderr
+        assert list(executor(abs, [-2])) == [2]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """PEM files of two runs, each of an authority, a certificate and its key; the second is a stranger's."""
+    folder, found = tmp_path_factory.mktemp("certificates"), []
+    for owner in ("mine", "strange"):
+        security = distributed.security.Security.temporary()
+        texts = {"ca": security.tls_ca_file, "me": security.tls_client_cert, "key": security.tls_client_key}
+        for name, text in texts.items():
+            (folder / f"{owner}-{name}.pem").write_text(text)
+        found.append(",".join(str(folder / f"{owner}-{name}.pem") for name in texts))
+    return found
+
+
+def test_a_scheduler_with_certificates(certificates, tmp_path, monkeypatch, capfd):
+    """`dask scheduler` and `dask worker` at tls://, as a cluster has them: with the certificates the same bits."""
+    mine, strange = certificates
+    authority, own, key = mine.split(",")
+    tls = ["--tls-ca-file", authority, "--tls-cert", own, "--tls-key", key]
+    monkeypatch.chdir(tmp_path)
+    dask, environment = [sys.executable, "-m", "dask"], os.environ | {"DASK_DISTRIBUTED__SCHEDULER__DASHBOARD": "False"}
+    about = ["--protocol", "tls", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", "s.json"]
+    serving = [subprocess.Popen([*dask, "scheduler", *about, *tls], env=environment, stderr=subprocess.DEVNULL)]
+    try:
+        for _ in range(600):
+            if os.path.exists("s.json"):
+                break
+            time.sleep(0.1)
+        address = json.loads(Path("s.json").read_text())["address"]
+        assert address.startswith("tls://127.0.0.1:")
+        work = [*dask, "worker", address, "--nthreads", "1", "--no-dashboard", *tls]
+        serving.append(subprocess.Popen(work, env=environment, stderr=subprocess.DEVNULL))
+        words = f"xcal-jax simulate xifu --energy 7keV -n 1000 --scheduler {address} -o out.nc".split()
+        monkeypatch.setattr("sys.argv", [*words, "--certificates", mine])
+        main()
+        xr.testing.assert_identical(load("out.nc"), simulate(XIFU, 7000.0, n=1000))
+        monkeypatch.setattr(cluster, "CONNECTING", 2.0)
+        capfd.readouterr()
+        for others in (["--certificates", strange], []):
+            monkeypatch.setattr("sys.argv", [*words, *others])
+            with pytest.raises(SystemExit) as stop:
+                main()
+            err = capfd.readouterr().err.strip()
+            assert stop.value.code == 2 and f"no Dask scheduler answers at '{address}'" in err
+            assert err.count("\n") == 0
+    finally:
+        for process in serving:
+            process.terminate()
+        for process in serving:
+            process.wait(timeout=60)
+
+
+def test_work_that_kills_every_worker_is_one_sentence(client, one_process, tmp_path, monkeypatch, capfd):
+    """And what was done before is in the checkpoint, from which the run goes on."""
+    monkeypatch.chdir(tmp_path)
+
+    def fatal(_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def executor(work, tasks):
+        yield from in_parallel(work, islice(tasks, 4))
+        yield from in_cluster(client, fatal, [0])
+
+    monkeypatch.setattr("sys.argv", f"xcal-jax simulate xifu --energy 7keV -n {N} -o out.nc".split())
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(cluster, "connect", lambda *_: nullcontext(executor))
+        main()
+    assert stop.value.code == 2 and os.listdir(tmp_path) == ["out.nc.part"]
+    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert said == ["error: the cluster's workers died of the same work, one after the other (too little memory?)"]
+    with closing(Checkpoint.open("out.nc.part", True)) as kept:
+        done = int(kept.load(Run.build(XIFU, 7000.0).facts())["done"])
+    assert 0 < done < N
+    monkeypatch.setattr("sys.argv", [*sys.argv, "--resume"])
+    main()
+    xr.testing.assert_identical(load("out.nc"), one_process)
+    assert os.listdir(tmp_path) == ["out.nc"]
 
 
 def test_a_killed_worker_loses_nothing(client, one_process):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from xcal_jax.physics.geometry import (
+    MOST_UNROLLED,
     Direction,
     Site,
     Stack,
@@ -16,6 +17,7 @@ from xcal_jax.physics.geometry import (
     distance_to_side,
     isotropic,
     margin_to_surface,
+    of_layer,
     walk,
 )
 
@@ -74,7 +76,7 @@ def double():
         yield
 
 
-@pytest.mark.parametrize("thickness", [[5.0], [0.04, 5.15, 1.22], [1.0, 0.001, 8.0, 0.5, 3.0]])
+@pytest.mark.parametrize("thickness", [[5.0], [0.04, 5.15, 1.22], [1.0, 0.001, 8.0, 0.5, 3.0], [0.3, 1.2, 0.01] * 4])
 def test_walk_is_its_twin(thickness, double):
     rng = np.random.default_rng(2)
     site, direction = random_sites(thickness), random_directions()
@@ -145,6 +147,12 @@ def test_a_layer_cut_in_two(double):
         results.append((escaped, np.where(escaped, left, 0), *(np.where(escaped, 0, a) for a in (end.x, end.y, z))))
     for one, two in zip(*results, strict=True):
         np.testing.assert_allclose(one, two, atol=1e-10)
+
+
+@pytest.mark.parametrize("layers", [MOST_UNROLLED, MOST_UNROLLED + 1])
+def test_the_value_of_a_layer(layers):
+    values = np.arange(1.0, layers + 1)
+    assert [float(of_layer(jnp.asarray(values), jnp.asarray(n))) for n in range(layers)] == values.tolist()
 
 
 @pytest.mark.parametrize("axis", [0, 1])

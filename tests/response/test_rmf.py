@@ -310,7 +310,8 @@ def test_files_keep_the_rules(folder):
         assert {key: matrix.header[key] for key in asked} == asked
         assert {"TELESCOP", "INSTRUME", "FILTER"} <= set(matrix.header) & set(bounds.header)
         assert bounds.header["CHANTYPE"] == "PI" and bounds.header["TLMIN1"] == 1
-        assert "Each row sums to 1" in str(matrix.header["HISTORY"])
+        history = "".join(matrix.header["HISTORY"])
+        assert "Each row sums to 1" in history and "Compared: straight electrons, 2 to 10 keV" in history
         assert matrix.columns["F_CHAN"].format == matrix.columns["N_CHAN"].format == "J"
         rows = matrix.data
         assert rows["ENERG_LO"][0] == np.float32(6.8)

@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.special import expn
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
@@ -123,6 +124,18 @@ def test_sums_close():
 
 def test_interaction_probability():
     assert 0.902 < summary(uniform(7000.0))["interaction_probability"] < 0.903
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("beam", [{"angle": 45.0}, {"angle": 70.0}, {"isotropic": True}])
+def test_quantum_efficiency_at_an_angle_is_the_closed_form(beam, agrees):
+    """1 - exp(-tau / cos) of a wide slab; 1 - E2(tau) for light from the whole sky."""
+    n, slab = 1_000_000, Absorber.build([("Bi", 5.15, 9.78)], 1e5, 1e5, physics="paper")
+    depth = -np.log1p(-float(quantum_efficiency(slab, 12_000.0)))
+    inclined = 1.0 - np.exp(-depth / np.cos(np.deg2rad(beam.get("angle", 0.0))))
+    expected = 1.0 - expn(2, depth) if "isotropic" in beam else inclined
+    result = simulate(slab, Source.build(12_000.0, forced=False, **beam), n=n)
+    agrees(int(result.interacting) / n, expected, np.sqrt(expected * (1.0 - expected) / n))
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from xcal_jax.io.checkpoint import remove_checkpoint
 from xcal_jax.io.datasets import save
 from xcal_jax.montecarlo.batch import run_block
 from xcal_jax.simulation.results import ESCAPES, partial_count
-from xcal_jax.simulation.sweep import BATCHES, paired_difference, sweep
+from xcal_jax.simulation.sweep import BATCHES, _sentences, paired_difference, sweep
 from xcal_jax.simulation.sweep_grid import Grid
 
 N = BATCHES * 4096
@@ -73,9 +73,15 @@ def test_a_point_is_a_run_of_simulate(swept, point):
         np.testing.assert_array_equal(here[name], alone[name], name)
     np.testing.assert_array_equal(here.spectrum[: alone.energy.size], alone.spectrum)
     assert int(here.spectrum[alone.energy.size :].sum()) == 0
+    assert swept[0].attrs["compared"] == alone.attrs["compared"] and swept[0].attrs["outside"] == ""
     seen = {str(line): int(count) for line, count in zip(here.line.values, here.peaks.values, strict=True) if count}
     assert seen == {str(line): int(c) for line, c in zip(alone.line.values, alone.peaks.values, strict=True) if c}
     assert float(here.source_probability) == pytest.approx(float(alone.source_probability), rel=1e-12)
+
+
+def test_sentences_of_any_point_are_said_once():
+    points = [xr.Dataset(attrs={"outside": text}) for text in ("", "below", "below\nbeyond")]
+    assert _sentences(points, "outside") == ["below", "beyond"]
 
 
 def test_batches_add_up(swept):

@@ -44,6 +44,8 @@ class Output(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, as text."""
+        if str(value).startswith("--"):
+            self.fail(f"the name of a file must follow, but {value!r} does; such a name is written './{value}'", param)
         check_writable(value, self.suffixes)
         return value
 

@@ -27,3 +27,5 @@ def sweep(grid, resume, scheduler, workers, certificates, output):
         options.interrupted(part)
     save(result, output, options.overwrite())
     remove_checkpoint(part)
+    for sentence in result.attrs["outside"].splitlines():
+        click.echo(f"warning: {sentence}", err=True)

@@ -100,7 +100,7 @@ def connect(
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             worker_dashboard_address="127.0.0.1:0",
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
             env={"JAX_COMPILATION_CACHE_DIR": kept} if kept else None,
         )
     with local, Client(local, security=security, set_as_default=False) as client:

@@ -30,7 +30,7 @@ from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.tables import Tables
 from xcal_jax.simulation.counting import MODELS
 from xcal_jax.simulation.loss_thresholds import LOW, loss_thresholds
-from xcal_jax.units import Quantity, parse_each, parse_quantity, parse_whole
+from xcal_jax.units import Quantity, parse_each, parse_quantity, parse_whole, shown
 
 REPLICATES = 8
 
@@ -80,7 +80,7 @@ def observables(
     absorber = Absorber.load(absorber, electrons, physics)
     absorber.check_alone("an expected observable")
     if yields not in YIELDS:
-        raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {yields!r}")
+        raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {shown(yields)}")
     if _traced((n, seed)):
         raise TypeError("`n` and `seed` of observables must be plain numbers, but are traced: leave them outside jit")
     n, seed = parse_whole(n, "n", least=1, most=MOST_POINTS), parse_whole(seed, "seed", least=0, below=SEEDS)

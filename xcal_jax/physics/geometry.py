@@ -6,6 +6,7 @@ from the top of the layer, so float32 resolves a nanometre in a millimetre-thick
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,8 @@ from jaxtyping import Float
 
 from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.physics.layers import cumulative, extents
+
+MOST_UNROLLED = 8  # layers: a stack of more is walked in a loop, which is slower but compiles in the same time
 
 
 @jax.tree_util.register_dataclass
@@ -149,13 +152,14 @@ def walk(
     down = direction.z < 0.0
     start = jnp.where(down, site.layer, last - site.layer)
     slope = jnp.abs(direction.z)
-    side = distance_to_side(stack, site, direction)
-    escaped = jnp.zeros_like(down)
-    going = jnp.ones_like(down)
-    end = site
-    for n in range(last + 1):  # layers in the order of travel; n counts from the side that the track leaves
+    unrolled = last < MOST_UNROLLED
+    rates: Any = per_um if unrolled else jnp.stack(tuple(per_um))
+
+    def cross(n: Whole | int, walked: tuple[Site, Real, Real, Flag, Flag]) -> tuple[Site, Real, Real, Flag, Flag]:
+        """What has been walked with the n-th layer in the order of travel, from the side that the track leaves."""
+        end, limit, side, escaped, going = walked
         thickness = jnp.where(down, stack.thickness[n], stack.thickness[last - n])
-        rate = jnp.where(down, per_um[n], per_um[last - n])
+        rate = jnp.where(down, rates[n], rates[last - n])
         entry = jnp.where(n == start, site.depth, jnp.where(down, 0.0, thickness))
         to_face = ratio(jnp.where(down, thickness - entry, entry), slope)
         inside = jnp.minimum(to_face, side)
@@ -173,8 +177,16 @@ def walk(
         crosses = here & ~stops
         limit = jnp.where(crosses, jnp.maximum(limit - rate * inside, 0.0), limit)
         side = jnp.where(crosses, side - inside, side)
-        escaped = escaped | leaves
-        going = going & ~stops & ~leaves
+        return end, limit, side, escaped | leaves, going & ~stops & ~leaves
+
+    side = distance_to_side(stack, site, direction)
+    walked = (site, limit, side, jnp.zeros_like(down), jnp.ones_like(down))
+    if unrolled:
+        for n in range(last + 1):
+            walked = cross(n, walked)
+    else:
+        walked = jax.lax.fori_loop(0, last + 1, cross, walked)
+    end, limit, _, escaped, going = walked
     return escaped | going, limit, end
 
 
@@ -187,6 +199,8 @@ def margin_to_surface(stack: Stack, site: Site, per_um: Float[Array, " L"]) -> R
 
 def of_layer(values: Float[Array, " L"], layer: Whole) -> Real:
     """The value of ``layer``, by a chain of choices: for a few layers this is faster than a gather."""
+    if values.shape[0] > MOST_UNROLLED:
+        return values[layer]
     found = values[0]
     for n in range(1, values.shape[0]):
         found = jnp.where(layer == n, values[n], found)

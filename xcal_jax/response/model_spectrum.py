@@ -15,7 +15,7 @@ from jaxtyping import Float
 from xcal_jax.absorber.source import read_spectrum
 from xcal_jax.response.area import telescope_area
 from xcal_jax.response.ogip_reader import Matrix
-from xcal_jax.units import shown_path
+from xcal_jax.units import shown, shown_path
 
 KEV = 1000.0  # eV
 ERG = 6.241509074e11  # eV
@@ -82,7 +82,7 @@ def _qdp(path: str | os.PathLike, where: str) -> tuple[np.ndarray, np.ndarray]:
             rows.append([float(word) for word in words[:3]])
         except ValueError as problem:
             raise ValueError(
-                f"line {number} of {where} must be energy, half width, model, but is {line!r}"
+                f"line {number} of {where} must be energy, half width, model, but is {shown(line)}"
             ) from problem
     if not rows or any(len(row) != 3 for row in rows):
         raise ValueError(f"{where} must have three columns: energy and half width in keV, model")

@@ -33,6 +33,7 @@ from xcal_jax.response.resolution import Resolution
 from xcal_jax.response.rows import Above, Row, Thinning, whole
 from xcal_jax.response.uncertainty import relative_errors
 from xcal_jax.simulation.trapping import Trapping
+from xcal_jax.simulation.validity import validity
 from xcal_jax.units import Quantity, parse_quantity, shown
 
 BROADER = 1.02  # above which there is a warning
@@ -177,7 +178,9 @@ def response(
         matrices = [folded(components, LOSSES if part == "losses" else ALL)]
     for _, made in matrices:
         check_fits_memory(stored_bytes(made))
+    known = validity(target, kept[0], kept[-1])
     history = _history(components, resolution, tail, kept, measured, matrices, mass, part)
+    history += [f"Compared: {sentence}." for sentence in known.compared] + [f"{outside}." for outside in known.outside]
     width = {"FWHM": (float(resolution.fwhm[0]), "[eV] of the Gaussian core")} if resolution.fwhm.size == 1 else {}
     lossy = {"TRAPPING": f"{tail.fraction!r}:{tail.scale!r} eV"} if tail.fraction else {}
     first = asked.first if first_channel is None else first_channel

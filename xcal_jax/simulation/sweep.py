@@ -140,4 +140,10 @@ def _joined(points: list[xr.Dataset], grid: Grid) -> xr.Dataset:
         absorber=grid.absorber.to_toml(),
         yields=grid.yields,
         seed=str(grid.seed),
+        **{name: "\n".join(_sentences(points, name)) for name in ("compared", "outside")},
     )
+
+
+def _sentences(points: list[xr.Dataset], name: str) -> list[str]:
+    """The sentences in the attribute ``name`` of any point, each once."""
+    return list(dict.fromkeys(sentence for point in points for sentence in point.attrs[name].splitlines()))
