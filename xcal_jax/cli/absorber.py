@@ -167,7 +167,7 @@ def absorbers():
     for name in presets():
         absorber = Absorber.preset(name)
         efficiency = "".join(f"{q:11.4f}" for q in quantum_efficiency(absorber, energies))
-        layers = " / ".join(f"{t:g} um {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True))
+        layers = " / ".join(f"{t:g} um {f}" for t, f in zip(absorber.thickness, absorber.titles, strict=True))
         click.echo(f"{name:12}{efficiency}   {layers}, {absorber.width:g} x {absorber.length:g} um")
 
 
