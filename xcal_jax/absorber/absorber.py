@@ -20,6 +20,7 @@ from jax import Array
 from numpy.typing import ArrayLike
 from typing_extensions import TypedDict
 
+from xcal_jax.absorber.filters import Filter, FilterTable
 from xcal_jax.atomic import ELEMENTS, Material
 from xcal_jax.constants import COMPTON, COSTER_KRONIG, DEFAULT_PHYSICS, ELECTRONS, PHYSICS
 from xcal_jax.io import toml
@@ -99,6 +100,7 @@ class AbsorberTable(Models):
     fwhm: NotRequired[Energy]
     array: NotRequired[ArrayTable]
     layers: Some[LayerTable]
+    filters: NotRequired[list[FilterTable]]
 
 
 @jax.tree_util.register_dataclass
@@ -112,7 +114,7 @@ class Absorber:
     among them; electrons, compton: the models of electrons and of Compton scattering;
     rayleigh: whether photons scatter coherently; coster_kronig: the set of Coster-Kronig probabilities; array: the
     array of equal absorbers that it stands for, or None for one alone; fwhm: eV, of its detector, or None; matrices
-    alone ask for it.
+    alone ask for it; filters: in front of it, which change the photons that come, and nothing else.
     """
 
     thickness: Array
@@ -128,6 +130,7 @@ class Absorber:
     array: Pixels | None = None
     fwhm: float | None = field(default=None, metadata={"static": True})
     dead: tuple[int, ...] = field(default=(), metadata={"static": True})
+    filters: tuple[Filter, ...] = field(default=(), metadata={"static": True})
 
     @classmethod
     def build(
@@ -143,6 +146,7 @@ class Absorber:
         physics: str | None = None,
         coster_kronig: str | None = None,
         fwhm: str | float | None = None,
+        filters: Iterable[Mapping[str, Any]] | None = None,
     ) -> "Absorber":
         """An absorber of ``layers``: (material, thickness) or (material, thickness, density) from the top; um, g/cm3.
 
@@ -151,7 +155,8 @@ class Absorber:
         own. A density may be left out where the tables know it. array: {"rows": 3, "columns": 3, "pitch": 317.0} for
         equal pixels side by side; a pitch may be two, along x and y. physics: "paper" or "full", one word for the three
         models; each of them may be given beside it. coster_kronig: "eadl" or "krause", how often L vacancies move
-        within the L shell. fwhm: eV, of its detector.
+        within the L shell. fwhm: eV, of its detector. filters: sheets in front, such as {"material": "Al", "thickness":
+        "30 nm"}; a "fill" is the fraction of the area that a mesh covers.
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
         no layers that count, a model is unknown, or pixels would overlap. Warns where a density is unlike that of the
         tables, or a formula looks like an element in capitals.
@@ -173,6 +178,7 @@ class Absorber:
             "fwhm": fwhm,
             "array": array,
             "layers": [_layer_table(n, layer) for n, layer in enumerate(layers)],
+            "filters": None if filters is None else [dict(each) for each in filters],
         }
         table = {key: value for key, value in table.items() if value is not None}
         return _doubted(cls.from_table(table, "absorber"), "absorber")
@@ -213,6 +219,12 @@ class Absorber:
         dead = tuple(
             n for n, layer in enumerate(table["layers"]) if not layer.get("counts", layer["material"] != VACUUM)
         )
+        filters = []
+        for n, each in enumerate(table.get("filters", [])):
+            try:
+                filters.append(Filter.of(each))
+            except ValueError as problem:
+                raise ValueError(f"`filters.{n}` in {where}: {problem}") from problem
         if len(dead) == len(density):
             raise ValueError(f"`layers` in {where} must have one that counts, but all are dead layers or vacuum")
         return cls(
@@ -227,6 +239,7 @@ class Absorber:
             array=_pixels(table, where) if "array" in table else None,
             fwhm=table.get("fwhm"),
             dead=dead,
+            filters=tuple(filters),
         )
 
     @classmethod
@@ -299,6 +312,8 @@ class Absorber:
             if formula != VACUUM:
                 lines.append(f"density = {float(density)!r}")
                 lines += ["counts = false"] if n in self.dead else []
+        for each in self.filters:
+            lines += each.to_toml()
         return "\n".join(lines) + "\n"
 
     def __eq__(self, other: object) -> bool:
@@ -318,7 +333,8 @@ class Absorber:
         except TypeError:  # traced, or many absorbers in one
             layers, sides = " / ".join(self.titles), f"thickness {self.thickness}, {self.width} x {self.length}"
         models = f"electrons: {self.electrons}" if self.physics == "mixed" else f"physics: {self.physics}"
-        return f"<Absorber {self.name!r}: {layers}, {sides}, {models}>"
+        behind = f", behind {' / '.join(map(str, self.filters))}" if self.filters else ""
+        return f"<Absorber {self.name!r}: {layers}, {sides}{behind}, {models}>"
 
     @property
     def physics(self) -> str:

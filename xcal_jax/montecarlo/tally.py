@@ -200,7 +200,7 @@ def book(
     met = where & (ledger.deposited > PARTIAL)
     partial = met & (lost > PARTIAL)
     photon, electron = partial & (ledger.by_photons > 0), partial & (ledger.by_electrons > 0)
-    single = photon & ~electron & (ledger.escapes == 1) & (ledger.line >= 0) & ~ledger.scattered
+    single = photon & (ledger.by_electrons == 0) & (ledger.escapes == 1) & (ledger.line >= 0) & ~ledger.scattered
     lines, transitions = tally.peaks.shape
     at = jnp.where(single, source_line * transitions + ledger.line, lines * transitions)
     wrong = jnp.abs(energy - ledger.deposited - lost) > ROUNDING * jnp.finfo(energy.dtype).eps * energy

@@ -14,6 +14,8 @@ def report(facts: dict[str, Any]) -> Iterator[str]:
     rayleigh = "with" if facts["rayleigh"] else "without"
     models = f"electrons: {facts['electrons']}, compton: {facts['compton']}, {rayleigh} Rayleigh scattering"
     yield f"{'physics':25}{facts['models']} ({models}; yields: {facts['yields']})"
+    if "filters" in facts:
+        yield f"{'behind filters':25}{', '.join(facts['filters'])}"
     yield f"{'photon energy':25}{facts['energy']} eV"
     yield from (f"{'  compared' if n == 0 else '':25}{sentence}" for n, sentence in enumerate(facts["compared"]))
     yield from (f"{'  OUTSIDE':25}{sentence}" for sentence in facts["outside"])

@@ -154,9 +154,10 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
     lost = partial_count(result)
     energies = result.source_energy.values[np.isfinite(result.source_energy.values)].tolist()
     seeds = [int(seed) for seed in result.attrs["seed"].split()]
+    absorber = Absorber.from_toml(result.attrs["absorber"])
     above = zip(result.threshold.values, result.loss_above.values, strict=True)
     return {
-        "absorber": Absorber.from_toml(result.attrs["absorber"]).name,
+        "absorber": absorber.name,
         **{name: result.attrs[name] for name in ("models", "electrons", "compton")},
         "rayleigh": bool(result.attrs["rayleigh"]),
         "yields": result.attrs["yields"],
@@ -176,6 +177,7 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
         "version": result.attrs["version"],
         "atomic_tables": result.attrs["atomic_tables"],
         "complete": bool(result.attrs["complete"]),
+        **({"filters": [str(each) for each in absorber.filters]} if absorber.filters else {}),
         **({"dead_layers": dead_layers.dead_summary(result)} if "dead_energy" in result else {}),
         **({"array": pixels.pixel_summary(result)} if pixels.has_pixels(result) else {}),
     }
