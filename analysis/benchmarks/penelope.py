@@ -3,8 +3,9 @@
     python analysis/benchmarks/penelope.py [xifu] [--energy 7keV] [-n 2e4] [--own 1e6]     (needs the extra `penelope`)
 
 Photons at normal incidence, uniform over the top. PENELOPE-2018 (PenRed) follows every collision, electrons and
-photons down to 50 eV. Dead layers are matter without a detector. Events are sorted by what they deposit: nothing, all, or part of the energy. Times count the
-transport alone (PENELOPE's as PenRed reports it; ours after the program is compiled), on all cores of this machine.
+photons down to 50 eV. Dead layers are matter without a detector. Events are sorted by what they deposit: nothing, all,
+or part of the energy. Times count the transport alone (PENELOPE's as PenRed reports it; ours after the program is
+compiled), on all cores of this machine.
 
 PENELOPE's photoelectric cross sections are not EPDL's, which ours are: they are some per cent smaller. So fewer
 photons interact, somewhat deeper, and the shares differ a little whatever the electrons do.
