@@ -36,6 +36,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @options.seed
 @options.at
 @click.option("--spot", type=options.quantities("um", "um", "um"), help="Gaussian spot X,Y,SIGMA.")
+@click.option("--disc", type=options.quantities("um", "um", "um"), help="Even disc X,Y,RADIUS.")
 @click.option(
     "--pixel",
     type=options.Text("pixel", _pixel),
