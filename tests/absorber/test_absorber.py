@@ -66,7 +66,8 @@ def test_names_survive_toml():
 
 
 def test_shipped_presets():
-    assert presets() == ["gold", "resolve", "xifu", "xifu-thick"]
+    assert presets() == ["gold", "resolve", "xifu", "xifu-membrane", "xifu-thick"]
+    assert Absorber.preset("xifu-membrane").dead == (3, 4)
     np.testing.assert_allclose(Absorber.preset("xifu").thickness, [0.04, 5.15, 1.22])
     assert Absorber.preset("xifu").formulas == ("Au", "Bi", "Au")
     assert [e.symbol for e in elements_of(Absorber.preset("resolve"))] == ["Te", "Hg"]
@@ -137,7 +138,7 @@ def test_unknown_names():
         Absorber.load("xifuu")
     with pytest.raises(ValueError, match=r"a preset .* or a TOML file"):
         Absorber.load("/")
-    with pytest.raises(ValueError, match="preset must be one of gold, resolve, xifu, xifu-thick"):
+    with pytest.raises(ValueError, match="preset must be one of gold, resolve, xifu, xifu-membrane, xifu-thick"):
         Absorber.preset("silver")
 
 

@@ -70,3 +70,19 @@ def test_event_lists_have_what_dead_layers_keep(run, name, tmp_path):
     assert found.in_dead_layers.dims == ("photon", "dead_layer") and found.in_dead_layers.attrs["units"] == "eV"
     np.testing.assert_allclose(found.in_dead_layers, rows["in_dead_layers"][listed], rtol=1e-6)
     np.testing.assert_array_equal(found.loss_type, rows["loss_type"][listed])
+
+
+@pytest.mark.slow
+def test_pixels_share_the_books_of_dead_layers(agrees):
+    """Touching pixels with a dead top are one wide absorber with it: what interacts, what gold keeps, what escapes."""
+    layers, n = [{**GOLD, "thickness": 0.05}, ("Bi", 1.0)], 20000
+    array = {"rows": 2, "columns": 2, "pitch": 4.0}
+    pixels, one = (
+        simulate(Absorber.build(layers, side, side, array=array if side == 4.0 else None), 7000.0, n, seed=seed)
+        for side, seed in ((4.0, 1), (8.0, 2))
+    )
+    met = [int(np.sum(pixels.summed_spectrum)), int(one.interacting)]
+    agrees(met[0], met[1], np.sqrt(2 * (n - met[1])))
+    alone = [int(pixels.dead_alone), int(one.dead_alone)]
+    agrees(alone[0], alone[1], np.sqrt(sum(alone)))
+    assert float(pixels.escaped) > float(pixels.dead_energy.sum()) > 0
