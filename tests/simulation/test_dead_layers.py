@@ -11,6 +11,7 @@ from xcal_jax.simulation.events import load_events, rows_of
 from xcal_jax.simulation.report import report
 from xcal_jax.simulation.results import merge, summary
 from xcal_jax.simulation.simulate import simulate
+from xcal_jax.simulation.sweep import sweep
 
 N = 30000
 GOLD = {"material": "Au", "thickness": "0.1 um", "counts": False}
@@ -86,3 +87,16 @@ def test_pixels_share_the_books_of_dead_layers(agrees):
     alone = [int(pixels.dead_alone), int(one.dead_alone)]
     agrees(alone[0], alone[1], np.sqrt(sum(alone)))
     assert float(pixels.escaped) > float(pixels.dead_energy.sum()) > 0
+
+
+def test_a_sweep_over_the_thickness_of_a_dead_layer(tmp_path):
+    """The thicker the gold, the fewer photons interact below it, and the more it keeps alone."""
+    (tmp_path / "capped.toml").write_text(ABSORBER.to_toml())
+    (tmp_path / "sweep.toml").write_text(
+        'absorber = "capped.toml"\nn = 30000\nenergy = 7000\n[grid]\nlayers.0.thickness = [0.1, 0.4]\n'
+    )
+    swept = sweep(tmp_path / "sweep.toml")
+    assert swept.dead_energy.dims == ("thickness_0", "dead_layer")
+    thin, thick = (swept.isel(thickness_0=k) for k in (0, 1))
+    assert int(thick.dead_alone) > 2 * int(thin.dead_alone) > 0
+    assert int(thick.interacting) < int(thin.interacting) and int(thin.interacting) + int(thin.dead_alone) <= N
