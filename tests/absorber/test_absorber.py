@@ -8,6 +8,7 @@ import pytest
 from xcal_jax.absorber.absorber import Absorber, presets
 from xcal_jax.absorber.matter import elements_of, interaction_by_layer, quantum_efficiency
 from xcal_jax.atomic import Material
+from xcal_jax.expected.function import observables
 
 GOOD = """
 name = "mine"
@@ -210,3 +211,12 @@ def test_dead_top_takes_its_part_of_the_light():
     by_layer = interaction_by_layer(absorber, energy)
     np.testing.assert_array_equal(by_layer[:, [0, 2, 3]], 0.0)
     np.testing.assert_allclose(by_layer.sum(axis=1), expected, rtol=1e-4)
+
+
+def test_derivatives_are_of_layers_that_count():
+    Absorber.from_toml(GOOD).check_counts("a derivative")
+    sentence = "a derivative needs an absorber whose layers all count, but of 'absorber' layer 0 (Au) does not"
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        Absorber.from_toml(SURROUNDED).check_counts("a derivative")
+    with pytest.raises(ValueError, match="an expected observable needs an absorber whose layers all count"):
+        observables(Absorber.from_toml(SURROUNDED), 7000.0)
