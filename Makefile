@@ -65,6 +65,10 @@ bench-gpu: .venv-gpu/installed
 
 compare-penelope: .venv/installed
 	$(BIN)/python analysis/benchmarks/penelope.py
+	$(BIN)/python analysis/benchmarks/penelope.py analysis/absorbers/xifu-on-nitride.toml --energy 7keV -n 3e5 --own 2e6
+	$(BIN)/python analysis/benchmarks/penelope.py analysis/absorbers/xifu-on-nitride.toml --energy 12keV -n 3e5 --own 2e6
+	$(BIN)/python analysis/benchmarks/penelope.py analysis/absorbers/hgte-on-silicon.toml --energy 6keV -n 3e5 --own 2e6
+	$(BIN)/python analysis/benchmarks/penelope.py analysis/absorbers/hgte-on-silicon.toml --energy 12keV -n 3e5 --own 2e6
 
 compare-dose: .venv/installed
 	$(BIN)/python analysis/dose_comparison.py

@@ -122,9 +122,27 @@ MUTANTS = [
         ),
         (
             "physics/geometry.py",
-            "side * jnp.min(per_um)",
-            "side * jnp.max(per_um)",
+            "least = jnp.min(per_um)",
+            "least = jnp.max(per_um)",
             "tests/physics/test_geometry.py",
+        ),
+        (
+            "physics/geometry.py",
+            "between = (layer != m) &",
+            "between = (layer < m) &",
+            "tests/physics/test_geometry.py",
+        ),
+        (
+            "physics/electrons/straight.py",
+            "jnp.where(direction.z < 0.0, down[n], up[n])",
+            "jnp.where(direction.z < 0.0, up[n], down[n])",
+            "tests/physics/test_straight_electrons.py",
+        ),
+        (
+            "simulation/counting.py",
+            "np.nextafter(at, 0.0), at]",
+            "at, at]",
+            "tests/absorber/test_filters.py",
         ),
         (
             "physics/electrons/straight.py",
@@ -180,7 +198,7 @@ MUTANTS = [
         # montecarlo
         (
             "montecarlo/transport.py",
-            "kinetic - escaping + jnp.where(decays, 0.0",
+            "kinetic - leaving + jnp.where(decays, 0.0",
             "kinetic + jnp.where(decays, 0.0",
             "tests/montecarlo/test_transport.py",
         ),
@@ -209,6 +227,12 @@ MUTANTS = [
             "tests/montecarlo/test_tally.py",
         ),
         (
+            "montecarlo/transport.py",
+            "vertex.met, no, vertex.energy, none)",
+            "no, no, vertex.energy, none)",
+            "tests/montecarlo/test_dead_layers.py",
+        ),
+        (
             "montecarlo/ledger.py",
             "- jnp.where(returns, energy, 0.0)",
             "+ jnp.where(returns, energy, 0.0)",
@@ -216,8 +240,8 @@ MUTANTS = [
         ),
         (
             "montecarlo/ledger.py",
-            ".release(pixel, escaped).escape(escaped)",
-            ".release(pixel, escaped)",
+            ".release(account, escaped).escape(escaped)",
+            ".release(account, escaped)",
             "tests/montecarlo/test_array.py tests/montecarlo/test_scattering_electrons.py",
         ),
         # simulation

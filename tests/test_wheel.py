@@ -24,7 +24,7 @@ def wheel(tmp_path_factory, root):
 def test_the_data_travel_inside(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     needed = {"atomic/elements.nc", "atomic/electrons.nc", "atomic/compounds.toml", "atomic/CREDITS.md"}
-    needed |= {f"absorber/presets/{name}.toml" for name in ("xifu", "xifu-thick", "resolve", "gold")}
+    needed |= {f"absorber/presets/{name}.toml" for name in ("xifu", "xifu-thick", "xifu-membrane", "resolve", "gold")}
     needed |= {f"sipm/missions/{name}.toml" for name in ("grbalpha", "vzlusat2")} | {"orbit/data/matter.nc"}
     needed |= {f"orbit/satellites/{name}.toml" for name in ("grbalpha", "vzlusat2")} | {"orbit/data/penelope.nc"}
     assert {f"xcal_jax/{name}" for name in needed} <= names

@@ -3,8 +3,9 @@
     python analysis/benchmarks/penelope.py [xifu] [--energy 7keV] [-n 2e4] [--own 1e6]     (needs the extra `penelope`)
 
 Photons at normal incidence, uniform over the top. PENELOPE-2018 (PenRed) follows every collision, electrons and
-photons down to 50 eV. Events are sorted by what they deposit: nothing, all, or part of the energy. Times count the
-transport alone (PENELOPE's as PenRed reports it; ours after the program is compiled), on all cores of this machine.
+photons down to 50 eV. Dead layers are matter without a detector. Events are sorted by what they deposit: nothing, all,
+or part of the energy. Times count the transport alone (PENELOPE's as PenRed reports it; ours after the program is
+compiled), on all cores of this machine.
 
 PENELOPE's photoelectric cross sections are not EPDL's, which ours are: they are some per cent smaller. So fewer
 photons interact, somewhat deeper, and the shares differ a little whatever the electrons do.
@@ -24,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xcal_jax import Absorber, Source, simulate
+from xcal_jax.absorber.absorber import VACUUM
 from xcal_jax.atomic import Material, load_element
 from xcal_jax.constants import PHYSICS
 from xcal_jax.simulation.results import partial_count
@@ -59,14 +61,15 @@ def geometry(absorber: Absorber) -> str:
         plane(3 + n, " 0, 0, 0, 1, 0", "Z-SHIFT", 0.0 - CM * depth)
     for n in range(len(depths) - 1):
         sides = ((1, -1), (2, -1), (3 + n, -1), (4 + n, 1))
-        lines += [f"BODY    ({n + 1:4d})", f"MATERIAL({n + 1:4d})"]
+        material = 0 if absorber.formulas[n] == VACUUM else n + 1
+        lines += [f"BODY    ({n + 1:4d})", f"MATERIAL({material:4d})"]
         lines += [f"SURFACE ({surface:4d}), SIDE POINTER=({side:+2d})" for surface, side in sides] + [RULE]
     return "\n".join([*lines, "END      " + RULE[9:], ""])
 
 
 def configuration(absorber: Absorber, energy: float, n: int) -> dict:
     """Of a run of ``n`` photons of ``energy`` eV: PenRed's own words."""
-    layers = range(1, len(absorber.formulas) + 1)
+    layers = [n for n, formula in enumerate(absorber.formulas, start=1) if formula != VACUUM]
     bins = max(1, round((energy - LEAST) / BIN))
     width = (energy - LEAST) / (bins - 0.5)
     return {
@@ -101,7 +104,7 @@ def configuration(absorber: Absorber, energy: float, n: int) -> dict:
             "type": "PEN_QUADRIC",
             "input-file": "box.geo",
             "processed-geo-file": "report.geo",
-            "kdet": {str(layer): 1 for layer in layers},
+            "kdet": {str(layer): 1 for layer in layers if layer - 1 not in absorber.dead},
         },
         "materials": {
             f"layer{layer}": {
@@ -124,6 +127,8 @@ def in_penelope(absorber: Absorber, energy: float, n: int) -> Counts:
 
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         for n_layer, (formula, density) in enumerate(zip(absorber.formulas, absorber.density, strict=True), start=1):
+            if formula == VACUUM:
+                continue
             material = Material.build(formula, float(density))
             parts = zip(material.elements, material.mass_fraction, strict=True)
             composition = [(load_element(symbol).z, fraction) for symbol, fraction in parts]

@@ -22,7 +22,7 @@ def fly_once(medium, source, seed, first, lanes):
 
     def fate(offset):
         vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
-        return vertex.energy, at_risk(vertex)
+        return vertex.energy, at_risk(medium.stack, vertex)
 
     energy, risky = jax.vmap(fate)(jnp.arange(lanes, dtype=jnp.uint32))
     return jnp.sum(energy), jnp.sum(risky, dtype=jnp.int32)
@@ -34,7 +34,7 @@ def fly_and_count(medium, source, seed, first, bin_width, lanes, bins):
 
     def fate(offset):
         vertex, line = first_interaction(medium, source, photon_key(seed, first, offset))
-        return vertex.energy, line, vertex.met & ~at_risk(vertex)
+        return vertex.energy, line, vertex.met & ~at_risk(medium.stack, vertex)
 
     energy, line, safe = jax.vmap(fate)(jnp.arange(lanes, dtype=jnp.uint32))
     tally = Tally.empty(bins, *batch.peaks_shape(medium, source))

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from xcal_jax.absorber.absorber import Absorber, presets
-from xcal_jax.absorber.matter import elements_of
+from xcal_jax.absorber.matter import elements_of, interaction_by_layer, quantum_efficiency
+from xcal_jax.atomic import Material
+from xcal_jax.expected.function import observables
 
 GOOD = """
 name = "mine"
@@ -65,7 +67,8 @@ def test_names_survive_toml():
 
 
 def test_shipped_presets():
-    assert presets() == ["gold", "resolve", "xifu", "xifu-thick"]
+    assert presets() == ["gold", "resolve", "xifu", "xifu-membrane", "xifu-thick"]
+    assert Absorber.preset("xifu-membrane").dead == (3, 4)
     np.testing.assert_allclose(Absorber.preset("xifu").thickness, [0.04, 5.15, 1.22])
     assert Absorber.preset("xifu").formulas == ("Au", "Bi", "Au")
     assert [e.symbol for e in elements_of(Absorber.preset("resolve"))] == ["Te", "Hg"]
@@ -136,5 +139,84 @@ def test_unknown_names():
         Absorber.load("xifuu")
     with pytest.raises(ValueError, match=r"a preset .* or a TOML file"):
         Absorber.load("/")
-    with pytest.raises(ValueError, match="preset must be one of gold, resolve, xifu, xifu-thick"):
+    with pytest.raises(ValueError, match="preset must be one of gold, resolve, xifu, xifu-membrane, xifu-thick"):
         Absorber.preset("silver")
+
+
+SURROUNDED = """
+width = 100
+length = 100
+[[layers]]
+material = "Au"
+thickness = "10 nm"
+counts = false
+[[layers]]
+material = "HgTe"
+thickness = 5
+[[layers]]
+material = "vacuum"
+thickness = 2
+[[layers]]
+material = "Si"
+thickness = 500
+counts = false
+"""
+
+
+def test_dead_layers_and_vacuum():
+    absorber = Absorber.from_toml(SURROUNDED)
+    assert absorber.dead == (0, 2, 3) == Absorber.from_toml(absorber.to_toml()).dead
+    assert Absorber.from_toml(absorber.to_toml()) == absorber
+    np.testing.assert_array_equal(absorber.density == 0.0, [False, False, True, False])
+    assert "0.01 um Au (dead) / 5 um HgTe / 2 um vacuum / 500 um Si (dead)" in repr(absorber)
+    layers = [{"material": "Au", "thickness": 0.01, "counts": False}, ("HgTe", 5), ("vacuum", 2)]
+    layers.append({"material": "Si", "thickness": 500, "counts": False})
+    assert Absorber.build(layers, 100, 100) == absorber
+    assert {element.symbol for element in elements_of(absorber)} == {"Au", "Hg", "Te", "Si"}
+    assert Absorber.from_toml(GOOD).dead == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'material = "HgTe"',
+            'material = "vacuum"',
+            "`layers` in absorber must have one that counts",
+        ),
+        (
+            "thickness = 2",
+            "thickness = 2\ndensity = 1.0",
+            "`layers.2` in absorber: vacuum holds no energy",
+        ),
+        ("thickness = 2", "thickness = 2\ncounts = true", "must not have `counts = true`"),
+        ("counts = false", 'counts = "no"', "counts"),
+    ],
+)
+def test_impossible_dead_layers(old, new, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Absorber.from_toml(SURROUNDED.replace(old, new))
+
+
+def test_dead_top_takes_its_part_of_the_light():
+    """Quantum efficiency below a dead top: exp(-mu t) of the top times 1 - exp(-mu t) of what counts."""
+    absorber = Absorber.from_toml(SURROUNDED)
+    energy = np.array([1234.0, 3000.0, 7000.0])
+    top, below = (
+        Material.build(f).mass_attenuation(energy, rayleigh=False) * 1e-4 * Material.build(f).density * t
+        for f, t in (("Au", 0.01), ("HgTe", 5.0))
+    )
+    expected = np.exp(-top) * -np.expm1(-below)
+    np.testing.assert_allclose(quantum_efficiency(absorber, energy), expected, rtol=1e-4)
+    by_layer = interaction_by_layer(absorber, energy)
+    np.testing.assert_array_equal(by_layer[:, [0, 2, 3]], 0.0)
+    np.testing.assert_allclose(by_layer.sum(axis=1), expected, rtol=1e-4)
+
+
+def test_derivatives_are_of_layers_that_count():
+    Absorber.from_toml(GOOD).check_counts("a derivative")
+    sentence = "a derivative needs an absorber whose layers all count, but of 'absorber' layer 0 (Au) does not"
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        Absorber.from_toml(SURROUNDED).check_counts("a derivative")
+    with pytest.raises(ValueError, match="an expected observable needs an absorber whose layers all count"):
+        observables(Absorber.from_toml(SURROUNDED), 7000.0)

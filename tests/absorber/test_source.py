@@ -106,6 +106,17 @@ def test_spot_is_a_cut_gaussian(spot):
         assert not unlikely(stats.kstest(found, law.cdf).pvalue)
 
 
+def test_disc_is_even():
+    """The square of the distance from its centre is uniform up to that of the rim, and so is the azimuth."""
+    source = Source.build(7000.0, disc=("60 um", "-20 um", "0.03 mm"))
+    _, _, x, y, _ = draw(source)
+    square, turn = (x - 60) ** 2 + (y + 20) ** 2, np.arctan2(y + 20, x - 60)
+    assert square.max() <= 900.1
+    assert not unlikely(stats.kstest(square / 900, "uniform").pvalue)
+    assert not unlikely(stats.kstest(turn / (2 * np.pi) + 0.5, "uniform").pvalue)
+    assert json.loads(source.describe())["radius_um"] == 30.0
+
+
 @pytest.mark.parametrize(("angle", "azimuth"), [(30.0, 0.0), (60.0, 90.0), (89.0, 215.0)])
 def test_angle(angle, azimuth):
     direction = draw(Source.build(7000.0, angle=angle, azimuth=azimuth), 4)[-1]
@@ -149,6 +160,8 @@ NAN, INF = float("nan"), float("inf")
         ({"energy": [7e3], "weights": [NAN]}, "finite"),
         ({"energy": 7e3, "at": (0, 0), "spot": (0, 0, 1)}, "exclude each other"),
         ({"energy": 7e3, "spot": (0, 0, 0)}, "positive standard deviation"),
+        ({"energy": 7e3, "disc": (0, 0, -1)}, "`disc` must have a positive radius, but has -1 um"),
+        ({"energy": 7e3, "at": (0, 0), "disc": (0, 0, 1)}, "`at` and `disc` exclude each other"),
         ({"energy": 7e3, "spot": (0, 0, NAN)}, "`spot` must be finite"),
         ({"energy": 7e3, "angle": 90.0}, "below 90 deg"),
         ({"energy": 7e3, "angle": -1.0}, "at least 0"),
@@ -198,6 +211,13 @@ def test_beside_the_absorber(at, kind):
     source = Source.build(7e3, **({"at": at} if kind == "at" else {"spot": (*at, 1.0)}))
     with pytest.raises(ValueError, match=r"impact [xy] must be within 134.75 um of the centre of absorber 'xifu'"):
         source.check_fits(Absorber.preset("xifu"))
+
+
+def test_a_disc_lies_on_the_absorber():
+    xifu = Absorber.preset("xifu")
+    Source.build(7e3, disc=(34.75, 0, 100)).check_fits(xifu)
+    with pytest.raises(ValueError, match=r"impact x must be within 34.75 um of the centre .* for a disc of 100 um"):
+        Source.build(7e3, disc=(34.76, 0, 100)).check_fits(xifu)
 
 
 @pytest.mark.parametrize("at", [(NAN, 0), (0, INF)])

@@ -11,6 +11,7 @@ import time
 import pytest
 import xarray as xr
 
+from xcal_jax.absorber.absorber import presets
 from xcal_jax.simulation.results import load, partial_count
 
 ABSORBER = """
@@ -258,7 +259,7 @@ def test_absorbers(call):
     code, out, _ = call("absorbers")
     assert code == 0
     assert re.search(r"xifu +1\.0000 +1\.0000 +0\.902\d", out)
-    assert [line.split()[0] for line in out.splitlines()[1:]] == ["gold", "resolve", "xifu", "xifu-thick"]
+    assert [line.split()[0] for line in out.splitlines()[1:]] == presets()
 
 
 @pytest.mark.parametrize("words", [("--help",), ("--version",), ("simulate", "--help"), ("show", "-h")])

@@ -150,10 +150,10 @@ def test_a_neighbour_is_seen_under_a_solid_angle(agrees):
 def test_shares_add_up():
     """One place for each pixel, none for home or for nothing; one pixel too many is told."""
     zero = jnp.asarray(0.0)
-    shares = Shares.empty(Pixels(zero, zero, 2, 2), jnp.int32(2), zero)
+    shares = Shares.empty(Stack(zero, zero, zero, Pixels(zero, zero, 2, 2)), jnp.int32(2), zero)
     for pixel, energy in ((2, 5.0), (1, 3.0), (0, 0.0), (3, 2.0), (1, -1.0)):
         shares = shares.add(jnp.int32(pixel), jnp.asarray(energy))
-    assert np.asarray(shares.pixel).tolist() == [1, 3, -1]
+    assert np.asarray(shares.account).tolist() == [1, 3, -1]
     assert np.asarray(shares.energy).tolist() == [2.0, 2.0, 0.0]
     shares = shares.add(jnp.int32(0), jnp.asarray(1.0))
     assert not shares.full
@@ -199,8 +199,8 @@ def test_every_history_balances(model, beam):
     assert np.all(np.abs(at_home - energy)[met] < limit[met])
     assert np.all(np.abs(in_all - energy)[met] < limit[met])
     assert np.all(ledger.shares.energy >= 0) and np.all(ledger.shares.escaped >= 0)
-    assert np.all((ledger.shares.pixel >= 0) >= (ledger.shares.energy > 0))
-    assert np.all(ledger.shares.pixel != ledger.shares.home[:, None])
+    assert np.all((ledger.shares.account >= 0) >= (ledger.shares.energy > 0))
+    assert np.all(ledger.shares.account != ledger.shares.home[:, None])
     assert 0.01 < np.mean(np.any(ledger.shares.energy > 1.0, axis=1)[met]) < 0.9
 
 
@@ -251,7 +251,7 @@ def test_mirrored_pixels(model, agrees):
     for seed, (sign_x, sign_y) in ((1, (1, 1)), (2, (-1, 1)), (3, (1, -1)), (4, (-1, -1))):
         ledger, _ = histories(model, at=(0.9 * sign_x, 0.8 * sign_y), pixel=(1 - sign_y, 1 - sign_x), seed=seed)
         counts = np.zeros(9)
-        np.add.at(counts, ledger.shares.pixel[ledger.shares.energy > 1.0], 1)
+        np.add.at(counts, ledger.shares.account[ledger.shares.energy > 1.0], 1)
         caught.append(counts.reshape(3, 3)[::sign_y, ::sign_x])
     caught = np.array(caught)
     mean = caught.mean(axis=0)
@@ -271,7 +271,7 @@ def test_what_a_neighbour_catches_of_a_line(agrees):
     for ledger in ledgers:
         out = (ledger.line == line) & photon(ledger.by_photons)
         left += out.sum()
-        caught += np.sum(out & np.any((ledger.shares.pixel == 5) & (ledger.shares.energy > 1.0), axis=1))
+        caught += np.sum(out & np.any((ledger.shares.account == 5) & (ledger.shares.energy > 1.0), axis=1))
     expected = share_caught(energy, side, pitch, x)
     assert left > 1200 and 0.05 < expected < 0.5
     agrees(caught / left, expected, np.sqrt(expected * (1 - expected) / left))

@@ -68,14 +68,16 @@ def test_a_photon_that_is_only_deflected_has_not_interacted():
 
 
 def test_peaks_are_of_one_photon_and_nothing_else():
-    """Two photons, an electron besides, a scattered photon, a scattering on the way: none is a peak."""
+    """Two photons, an electron besides, a scattered photon, a scattering on the way, an electron that has come in from
+    elsewhere: none is a peak.
+    """
     tally = booked(
-        by_photons=[2400.0] * 5,
-        by_electrons=[0, 10.0, 0, 0, 0],
-        escapes=[2, 1, 1, 1, 1],
-        line=[3, 3, -1, 3, 4],
-        scattered=[False, False, True, True, False],
-        source_line=[1] * 5,
+        by_photons=[2400.0] * 6,
+        by_electrons=[0, 10.0, 0, 0, 0, -10.0],
+        escapes=[2, 1, 1, 1, 1, 1],
+        line=[3, 3, -1, 3, 4, 4],
+        scattered=[False, False, True, True, False, False],
+        source_line=[1] * 6,
     )
     assert int(tally.scattered) == 2
     assert np.argwhere(np.asarray(tally.peaks)).tolist() == [[1, 4]]

@@ -1,6 +1,7 @@
 """Straight tracks through a stack against a twin in numpy that cuts every track at every face."""
 
 import itertools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -227,3 +228,22 @@ def test_deflection_keeps_its_angle(pole, agrees):
     np.testing.assert_allclose(np.sum(d * start, axis=0), cosine, atol=1e-6)
     across = d - cosine * start
     agrees(across.mean(axis=1), np.zeros(3), np.sqrt(1 / 3 / n))
+
+
+def test_margin_ends_at_dead_layers(double):
+    """It is that of a box of the layers between the nearest dead layers alone, or of the dead layer alone."""
+    thickness, cost = np.array([0.3, 1.0, 2.0, 0.0, 0.5, 4.0]), np.array([2.0, 3.9, 7.7, 5.0, 0.1, 1.0])
+    layers = Stack(jnp.asarray(thickness), jnp.asarray(6.0), jnp.asarray(5.0), dead=(0, 3, 4))
+    x, y, depth, layer = random_sites(thickness, 500)
+    sites = as_jax((x / 6, y / 6, depth, layer), np.zeros((3, 500)))[0]
+    found = np.asarray(jax.vmap(lambda s: margin_to_surface(layers, s, jnp.asarray(cost)))(sites))
+    for block in ((0,), (1, 2), (4,), (5,)):
+        part = np.flatnonzero(np.isin(layer, block))
+        box = Stack(jnp.asarray(thickness[list(block)]), layers.width, layers.length)
+        least = np.min(cost[[1, 2, 5]]) if block[0] in (1, 5) else cost[block[0]]
+        shifted = replace(jax.tree.map(lambda a, part=part: a[part], sites), layer=sites.layer[part] - block[0])
+        alone = jax.vmap(lambda s, b=block, box=box: margin_to_surface(box, s, jnp.asarray(cost[list(b)])))(shifted)
+        inside = np.minimum(3.0 - np.abs(shifted.x), 2.5 - np.abs(shifted.y))
+        expected = np.minimum(np.asarray(alone), inside * least)
+        np.testing.assert_allclose(found[part], expected, rtol=1e-12)
+        assert np.ptp(expected) > 0

@@ -7,7 +7,14 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from xcal_jax.atomic import Material
-from xcal_jax.physics.electrons.straight import LEAST_ENERGY, energy_of_range, range_constant, scaled_range
+from xcal_jax.physics.electrons.straight import (
+    LEAST_ENERGY,
+    Straight,
+    energy_of_range,
+    range_constant,
+    scaled_range,
+)
+from xcal_jax.physics.geometry import Direction, Site, Stack
 
 
 @pytest.fixture
@@ -79,3 +86,27 @@ def test_below_an_electronvolt_nothing_is_left():
     assert float(energy_of_range(1.01 * least)) > 1.0
     assert float(scaled_range(jnp.asarray(0.0))) == float(least)
     assert np.isfinite(jax.grad(energy_of_range)(jnp.asarray(0.0)))
+
+
+def test_deposits_by_layer(double):
+    """What leaves the layers down to one, less what leaves those down to the next, is left in the next."""
+    model = Straight(jnp.asarray([0.4, 0.4, 0.5]))
+    thickness, density = np.array([0.1, 0.3, 0.2]), jnp.asarray([19.3, 9.8, 2.3])
+    n, rng = 300, np.random.default_rng(1)
+    d = rng.normal(size=(n, 3))
+    d /= -np.linalg.norm(d, axis=1)[:, None] * np.sign(d[:, 2:])  # downwards
+    at = [jnp.asarray(rng.uniform(-0.5, 0.5, n)) for _ in range(2)]
+    site = Site(*at, jnp.asarray(rng.uniform(0, 0.1, n)), jnp.zeros(n, jnp.int32))
+    way, energy = Direction(*jnp.asarray(d.T)), jnp.asarray(rng.uniform(1e3, 2e4, n))
+
+    def leaving(layers):
+        stack = Stack(jnp.asarray(thickness[:layers]), jnp.asarray(1.0), jnp.asarray(1.0))
+        part = Straight(model.z_over_a[:layers])
+        return jax.vmap(lambda s, d, e: part.escaping_energy(stack, density[:layers], s, d, e))(site, way, energy)
+
+    stack = Stack(jnp.asarray(thickness), jnp.asarray(1.0), jnp.asarray(1.0))
+    found = jax.vmap(lambda s, d, e: model.deposits(stack, density, s, d, e))(site, way, energy)
+    after = [energy, *(leaving(layers) for layers in (1, 2, 3))]
+    for layer in range(3):
+        np.testing.assert_allclose(found[layer], after[layer] - after[layer + 1], atol=1e-6)
+        assert np.mean(found[layer] > 0) > 0.1

@@ -31,7 +31,7 @@ def test_variables_of_a_result_are_of_the_vocabulary(result):
 
 
 def test_tallies_and_expected_observables_have_its_words():
-    booked = {field.name for field in fields(Tally)} - {"overflow", "unbalanced", "pixels"}
+    booked = {field.name for field in fields(Tally)} - {"overflow", "unbalanced", "pixels", "dead"}
     assert booked <= set(VOCABULARY)
     assert {field.name for field in fields(Observables)} <= set(VOCABULARY)
     assert {f"pixel_{name}" for name in ("hits", "counts")} <= set(VOCABULARY)

@@ -20,6 +20,7 @@ from jax import Array
 from numpy.typing import ArrayLike
 from typing_extensions import TypedDict
 
+from xcal_jax.absorber.filters import Filter, FilterTable
 from xcal_jax.atomic import ELEMENTS, Material
 from xcal_jax.constants import COMPTON, COSTER_KRONIG, DEFAULT_PHYSICS, ELECTRONS, PHYSICS
 from xcal_jax.io import toml
@@ -29,6 +30,7 @@ from xcal_jax.physics.geometry import Pixels, Stack
 from xcal_jax.units import Quantity, shown, shown_path
 
 MOST_PIXELS = 64  # along a side of an array
+VACUUM = "vacuum"  # in the place of a material
 UNUSUAL = 2.0  # factor between a density and that of the tables, beyond which a warning says so
 Made = TypeVar("Made")
 
@@ -68,11 +70,15 @@ class ArrayTable(TypedDict):
 
 
 class LayerTable(TypedDict):
-    """A table [[layers]] of a TOML file."""
+    """A table [[layers]] of a TOML file; counts: whether energy that stays there is signal, not so in a dead layer.
+
+    The material "vacuum" is a gap. It has no density and holds no energy.
+    """
 
     material: str
     thickness: Length
     density: NotRequired[Density]
+    counts: NotRequired[bool]
 
 
 class Models(TypedDict):
@@ -94,6 +100,7 @@ class AbsorberTable(Models):
     fwhm: NotRequired[Energy]
     array: NotRequired[ArrayTable]
     layers: Some[LayerTable]
+    filters: NotRequired[list[FilterTable]]
 
 
 @jax.tree_util.register_dataclass
@@ -102,11 +109,12 @@ class AbsorberTable(Models):
 class Absorber:
     """A rectangular absorber of L layers.
 
-    thickness: (L,) um, from the top; density: (L,) g/cm3; width (along x), length (along y): () um.
-    formulas: the material of each layer; electrons, compton: the models of electrons and of Compton scattering;
+    thickness: (L,) um, from the top; density: (L,) g/cm3, 0 in vacuum; width (along x), length (along y): () um.
+    formulas: the material of each layer, or "vacuum"; dead: numbers of the layers whose energy does not count, vacuum
+    among them; electrons, compton: the models of electrons and of Compton scattering;
     rayleigh: whether photons scatter coherently; coster_kronig: the set of Coster-Kronig probabilities; array: the
     array of equal absorbers that it stands for, or None for one alone; fwhm: eV, of its detector, or None; matrices
-    alone ask for it.
+    alone ask for it; filters: in front of it, which change the photons that come, and nothing else.
     """
 
     thickness: Array
@@ -121,6 +129,8 @@ class Absorber:
     coster_kronig: str = field(default=COSTER_KRONIG[0], metadata={"static": True})
     array: Pixels | None = None
     fwhm: float | None = field(default=None, metadata={"static": True})
+    dead: tuple[int, ...] = field(default=(), metadata={"static": True})
+    filters: tuple[Filter, ...] = field(default=(), metadata={"static": True})
 
     @classmethod
     def build(
@@ -136,17 +146,20 @@ class Absorber:
         physics: str | None = None,
         coster_kronig: str | None = None,
         fwhm: str | float | None = None,
+        filters: Iterable[Mapping[str, Any]] | None = None,
     ) -> "Absorber":
         """An absorber of ``layers``: (material, thickness) or (material, thickness, density) from the top; um, g/cm3.
 
-        A layer may also be a mapping with these keys, as in a TOML file. Lengths and densities may have units of their
+        A layer may also be a mapping with these keys, as in a TOML file, where "counts": False makes it a dead layer:
+        its energy is lost to the signal. The material "vacuum" is a gap. Lengths and densities may have units of their
         own. A density may be left out where the tables know it. array: {"rows": 3, "columns": 3, "pitch": 317.0} for
         equal pixels side by side; a pitch may be two, along x and y. physics: "paper" or "full", one word for the three
         models; each of them may be given beside it. coster_kronig: "eadl" or "krause", how often L vacancies move
-        within the L shell. fwhm: eV, of its detector.
+        within the L shell. fwhm: eV, of its detector. filters: sheets in front, such as {"material": "Al", "thickness":
+        "30 nm"}; a "fill" is the fraction of the area that a mesh covers.
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
-        no layers, a model is unknown, or pixels would overlap. Warns where a density is unlike that of the tables, or a
-        formula looks like an element in capitals.
+        no layers that count, a model is unknown, or pixels would overlap. Warns where a density is unlike that of the
+        tables, or a formula looks like an element in capitals.
 
         >>> Absorber.build([("Au", "40 nm"), ("Bi", 5.15, "9.78 g/cm3")], width="269.5 um", length="269.5 um")
         <Absorber 'absorber': 0.04 um Au / 5.15 um Bi, 269.5 x 269.5 um, physics: paper>
@@ -165,6 +178,7 @@ class Absorber:
             "fwhm": fwhm,
             "array": array,
             "layers": [_layer_table(n, layer) for n, layer in enumerate(layers)],
+            "filters": None if filters is None else [dict(each) for each in filters],
         }
         table = {key: value for key, value in table.items() if value is not None}
         return _doubted(cls.from_table(table, "absorber"), "absorber")
@@ -199,9 +213,20 @@ class Absorber:
         density = []
         for n, layer in enumerate(table["layers"]):
             try:
-                density.append(Material.build(layer["material"], layer.get("density")).density)
+                density.append(_density(layer))
             except ValueError as problem:
                 raise ValueError(f"`layers.{n}` in {where}: {problem}") from problem
+        dead = tuple(
+            n for n, layer in enumerate(table["layers"]) if not layer.get("counts", layer["material"] != VACUUM)
+        )
+        filters = []
+        for n, each in enumerate(table.get("filters", [])):
+            try:
+                filters.append(Filter.of(each))
+            except ValueError as problem:
+                raise ValueError(f"`filters.{n}` in {where}: {problem}") from problem
+        if len(dead) == len(density):
+            raise ValueError(f"`layers` in {where} must have one that counts, but all are dead layers or vacuum")
         return cls(
             double([layer["thickness"] for layer in table["layers"]]),
             double(density),
@@ -213,6 +238,8 @@ class Absorber:
             coster_kronig=table.get("coster_kronig", COSTER_KRONIG[0]),
             array=_pixels(table, where) if "array" in table else None,
             fwhm=table.get("fwhm"),
+            dead=dead,
+            filters=tuple(filters),
         )
 
     @classmethod
@@ -278,13 +305,15 @@ class Absorber:
             pitch = f'"{float(self.array.pitch_x)!r} um", "{float(self.array.pitch_y)!r} um"'
             rows, columns = self.array.shape
             lines += ["[array]", f"rows = {rows}", f"columns = {columns}", f"pitch = [{pitch}]"]
-        for formula, thickness, density in zip(self.formulas, self.thickness, self.density, strict=True):
-            lines += [
-                "[[layers]]",
-                f"material = {toml.quoted(formula)}",
-                f'thickness = "{float(thickness)!r} um"',
-                f"density = {float(density)!r}",
-            ]
+        for n, (formula, thickness, density) in enumerate(
+            zip(self.formulas, self.thickness, self.density, strict=True)
+        ):
+            lines += ["[[layers]]", f"material = {toml.quoted(formula)}", f'thickness = "{float(thickness)!r} um"']
+            if formula != VACUUM:
+                lines.append(f"density = {float(density)!r}")
+                lines += ["counts = false"] if n in self.dead else []
+        for each in self.filters:
+            lines += each.to_toml()
         return "\n".join(lines) + "\n"
 
     def __eq__(self, other: object) -> bool:
@@ -298,13 +327,14 @@ class Absorber:
     def __repr__(self) -> str:
         """Layers from the top, sides and model in a line."""
         try:
-            layers = " / ".join(f"{t:g} um {f}" for f, t in zip(self.formulas, self.thickness, strict=True))
+            layers = " / ".join(f"{t:g} um {f}" for f, t in zip(self.titles, self.thickness, strict=True))
             pixels = "" if self.array is None else f", array of {self.array.rows} x {self.array.columns}"
             sides = f"{self.width:g} x {self.length:g} um{pixels}"
         except TypeError:  # traced, or many absorbers in one
-            layers, sides = " / ".join(self.formulas), f"thickness {self.thickness}, {self.width} x {self.length}"
+            layers, sides = " / ".join(self.titles), f"thickness {self.thickness}, {self.width} x {self.length}"
         models = f"electrons: {self.electrons}" if self.physics == "mixed" else f"physics: {self.physics}"
-        return f"<Absorber {self.name!r}: {layers}, {sides}, {models}>"
+        behind = f", behind {' / '.join(map(str, self.filters))}" if self.filters else ""
+        return f"<Absorber {self.name!r}: {layers}, {sides}{behind}, {models}>"
 
     @property
     def physics(self) -> str:
@@ -313,15 +343,28 @@ class Absorber:
         return next((name for name, models in PHYSICS.items() if models == own), "mixed")
 
     @property
+    def titles(self) -> tuple[str, ...]:
+        """The material of each layer, and whether that is a dead one, in words."""
+        marked = [f"{f} (dead)" if n in self.dead and f != VACUUM else f for n, f in enumerate(self.formulas)]
+        return tuple(marked)
+
+    @property
     def stack(self) -> Stack:
         """The geometry alone, as JAX arrays."""
         thickness, width, length = (jnp.asarray(side) for side in (self.thickness, self.width, self.length))
-        return Stack(thickness, width, length, jax.tree.map(jnp.asarray, self.array))
+        return Stack(thickness, width, length, jax.tree.map(jnp.asarray, self.array), self.dead)
 
     def check_alone(self, what: str) -> None:
         """Raise ValueError where the absorber is an array, since ``what`` is of one absorber alone."""
         if self.array is not None:
             raise ValueError(f"{what} is of one absorber alone, but {self.name!r} has an [array]: leave that out")
+
+    def check_counts(self, what: str) -> None:
+        """Raise ValueError where a layer does not count, as ``what`` is of layers that all do."""
+        if self.dead:
+            n = self.dead[0]
+            rule = f"layer {n} ({self.formulas[n]}) does not"
+            raise ValueError(f"{what} needs an absorber whose layers all count, but of {self.name!r} {rule}")
 
 
 def double(value: ArrayLike) -> Array:
@@ -332,6 +375,16 @@ def double(value: ArrayLike) -> Array:
 def presets() -> list[str]:
     """Names of the shipped absorbers."""
     return sorted(entry.name.removesuffix(".toml") for entry in _preset_folder().iterdir())
+
+
+def _density(layer: LayerTable) -> float:
+    """Density of a layer, g/cm3."""
+    if layer["material"] != VACUUM:
+        return Material.build(layer["material"], layer.get("density")).density
+    for key, wrong in (("density", "density" in layer), ("counts = true", layer.get("counts", False))):
+        if wrong:
+            raise ValueError(f"{VACUUM} holds no energy and must not have `{key}`")
+    return 0.0
 
 
 def _preset_folder() -> Traversable:
@@ -351,6 +404,8 @@ def _layer_table(n: int, layer: Sequence[Any] | Mapping[str, Any]) -> dict[str, 
 def _doubted(absorber: Absorber, where: str) -> Absorber:
     """``absorber``, with a warning of densities unlike the tables' and of elements in capitals, which are compounds."""
     for n, (formula, density) in enumerate(zip(absorber.formulas, absorber.density, strict=True)):
+        if formula == VACUUM:
+            continue
         place = f"`layers.{n}` in {where}"
         if formula.isupper() and formula not in ELEMENTS and formula.capitalize() in ELEMENTS:
             rule = f"is a compound of {' and '.join(formula)}: the element is {formula.capitalize()!r}"

@@ -11,7 +11,7 @@ from jax import Array
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.absorber import VACUUM, Absorber
 from xcal_jax.atomic import ENERGY_LIMITS, Element, Material, load_element
 from xcal_jax.compute.lanes import choose
 from xcal_jax.compute.shapes import Real, Whole
@@ -148,16 +148,20 @@ class Matter:
 
 
 def materials_of(absorber: Absorber) -> tuple[tuple[Material, ...], tuple[int, ...]]:
-    """The materials of an absorber without repetition, and which of them each layer is made of."""
-    formulas = tuple(dict.fromkeys(absorber.formulas))
+    """The materials of an absorber without repetition, and which of them each layer is made of.
+
+    Vacuum is the first of them: its density is 0.
+    """
     densities = dict(zip(absorber.formulas, absorber.density, strict=True))
+    formulas = [formula for formula in densities if formula != VACUUM]
     materials = tuple(Material.build(formula, float(densities[formula])) for formula in formulas)
-    return materials, tuple(formulas.index(formula) for formula in absorber.formulas)
+    return materials, tuple(0 if formula == VACUUM else formulas.index(formula) for formula in absorber.formulas)
 
 
 def elements_of(absorber: Absorber, yields: str = "eadl") -> tuple[Element, ...]:
     """The elements of an absorber, by atomic number."""
-    symbols = {symbol for formula in absorber.formulas for symbol in Material.build(formula, 1.0).elements}
+    formulas = set(absorber.formulas) - {VACUUM}
+    symbols = {symbol for formula in formulas for symbol in Material.build(formula, 1.0).elements}
     return tuple(
         sorted(
             (load_element(symbol, yields, absorber.coster_kronig) for symbol in symbols), key=lambda element: element.z
@@ -168,6 +172,9 @@ def elements_of(absorber: Absorber, yields: str = "eadl") -> tuple[Element, ...]
 def quantum_efficiency(absorber: Absorber | str, energy: ArrayLike | Quantity) -> Float[np.ndarray, "*E"]:
     """Probability that a photon of ``energy`` interacts, at normal incidence: 1 - exp(-optical depth).
 
+    With dead layers it is the probability that the first interaction is in a layer that counts. What comes back from
+    dead layers, the Monte Carlo has.
+
     absorber: what `Absorber.load` takes; energy: eV, or with a unit, one or several (E,). Rayleigh scattering is left
     out: it deposits nothing. What it changes in the paths, the Monte Carlo has. Raises ValueError for an energy outside
     the tables.
@@ -176,22 +183,27 @@ def quantum_efficiency(absorber: Absorber | str, energy: ArrayLike | Quantity) -
     0.902 [1.    0.902]
     """
     many = energy if isinstance(energy, np.ndarray) else np.array(parse_list(energy, "eV", "energy"))
-    found = -np.expm1(-_optical_depths_at(Absorber.load(absorber), many)[-1])
+    absorber = Absorber.load(absorber)
+    if absorber.dead:
+        found = interaction_by_layer(absorber, many).sum(axis=1)
+    else:
+        found = -np.expm1(-_optical_depths_at(absorber, many)[-1])
     return found if several(energy) else found[0, ...]
 
 
 def collision_probability(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, " E"]:
-    """The same with Rayleigh scattering, where the absorber has it: the probability that forced photons stand for."""
+    """Probability of a collision in any layer, also by Rayleigh scattering: what forced photons stand for."""
     return -np.expm1(-_optical_depths_at(absorber, energy, absorber.rayleigh)[-1])
 
 
 def interaction_by_layer(absorber: Absorber, energy: ArrayLike) -> Float[np.ndarray, "E L"]:
-    """Probability that a photon of ``energy`` (E,) eV first interacts in each layer, at normal incidence.
+    """Probability that a photon of ``energy`` (E,) eV first interacts in each layer, at normal incidence; 0 if dead.
 
     Its sum over the layers is the `quantum_efficiency`; Rayleigh scattering is left out as there. Raises
     ValueError for an energy outside the tables.
     """
-    return np.diff(-np.expm1(-_optical_depths_at(absorber, energy)), prepend=0.0, axis=0).T
+    counts = np.array([n not in absorber.dead for n in range(len(absorber.formulas))])
+    return np.where(counts, np.diff(-np.expm1(-_optical_depths_at(absorber, energy)), prepend=0.0, axis=0).T, 0.0)
 
 
 def _optical_depths_at(absorber: Absorber, energy: ArrayLike, rayleigh: bool = False) -> np.ndarray:
@@ -203,7 +215,8 @@ def _optical_depths_at(absorber: Absorber, energy: ArrayLike, rayleigh: bool = F
     materials, layer_material = materials_of(absorber)
     rows, table = log_mass_attenuation(materials, elements_of(absorber), COMPTON_MODELS[absorber.compton], rayleigh)
     depths = _optical_depths(absorber, table, layer_material)
-    return np.exp([np.interp(np.log(energy), np.log(rows), np.log(depth)) for depth in depths])
+    nothing = np.finfo(float).tiny  # of the optical depth of vacuum
+    return np.exp([np.interp(np.log(energy), np.log(rows), np.log(np.maximum(depth, nothing))) for depth in depths])
 
 
 def _optical_depths(absorber: Absorber, table: Array, layer_material: tuple[int, ...]) -> np.ndarray:

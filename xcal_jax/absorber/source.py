@@ -30,7 +30,7 @@ from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.files import read_text
 from xcal_jax.physics.discrete import Discrete
-from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, isotropic
+from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, circle, isotropic
 from xcal_jax.units import Quantity, parse_each, parse_lines, parse_list, parse_quantity, shown, shown_path
 
 FEW = 16  # lines, whose photons are counted line by line
@@ -104,7 +104,8 @@ class EnergyBins:
 class Source:
     """Photons on the top face: energy bins with their weights (K,), an impact, a direction of flight.
 
-    impact: "uniform", "point" or "spot"; x, y, spread: () um, centre and standard deviation of the spot.
+    impact: "uniform", "point", "spot" or "disc"; x, y, spread: () um, centre, and standard deviation of the spot or
+    radius of the disc.
     isotropic: whether directions are uniform over the upper half space; forced: whether photons are sampled given an
     interaction; lines: whether all bins are lines of no width. names: of the natural lines, () without them.
     pixel: row and column, () int32, of the only pixel of an array that is illuminated, or None for all of them.
@@ -132,6 +133,7 @@ class Source:
         spectrum: str | os.PathLike[str] | tuple[Any, Any] | None = None,
         at: str | Sequence[Quantity] | None = None,
         spot: str | Sequence[Quantity] | None = None,
+        disc: str | Sequence[Quantity] | None = None,
         angle: Quantity = 0.0,
         azimuth: Quantity = 0.0,
         isotropic: bool = False,
@@ -146,7 +148,8 @@ class Source:
         energy: numbers, quantities with units, or text like "5.9keV:2,6.49keV:1", lines with their weights.
         spectrum: energies (K,) in eV and photons per eV (K,), interpolated linearly, or a text file with two columns of
         them. at: (x, y) um, point of impact; spot: (x, y, standard deviation) um of a Gaussian spot, cut at the rim;
-        without either the impact is uniform over the top. angle, azimuth: deg, of incidence from the normal; isotropic:
+        disc: (x, y, radius) um of an even one, such as an aperture lets through; without any of them the impact is
+        uniform over the top. angle, azimuth: deg, of incidence from the normal; isotropic:
         directions uniform over the upper half space. forced: whether photons are sampled given that they interact;
         otherwise many pass through. pixel: row and column, from 0, of the only pixel of an array to be illuminated;
         without it, all pixels are. line: natural lines by name with their photons, such as "MnKa" or
@@ -163,10 +166,16 @@ class Source:
             )
         if line_table is not None and line is None:
             raise ValueError("`line_table` goes with `line`")
-        if at is not None and spot is not None:
-            raise ValueError("`at` and `spot` exclude each other")
-        at = None if at is None else parse_each(at, ("um",) * 2, "at")
-        spot = None if spot is None else parse_each(spot, ("um",) * 3, "spot")
+        impacts = {"point": ("at", at, 2), "spot": ("spot", spot, 3), "disc": ("disc", disc, 3)}
+        asked = {kind: of for kind, of in impacts.items() if of[1] is not None}
+        if len(asked) > 1:
+            raise ValueError(f"{' and '.join(f'`{name}`' for name, *_ in asked.values())} exclude each other")
+        impact, x, y, spread = "uniform", 0.0, 0.0, 1.0
+        for impact, (name, given, count) in asked.items():
+            x, y, spread = (*parse_each(given, ("um",) * count, name), 1.0)[:3]
+            if not (np.isfinite(spread) and spread > 0.0):
+                size = "standard deviation" if impact == "spot" else "radius"
+                raise ValueError(f"`{name}` must have a positive {size}, but has {spread:g} um")
         angle, azimuth = parse_quantity(angle, "deg", "angle"), parse_quantity(azimuth, "deg", "azimuth")
         if not 0.0 <= angle < 90.0:
             raise ValueError(f"`angle` must be at least 0 and below 90 deg, but is {angle:g}")
@@ -196,9 +205,6 @@ class Source:
             low, high, at_low, at_high, weight = _bins_between(*_checked_spectrum(nodes, density))
         if pixel is not None and not (len(pixel) == 2 and all(isinstance(n, int) and n >= 0 for n in pixel)):
             raise ValueError(f"`pixel` must be two whole numbers, row and column from 0, but is {shown(pixel)}")
-        x, y, spread = (*at, 1.0) if at is not None else spot if spot is not None else (0.0, 0.0, 1.0)
-        if not (np.isfinite(spread) and spread > 0.0):
-            raise ValueError(f"`spot` must have a positive standard deviation, but has {spread:g} um")
         polar, turn = np.radians(angle), np.radians(azimuth)
         flight = np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), -np.cos(polar)
         return cls(
@@ -208,7 +214,7 @@ class Source:
             double(y),
             double(spread),
             Direction(*map(double, flight)),
-            impact="point" if at is not None else "spot" if spot is not None else "uniform",
+            impact=impact,
             isotropic=isotropic,
             forced=forced and not isotropic,
             lines=energy is not None,
@@ -276,7 +282,8 @@ class Source:
             energies = {"energy_ev": np.asarray(nodes.low, dtype=float).tolist(), "spectrum_ev": None}
         else:
             energies = {"energy_ev": None, "spectrum_ev": np.append(nodes.low, nodes.high[-1]).tolist()}
-        where = {} if self.pixel is None else {"pixel": [int(n) for n in self.pixel]}
+        where: dict[str, Any] = {} if self.pixel is None else {"pixel": [int(n) for n in self.pixel]}
+        where |= {"radius_um": float(self.spread)} if self.impact == "disc" else {}
         return json.dumps(
             {
                 **where,
@@ -306,10 +313,12 @@ class Source:
         if self.impact == "spot" and self.spread > widest:
             rule = f"at most {widest:g} um on absorber {absorber.name!r} (leave it out for a uniform impact)"
             raise ValueError(f"`spot` must have a standard deviation of {rule}, but has {self.spread:g} um")
+        reach = float(self.spread) if self.impact == "disc" else 0.0
         for name, place, side in (("x", self.x, absorber.width), ("y", self.y, absorber.length)):
-            if not abs(place) <= side / 2:
-                rule = f"within {side / 2:g} um of the centre of absorber {absorber.name!r}"
-                raise ValueError(f"impact {name} must be {rule}, but is {place:g} um")
+            if not abs(place) + reach <= side / 2:
+                rule = f"within {side / 2 - reach:g} um of the centre of absorber {absorber.name!r}"
+                disc = f" for a disc of {reach:g} um" if reach else ""
+                raise ValueError(f"impact {name} must be {rule}{disc}, but is {place:g} um")
 
     def photon(self, stack: Stack, key: Key) -> tuple[Real, Whole, Site, Direction]:
         """Energy in eV, source line, site on the top face and direction of the photon of ``key``."""
@@ -317,9 +326,13 @@ class Source:
         natural = self.energies.natural
         line = bin_ if self.lines else jnp.zeros_like(bin_) if natural is None else natural.line[bin_]
         u_x, u_y = uniforms(key, jnp.uint32(IMPACT))
+        if self.impact == "disc":
+            radius, (cosine, sine) = self.spread * jnp.sqrt(u_x), circle(u_y)
+            place = self.x + radius * cosine, self.y + radius * sine
+        else:
+            place = self._impact(u_x, self.x, stack.width), self._impact(u_y, self.y, stack.length)
         site = Site(
-            self._impact(u_x, self.x, stack.width),
-            self._impact(u_y, self.y, stack.length),
+            *place,
             jnp.zeros_like(energy),
             jnp.zeros_like(bin_),
             self._pixel(stack.pixels, key),

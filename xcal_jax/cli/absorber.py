@@ -36,6 +36,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @options.seed
 @options.at
 @click.option("--spot", type=options.quantities("um", "um", "um"), help="Gaussian spot X,Y,SIGMA.")
+@click.option("--disc", type=options.quantities("um", "um", "um"), help="Even disc X,Y,RADIUS.")
 @click.option(
     "--pixel",
     type=options.Text("pixel", _pixel),
@@ -167,7 +168,7 @@ def absorbers():
     for name in presets():
         absorber = Absorber.preset(name)
         efficiency = "".join(f"{q:11.4f}" for q in quantum_efficiency(absorber, energies))
-        layers = " / ".join(f"{t:g} um {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True))
+        layers = " / ".join(f"{t:g} um {f}" for t, f in zip(absorber.thickness, absorber.titles, strict=True))
         click.echo(f"{name:12}{efficiency}   {layers}, {absorber.width:g} x {absorber.length:g} um")
 
 

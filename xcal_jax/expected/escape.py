@@ -27,11 +27,11 @@ from jaxtyping import Float
 
 from xcal_jax.compute.shapes import Real
 from xcal_jax.expected.parameters import Parameters
-from xcal_jax.expected.path_lengths import Axial, axial, radius, segments
 from xcal_jax.expected.state import Emission
 from xcal_jax.physics.electrons import straight as electron
 from xcal_jax.physics.geometry import Direction, Site
 from xcal_jax.physics.layers import cumulative
+from xcal_jax.physics.path_lengths import Axial, axial, radius, segments
 from xcal_jax.physics.photoelectric import sauter_density
 
 

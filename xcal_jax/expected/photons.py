@@ -13,9 +13,9 @@ from jaxtyping import Float
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.compute.shapes import Real
 from xcal_jax.expected.parameters import Parameters
-from xcal_jax.expected.path_lengths import segments
 from xcal_jax.physics.geometry import Direction, Site
 from xcal_jax.physics.layers import absorbed_by_layer
+from xcal_jax.physics.path_lengths import segments
 
 
 class Flight(NamedTuple):

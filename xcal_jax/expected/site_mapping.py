@@ -59,11 +59,11 @@ from xcal_jax.compute.lanes import choose
 from xcal_jax.compute.shapes import Real
 from xcal_jax.expected.first_collision import first_site
 from xcal_jax.expected.parameters import Parameters
-from xcal_jax.expected.path_lengths import SHALLOW
 from xcal_jax.expected.photons import Flight, attenuation
 from xcal_jax.expected.state import Photon
 from xcal_jax.physics.geometry import Direction, Site
 from xcal_jax.physics.layers import between, cumulative, depth_in_stack
+from xcal_jax.physics.path_lengths import SHALLOW
 from xcal_jax.physics.relaxation import NONE
 
 

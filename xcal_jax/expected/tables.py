@@ -64,6 +64,7 @@ class Tables:
         """
         keep_compiled_programs()
         absorber.check_alone("a derivative")
+        absorber.check_counts("a derivative")
         matter = Matter.build(differentiable(absorber)[0], yields)
         free = np.asarray(matter.relaxation.analog.probabilities)
         radiative = np.asarray(matter.relaxation.radiative)

@@ -19,9 +19,9 @@ from xcal_jax.compute.random import photon_key, words
 from xcal_jax.compute.shapes import Flag, Real, Seed, Whole, Word
 from xcal_jax.montecarlo.derivative import undifferentiable
 from xcal_jax.montecarlo.histories import walk_histories
-from xcal_jax.montecarlo.ledger import Shares
+from xcal_jax.montecarlo.ledger import NO_ACCOUNT, Shares
 from xcal_jax.montecarlo.state import Medium, Vertex
-from xcal_jax.montecarlo.tally import PARTIAL, Tally, book, book_absorbed, book_lines, book_pixels
+from xcal_jax.montecarlo.tally import PARTIAL, Tally, book, book_absorbed, book_dead_layers, book_lines, book_pixels
 from xcal_jax.montecarlo.transport import at_risk, first_interaction
 from xcal_jax.physics.layers import depth_in_stack
 
@@ -31,7 +31,7 @@ COMPILER = {  # one core for a block, since a run has many blocks; and the wides
     "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
     "xla_cpu_prefer_vector_width": 512,
 }
-PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED = 1, 2, 4, 8, 16  # bits of an event's loss type
+PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED, STOPPED = 1, 2, 4, 8, 16, 32  # bits of a loss type
 Levels = Float[Array, " A"]
 Columns = tuple[Array, Array, Shares | None]  # deposited, loss type and shares of every photon
 Own = tuple[UInt32[Array, "D 2"], Int[Array, " D"]]  # first photon and number of photons of each device
@@ -41,10 +41,12 @@ Own = tuple[UInt32[Array, "D 2"], Int[Array, " D"]]  # first photon and number o
 @dataclass(frozen=True)
 class Event:
     """Rows of an event list, (n,) each: energy, deposited: eV; loss_type: bits, int32; x, y, z: um, of the first
-    interaction, from the centre of the top (z <= 0 inside), NaN for a photon that passed through, deflected or not.
+    interaction, from the centre of the top (z <= 0 inside), NaN for a photon that passed through, deflected or not. A
+    photon that leaves energy in dead layers alone counts as passed, and has a place.
 
     In an array deposited and loss_type are of the pixel hit, pixel: (n,); catching, caught: (n, K), other pixels (-1
-    for none) and their energies of the photon in eV. These three are None without an array.
+    for none) and their energies of the photon in eV. These three are None without an array. in_dead_layers: (n, D) eV,
+    None without dead layers.
     """
 
     energy: Array
@@ -56,6 +58,7 @@ class Event:
     pixel: Array | None = None
     catching: Array | None = None
     caught: Array | None = None
+    in_dead_layers: Array | None = None
 
 
 @partial(jax.jit, static_argnames=("mesh", "lanes", "bins"), compiler_options=COMPILER)
@@ -145,14 +148,14 @@ def count_photons(
 
     def fly_once(offset: Word) -> tuple[Real, Whole, Flag, Flag, Whole | None]:
         vertex, line = first_interaction(medium, source, photon_key(seed, first, offset))
-        return vertex.energy, line, vertex.met, at_risk(vertex), vertex.site.pixel
+        return vertex.energy, line, vertex.met, at_risk(medium.stack, vertex), vertex.site.pixel
 
     energy, line, met, risky, pixel = jax.vmap(fly_once)(offset)
     pixels = medium.stack.pixels
     here = offset < count.astype(jnp.uint32)
     risky = risky & here
     absorbed = met & here & ~risky
-    tally = Tally.empty(bins, *peaks_shape(medium, source), pixels, thresholds.size)
+    tally = Tally.empty(bins, *peaks_shape(medium, source), pixels, thresholds.size, len(medium.stack.dead))
     tally = book_whole(tally, source, energy, line, absorbed, bin_width)
     if pixels is not None:
         whole = energy[:, None]
@@ -164,12 +167,18 @@ def count_photons(
         ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32), chosen < lanes)
         tally = book(tally, ledger, energy, line, chosen < lanes, bin_width, thresholds)
         shares = ledger.shares
-        if pixels is None or shares is None:
+        if shares is None:
+            return tally
+        left = shares.escaped
+        if medium.stack.dead:
+            tally = book_dead_layers(tally, medium.stack, ledger, energy, chosen < lanes)
+            left = sum(shares.in_dead_layers(medium.stack), left)
+        if pixels is None:
             return tally
         kept = energy - ledger.by_photons - ledger.by_electrons
-        pixel = jnp.concatenate([shares.home[:, None], shares.pixel], axis=1)
+        pixel = jnp.concatenate([shares.home[:, None], shares.in_pixels(medium.stack)], axis=1)
         deposit = jnp.concatenate([kept[:, None], shares.energy], axis=1)
-        return book_pixels(tally, pixels, pixel, deposit, shares.escaped, energy, chosen < lanes, bin_width)
+        return book_pixels(tally, pixels, pixel, deposit, left, energy, chosen < lanes, bin_width)
 
     return for_selected(walk, tally, risky, lanes // packing().histories)
 
@@ -197,7 +206,7 @@ def list_photons(medium: Medium, source: PhotonSource, seed: Seed, first: Seed, 
         vertex, _ = first_interaction(medium, source, photon_key(seed, first, offset))
         site = vertex.site
         place = (site.x, site.y, -depth_in_stack(medium.stack.thickness, site.layer, site.depth))
-        return vertex, at_risk(vertex), place
+        return vertex, at_risk(medium.stack, vertex), place
 
     vertex, risky, (x, y, z) = jax.vmap(start)(offset)
 
@@ -209,21 +218,35 @@ def list_photons(medium: Medium, source: PhotonSource, seed: Seed, first: Seed, 
             | jnp.where(ledger.by_electrons > 0, ELECTRON_ESCAPED, 0)
             | jnp.where(ledger.scattered, SCATTERED, 0)
         )
-        if ledger.shares is not None:
-            kind = kind | jnp.where(jnp.any(ledger.shares.energy > PARTIAL, axis=1), CAUGHT, 0)
+        shares, stack = ledger.shares, medium.stack
+        if shares is not None and stack.pixels is not None:
+            caught = (shares.energy > PARTIAL) & (shares.in_pixels(stack) != NO_ACCOUNT)
+            kind = kind | jnp.where(jnp.any(caught, axis=1), CAUGHT, 0)
         met = ledger.deposited > PARTIAL
         deposited, kind = jnp.where(met, energy - lost, 0.0), jnp.where(met, kind, PASSED)
-        return put(columns, chosen, (deposited, kind, ledger.shares))
+        if shares is not None and stack.dead:
+            stopped = sum(shares.in_dead_layers(stack), jnp.zeros_like(energy)) > PARTIAL
+            kind = kind | jnp.where(stopped, STOPPED, 0)
+        return put(columns, chosen, (deposited, kind, shares))
 
     kept = jnp.where(vertex.met, vertex.energy, 0.0), jnp.where(vertex.met, 0, PASSED)
-    empty = jax.vmap(partial(Shares.empty, medium.stack.pixels))(vertex.site.pixel, jnp.zeros_like(vertex.energy))
+    stack = medium.stack
+    empty = jax.vmap(lambda site, zero: Shares.empty(stack, stack.home(site), zero))(
+        vertex.site, jnp.zeros_like(vertex.energy)
+    )
     here = offset < count.astype(jnp.uint32)
     deposited, kind, shares = for_selected(walk, (*kept, empty), risky & here, lanes // packing().histories)
     x, y, z = (jnp.where(kind == PASSED, jnp.nan, p) for p in (x, y, z))
     event = Event(vertex.energy, deposited, kind, x, y, z)
     if shares is None:
         return event
-    return replace(event, pixel=vertex.site.pixel, catching=shares.pixel, caught=shares.energy)
+    if stack.dead:
+        event = replace(event, in_dead_layers=jnp.stack(shares.in_dead_layers(stack), axis=1))
+    if stack.pixels is None:
+        return event
+    catching = shares.in_pixels(stack)
+    caught = jnp.where(catching == NO_ACCOUNT, 0.0, shares.energy)
+    return replace(event, pixel=vertex.site.pixel, catching=catching, caught=caught)
 
 
 def peaks_shape(medium: Medium, source: Source) -> tuple[int, int]:

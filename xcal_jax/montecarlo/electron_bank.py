@@ -38,7 +38,7 @@ class Bank:
         n = histories.counter.shape[0]
         size = (len(histories.electrons) + 2) * n
         real, whole, word = (jnp.zeros(size, dtype) for dtype in (jnp.result_type(float), jnp.int32, jnp.uint32))
-        site = Site(real, real, real, whole, None if histories.ledger.shares is None else whole)
+        site = Site(real, real, real, whole, None if histories.ion.site.pixel is None else whole)
         electrons = Electron(site, Direction(real, real, real), real)
         return cls(electrons, Key(word, word, word, word), whole, jnp.int32(0))
 
@@ -78,7 +78,7 @@ class Bank:
         )
 
     def followed(self, medium: Medium, histories: History) -> History:
-        """The histories after all electrons were followed, with what they took out of their pixels in the ledgers."""
+        """The histories after all electrons were followed, with what they took out of their accounts in the ledgers."""
         model = cast(Scattering, medium.matter.electrons)  # only electrons of this model wait
         escaped, shares = follow(model, medium.stack, medium.density, self.keys, self.electrons)
         if shares is None:

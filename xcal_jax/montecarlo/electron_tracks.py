@@ -55,7 +55,7 @@ class Track:
     """An electron that moves, and the last one that it has set free, which waits until the first has stopped.
 
     escaped: () eV that they have taken out so far; key: of their random numbers; counter: () uint32, of the next of
-    them; shares: energies in pixels beside the one where the track began, None without an array.
+    them; shares: energies in accounts beside the one where the track began, None where there are none.
     """
 
     moving: Electron
@@ -76,7 +76,7 @@ def follow(
 ) -> tuple[Float[Array, " n"], Shares | None]:
     """Energies in eV that n ``electrons``, and those they set free, take out of the absorber, or out of its array.
 
-    Also their shares (n,), the energies in other pixels than the one where each began; None without an array.
+    Also their shares (n,), the energies in other accounts than the one where each began; None where there are none.
     density: g/cm3.
     """
     n, packed = electrons.energy.shape[0], packing()
@@ -100,7 +100,7 @@ def start(stack: Stack, electron: Electron, key: Key) -> Track:
     """The track of one electron at its start."""
     zero = jnp.zeros_like(electron.energy)
     none = electron._replace(energy=zero)
-    shares = Shares.empty(stack.pixels, electron.site.pixel, zero)
+    shares = Shares.empty(stack, stack.account(electron.site), zero)
     return Track(electron, none, zero, key, jnp.uint32(FIRST_COUNTER), shares)
 
 
@@ -153,11 +153,13 @@ def step(model: Scattering, stack: Stack, density: Float[Array, " L"], track: Tr
     )
     flown = jnp.where(moves & leaves & (energy > CUTOFF), energy, 0.0)
     shares, caught = track.shares, jnp.zeros_like(leaves)
-    if shares is not None:
+    if stack.pixels is not None:
         caught, entry = next_pixel(stack, start, direction, flown > 0)
-        shares = shares.add(cast(Array, start.pixel), -flown)
-        shares = shares.add(cast(Array, entry.pixel), jnp.where(caught, flown, 0.0))
         site, leaves = choose(caught, entry, site), leaves & ~caught
+    if shares is not None:
+        old, new = (cast(Array, stack.account(place)) for place in (start, site))
+        moved = jnp.where(moves & (leaves | (old != new)) & (energy > CUTOFF), energy, 0.0)
+        shares = shares.add(old, -moved).add(new, jnp.where(leaves, 0.0, moved))
     direction, after, aside, freed = materialise(
         stack.width, collision, site, direction, energy, leaves, collides, u_kind, u_which, u_azimuth
     )

@@ -10,12 +10,12 @@ from jax import Array
 from jaxtyping import Bool, Float, Int
 
 from xcal_jax.compute.shapes import Real
-from xcal_jax.montecarlo.ledger import NO_PIXEL, Ledger
-from xcal_jax.physics.geometry import Pixels
+from xcal_jax.montecarlo.ledger import NO_ACCOUNT, Ledger
+from xcal_jax.physics.geometry import Pixels, Stack
 
 PARTIAL = 1e-3  # eV; a smaller loss, or deposit, is none
 ENERGY_UNIT = 1.0 / 64.0  # eV, in which energies are summed
-PREFIX = "pixels_"
+PIXELS, DEAD = "pixels_", "dead_"  # of the names of arrays in a file
 ROUNDING = 64  # units of the float's resolution within which a history must balance
 Energies = Float[Array, " n"]
 Mask = Bool[Array, " n"]
@@ -46,6 +46,20 @@ class PixelTally:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
+class DeadTally:
+    """Counts of D dead layers.
+
+    deposited: (4, D) summed energy of the photons that interact, as in `Tally`; stopped: () of these, that leave some
+    there; alone: () photons that leave a deposit in dead layers, and none where it counts.
+    """
+
+    deposited: Array
+    stopped: Array
+    alone: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class Tally:
     """Counts of histories, int32 on the device (one block), int64 on the host (any number of blocks).
 
@@ -55,7 +69,8 @@ class Tally:
     threshold; peaks: (K, S T), of which one fluorescence photon escaped and nothing else, by source line and
     transition; overflow, unbalanced: (), that ran out of their bits, or whose energies do not add up.
     summed_deposit, summed_loss: (4,) uint32, energies kept and lost, in ENERGY_UNIT, byte by byte, the lowest first.
-    In an array all of these are of the pixel hit; pixels: the other pixels, None without an array.
+    In an array all of these are of the pixel hit; pixels: the other pixels, None without an array. dead: the dead
+    layers, None without them.
     """
 
     interacting: Array
@@ -71,12 +86,19 @@ class Tally:
     overflow: Array
     unbalanced: Array
     pixels: PixelTally | None = None
+    dead: DeadTally | None = None
 
     @classmethod
     def empty(
-        cls, bins: int, source_lines: int, transitions: int, pixels: Pixels | None = None, thresholds: int = 0
+        cls,
+        bins: int,
+        source_lines: int,
+        transitions: int,
+        pixels: Pixels | None = None,
+        thresholds: int = 0,
+        dead: int = 0,
     ) -> "Tally":
-        """A tally of no histories, with so many ``bins`` of the spectrum and ``thresholds`` of the loss.
+        """A tally of no histories, with so many ``bins``, ``thresholds`` of the loss and ``dead`` layers.
 
         Its peaks are (source_lines, transitions).
         """
@@ -107,6 +129,7 @@ class Tally:
                 shared=zeros(),
                 escaped=jnp.zeros(4, jnp.uint32),
             ),
+            dead=DeadTally(jnp.zeros((4, dead), jnp.uint32), zeros(), zeros()) if dead else None,
         )
 
     @property
@@ -116,16 +139,20 @@ class Tally:
 
     def arrays(self) -> dict[str, Any]:
         """All arrays by name, as they are kept in a file."""
-        arrays = {name: array for name, array in vars(self).items() if name != "pixels"}
-        of_pixels = {} if self.pixels is None else vars(self.pixels)
-        return arrays | {f"{PREFIX}{name}": array for name, array in of_pixels.items()}
+        arrays = {name: array for name, array in vars(self).items() if name not in ("pixels", "dead")}
+        for prefix, part in ((PIXELS, self.pixels), (DEAD, self.dead)):
+            arrays |= {} if part is None else {f"{prefix}{name}": array for name, array in vars(part).items()}
+        return arrays
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any]) -> "Tally":
         """The tally that has these `arrays`."""
-        of_pixels = {name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)}
-        others = {name: array for name, array in arrays.items() if not name.startswith(PREFIX)}
-        return cls(**others, pixels=PixelTally(**of_pixels) if of_pixels else None)
+        parts: dict[str, dict[str, Any]] = {PIXELS: {}, DEAD: {}, "": {}}
+        for name, array in arrays.items():
+            prefix = next(prefix for prefix in parts if name.startswith(prefix))
+            parts[prefix][name.removeprefix(prefix)] = array
+        pixels, dead, others = parts.values()
+        return cls(**others, pixels=PixelTally(**pixels) if pixels else None, dead=DeadTally(**dead) if dead else None)
 
 
 def book_absorbed(tally: Tally, energy: Energies, where: Mask, bin_width: Real) -> Tally:
@@ -173,7 +200,7 @@ def book(
     met = where & (ledger.deposited > PARTIAL)
     partial = met & (lost > PARTIAL)
     photon, electron = partial & (ledger.by_photons > 0), partial & (ledger.by_electrons > 0)
-    single = photon & ~electron & (ledger.escapes == 1) & (ledger.line >= 0) & ~ledger.scattered
+    single = photon & (ledger.by_electrons == 0) & (ledger.escapes == 1) & (ledger.line >= 0) & ~ledger.scattered
     lines, transitions = tally.peaks.shape
     at = jnp.where(single, source_line * transitions + ledger.line, lines * transitions)
     wrong = jnp.abs(energy - ledger.deposited - lost) > ROUNDING * jnp.finfo(energy.dtype).eps * energy
@@ -207,11 +234,12 @@ def book_pixels(
     """The tally with what each pixel has of the histories ``where``, of photons of ``energy`` in eV.
 
     pixel: the pixels of a history, the one hit first, -1 for none; deposit: eV in each; escaped: eV that left the
-    array; bin_width: eV.
+    array, or stay in dead layers; bin_width: eV.
     """
     old = tally.pixels
     assert old is not None
-    has = (deposit > PARTIAL) & (pixel != NO_PIXEL) & where[:, None]
+    deposit = jnp.where(pixel != NO_ACCOUNT, deposit, 0.0)
+    has = (deposit > PARTIAL) & where[:, None]
     met = jnp.any(has, axis=1)
     rows, columns = pixel // pixels.columns, pixel % pixels.columns
     steps = (rows - rows[:, :1] + pixels.rows - 1) * (2 * pixels.columns - 1) + columns - columns[:, :1]
@@ -237,6 +265,27 @@ def book_pixels(
     )
     wrong = jnp.abs(energy - jnp.sum(deposit, axis=1) - escaped) > ROUNDING * jnp.finfo(energy.dtype).eps * energy
     return replace(tally, pixels=new, unbalanced=tally.unbalanced + _count(where & wrong))
+
+
+def book_dead_layers(tally: Tally, stack: Stack, ledger: Ledger, energy: Energies, where: Mask) -> Tally:
+    """The tally with what the dead layers of ``stack`` have of the histories ``where``, of photons of ``energy`` in eV.
+
+    What counts, what dead layers have and what escapes must add up to the photon's energy.
+    """
+    old, shares = tally.dead, ledger.shares
+    assert old is not None and shares is not None
+    stopped = shares.in_dead_layers(stack)
+    met, some = ledger.deposited > PARTIAL, sum(stopped, jnp.zeros_like(energy)) > PARTIAL
+    caught = (shares.energy > PARTIAL) & (shares.in_pixels(stack) != NO_ACCOUNT)
+    anywhere = met | jnp.any(caught, axis=1)
+    new = DeadTally(
+        deposited=old.deposited + jnp.stack([_sum(eV, where & met) for eV in stopped], axis=1),
+        stopped=old.stopped + _count(where & met & some),
+        alone=old.alone + _count(where & some & ~anywhere),
+    )
+    booked = ledger.deposited + jnp.sum(shares.energy, axis=1) + shares.escaped
+    wrong = jnp.abs(energy - booked) > ROUNDING * jnp.finfo(energy.dtype).eps * energy
+    return replace(tally, dead=new, unbalanced=tally.unbalanced + _count(where & wrong))
 
 
 def _count(where: Array) -> Array:

@@ -7,8 +7,8 @@ Everything is written for one photon; `jax.vmap` makes the batch. After its `fir
     fly     the next waiting photon, through the layers, to a face or to an atom
     absorb  it there: an electron and a vacancy, a scattered photon, or both
 
-In an array of absorbers a photon or an electron that leaves one goes on to the next (`travel`,
-`track_into_neighbours`).
+In an array of absorbers a photon or an electron that leaves one goes on to the next (`travel`, `eject`). A dead layer
+is matter like any other, but its energy is booked to an account of its own (`Stack.account`).
 
 Most photons lose nothing: they are absorbed where no electron can reach a face and no photon comes out of the ion.
 `first_interaction` finds that out exactly; only the others, the ones `at_risk`, become histories.
@@ -28,10 +28,11 @@ from xcal_jax.absorber.source import SOURCE_COUNTERS, PhotonSource
 from xcal_jax.compute.lanes import choose, materialise
 from xcal_jax.compute.random import COUNTERS, Key, uniform_block, uniforms
 from xcal_jax.compute.shapes import Flag, Real, Whole
-from xcal_jax.montecarlo.ledger import Ledger, Shares
+from xcal_jax.montecarlo.ledger import NO_ACCOUNT, Ledger, Shares
 from xcal_jax.montecarlo.state import EMITTED, PENDING, History, Ion, Medium, Pending, Vertex
 from xcal_jax.physics.array import next_pixel, travel
-from xcal_jax.physics.geometry import Direction, Site, isotropic, margin_to_surface
+from xcal_jax.physics.electrons.straight import Straight
+from xcal_jax.physics.geometry import Direction, Site, Stack, isotropic, margin_to_surface
 from xcal_jax.physics.layers import cumulative
 from xcal_jax.physics.relaxation import NONE, no_vacancies
 
@@ -92,9 +93,12 @@ def sample_interaction(
     )
 
 
-def at_risk(vertex: Vertex) -> Flag:
+def at_risk(stack: Stack, vertex: Vertex) -> Flag:
     """Whether the photon may lose energy. If not, all of it is deposited."""
-    return vertex.met & (vertex.hit.scatters | vertex.electron_near | vertex.emits)
+    risky = vertex.hit.scatters | vertex.electron_near | vertex.emits
+    if stack.dead:
+        risky = risky | (stack.account(vertex.site) != stack.home(vertex.site))
+    return vertex.met & risky
 
 
 def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
@@ -103,6 +107,19 @@ def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
     none = jnp.full((), NONE, jnp.int32)
     no = jnp.zeros((), bool)
     nowhere = Site(*(jnp.zeros((PENDING,), field.dtype) for field in jax.tree.leaves(vertex.site)))
+    stack, home = medium.stack, medium.stack.home(vertex.site)
+    ledger = Ledger(
+        deposited=zero,
+        by_photons=zero,
+        by_electrons=zero,
+        escapes=jnp.zeros_like(none),
+        line=none,
+        scattered=no,
+        overflow=no,
+        shares=Shares.empty(stack, home, zero),
+    )
+    if stack.dead:  # a photon that first hits a dead layer has left the pixel
+        ledger = ledger.fly(home, stack.account(vertex.site), vertex.met, no, vertex.energy, none)
     nothing = History(
         counter=jnp.uint32(FIRST_STEP),
         ion=Ion(
@@ -118,16 +135,7 @@ def begin(medium: Medium, key: Key, vertex: Vertex) -> History:
         scattered_energy=zero,
         onwards=vertex.direction,
         pending=Pending(nowhere, jnp.full((PENDING,), NONE, jnp.int32), jnp.zeros_like(none)),
-        ledger=Ledger(
-            deposited=zero,
-            by_photons=zero,
-            by_electrons=zero,
-            escapes=jnp.zeros_like(none),
-            line=none,
-            scattered=no,
-            overflow=no,
-            shares=Shares.empty(medium.stack.pixels, vertex.site.pixel, zero),
-        ),
+        ledger=ledger,
     )
     return absorb(medium, key, nothing, vertex)
 
@@ -142,16 +150,16 @@ def absorb(medium: Medium, key: Key, history: History, vertex: Vertex) -> Histor
     near = ejects & vertex.electron_near
     if matter.compton.ionises:
         near = near & (matter.electrons.maximum_range(kinetic) > vertex.margin)
-    escaping = escaping_at_once(medium, vertex.site, recoil, kinetic, near)
-    ledger = track_into_neighbours(medium, history.ledger, vertex.site, recoil, escaping)
+    ledger, leaving = eject(medium, history.ledger, vertex.site, recoil, kinetic, near)
     first = tuple(jnp.where(near, kinetic, waiting) for waiting in history.electrons[:1])
 
     decays = ejects & vertex.emits
     vacancies, _, overflow = tables.open(history.ion.vacancies, hit.subshell, decays & vertex.ion_near)
     stays = jnp.where(scatters & ~ejects, vertex.energy - after, 0.0)
-    stays = stays + jnp.where(ejects, kinetic - escaping + jnp.where(decays, 0.0, tables.binding[hit.subshell]), 0.0)
-    ledger = ledger.keep(vertex.site.pixel, stays)
-    scattered = ledger.scattered | (scatters & ledger.at_home(vertex.site.pixel))
+    stays = stays + jnp.where(ejects, kinetic - leaving + jnp.where(decays, 0.0, tables.binding[hit.subshell]), 0.0)
+    account = medium.stack.account(vertex.site)
+    ledger = ledger.keep(account, stays)
+    scattered = ledger.scattered | (scatters & ledger.at_home(account))
     return replace(
         history,
         counter=history.counter + jnp.uint32(counters),
@@ -210,7 +218,7 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
 
     may_escape = electrons & (second != NONE) & (medium.matter.electrons.maximum_range(energy) > ion.margin)
     direction = isotropic(u_first, u_second)
-    escaping = escaping_at_once(medium, ion.site, direction, energy, may_escape)
+    ledger, leaving = eject(medium, ledger, ion.site, direction, energy, may_escape)
     photoelectron, others = history.electrons[:1], (energy, *history.electrons[1:])
     ejected = tuple(jnp.where(may_escape, newer, older) for newer, older in pairwise(others))
     # if no electron can escape, force a photon from one of the two vacancies: from the first, or from the second given
@@ -222,7 +230,7 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
     vacancies, at_second, full_2 = tables.open(vacancies, second, goes & ~second_leads)
 
     stays = jnp.where(goes, at_first + at_second, tables.binding[subshell])
-    stays = stays + jnp.where(second_leads, tables.binding[first], 0.0) + jnp.where(electrons, energy - escaping, 0.0)
+    stays = stays + jnp.where(second_leads, tables.binding[first], 0.0) + jnp.where(electrons, energy - leaving, 0.0)
     newest = jnp.where(photon, line, ion.emitted[0])
     ion = replace(
         ion,
@@ -233,7 +241,7 @@ def relax_once(medium: Medium, key: Key, history: History) -> History:
             *(jnp.where(photon, a, b) for a, b in zip(ion.emitted, ion.emitted[1:], strict=False)),
         ),
     )
-    ledger = track_into_neighbours(medium, ledger, ion.site, direction, escaping).keep(ion.site.pixel, stays)
+    ledger = ledger.keep(medium.stack.account(ion.site), stays)
     ledger = replace(ledger, overflow=ledger.overflow | full_1 | full_2 | (history.counter + SPARE > COUNTERS))
     return replace(
         history, counter=history.counter + RELAXATION, ion=ion, electrons=photoelectron + ejected, ledger=ledger
@@ -266,7 +274,8 @@ def fly(medium: Medium, key: Key, history: History) -> History:
     u = u_row, u_channel, u_photon
     vertex = sample_interaction(medium, energy, site, direction, flies & ~escaped, place, u)
     line = jnp.where(waiting, line, NONE)
-    ledger = history.ledger.fly(start.pixel, site.pixel, flies, escaped, energy, line)
+    accounts = medium.stack.account(start), medium.stack.account(site)
+    ledger = history.ledger.fly(*accounts, flies, escaped, energy, line)
     history = History(
         counter=history.counter + FLIGHT,
         ion=replace(ion, emitted=(jnp.full_like(line, NONE),) * EMITTED),
@@ -293,27 +302,56 @@ def queue(pending: Pending, ion: Ion) -> Pending:
     return pending
 
 
-def escaping_at_once(medium: Medium, site: Site, direction: Direction, energy: Real, when: Flag) -> Real:
-    """Energy in eV that an electron takes out of its absorber if ``when``; 0 if it has to be followed to know."""
-    model = medium.matter.electrons
-    return jnp.where(when, model.escaping_energy(medium.stack, medium.density, site, direction, energy), 0.0)
+def eject(
+    medium: Medium, ledger: Ledger, site: Site, direction: Direction, energy: Real, when: Flag
+) -> tuple[Ledger, Real]:
+    """The ledger after a straight electron flies from ``site`` if ``when``; the energy, eV, that leaves its account.
 
-
-def track_into_neighbours(medium: Medium, ledger: Ledger, site: Site, direction: Direction, escaping: Real) -> Ledger:
-    """The ledger after a straight electron leaves the pixel of ``site`` with ``escaping`` eV, 0 for none.
-
-    In an array it goes on through the pixels ahead, which may stop it.
+    In an array it goes on through the pixels ahead, which may stop it. An electron that has to be followed leaves
+    nothing at once.
     """
-    ledger = ledger.release(site.pixel, escaping)
-    model = medium.matter.electrons
-    if medium.stack.pixels is None or model.waiting_slots:
-        return ledger
+    model, stack = medium.matter.electrons, medium.stack
+    left = jnp.where(when, model.escaping_energy(stack, medium.density, site, direction, energy), 0.0)
+    if model.waiting_slots:
+        return ledger, left
+    account = stack.account(site)
+    leaving = left
+    if stack.dead:
+        ledger, beside = catch_by_layer(medium, ledger, site, direction, jnp.where(when, energy, 0.0), account)
+        leaving = left + beside
+    ledger = ledger.release(account, leaving)
+    if stack.pixels is None:
+        return ledger.escape(left), leaving
 
     def enter(state: tuple[Real, Site, Ledger]) -> tuple[Real, Site, Ledger]:
         energy, site, ledger = state
-        found, entry = next_pixel(medium.stack, site, direction, energy > 0.0)
-        left = model.escaping_energy(medium.stack, medium.density, entry, direction, energy)
-        ledger = ledger.catch(entry.pixel, jnp.where(found, energy - left, 0.0))
+        found, entry = next_pixel(stack, site, direction, energy > 0.0)
+        left = model.escaping_energy(stack, medium.density, entry, direction, energy)
+        if stack.dead:
+            ledger, _ = catch_by_layer(
+                medium, ledger, entry, direction, jnp.where(found, energy, 0.0), jnp.int32(NO_ACCOUNT)
+            )
+        else:
+            ledger = ledger.catch(entry.pixel, jnp.where(found, energy - left, 0.0))
         return jnp.where(found, left, 0.0), entry, ledger.escape(jnp.where(found, 0.0, energy))
 
-    return jax.lax.while_loop(lambda state: state[0] > 0.0, enter, (escaping, site, ledger))[2]
+    return jax.lax.while_loop(lambda state: state[0] > 0.0, enter, (left, site, ledger))[2], leaving
+
+
+def catch_by_layer(
+    medium: Medium, ledger: Ledger, site: Site, direction: Direction, energy: Real, own: Whole | None
+) -> tuple[Ledger, Real]:
+    """The ledger after the layers around ``site`` have stopped what they stop of a straight electron of ``energy`` eV.
+
+    Also that energy in eV. The account ``own`` is left out of both.
+    """
+    model, stack = medium.matter.electrons, medium.stack
+    assert isinstance(model, Straight)
+    kept = model.deposits(stack, medium.density, site, direction, energy)
+    counts = sum((eV for n, eV in enumerate(kept) if n not in stack.dead), jnp.zeros_like(energy))
+    caught = jnp.zeros_like(energy)
+    accounts = [stack.home(site), *map(jnp.int32, range(stack.pixel_count, stack.accounts))]
+    for account, stopped in zip(accounts, [counts, *(kept[n] for n in stack.dead)], strict=True):
+        stopped = jnp.where(account == own, 0.0, stopped)
+        ledger, caught = ledger.catch(account, stopped), caught + stopped
+    return ledger, caught

@@ -6,7 +6,7 @@ from the top of the layer, so float32 resolves a nanometre in a millimetre-thick
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -54,13 +54,37 @@ class Pixels:
 class Stack:
     """A box of L layers: thickness (L,) um from the top; width (along x) and length (along y), () um, centred on 0.
 
-    pixels: the array in which the box is repeated, or None for a single one.
+    pixels: the array in which the box is repeated, or None for a single one. dead: numbers of the layers whose energy
+    does not count, D of them. Energy is booked to accounts: one for each pixel, and after them one for each dead layer,
+    which is that of all pixels together.
     """
 
     thickness: Array
     width: Array
     length: Array
     pixels: Pixels | None = None
+    dead: tuple[int, ...] = field(default=(), metadata={"static": True})
+
+    @property
+    def pixel_count(self) -> int:
+        """Number of pixels, and the number of the first dead layer's account."""
+        return 1 if self.pixels is None else self.pixels.count
+
+    @property
+    def accounts(self) -> int:
+        """Number of accounts."""
+        return self.pixel_count + len(self.dead)
+
+    def home(self, site: "Site") -> Array | None:
+        """The account of the layers that count around ``site``, () int32; None where there is no other."""
+        return jnp.zeros_like(site.layer) if self.dead and site.pixel is None else site.pixel
+
+    def account(self, site: "Site") -> Array | None:
+        """The account of the layer of ``site``, () int32; None where there is no other."""
+        account = self.home(site)
+        for number, layer in enumerate(self.dead, self.pixel_count):
+            account = jnp.where(site.layer == layer, number, cast(Array, account))
+        return account
 
 
 @jax.tree_util.register_dataclass
@@ -191,10 +215,33 @@ def walk(
 
 
 def margin_to_surface(stack: Stack, site: Site, per_um: Float[Array, " L"]) -> Real:
-    """A lower bound of what any track from ``site`` to any of the six faces uses up, in the measure of ``per_um``."""
-    (_, above), (_, below) = (cumulative(per_um, um) for um in extents(stack.thickness, site.layer, site.depth))
+    """A lower bound of what any track from ``site`` to any of the six faces uses up, in the measure of ``per_um``.
+
+    The faces of a dead layer are such faces too, seen from both of their sides.
+    """
+    up, down = extents(stack.thickness, site.layer, site.depth)
+    least = jnp.min(per_um)
+    if stack.dead:
+        up, down = (_up_to_dead_layers(stack, site.layer, um) for um in (up, down))
+        counting = jnp.stack([per_um[n] for n in range(per_um.shape[0]) if n not in stack.dead])
+        inside = jnp.any(jnp.stack([site.layer == n for n in stack.dead]))
+        least = jnp.where(inside, of_layer(per_um, site.layer), jnp.min(counting))
+    (_, above), (_, below) = (cumulative(per_um, um) for um in (up, down))
     side = jnp.minimum(0.5 * stack.width - jnp.abs(site.x), 0.5 * stack.length - jnp.abs(site.y))
-    return jnp.minimum(jnp.minimum(above, below), side * jnp.min(per_um))
+    return jnp.minimum(jnp.minimum(above, below), side * least)
+
+
+def _up_to_dead_layers(stack: Stack, layer: Whole, extent: list[Array]) -> list[Array]:
+    """The ``extent`` of each layer beside a site in ``layer``; 0 beyond the next face of a dead layer, if that has any
+    thickness.
+    """
+    found = []
+    for m, um in enumerate(extent):
+        for n in stack.dead:
+            between = (layer != m) & (jnp.minimum(layer, m) <= n) & (n <= jnp.maximum(layer, m))
+            um = jnp.where(between & (stack.thickness[n] > 0.0), 0.0, um)
+        found.append(um)
+    return found
 
 
 def of_layer(values: Float[Array, " L"], layer: Whole) -> Real:

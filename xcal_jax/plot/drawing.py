@@ -4,11 +4,12 @@ from html import escape
 
 import numpy as np
 
-from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.absorber import VACUUM, Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.constants import PER_UM
 
 WIDTH, HEIGHT, LEAST = 220, 120, 6  # px: of the drawing, and of its thinnest layer
+DEAD = 0.4  # opacity of a dead layer
 COLOURS = ("#d4a72c", "#8a9ba8", "#b5651d", "#6a8caf", "#9c6b98", "#7a9e7e")  # a material each, in the order of layers
 ENERGIES = (1000.0, 3000.0, 7000.0, 12000.0)  # eV
 
@@ -20,11 +21,16 @@ def absorber_html(absorber: Absorber) -> str:
     tops = np.append(0.0, np.cumsum(heights))
     materials = list(dict.fromkeys(absorber.formulas))
     bars, rows = [], []
-    for formula, t, rho, top, height in zip(absorber.formulas, thickness, density, tops, heights, strict=False):
-        colour = COLOURS[materials.index(formula) % len(COLOURS)]
-        bars.append(f'<rect y="{top:.1f}" width="{WIDTH}" height="{height:.1f}" fill="{colour}" stroke="white"/>')
+    for n, (formula, t, rho, top, height) in enumerate(
+        zip(absorber.formulas, thickness, density, tops, heights, strict=False)
+    ):
+        colour = "none" if formula == VACUUM else COLOURS[materials.index(formula) % len(COLOURS)]
+        faint = DEAD if n in absorber.dead else 1
+        shape = f'y="{top:.1f}" width="{WIDTH}" height="{height:.1f}" fill="{colour}" fill-opacity="{faint:g}"'
+        bars.append(f'<rect {shape} stroke="white"/>')
         areal = f"{1e3 * PER_UM * t * rho:.4g} mg/cm²"
-        cells = (f'<span style="color:{colour}">■</span> {escape(formula)}', f"{t:g} µm", f"{rho:g} g/cm³", areal)
+        title = f'<span style="color:{colour}">■</span> {escape(absorber.titles[n])}'
+        cells = (title, f"{t:g} µm", f"{rho:g} g/cm³", areal)
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     stops = zip(ENERGIES, quantum_efficiency(absorber, list(ENERGIES)), strict=True)
     efficiency = ", ".join(f"{100 * q:.2f} % at {e / 1000:g} keV" for e, q in stops)

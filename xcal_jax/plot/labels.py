@@ -12,7 +12,7 @@ APART = 75  # a name closer than the width of the axes over this to another is l
 
 def layers(absorber: Absorber) -> list[str]:
     """Thickness and material of each layer, from the top."""
-    return [f"{t:g} µm {f}" for t, f in zip(absorber.thickness, absorber.formulas, strict=True)]
+    return [f"{t:g} µm {f}" for t, f in zip(absorber.thickness, absorber.titles, strict=True)]
 
 
 def title(absorber: Absorber) -> str:

@@ -8,7 +8,8 @@ import xarray as xr
 from jaxtyping import Float
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.absorber.matter import quantum_efficiency
+from xcal_jax.absorber.filters import Filter, FilterTable, transmission
+from xcal_jax.io import toml
 from xcal_jax.response.ogip_reader import read_area
 from xcal_jax.response.rows import Row
 from xcal_jax.units import shown
@@ -19,13 +20,14 @@ def effective_area(
 ) -> Float[np.ndarray, " R"]:
     """Area (R,) cm2 of the folded ``rows`` of a ``response``: what goes with them into an ARF.
 
-    The area of the ``telescope``, a file with its ARF or a number in cm2, times the transmission of the ``filters``,
-    the absorber's quantum efficiency, and the fraction of each row inside the channels.
+    The area of the ``telescope``, a file with its ARF or a number in cm2, times the transmission of the ``filters`` and
+    of those in the absorber's own description, the absorber's quantum efficiency, and the fraction of each row inside
+    the channels.
     """
     energy = 0.5 * (response.low.values + response.high.values)
+    own = Absorber.from_toml(response.attrs["absorber"]).filters
     area = telescope_area(telescope, energy) if isinstance(telescope, str) else np.full(energy.size, telescope)
-    for sheet in filters:
-        area = area * transmission(sheet, energy)
+    area = area * transmission([*own, *map(parse_filter, filters)], energy)
     return area * response.interaction_probability.values * np.array([row.contained for row in rows])
 
 
@@ -39,19 +41,16 @@ def telescope_area(path: str | os.PathLike, energy: Float[np.ndarray, " R"]) -> 
     return np.where(there, np.interp(energy, 0.5 * (boundaries[1:] + boundaries[:-1]), area), 0.0)
 
 
-def transmission(filter_: str, energy: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
-    """Fraction (R,) of photons of ``energy`` (R,) eV that a ``filter_``, MATERIAL:THICKNESS[:DENSITY], lets through.
+def parse_filter(text: str) -> Filter:
+    """The filter that ``text`` describes, MATERIAL:THICKNESS[:DENSITY], such as "Al:30nm" or "C22H10N2O5:45nm:1.42".
 
-    Such as "Al:30nm" or "C22H10N2O5:45nm:1.42"; a density (g/cm3) may be left out where the tables know it. Raises
-    ValueError for anything else.
+    A density (g/cm3) may be left out where the tables know it. Raises ValueError for anything else.
     """
-    parts = filter_.split(":")
+    parts = text.split(":")
     if len(parts) not in (2, 3):
-        raise ValueError(
-            f"`--filter` must be MATERIAL:THICKNESS or MATERIAL:THICKNESS:DENSITY, but is {shown(filter_)}"
-        )
+        raise ValueError(f"`--filter` must be MATERIAL:THICKNESS or MATERIAL:THICKNESS:DENSITY, but is {shown(text)}")
+    table = dict(zip(("material", "thickness", "density"), parts, strict=False))
     try:
-        sheet = Absorber.build([parts], 1.0, 1.0)
+        return Filter.of(toml.check(table, "it", FilterTable))
     except ValueError as problem:
-        raise ValueError(f"`--filter` {shown(filter_)}: {problem}") from problem
-    return 1.0 - quantum_efficiency(sheet, energy)
+        raise ValueError(f"`--filter` {shown(text)}: {problem}") from problem

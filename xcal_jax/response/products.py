@@ -13,7 +13,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.io.arguments import checked
 from xcal_jax.response import split as splitting
-from xcal_jax.response.area import effective_area, telescope_area, transmission
+from xcal_jax.response.area import effective_area, parse_filter, telescope_area
 from xcal_jax.response.components import in_rows, rows_of, simulate_response
 from xcal_jax.response.layout import layout
 from xcal_jax.response.matrix import (
@@ -147,7 +147,7 @@ def response(
     check_covers(measured, kept, resolution)
     check_trapping(measured, tail)
     for sheet in filters:
-        transmission(sheet, kept[:1])
+        parse_filter(sheet)
     if area_file:
         telescope_area(area_file, kept[:1])
     square = parse_quantity(area, "cm^2", "area", above=0.0)

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.filters import Filter, edges, transmission
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.padding import lines_of, padded
 from xcal_jax.absorber.source import Source, given_interaction
@@ -31,6 +33,7 @@ from xcal_jax.units import Quantity, parse_quantity, parse_whole, shown
 MOST_BINS = 2**24
 MODELS = ("electrons", "compton", "rayleigh", "coster_kronig")  # of an absorber, on which its tables depend
 MOST_PHOTONS = 10**13
+ALMOST_ONE = 1.0 - 2.0**-53
 BINS = 2**14  # spectra are padded to a multiple, so that one compiled program serves many energies
 
 
@@ -73,6 +76,8 @@ class Run:
         """
         source = Source.of(source)
         source.check_fits(absorber)
+        if source.isotropic and absorber.filters:
+            raise ValueError(f"an isotropic source needs an absorber without `filters`, which {absorber.name!r} has")
         seed = parse_whole(seed, "seed", least=0, below=SEEDS)
         if yields not in YIELDS:
             raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {shown(yields)}")
@@ -111,7 +116,7 @@ class Prepared:
     """A run's tables.
 
     matter: on the host; medium: on the device; drawn: the source that photons are drawn from, on the device;
-    probability: the mean probability that a photon of `run.source` is drawn.
+    probability: the mean probability that a photon of `run.source`, before all filters, is drawn.
     """
 
     run: Run
@@ -125,9 +130,14 @@ class Prepared:
         """The tables of ``run``."""
         matter = matter_of(run.absorber, run.yields, run.electron_range)
         drawn, probability = run.source, 1.0
-        if drawn.forced:
-            depth = matter.optical_depth(run.absorber) / abs(float(drawn.direction.z))
-            drawn, probability = given_interaction(drawn, matter.attenuation.energy, depth)
+        energy, filters = np.asarray(matter.attenuation.energy, dtype=float), run.absorber.filters
+        if drawn.forced or filters:
+            slope = abs(float(drawn.direction.z))
+            depth = matter.optical_depth(run.absorber) / slope
+            if filters:
+                interacts = -np.expm1(-depth) if drawn.forced else np.ones_like(energy)
+                energy, depth = behind(filters, energy, interacts, slope)
+            drawn, probability = given_interaction(drawn, energy, depth)
         medium = medium_of(run.absorber, run.yields, run.electron_range)
         return cls(run, matter, medium, jax.tree.map(jnp.asarray, drawn), probability)
 
@@ -154,6 +164,24 @@ class Prepared:
     def events(self, first: int, stop: int) -> Event:
         """The rows of at most a block a device of photons ``first`` to ``stop``, on the host."""
         return listed(self.medium, self.drawn, self.run.seed, first, stop, lanes=self.run.block)
+
+
+def behind(
+    filters: Sequence[Filter], energy: Float[np.ndarray, " R"], probability: Float[np.ndarray, " R"], slope: float
+) -> tuple[Float[np.ndarray, " Q"], Float[np.ndarray, " Q"]]:
+    """Rows of energy, eV, and the optical depths with which as many photons would interact as do behind ``filters``.
+
+    energy, probability: rows, and the probability of an interaction in each without filters; the edges of the filters
+    become rows too, one just below and one above each. slope: cosine of the angle of incidence.
+    """
+    at = edges(filters)
+    at = at[(at > energy[0]) & (at < energy[-1]) & ~np.isin(at, energy)]
+    rows = np.sort(np.concatenate([energy, np.nextafter(at, 0.0), at]), kind="stable")
+    own = np.searchsorted(rows, energy, side="left") + np.append(False, np.diff(energy) == 0.0)
+    passed = np.interp(rows, energy, probability)
+    passed[own] = probability
+    passed *= transmission(filters, rows, slope)
+    return rows, np.clip(-np.log1p(-np.minimum(passed, ALMOST_ONE)), np.finfo(float).tiny, None)
 
 
 def sum_of(tallies: Iterable[Tally]) -> Tally:

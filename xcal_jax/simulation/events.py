@@ -26,7 +26,7 @@ from xcal_jax.io import datasets, files
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import FITS_EVENTS, check_writable, replacing
 from xcal_jax.io.fits_files import NAMES, date
-from xcal_jax.montecarlo.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED, Event
+from xcal_jax.montecarlo.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED, STOPPED, Event
 from xcal_jax.physics.geometry import Pixels
 from xcal_jax.simulation.pixels import caught
 from xcal_jax.units import shown_path
@@ -45,6 +45,8 @@ OF_PIXELS = {
     "photon_id": ("i8", "1", "number of the photon"),
     "pixel": ("i4", "1", "row x columns + column of the pixel"),
 }
+OF_DEAD_LAYERS = {"in_dead_layers": ("f4", "eV", "energy left in the dead layer")}
+MEANINGS = "photon_escaped electron_escaped scattered caught_by_neighbour passed_through stopped_in_dead_layer"
 FIRST_PIXEL = 1  # in FITS files, as SIXTE counts
 CHUNK = 2**17
 FITS_COLUMNS = (  # name, type, unit; the column of `rows_of` that it holds, and how many of its units one of these is
@@ -60,6 +62,7 @@ FITS_COLUMNS = (  # name, type, unit; the column of `rows_of` that it holds, and
     ("E_DEP", "E", "keV", "deposited", 1000),
     ("LOSS_TYPE", "I", None, "loss_type", 1),
 )
+IN_DEAD = ("E_DEAD", "E", "keV", "in_dead_layers", 1000)  # a vector, by dead layer
 SIGNAL = ("SIGNAL", "E", "keV")  # SIXTE's name of the measured energy
 WITHOUT_DETECTOR = ("ENERGY is E_DEP: no broadening. PI channels are 1 eV wide, from 0.",)
 WITH_DETECTOR = (
@@ -129,14 +132,19 @@ def _netcdf_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Ca
     with netCDF4.Dataset(path, "w") as file:
         file.setncatts({"kind": EVENTS, **attrs})
         file.createDimension("photon", None)
-        pixels = Absorber.from_toml(attrs["absorber"]).array
-        names = COLUMNS if pixels is None else COLUMNS | OF_PIXELS
+        absorber = Absorber.from_toml(attrs["absorber"])
+        pixels, names = absorber.array, columns_of(absorber)
+        if absorber.dead:
+            file.createDimension("dead_layer", len(absorber.dead))
+            file.createVariable("dead_layer", "i4", ("dead_layer",))[:] = absorber.dead
         for name, (kind, units, long_name) in names.items():
-            column = file.createVariable(name, kind, ("photon",), zlib=True, complevel=1, chunksizes=(CHUNK,))
+            dims = dims_of(name)
+            chunks = (CHUNK, *(file.dimensions[dim].size for dim in dims[1:]))
+            column = file.createVariable(name, kind, dims, zlib=True, complevel=1, chunksizes=chunks)
             column.setncatts({"units": units, "long_name": long_name})
-        bits = (PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED)
+        bits = (PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED, STOPPED)
         file["loss_type"].flag_masks = np.array(bits, dtype=np.int8)
-        file["loss_type"].flag_meanings = "photon_escaped electron_escaped scattered caught_by_neighbour passed_through"
+        file["loss_type"].flag_meanings = MEANINGS
 
         photons = 0
 
@@ -151,15 +159,29 @@ def _netcdf_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Ca
         file.setncattr("complete", int(photons == asked))
 
 
-def rows_of(events: Event, first: int, pixels: Pixels | None) -> dict[str, Shaped[np.ndarray, " R"]]:
+def columns_of(absorber: Absorber) -> dict[str, tuple[str, str, str]]:
+    """The columns of a list of events in ``absorber``: type, unit and long name, by name."""
+    of_pixels = {} if absorber.array is None else OF_PIXELS
+    return COLUMNS | of_pixels | (OF_DEAD_LAYERS if absorber.dead else {})
+
+
+def dims_of(column: str) -> tuple[str, ...]:
+    """The dimensions of a ``column``."""
+    return ("photon", "dead_layer") if column in OF_DEAD_LAYERS else ("photon",)
+
+
+def rows_of(events: Event, first: int, pixels: Pixels | None) -> dict[str, Shaped[np.ndarray, "R ..."]]:
     """The columns of COLUMNS and OF_PIXELS, by name, for a block of ``events`` that begins with photon ``first``.
 
-    Each photon has a row for the pixel hit, and after it a row for every pixel that caught some of its energy. The
-    latter has no bit in its loss type but CAUGHT, and places as seen from its own centre.
+    With dead layers also those of OF_DEAD_LAYERS, (R, D). Each photon has a row for the pixel hit, and after it a row
+    for every pixel that caught some of its energy. The latter has no bit in its loss type but CAUGHT, and places as
+    seen from its own centre.
     """
     columns = {name: np.asarray(getattr(events, name)) for name in COLUMNS}
     hit = np.zeros(len(events.energy), int) if events.pixel is None else np.asarray(events.pixel)
     columns |= {"photon_id": first + np.arange(hit.size), "pixel": hit}
+    dead = {} if events.in_dead_layers is None else {"in_dead_layers": np.asarray(events.in_dead_layers)}
+    columns |= dead
     more = caught(events, pixels)
     if not more.event.size:
         return columns
@@ -167,6 +189,7 @@ def rows_of(events: Event, first: int, pixels: Pixels | None) -> dict[str, Shape
     beside = {name: columns[name][more.event] for name in ("energy", "z", "photon_id")}
     beside |= {"deposited": more.energy, "pixel": more.pixel, "x": more.x, "y": more.y}
     beside["loss_type"] = np.full(more.event.size, CAUGHT)
+    beside |= {name: np.zeros((more.event.size, *column.shape[1:])) for name, column in dead.items()}
     return {name: np.concatenate([column, beside[name]])[order] for name, column in columns.items()}
 
 
@@ -178,7 +201,12 @@ def _fits_events(
 
     from xcal_jax.io.fits_rows import columns_dtype, table_rows
 
-    written = [column[:3] for column in FITS_COLUMNS] + ([] if detector is None else [SIGNAL])
+    absorber = Absorber.from_toml(attrs["absorber"])
+    held = list(FITS_COLUMNS)
+    if absorber.dead:
+        name, kind_, unit, what, scale = IN_DEAD
+        held.append((name, f"{len(absorber.dead)}{kind_}", unit, what, scale))
+    written = [column[:3] for column in held] + ([] if detector is None else [SIGNAL])
     columns = [fits.Column(*column) for column in written]
     header = fits.BinTableHDU.from_columns(columns, name="EVENTS").header
     own = {"INSTRUME": "xcal_jax"} if detector is None else detector.cards
@@ -204,7 +232,8 @@ def _fits_events(
         "LOSS_TYPE bits: 1 photon escaped, 2 electron escaped, 4 scattered,",
         "8 caught by a neighbour: with others, some of what this pixel lost;",
         "alone, all of this row, of a photon that hit the pixel of the row with",
-        "the same PH_ID before. PIXID is 1 + row x columns + column, each from 0,",
+        "the same PH_ID before; 32 some left in dead layers, as E_DEAD has it.",
+        "PIXID is 1 + row x columns + column, each from 0,",
         "rows along y, columns along x.",
         *(WITHOUT_DETECTOR if detector is None else WITH_DETECTOR),
         "X, Y from the pixel's centre, Z from the top: first interaction.",
@@ -214,7 +243,7 @@ def _fits_events(
     ):
         header.add_comment(line.encode("ascii", "replace").decode())
     kind = columns_dtype(header)
-    pixels = Absorber.from_toml(attrs["absorber"]).array
+    pixels = absorber.array
     with path.open("wb") as file:
         file.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
         with table_rows(file, header) as add:
@@ -230,8 +259,8 @@ def _fits_events(
                     header["NOUTSIDE"] += int(np.sum(met & ~seen))
                     met &= seen
                 rows = np.zeros(int(met.sum()), kind)
-                for name, *_, what, scale in FITS_COLUMNS:
-                    rows[name] = columns[what][met] / scale
+                for name, *_, what, scale in held:
+                    rows[name] = columns[what][met].reshape(rows[name].shape) / scale
                 if detector is not None:
                     rows["PI"], rows["ENERGY"], rows["SIGNAL"] = channel[met], signal[met] / 1000, signal[met] / 1000
                 elif rows.size:
@@ -254,11 +283,11 @@ def _fits_events(
 
 def event_dataset(blocks: Sequence[dict[str, np.ndarray]], absorber: Absorber, source: Source, seed: int) -> xr.Dataset:
     """The rows of ``blocks``, of `rows_of`, as the Dataset that a netCDF-4 list holds."""
-    attrs, pixels = event_attrs(absorber, source, seed), absorber.array
-    names = COLUMNS if pixels is None else COLUMNS | OF_PIXELS
+    attrs, names = event_attrs(absorber, source, seed), columns_of(absorber)
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in names}
     return xr.Dataset(
-        {name: variable("photon", columns[name].astype(kind), *about) for name, (kind, *about) in names.items()},
+        {name: variable(dims_of(name), columns[name].astype(kind), *about) for name, (kind, *about) in names.items()},
+        coords={"dead_layer": np.array(absorber.dead, np.int32)} if absorber.dead else {},
         attrs={"kind": EVENTS, **attrs, "electrons": absorber.electrons, **provenance()},
     )
 
@@ -283,12 +312,13 @@ def load_events(path: str | os.PathLike[str]) -> xr.Dataset:
     if first is None:
         raise wrong
     last = next(n for n, line in enumerate(comments) if line.startswith("{"))
+    names = COLUMNS | OF_PIXELS
     native = {what: scale * table[name] for name, *_, what, scale in FITS_COLUMNS if name not in ("PI", "ENERGY")}
     native["pixel"] = native["pixel"] - FIRST_PIXEL
-    made = {
-        name: variable("photon", native[name].astype(kind), *about)
-        for name, (kind, *about) in (COLUMNS | OF_PIXELS).items()
-    }
+    if IN_DEAD[0] in table.names:
+        name, *_, what, scale = IN_DEAD
+        native[what], names = scale * table[name].reshape(len(table), -1), names | OF_DEAD_LAYERS
+    made = {name: variable(dims_of(name), native[name].astype(kind), *about) for name, (kind, *about) in names.items()}
     made["channel"] = variable("photon", table["PI"].astype("i4"), "1", "channel of the matrix")
     facts = {"electrons": header["ELECTRON"], "exposure": header["EXPOSURE"], "rmf": header.get("RESPFILE", "NONE")}
     return xr.Dataset(made, attrs={"kind": EVENTS, "absorber": "\n".join(comments[first:last]), **facts})

@@ -14,6 +14,8 @@ def report(facts: dict[str, Any]) -> Iterator[str]:
     rayleigh = "with" if facts["rayleigh"] else "without"
     models = f"electrons: {facts['electrons']}, compton: {facts['compton']}, {rayleigh} Rayleigh scattering"
     yield f"{'physics':25}{facts['models']} ({models}; yields: {facts['yields']})"
+    if "filters" in facts:
+        yield f"{'behind filters':25}{', '.join(facts['filters'])}"
     yield f"{'photon energy':25}{facts['energy']} eV"
     yield from (f"{'  compared' if n == 0 else '':25}{sentence}" for n, sentence in enumerate(facts["compared"]))
     yield from (f"{'  OUTSIDE':25}{sentence}" for sentence in facts["outside"])
@@ -28,8 +30,18 @@ def report(facts: dict[str, Any]) -> Iterator[str]:
     above = (f"{threshold} eV: {100 * fraction:.4f} %" for threshold, fraction in facts["loss_above"].items())
     yield f"{title('loss_above'):25}{'  '.join(above)}"
     yield from _peaks(title("peaks"), facts["peaks"][:12])
+    if "dead_layers" in facts:
+        yield from _report_dead_layers(facts["dead_layers"])
     if "array" in facts:
         yield from _report_array(facts["array"])
+
+
+def _report_dead_layers(facts: dict[str, Any]) -> Iterator[str]:
+    stopped = f"{100 * facts['stopped']:.4f} +- {100 * facts['stopped_err']:.4f} % of the interacting photons"
+    yield f"{title('stopped'):25}{stopped}"
+    kept = (f"layer {layer}: {energy:.3f} eV" for layer, energy in facts["mean_energy"].items())
+    yield f"{title('dead_energy'):25}{'  '.join(kept)}, of an interacting photon on average"
+    yield f"{title('dead_alone'):25}{100 * facts['alone']:.4f} % of all photons"
 
 
 def _report_array(facts: dict[str, Any]) -> Iterator[str]:

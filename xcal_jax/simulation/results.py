@@ -18,7 +18,7 @@ from xcal_jax.io import datasets
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.montecarlo.tally import Tally, summed_energy
-from xcal_jax.simulation import pixels
+from xcal_jax.simulation import dead_layers, pixels
 from xcal_jax.simulation.counting import Prepared, bins_up_to
 from xcal_jax.simulation.validity import validity
 from xcal_jax.simulation.vocabulary import count, fraction, fraction_error
@@ -77,6 +77,8 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
             **({"lines": ", ".join(source.names)} if source.names else {}),
         },
     )
+    if tally.dead is not None:
+        result = dead_layers.add_dead_layers(result, absorber, tally.dead)
     if absorber.array is None or tally.pixels is None:
         return result
     return pixels.add_pixels(result, absorber.array, tally.pixels)
@@ -122,7 +124,8 @@ def merge(*results: xr.Dataset) -> xr.Dataset:
             raise ValueError("results to be merged must have the same thresholds of the loss, but differ")
     aligned = xr.align(*results, join="outer", fill_value=0, exclude=set(first.dims) - {"line"})
     merged = aligned[0].copy()
-    for name in (*ADDED, *(pixels.ADDED if pixels.has_pixels(first) else ())):
+    more = (name for part in (pixels, dead_layers) for name in part.ADDED if name in first)
+    for name in (*ADDED, *more):
         merged[name] = sum((result[name] for result in aligned[1:]), aligned[0][name]).assign_attrs(first[name].attrs)
     merged["line_energy"] = (
         xr.concat([result.line_energy for result in aligned], "result")
@@ -139,7 +142,8 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
 
     Energies are in eV. `partial` photons deposit less than their energy; `photon_escape`, `electron_escape` and `both`
     say how; `loss_above` has the fraction that loses more than each threshold. In an array all of these are of the
-    pixel hit; `array` has the others (`pixels.pixel_summary`).
+    pixel hit; `array` has the others (`pixels.pixel_summary`). `dead_layers` has what these keep
+    (`dead_layers.dead_summary`).
 
     >>> import xcal_jax as xcal
     >>> facts = summary(xcal.simulate("xifu", "7 keV", n=100_000))
@@ -150,9 +154,10 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
     lost = partial_count(result)
     energies = result.source_energy.values[np.isfinite(result.source_energy.values)].tolist()
     seeds = [int(seed) for seed in result.attrs["seed"].split()]
+    absorber = Absorber.from_toml(result.attrs["absorber"])
     above = zip(result.threshold.values, result.loss_above.values, strict=True)
     return {
-        "absorber": Absorber.from_toml(result.attrs["absorber"]).name,
+        "absorber": absorber.name,
         **{name: result.attrs[name] for name in ("models", "electrons", "compton")},
         "rayleigh": bool(result.attrs["rayleigh"]),
         "yields": result.attrs["yields"],
@@ -172,6 +177,8 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
         "version": result.attrs["version"],
         "atomic_tables": result.attrs["atomic_tables"],
         "complete": bool(result.attrs["complete"]),
+        **({"filters": [str(each) for each in absorber.filters]} if absorber.filters else {}),
+        **({"dead_layers": dead_layers.dead_summary(result)} if "dead_energy" in result else {}),
         **({"array": pixels.pixel_summary(result)} if pixels.has_pixels(result) else {}),
     }
 

@@ -89,7 +89,8 @@ def simulate(
         raise ValueError(f"`{given}` needs photons counted in this process, not on a cluster")
     facts = run.facts()
     with closing(Checkpoint.open(checkpoint, resume)) as kept:
-        total, done = _resumed(kept, facts, n, run.source.forced)
+        all_interact = run.source.forced and not (absorber.rayleigh or absorber.dead)
+        total, done = _resumed(kept, facts, n, all_interact)
         prepared, saved = Prepared.build(run), time.monotonic()
         piece = run.block * local_devices().size if executor is in_parallel else _piece(n)
         pieces = range(done, n, piece)
@@ -177,7 +178,7 @@ def _piece(n: int) -> int:
     return min(LARGEST_PIECE, blocks * SMALLEST_PIECE)
 
 
-def _resumed(kept: Checkpoint, facts: dict[str, str], n: int, forced: bool) -> tuple[Tally | None, int]:
+def _resumed(kept: Checkpoint, facts: dict[str, str], n: int, all_interact: bool) -> tuple[Tally | None, int]:
     """The tally that a checkpoint holds, and of how many photons it is."""
     arrays: dict[str, Any] = kept.load(facts)
     if not arrays:
@@ -186,6 +187,6 @@ def _resumed(kept: Checkpoint, facts: dict[str, str], n: int, forced: bool) -> t
     if done > n:
         raise ValueError(f"checkpoint {shown_path(kept.path)} holds {done} photons, more than `n`, which is {n}")
     counted = int(total.interacting)
-    if total.spectrum.sum() != counted or not (counted == done if forced else 0 <= counted <= done):
+    if total.spectrum.sum() != counted or not (counted == done if all_interact else 0 <= counted <= done):
         raise ValueError(f"counts of checkpoint {shown_path(kept.path)} do not add up: remove it to start anew")
     return total, done

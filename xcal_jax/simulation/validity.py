@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.absorber import VACUUM, Absorber
 from xcal_jax.atomic import Material, load_element
 
 STRAIGHT = (2000.0, 10_000.0)  # eV: where straight electrons are of use
@@ -59,7 +59,7 @@ def _outside(absorber: Absorber, low: float, high: float) -> Iterator[str]:
     if absorber.electrons == "scattering" and (low < least or high > most):
         at = high if high > most else low
         yield f"nothing was compared with other programs below {least:g} eV or above {most / 1e3:g} keV: here {at:g} eV"
-    share = max(compton_share(formula, high) for formula in absorber.formulas)
+    share = max(compton_share(formula, high) for formula in absorber.formulas if formula != VACUUM)
     if absorber.compton == "waller-hartree" and share > COMPTON_SHARE:
         yield (
             f"Compton scattering is {100 * share:.2g} % of the cross section at {high / 1e3:g} keV and has no Doppler "

@@ -67,6 +67,10 @@ VOCABULARY = {
     "coincidences": Quantity("1", "photons with a deposit in the pixel hit and in the one so far from it"),
     "shared": _fraction("leave deposits in more than one pixel", "in several pixels"),
     "escaped": Quantity("eV", "summed energy that left the array"),
+    # of dead layers
+    "stopped": _fraction("leave energy in dead layers", "stopped in a dead layer"),
+    "dead_alone": Quantity("1", "photons that leave energy in dead layers alone", "in dead layers alone"),
+    "dead_energy": Quantity("eV", "summed energy that interacting photons leave in the dead layer", "in dead layers"),
     # of an absorber that is designed
     "heat_capacity": Quantity("pJ/K", "heat capacity of the absorber", "heat capacity"),
     "thickness": Quantity("um", "thickness of all layers together", "thickness"),

@@ -25,6 +25,8 @@ from jaxtyping import Float
 from xcal_jax.atomic import Material
 from xcal_jax.compute.shapes import Real
 from xcal_jax.physics.geometry import Direction, Site, Stack, walk
+from xcal_jax.physics.layers import cumulative, cumulative_upwards
+from xcal_jax.physics.path_lengths import segments
 
 A, B, C = -4.5467, 0.31104, 0.07773
 UNIT = 1e-2  # 1e-6 cm in um
@@ -63,6 +65,20 @@ class Straight:
         """Energy in eV with which an electron of ``energy`` eV leaves the absorber; 0 if it stops inside."""
         escaped, left, _ = walk(stack, site, direction, self.per_um(density), self.maximum_range(energy))
         return jnp.where(escaped, energy_of_range(left), 0.0)
+
+    def deposits(
+        self, stack: Stack, density: Float[Array, " L"], site: Site, direction: Direction, energy: Real
+    ) -> list[Array]:
+        """Energy in eV, L of (), that an electron of ``energy`` eV leaves in each layer until it stops or escapes."""
+        per_um = self.per_um(density)
+        _, length = segments(stack, site, direction)
+        (down, _), (up, _) = (add(per_um, length) for add in (cumulative, cumulative_upwards))
+        budget, kept = self.maximum_range(energy), []
+        for n, um in enumerate(length):
+            before, spent = jnp.where(direction.z < 0.0, down[n], up[n]), per_um[n] * um
+            enters, leaves = (energy_of_range(budget - used) for used in (before, before + spent))
+            kept.append(jnp.where(spent > 0.0, enters - leaves, 0.0))  # exactly 0 where there is nothing
+        return kept
 
 
 def scaled_range(energy: Array) -> Array:

@@ -1,0 +1,102 @@
+"""Dead layers in results, summaries and event lists: one run of gold on bismuth, its events and its sums."""
+
+import numpy as np
+import pytest
+
+from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.matter import quantum_efficiency
+from xcal_jax.absorber.source import Source
+from xcal_jax.montecarlo.batch import PASSED, STOPPED
+from xcal_jax.simulation.events import load_events, rows_of
+from xcal_jax.simulation.report import report
+from xcal_jax.simulation.results import merge, summary
+from xcal_jax.simulation.simulate import simulate
+from xcal_jax.simulation.sweep import sweep
+
+N = 30000
+GOLD = {"material": "Au", "thickness": "0.1 um", "counts": False}
+ABSORBER = Absorber.build([GOLD, ("Bi", "2 um")], 50.0, 50.0, name="capped")
+
+
+@pytest.fixture(scope="module")
+def run():
+    """A result, and the columns of its events."""
+    blocks = []
+    result = simulate(ABSORBER, Source.build(7000.0), N, on_events=lambda b: blocks.append(rows_of(b, 0, None)))
+    return result, {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def test_sums_are_those_of_the_events(run):
+    result, rows = run
+    kept, left = rows["deposited"], rows["in_dead_layers"][:, 0]
+    met, stopped = kept > 0, left > 1e-3
+    assert int(result.interacting) == met.sum() and 0 < (~met).sum() < N / 4
+    assert int(result.stopped) == np.sum(met & stopped) and int(result.dead_alone) == np.sum(~met & stopped)
+    np.testing.assert_array_equal(stopped, (rows["loss_type"] & STOPPED) > 0)
+    np.testing.assert_array_equal(~met, (rows["loss_type"] & PASSED) > 0)
+    assert np.all(np.isfinite(rows["x"]) == (met | stopped))
+    np.testing.assert_allclose(result.dead_energy, [left[met].sum(dtype=float)], rtol=1e-5)
+    assert np.all(kept + left <= 7000.0 * (1 + 1e-5))
+    assert float(result.summed_loss) > float(result.dead_energy.sum())
+    assert result.dead_layer.values.tolist() == [0] and result.dead_energy.attrs["units"] == "eV"
+
+
+def test_summary_says_what_dead_layers_keep(run, agrees):
+    result, _ = run
+    facts = summary(result)
+    dead = facts["dead_layers"]
+    assert list(dead["mean_energy"]) == [0] and dead["mean_energy"][0] > 1.0
+    assert 0 < dead["stopped"] < facts["partial"] and dead["alone"] > 0
+    text = "\n".join(report(facts))
+    assert "stopped in a dead layer" in text and "layer 0: " in text and "in dead layers alone" in text
+    # electrons and photons of the gold reach the bismuth, so that a few more interact than the closed form says
+    alone = float(quantum_efficiency(ABSORBER, 7000.0))
+    assert alone < facts["interaction_probability"] < alone + facts["interaction_probability"] * dead["stopped"]
+
+
+def test_results_with_dead_layers_add_up(run):
+    result, _ = run
+    other = simulate(ABSORBER, 7000.0, N, seed=2)
+    both = merge(result, other)
+    for name in ("stopped", "dead_alone", "dead_energy"):
+        np.testing.assert_array_equal(both[name], result[name] + other[name])
+
+
+@pytest.mark.parametrize("name", ["events.nc", "events.fits"])
+def test_event_lists_have_what_dead_layers_keep(run, name, tmp_path):
+    """A FITS list has the photons that interact, a netCDF list all of them."""
+    simulate(ABSORBER, Source.build(7000.0), N, events=tmp_path / name)
+    found, (_, rows) = load_events(tmp_path / name), run
+    listed = rows["deposited"] > 0 if name.endswith("fits") else np.ones(N, bool)
+    assert found.in_dead_layers.dims == ("photon", "dead_layer") and found.in_dead_layers.attrs["units"] == "eV"
+    np.testing.assert_allclose(found.in_dead_layers, rows["in_dead_layers"][listed], rtol=1e-6)
+    np.testing.assert_array_equal(found.loss_type, rows["loss_type"][listed])
+
+
+@pytest.mark.slow
+def test_pixels_share_the_books_of_dead_layers(agrees):
+    """Touching pixels with a dead top are one wide absorber with it: what interacts, what gold keeps, what escapes."""
+    layers, n = [{**GOLD, "thickness": 0.05}, ("Bi", 1.0)], 20000
+    array = {"rows": 2, "columns": 2, "pitch": 4.0}
+    pixels, one = (
+        simulate(Absorber.build(layers, side, side, array=array if side == 4.0 else None), 7000.0, n, seed=seed)
+        for side, seed in ((4.0, 1), (8.0, 2))
+    )
+    met = [int(np.sum(pixels.summed_spectrum)), int(one.interacting)]
+    agrees(met[0], met[1], np.sqrt(2 * (n - met[1])))
+    alone = [int(pixels.dead_alone), int(one.dead_alone)]
+    agrees(alone[0], alone[1], np.sqrt(sum(alone)))
+    assert float(pixels.escaped) > float(pixels.dead_energy.sum()) > 0
+
+
+def test_a_sweep_over_the_thickness_of_a_dead_layer(tmp_path):
+    """The thicker the gold, the fewer photons interact below it, and the more it keeps alone."""
+    (tmp_path / "capped.toml").write_text(ABSORBER.to_toml())
+    (tmp_path / "sweep.toml").write_text(
+        'absorber = "capped.toml"\nn = 30000\nenergy = 7000\n[grid]\nlayers.0.thickness = [0.1, 0.4]\n'
+    )
+    swept = sweep(tmp_path / "sweep.toml")
+    assert swept.dead_energy.dims == ("thickness_0", "dead_layer")
+    thin, thick = (swept.isel(thickness_0=k) for k in (0, 1))
+    assert int(thick.dead_alone) > 2 * int(thin.dead_alone) > 0
+    assert int(thick.interacting) < int(thin.interacting) and int(thin.interacting) + int(thin.dead_alone) <= N
