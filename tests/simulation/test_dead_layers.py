@@ -6,6 +6,9 @@ import pytest
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.absorber.source import Source
+from xcal_jax.datasheet.contents import contents
+from xcal_jax.datasheet.sheet import render
+from xcal_jax.io.page import number
 from xcal_jax.montecarlo.batch import PASSED, STOPPED
 from xcal_jax.simulation.events import load_events, rows_of
 from xcal_jax.simulation.report import report
@@ -52,6 +55,16 @@ def test_summary_says_what_dead_layers_keep(run, agrees):
     # electrons and photons of the gold reach the bismuth, so that a few more interact than the closed form says
     alone = float(quantum_efficiency(ABSORBER, 7000.0))
     assert alone < facts["interaction_probability"] < alone + facts["interaction_probability"] * dead["stopped"]
+
+
+@pytest.mark.slow
+def test_the_data_sheet_has_what_dead_layers_keep_but_no_derivatives(run, monkeypatch):
+    monkeypatch.setattr("xcal_jax.datasheet.contents.PLACES", 2)
+    monkeypatch.setattr("xcal_jax.datasheet.contents.HERE", 4096)
+    page = render(contents(ABSORBER, [7000.0], N, 1, "eadl", None, 0.09, False))
+    stopped = summary(run[0])["dead_layers"]
+    assert f"{number(100 * stopped['stopped'], 100 * stopped['stopped_err'])} %" in page
+    assert "stopped in a dead layer" in page and "Derivatives are not known" in page and "Au (dead)" in page
 
 
 def test_results_with_dead_layers_add_up(run):

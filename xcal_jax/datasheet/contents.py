@@ -34,7 +34,8 @@ class Contents:
     """absorber; fwhm: eV of its detector, or None; temperature: K of the heat capacity.
 
     results: of `simulate`, one an energy, ascending; main: eV, of the places and the derivatives; places: see
-    `losses_by_place`; changes: derivatives; efficiency: see `efficiency`; heat: (L,) pJ/K a layer, NaN if not known.
+    `losses_by_place`; changes: derivatives, None with dead layers, where they are not known; efficiency: see
+    `efficiency`; heat: (L,) pJ/K a layer, NaN if not known.
     """
 
     absorber: Absorber
@@ -43,7 +44,7 @@ class Contents:
     results: list[xr.Dataset]
     main: float
     places: xr.Dataset
-    changes: Sensitivity
+    changes: Sensitivity | None
     efficiency: xr.Dataset
     heat: Float[np.ndarray, " L"]
 
@@ -76,7 +77,9 @@ def contents(
         results,
         main,
         losses_by_place(absorber, main, seed, yields, progress),
-        sensitivity(absorber, main, n=HISTORIES, seed=seed, yields=yields, progress=progress),
+        None
+        if absorber.dead
+        else sensitivity(absorber, main, n=HISTORIES, seed=seed, yields=yields, progress=progress),
         efficiency(absorber, max(energies)),
         heat_by_layer(absorber, temperature) * np.asarray(absorber.thickness),
     )

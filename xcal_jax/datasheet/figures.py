@@ -27,6 +27,7 @@ from bokeh.plotting import figure
 from jaxtyping import Float
 
 from xcal_jax.datasheet.contents import Contents
+from xcal_jax.expected.sensitivity import Sensitivity
 from xcal_jax.plot.labels import layers, with_room
 from xcal_jax.plot.results import ENOUGH, LEAST_COUNTS, merged
 from xcal_jax.response.tail import LOWEST, loss_spectrum
@@ -219,10 +220,10 @@ def _between(values: Float[np.ndarray, " P"]) -> Float[np.ndarray, " E"]:
     return np.append(values / half, values[-1] * half)
 
 
-def changes_chart(sheet: Contents) -> figure:
+def changes_chart(found: Sensitivity) -> figure:
     """By how much partial depositions change with each parameter, the largest on top."""
-    parameters = np.array(sheet.changes.parameters)
-    change, error = (np.nan_to_num(part) for part in sheet.changes.changes["partial"])
+    parameters = np.array(found.parameters)
+    change, error = (np.nan_to_num(part) for part in found.changes["partial"])
     order = np.argsort(np.abs(change))
     names = parameters[order].tolist()
     drawn = chart("change (%) for 1 % of the parameter", "", y_range=names)

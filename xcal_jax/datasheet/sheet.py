@@ -15,6 +15,7 @@ from xcal_jax.constants import VERSION
 from xcal_jax.datasheet import figures
 from xcal_jax.datasheet.contents import ENERGIES, HERE, HISTORIES, Contents, contents
 from xcal_jax.design.heat import TEMPERATURE
+from xcal_jax.expected.sensitivity import Sensitivity
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.files import check_writable
 from xcal_jax.io.page import beside, captioned, heading, number, page, paragraph, table, write_page
@@ -88,7 +89,6 @@ def render(sheet: Contents) -> str:
     )
     approach = f"Midway between the other edges, and from centre to corner; {HERE:,} photons a point, errors of 1 σ."
     quarter = "A quarter of the absorber: the corner is at the lower left, the centre at the upper right."
-    changes = f"Change of the {title('partial')}. From {HISTORIES:,} weighted histories, errors of 1 σ."
     parts = [
         paragraph(_made(sheet)),
         *(paragraph(_sentence(text), "warning") for text in known.outside),
@@ -98,7 +98,7 @@ def render(sheet: Contents) -> str:
         heading("Quantum efficiency"),
         captioned(places["efficiency"], "In closed form, at normal incidence. Names in a legend hide their curves."),
         heading("Losses"),
-        table("Per interacting photon, errors of 1 σ", ["photon energy", *LOSSES], _losses(sheet)),
+        table("Per interacting photon, errors of 1 σ", ["photon energy", *_titles(sheet)], _losses(sheet)),
         heading("Spectra"),
         beside(captioned(places[f"spectrum{n}"], _of_spectrum(sheet, n)) for n in range(len(sheet.results))),
         heading("Escape peaks"),
@@ -108,9 +108,7 @@ def render(sheet: Contents) -> str:
         heading(f"Losses by position, {main}"),
         beside([captioned(places["approach"], approach), captioned(places["map"], quarter)]),
         heading(f"What matters most, {main}"),
-        captioned(places["changes"], changes),
-        table("Change (%) for 1 % of a parameter", ["parameter", *map(title, SHOWN)], _changes(sheet)),
-        *(paragraph(_sentence(text)) for text in sheet.changes.fallbacks),
+        *_what_matters(sheet, places),
         heading("Heat capacity"),
         table(_of_heat(sheet), ["layer", "pJ/K"], _heat(sheet)),
         paragraph(HEAT),
@@ -137,7 +135,7 @@ def _drawings(sheet: Contents) -> dict[str, LayoutDOM]:
         "continuum": figures.continuum_chart(sheet),
         "approach": figures.approach_chart(sheet),
         "map": figures.map_chart(sheet),
-        "changes": figures.changes_chart(sheet),
+        **({} if sheet.changes is None else {"changes": figures.changes_chart(sheet.changes)}),
     }
 
 
@@ -165,19 +163,45 @@ def _of_spectrum(sheet: Contents, n: int) -> str:
     return f"Photons of {sheet.energies[n] / 1000:g} keV, {seen}. Red: escape peaks; the strongest are named."
 
 
+def _titles(sheet: Contents) -> list[str]:
+    """The columns of the table of losses, with one more where layers are dead."""
+    return [*LOSSES, title("stopped")] if sheet.absorber.dead else LOSSES
+
+
 def _losses(sheet: Contents) -> Iterator[list[str]]:
     """A row an energy: how often photons interact, and lose energy."""
     for energy, facts in zip(sheet.energies, map(summary, sheet.results), strict=True):
         kinds = [f"{100 * facts[name]:.3f} %" for name in ESCAPES]
         lost = f"{number(100 * facts['partial'], 100 * facts['partial_err'])} %"
         efficiency = f"{100 * facts['interaction_probability']:.3f} %"
-        yield [f"{energy / 1000:g} keV", efficiency, lost, *kinds, f"{facts['mean_deposit']:.2f} eV"]
+        row = [f"{energy / 1000:g} keV", efficiency, lost, *kinds, f"{facts['mean_deposit']:.2f} eV"]
+        stopped = facts.get("dead_layers")
+        yield (
+            row
+            if stopped is None
+            else [
+                *row,
+                f"{number(100 * stopped['stopped'], 100 * stopped['stopped_err'])} %",
+            ]
+        )
 
 
-def _changes(sheet: Contents) -> Iterator[list[str]]:
+def _what_matters(sheet: Contents, places: dict[str, str]) -> Iterator[str]:
+    """The derivatives, as a chart and a table."""
+    if sheet.changes is None:
+        yield paragraph("Derivatives are not known for absorbers with dead layers or gaps.")
+        return
+    yield captioned(
+        places["changes"], f"Change of the {title('partial')}. From {HISTORIES:,} weighted histories, errors of 1 σ."
+    )
+    yield table("Change (%) for 1 % of a parameter", ["parameter", *map(title, SHOWN)], _changes(sheet.changes))
+    yield from (paragraph(_sentence(text)) for text in sheet.changes.fallbacks)
+
+
+def _changes(found: Sensitivity) -> Iterator[list[str]]:
     """A row a parameter: by how much the main observables change."""
-    changes = [sheet.changes.changes[name] for name in SHOWN]
-    for n, parameter in enumerate(sheet.changes.parameters):
+    changes = [found.changes[name] for name in SHOWN]
+    for n, parameter in enumerate(found.parameters):
         yield [parameter, *(number(float(value[n]), float(error[n])) for value, error in changes)]
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.absorber import VACUUM, Absorber
 from xcal_jax.atomic import Material, load_element
 
 TEMPERATURE = 0.09  # K, unless another is given
@@ -66,15 +66,14 @@ def heat_by_layer(
 ) -> Float[np.ndarray, " L"]:
     """Heat capacity of a micrometre of each layer of ``absorber``, pJ/K; NaN where that of its material is not known.
 
-    temperature: K.
+    temperature: K. Vacuum has none.
     """
     area = float(absorber.width) * float(absorber.length)
-    layers = zip(absorber.formulas, absorber.density, strict=True)
-    return np.array(
-        [
-            heat_per_um(formula, float(density), area, temperature, specific_heats[formula])
-            if formula in specific_heats
-            else np.nan
-            for formula, density in layers
-        ]
-    )
+
+    def of_layer(formula: str, density: float) -> float:
+        if formula == VACUUM:
+            return 0.0
+        known = specific_heats.get(formula)
+        return np.nan if known is None else heat_per_um(formula, density, area, temperature, known)
+
+    return np.array([of_layer(*layer) for layer in zip(absorber.formulas, map(float, absorber.density), strict=True)])
