@@ -26,6 +26,7 @@ CASES = [
     "sensitivity xifu --energy 7keV --uncertainties INPUT --plot link.png",
     "design INPUT -o OUTPUT",
     "linefit INPUT --absorber xifu --energy 7keV --fwhm 2.5eV --plot link.png",
+    "linefit s.csv --line MnKa --background-table INPUT -o OUTPUT",
     "dose --tle INPUT --shield Al:1mm -o OUTPUT",
     "dose --altitudes INPUT --shield Al:1mm -o OUTPUT",
     "dose --tle INPUT --shield Al:1mm -o out.nc --plot link.png",

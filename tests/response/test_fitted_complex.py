@@ -12,6 +12,7 @@ from astropy.io import fits
 from xcal_jax.atomic.lines import load_line
 from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.response.fitted_complex import fit_lines
+from xcal_jax.response.fitted_line import background_within
 from xcal_jax.response.measured import read_events
 
 SPECTRA, COUNTS, FWHM, OFFSET, TAIL = 48, 20_000, 2.5, 3.2, (0.2, 9.0)
@@ -155,6 +156,36 @@ def test_command(call, event_files, tmp_path):
     assert os.path.getsize(plot) > 1000
 
 
+HUMP = np.round(4000.0 * np.exp(-0.5 * ((EDGES[:-1] - 5850.0) / 3.0) ** 2) + 30.0)
+
+
+def test_a_measured_background():
+    """A peak of it that is higher than the line is not taken for the line; its scale comes back, within 4 sigma."""
+    rng = np.random.default_rng(6)
+    lines = [np.histogram(drawn(rng, rng.poisson(4000), (0.0, 1.0)), EDGES)[0] for _ in range(32)]
+    counts = np.array(lines) + rng.poisson(0.5 * HUMP, (32, HUMP.size)).astype(float)
+    told = {"fit": FIT[:2], "background": "none", "background_table": (HUMP, EDGES)}
+    found = fit_lines((counts, EDGES), "MnKa", **told)
+    true = {"MnKa": 4000.0, "offset": OFFSET, "fwhm": FWHM, "background_scale": 0.5}
+    assert found.parameters == tuple(true) and np.all(found.converged)
+    pulls = (found.values - list(true.values())) / found.errors
+    assert np.all(np.abs(pulls.mean(0)) < 4.0 / np.sqrt(32))
+    assert np.all(np.abs(pulls.std(0, ddof=1) - 1.0) < 4.0 / np.sqrt(2.0 * 32))
+    assert 0.3 < found.chance.mean() < 0.7
+    alone = fit_lines((counts[0], EDGES), "MnKa", **told, background_scale=0.5)
+    assert alone.parameters == found.parameters[:3] and alone.errors[0, 0] < found.errors[0, 0]
+    assert np.all(np.abs(alone.values[0] - list(true.values())[:3]) < 4.0 * alone.errors[0])
+
+
+def test_channels_of_a_background():
+    """Counts are kept in channels of any width; a flat one is flat."""
+    within = background_within(
+        (np.array([6.0, 2.0, 4.0]), np.array([0.0, 3.0, 4.0, 8.0])), None, np.arange(1.0, 7.0, 2.0)
+    )
+    np.testing.assert_allclose(within, [4.0, 3.0], rtol=1e-12)
+    np.testing.assert_array_equal(background_within((HUMP, EDGES), None, EDGES[20:40]), HUMP[20:39])
+
+
 FLAT = np.ones(EDGES.size - 1)
 
 
@@ -172,6 +203,17 @@ FLAT = np.ones(EDGES.size - 1)
         (FLAT, EDGES, {"fit": ("range",), "fwhm": 2.5}, "needs `absorber`"),
         (FLAT, EDGES, {"fit": ("offset",)}, "`fwhm` must be given where it is not fitted"),
         (FLAT, EDGES, {"background": "square"}, "`background` must be one of none, constant, linear"),
+        (FLAT, EDGES, {"background_scale": 0.5}, "`background_scale` needs `background_table`"),
+        (
+            FLAT,
+            EDGES,
+            {"background_table": (FLAT, EDGES), "background_scale": 0.0},
+            "`background_scale` must be positive, but is 0",
+        ),
+        (FLAT, EDGES, {"background_table": (-FLAT, EDGES)}, "background must be finite and not negative"),
+        (FLAT, EDGES, {"background_table": (0 * FLAT, EDGES)}, "have counts in the channels of the spectrum"),
+        (FLAT, EDGES, {"background_table": (FLAT, EDGES[:-1])}, "must be one spectrum"),
+        (FLAT, EDGES, {"background_table": (FLAT[1:], EDGES[1:])}, "reaches from 5831 to 5950 eV"),
         (FLAT, EDGES, {"line": "MnKq"}, "did you mean"),
         (FLAT, EDGES, {"window": "5900 eV,5901 eV"}, "more channels than there are, 1"),
     ],
@@ -187,6 +229,7 @@ def test_what_is_refused(counts, edges, given, words):
         (("--line", "MnKa", "--energy", "6keV"), "one of `--line` and `--energy`"),
         (("--energy", "6keV", "--fwhm", "2eV"), "`--absorber` must be given"),
         (("--energy", "6keV", "--background", "none"), "`--background` goes with `--line`"),
+        (("--energy", "6keV", "--background-table", "b.csv"), "`--background-table` goes with `--line`"),
         (("--line", "MnKa", "--incident", "5"), "`--incident` goes with `--energy`"),
         (("--line", "MnKa", "--events", "energy"), "are they in keV"),
     ],

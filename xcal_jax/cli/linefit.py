@@ -26,6 +26,12 @@ from xcal_jax.cli.summary import show
 @click.option(
     "--background", type=click.Choice(["none", "constant", "linear"]), help="With --line: constant if unsaid."
 )
+@click.option("--background-table", type=click.Path(), help="With --line: file of a measured background, beside it.")
+@click.option(
+    "--background-scale",
+    type=options.quantity("", above=0.0),
+    help="What its counts are multiplied by; or it is fitted.",
+)
 @click.option("--events", help="SPECTRUM is a list of events (.csv .nc .h5 .fits), with energies in this column.")
 @click.option("--bin", "bin_width", type=options.EV, help="Width of the channels for --events; default: 1 eV.")
 @click.option("--trapping", help="Tail FRACTION:SCALE, such as 0.02:60eV: fixed, or where its fit starts.")
@@ -89,8 +95,9 @@ def _single(spectrum, absorber, energy, models, output, given: dict):
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.response.fitted_line import fit_line
 
-    only = {"line_table": "--line-table", "background": "--background", "events": "--events", "bin_width": "--bin"}
-    wrong = [option for name, option in only.items() if name in given] + (["--output"] if output else [])
+    only = ("line_table", "background", "background_table", "background_scale", "events", "bin_width")
+    names = [name.removesuffix("_width").replace("_", "-") for name in only if name in given]
+    wrong = [f"--{name}" for name in names] + (["--output"] if output else [])
     if wrong:
         raise ValueError(f"`{wrong[0]}` goes with `--line`")
     missing = [f"`--{name}`" for name, value in (("absorber", absorber), ("fwhm", given.get("fwhm"))) if value is None]

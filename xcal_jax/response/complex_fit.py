@@ -102,10 +102,16 @@ def starts(
 ) -> Table:
     """Where each fit begins: offset and FWHM from the best match of the shape, photons by non-negative least squares.
 
+    A measured background is taken off before the match, by its least ratio to the counts where its scale is free.
     values: of what is known; the photons in it are the ratio of the lines.
     """
     many, names = len(shape.lines), shape.parameters
-    fwhm, offset = names.index("fwhm"), names.index("offset")
+    fwhm, offset, flat, scale = (names.index(name) for name in ("fwhm", "offset", "background", "background_scale"))
+    beneath = np.asarray(shape.beneath)
+    some = beneath > 0.0
+    below = np.full((len(counts), 1), values[scale])
+    if free[scale]:
+        below = np.percentile(counts[:, some] / beneath[some], QUIET, axis=1)[:, None]
     width = float(shape.width)
     trials = values[None]
     if np.isnan(values[fwhm]):
@@ -116,7 +122,8 @@ def starts(
     templates = np.einsum("k,nkc->nc", values[:many], shapes)
     size = 2 * shape.channels
     spectrum = np.fft.rfft(templates / np.linalg.norm(templates, axis=1)[:, None], size).conj()
-    signal = np.maximum(counts - np.percentile(counts, QUIET, axis=1)[:, None], 0.0)
+    above = counts - below * beneath
+    signal = np.maximum(above - np.percentile(above, QUIET, axis=1)[:, None], 0.0)
     score = np.fft.irfft(spectrum[None] * np.fft.rfft(signal, size)[:, None], size)  # (B, trials, shifts)
     if not free[offset]:
         score = score[:, :, :1]
@@ -126,11 +133,14 @@ def starts(
     with double_precision():
         shapes = np.asarray(_by_line(shape, jnp.asarray(begun)))
     for n, row in enumerate(counts):
-        design = np.vstack([shapes[n], np.full(shape.channels, width)]).T
+        design = np.vstack([shapes[n], np.full(shape.channels, width), beneath * free[scale]]).T
         weight = 1.0 / np.sqrt(row + 1.0)
-        found, _ = optimize.nnls(design * weight[:, None], row * weight)
+        found, _ = optimize.nnls(design * weight[:, None], (row - values[scale] * beneath) * weight)
         begun[n, :many] = np.maximum(found[:many], 1.0)
-        begun[n, -2] = np.maximum(found[-1], 0.5 / row.size / width) if free[-2] else values[-2]
+        if free[flat]:
+            begun[n, flat] = np.maximum(found[many], 0.5 / row.size / width)
+        if free[scale]:
+            begun[n, scale] = np.maximum(found[many + 1], 0.5 / beneath.sum())
     return begun
 
 

@@ -18,7 +18,7 @@ from xcal_jax.expected.tables import differentiable
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.response.complex_fit import Maximum, expected_deviance, first_values, maximise, starts
-from xcal_jax.response.fitted_line import ALL_UNITS, ROUNDS, spectrum_within
+from xcal_jax.response.fitted_line import ALL_UNITS, ROUNDS, background_within, spectrum_within
 from xcal_jax.response.linefit import linearise
 from xcal_jax.response.measured import read_events
 from xcal_jax.response.natural_shape import SCALE, NaturalShape
@@ -37,6 +37,7 @@ UNITS = ALL_UNITS | {
     "fwhm_slope": "1",
     "background": "1/eV",
     "slope": "1/eV^2",
+    "background_scale": "1",
 }
 
 
@@ -137,6 +138,8 @@ def fit_lines(
     fwhm: Quantity | None = None,
     trapping: str | Trapping | None = None,
     background: str = "constant",
+    background_table: str | os.PathLike[str] | tuple[Any, Any] | None = None,
+    background_scale: float | None = None,
     window: str | Sequence[Quantity] | None = None,
     bins: str | Sequence[Quantity] | None = None,
     events: str | None = None,
@@ -154,8 +157,10 @@ def fit_lines(
     "MnKa:2,MnKb:0.3", where weights are only a start. fit: of ``offset gain curvature fwhm fwhm_slope tail_frac
     tail_tau``, and with an ``absorber`` of ``thickness[n] density[n] yield range``: its losses are then part of the
     shape. fwhm: of the detector, where it is known or the fit starts; without it the spectrum tells. trapping: a tail
-    such as "0.02:60eV", fixed, or where its fit starts. background: none, constant or linear. window: channels within
-    (low, high) only.
+    such as "0.02:60eV", fixed, or where its fit starts. background: none, constant or linear. background_table:
+    beside it a measured background, given as ``spectrum`` is and taken to be exact. background_scale: what its counts
+    are multiplied by, such as a ratio of live times; without it this is fitted. window: channels within (low, high)
+    only.
     Raises ValueError where a number makes no sense, lines lie outside the spectrum, or a fit does not converge.
 
     >>> rng = np.random.default_rng(1)
@@ -178,9 +183,15 @@ def fit_lines(
         raise ValueError(f"`fit` has {', '.join(wrt)}, which needs `absorber`: without it, {', '.join(SCALE)}")
     if fwhm is None and "fwhm" not in asked:
         raise ValueError("`fwhm` must be given where it is not fitted")
-    free = {*(shape.name for shape in lines), *asked, *BACKGROUNDS[background]}
+    if background_scale is not None and background_table is None:
+        raise ValueError("`background_scale` needs `background_table`, the background that it multiplies")
+    fitted = background_table is not None and background_scale is None
+    free = {*(shape.name for shape in lines), *asked, *BACKGROUNDS[background], *["background_scale"] * fitted}
     _check(counts, edges, lines, len(free))
+    beneath = None if background_table is None else background_within(background_table, bins, edges)
     known = _known(asked, fwhm, Trapping.build(trapping) if isinstance(trapping, str) else trapping)
+    if background_scale is not None:
+        known["background_scale"] = parse_quantity(background_scale, "", "background_scale", above=0.0)
     sharpest = SHARPER * known["fwhm"] if "fwhm" in known else float(np.diff(edges).mean())
     notes: tuple[str, ...] = ()
     linear: list = []
@@ -192,7 +203,8 @@ def fit_lines(
             notes = differentiable(target)[1]
             told = wrt or ["range"]
             linear = [linearise(target, one.mean_energy, told, impact, origin, n, seed, progress) for one in lines]
-        shape = NaturalShape.build(lines, edges, sharpest, linear, bool({"gain", "curvature"} & set(asked)))
+        stretched = bool({"gain", "curvature"} & set(asked))
+        shape = NaturalShape.build(lines, edges, sharpest, linear, stretched, beneath)
         chosen = np.array([name in free for name in shape.parameters])
         begin = starts(shape, counts, first_values(shape, np.array(ratio), known), chosen)
         found = maximise(shape, counts, begin, chosen)

@@ -136,6 +136,29 @@ def spectrum_within(spectrum: Any, bins: Any, window: Any) -> tuple[np.ndarray, 
     return _windowed(*_read(spectrum, bins), window)
 
 
+def background_within(background: Any, bins: Any, edges: Float[np.ndarray, " E"]) -> Float[np.ndarray, " C"]:
+    """Counts (C,) of a ``background``, of a file or as given, in the channels of a spectrum with ``edges``, eV.
+
+    Its own channels may be others: counts are even within each. Raises ValueError for what is no spectrum, does not
+    reach over the edges, or has no counts within them.
+    """
+    counts, own = _read(background, bins)
+    if counts.ndim != 1 or own.shape != (counts.size + 1,) or not np.all(np.diff(own) > 0):
+        raise ValueError(
+            "the background must be one spectrum, with edges that ascend and are one more than its channels"
+        )
+    if not (np.all(np.isfinite(counts)) and np.all(counts >= 0)):
+        raise ValueError("counts of the background must be finite and not negative")
+    near = 1e-6 * (edges[1] - edges[0])  # by which edges that are the same may differ
+    if own[0] > edges[0] + near or own[-1] < edges[-1] - near:
+        span = f"{edges[0]:g} to {edges[-1]:g} eV, but reaches from {own[0]:g} to {own[-1]:g} eV"
+        raise ValueError(f"the background must reach over the spectrum, {span}")
+    within = np.diff(np.interp(edges, own, np.append(0.0, np.cumsum(counts))))
+    if not within.any():
+        raise ValueError("the background must have counts in the channels of the spectrum, but has none")
+    return within
+
+
 def _read(spectrum: Any, bins: Any) -> tuple[np.ndarray, np.ndarray]:
     """Counts and edges, eV, of a file or as given."""
     if isinstance(spectrum, str | os.PathLike):

@@ -31,7 +31,7 @@ BESIDE = 3  # widths of the spectrum that are added to the period of the transfo
 FAR = 2000.0  # eV, at most
 FINER = 2.5  # steps of the transform to the standard deviation of the sharpest noise
 SCALE = ("offset", "gain", "curvature", "fwhm", "fwhm_slope", "tail_frac", "tail_tau")
-FLAT = ("background", "slope")
+BELOW = ("background", "slope", "background_scale")  # constant, linear, of a measured background
 
 
 @jax.tree_util.register_dataclass
@@ -42,7 +42,8 @@ class NaturalShape:
     k: (F,) 1/eV; centre, half: (J,) eV; share: (K, J), zero for components of other lines; natural: (K, F), the
     characteristic function of the lines at a gain of 1; loss: (K, F), loss_slope: (K, P, F), that of the loss and its
     derivatives; origin: (P,); low, width: () eV, of the first channel; reference: () eV, that the gain leaves in its
-    place; stretched: whether gain or curvature are parameters; fine: steps of the transform to a channel.
+    place; beneath: (C,) counts of a measured background, zero without one; stretched: whether gain or curvature are
+    parameters; fine: steps of the transform to a channel.
     """
 
     k: Array
@@ -56,6 +57,7 @@ class NaturalShape:
     low: Array
     width: Array
     reference: Array
+    beneath: Array
     physics: tuple[str, ...] = field(metadata={"static": True})
     lines: tuple[str, ...] = field(metadata={"static": True})
     channels: int = field(metadata={"static": True})
@@ -70,11 +72,12 @@ class NaturalShape:
         sharpest: float,
         linear: Sequence[Linear] = (),
         stretched: bool = False,
+        beneath: Float[np.ndarray, " C"] | None = None,
     ) -> "NaturalShape":
         """The shape of ``lines`` in channels of one width. sharpest: eV, the least FWHM of the noise that is needed.
 
         linear: what electrons and photons take out at the energy of each line, or nothing. stretched: whether the
-        gain may differ from 1, or the scale be curved.
+        gain may differ from 1, or the scale be curved. beneath: counts of a measured background in the channels.
         """
         channels, width = edges.size - 1, float(np.diff(edges).mean())
         fine = max(1, int(np.ceil(FINER * width * FWHM_PER_SIGMA / sharpest)))
@@ -103,6 +106,7 @@ class NaturalShape:
             float(edges[0]),
             width,
             reference,
+            np.zeros(channels) if beneath is None else beneath,
         )
         fixed = (tuple(names), tuple(line.name for line in lines), channels, fine, stretched)
         everything: Any = [*map(np.asarray, arrays), *fixed]
@@ -111,7 +115,7 @@ class NaturalShape:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of all parameters, in the order of `expected`: photons of each line, then the detector's and others."""
-        return (*self.lines, *SCALE, *self.physics, *FLAT)
+        return (*self.lines, *SCALE, *self.physics, *BELOW)
 
     def by_line(self, values: Float[Array, " T"]) -> Float[Array, "K C"]:
         """The share of the photons of each line that each channel has, at ``values`` of the `parameters`."""
@@ -143,10 +147,11 @@ class NaturalShape:
 
     def expected(self, values: Float[Array, " T"]) -> Float[Array, " C"]:
         """Expected counts of each channel at ``values`` of the `parameters`."""
-        background, slope = values[-2:]
+        background, slope, scale = values[-len(BELOW) :]
         half = 0.5 * (self.channels - 1)
         place = (jnp.arange(self.channels, dtype=self.width.dtype) - half) * self.width
-        return values[: len(self.lines)] @ self.by_line(values) + self.width * (background + slope * place)
+        below = self.width * (background + slope * place) + scale * self.beneath
+        return values[: len(self.lines)] @ self.by_line(values) + below
 
 
 def rotation(angle: Float[Array, "..."]) -> Complex[Array, "..."]:
