@@ -159,6 +159,7 @@ def test_command(call, event_files, tmp_path):
 HUMP = np.round(4000.0 * np.exp(-0.5 * ((EDGES[:-1] - 5850.0) / 3.0) ** 2) + 30.0)
 
 
+@pytest.mark.slow
 def test_a_measured_background():
     """A peak of it that is higher than the line is not taken for the line; its scale comes back, within 4 sigma."""
     rng = np.random.default_rng(6)
@@ -175,6 +176,30 @@ def test_a_measured_background():
     alone = fit_lines((counts[0], EDGES), "MnKa", **told, background_scale=0.5)
     assert alone.parameters == found.parameters[:3] and alone.errors[0, 0] < found.errors[0, 0]
     assert np.all(np.abs(alone.values[0] - list(true.values())[:3]) < 4.0 * alone.errors[0])
+
+
+@pytest.mark.slow
+def test_parameters_shared_by_spectra():
+    """All shared: the fit of the sum. The FWHM alone: the weighted mean of separate fits, and its error."""
+    rng = np.random.default_rng(9)
+    moves, told = np.array([-20.0, 0.0, 15.0]), {"line": "MnKa", "fit": FIT[:2], "background": "none"}
+    same, apart = (
+        np.array([np.histogram(drawn(rng, 8000, (0.0, 1.0)) + move, EDGES)[0] for move in some], float)
+        for some in (0.0 * moves, moves)
+    )
+    all_shared = fit_lines((same, EDGES), **told, shared=("MnKa", *FIT[:2]))
+    whole = fit_lines((same.sum(0), EDGES), **told)
+    times = np.array([3.0, 1.0, 1.0])
+    np.testing.assert_allclose(all_shared.values * times, np.repeat(whole.values, 3, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(all_shared.errors * times, np.repeat(whole.errors, 3, axis=0), rtol=1e-4)
+    one = fit_lines((apart, EDGES), **told, shared=("fwhm",))
+    each = [fit_lines((row, EDGES), **told) for row in apart]
+    assert np.ptp(one.values[:, 2]) == 0.0 and "of one value in all spectra: fwhm" in str(one)
+    assert np.all(np.abs(one.values[:, 1] - OFFSET - moves) < 4.0 * one.errors[:, 1])
+    values, weight = np.array([(alone.values[0, 2], alone.errors[0, 2] ** -2.0) for alone in each]).T
+    assert one.errors[0, 2] == pytest.approx(weight.sum() ** -0.5, rel=0.03)
+    mean = weight @ values / weight.sum()
+    assert one.values[0, 2] == pytest.approx(mean, abs=0.3 * one.errors[0, 2])
 
 
 def test_channels_of_a_background():
@@ -203,6 +228,8 @@ FLAT = np.ones(EDGES.size - 1)
         (FLAT, EDGES, {"fit": ("range",), "fwhm": 2.5}, "needs `absorber`"),
         (FLAT, EDGES, {"fit": ("offset",)}, "`fwhm` must be given where it is not fitted"),
         (FLAT, EDGES, {"background": "square"}, "`background` must be one of none, constant, linear"),
+        (FLAT, EDGES, {"shared": ("fwhm",)}, "`shared` needs several spectra, but there is one"),
+        (FLAT, EDGES, {"shared": ("gain",)}, "`shared` has gain, not fitted here"),
         (FLAT, EDGES, {"background_scale": 0.5}, "`background_scale` needs `background_table`"),
         (
             FLAT,

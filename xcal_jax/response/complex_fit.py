@@ -42,17 +42,28 @@ class Maximum(NamedTuple):
 
 
 def maximise(
-    shape: NaturalShape, counts: Float[np.ndarray, "B C"], start: Table, free: Bool[np.ndarray, " T"]
+    shape: NaturalShape,
+    counts: Float[np.ndarray, "B C"],
+    start: Table,
+    free: Bool[np.ndarray, " T"],
+    shared: Bool[np.ndarray, " T"] | None = None,
 ) -> Maximum:
-    """The fits of the parameters that are ``free`` to each row of ``counts``."""
+    """The fits of the parameters that are ``free`` to each row of ``counts``.
+
+    shared: those of which all rows have one value, begun at the median of theirs. With them the rows are one fit.
+    """
     limits = [LIMITS.get(name, (-np.inf if name in FREE else 0.0, np.inf)) for name in shape.parameters]
     least, most = np.array(limits).T
     held = np.zeros(start.shape, bool)
-    chosen = tuple(np.flatnonzero(free).tolist())
+    chosen = np.flatnonzero(free)
+    together = np.zeros(free.shape, bool) if shared is None else shared & free
+    groups = (1, len(counts)) if together.any() else (len(counts), 1)
+    start = np.where(together, np.median(start, axis=0), start)
     for _ in range(int(free.sum())):
         with double_precision():
-            arrays = (jnp.asarray(counts, float), jnp.asarray(start), jnp.asarray(held))
-            found = jax.tree.map(np.asarray, _maximise(shape, *arrays, free=chosen))
+            arrays = (jnp.asarray(part).reshape(*groups, -1) for part in (counts.astype(float), start, held))
+            many = _maximise(shape, *arrays, free=tuple(chosen.tolist()), shared=tuple(together[chosen].tolist()))
+            found = [np.asarray(part).reshape(len(counts), *part.shape[2:]) for part in many]
         values, covariance, deviance, converged, model = found
         out = ((values < least) | (values > most)) & free & ~held
         if not out.any():
@@ -61,38 +72,53 @@ def maximise(
         held = held | out
         lost = out[:, shape.parameters.index("tail_frac")]  # without a tail its scale is not known
         held[lost, shape.parameters.index("tail_tau")] |= free[shape.parameters.index("tail_tau")]
+        held = np.where(together, held.all(axis=0), held)
     errors = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
     return Maximum(values, np.where(held, np.nan, errors), covariance, deviance, converged, model, held)
 
 
-@partial(jax.jit, static_argnames="free")
-def _maximise(shape: NaturalShape, counts: Array, start: Array, held: Array, free: tuple[int, ...]):
-    """(values, covariance, deviance, converged, model) of each spectrum; those ``held`` stay where they start."""
+@partial(jax.jit, static_argnames=("free", "shared"))
+def _maximise(
+    shape: NaturalShape, counts: Array, start: Array, held: Array, free: tuple[int, ...], shared: tuple[bool, ...]
+):
+    """(values, covariance, deviance, converged, model) of each spectrum; those ``held`` stay where they start.
+
+    counts: (N, G, C), N groups of G spectra. shared: whether each of the ``free`` has one value in a group.
+    """
+    spectra = counts.shape[1]
     place = jnp.array(free)
+    fresh = np.ones((spectra, len(free)), bool)
+    fresh[1:, list(shared)] = False
+    number = np.cumsum(fresh).reshape(fresh.shape) - 1  # of the unknown that each value is
+    number = np.where(shared, number[0], number)
+    unknown = int(fresh.sum())
 
     def one(counts: Array, start: Array, held: Array):
-        stay = held[place].astype(float)
+        stay = jnp.zeros(unknown).at[number].set(held[:, place].astype(float))
+
+        def moved(step):
+            return start.at[:, place].add(step[number])
 
         def model(values):
-            return jnp.maximum(shape.expected(values), FLOOR)
+            return jnp.maximum(jax.vmap(shape.expected)(values), FLOOR)
 
-        slope = jax.jacfwd(lambda part: model(start.at[place].set(part)))(start[place])
-        information = jnp.sum(slope**2 / model(start)[:, None], axis=0)
+        slope = jax.jacfwd(lambda step: model(moved(step)))(jnp.zeros(unknown))
+        information = jnp.sum(slope**2 / model(start)[..., None], axis=(0, 1))
         scale = jnp.where(information > 0.0, information**-0.5, 0.0) * (1.0 - stay)
 
-        def at(q):
-            return start.at[place].add(q * scale)
-
         def residuals(q, counts):
-            return jnp.concatenate([poisson_residuals(counts, model(at(q))), q * stay])
+            return jnp.concatenate([poisson_residuals(counts, model(moved(q * scale)).ravel()), q * stay])
 
-        fit = least_squares(residuals, jnp.zeros(len(free)), counts, counts.shape[0])
+        fit = least_squares(residuals, jnp.zeros(unknown), counts.ravel(), counts.size)
         q = fit.parameters
-        expected = model(at(q))
-        slope = jax.jacfwd(lambda q: model(at(q)))(q)
-        part = inverse(slope.T @ (slope / expected[:, None]) + jnp.diag(stay)) * scale[:, None] * scale[None, :]
-        whole = jnp.zeros((start.size, start.size)).at[jnp.ix_(place, place)].set(part)
-        return at(q), whole, fit.chi_square, fit.converged & jnp.all(jnp.isfinite(part)), expected
+        expected = model(moved(q * scale))
+        slope = jax.jacfwd(lambda q: model(moved(q * scale)))(q).reshape(counts.size, unknown)
+        part = inverse(slope.T @ (slope / expected.ravel()[:, None]) + jnp.diag(stay)) * scale[:, None] * scale[None, :]
+        each = part[number[:, :, None], number[:, None, :]]
+        whole = jnp.zeros((spectra, *start.shape[1:] * 2)).at[:, place[:, None], place].set(each)
+        deviance = jnp.sum(jax.vmap(poisson_residuals)(counts, expected) ** 2, axis=1)
+        converged = fit.converged & jnp.all(jnp.isfinite(part))
+        return moved(q * scale), whole, deviance, jnp.full(spectra, converged), expected
 
     return jax.lax.map(lambda row: one(*row), (counts, start, held), batch_size=TOGETHER)
 

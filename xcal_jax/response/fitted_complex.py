@@ -140,6 +140,7 @@ def fit_lines(
     background: str = "constant",
     background_table: str | os.PathLike[str] | tuple[Any, Any] | None = None,
     background_scale: float | None = None,
+    shared: Sequence[str] = (),
     window: str | Sequence[Quantity] | None = None,
     bins: str | Sequence[Quantity] | None = None,
     events: str | None = None,
@@ -159,8 +160,8 @@ def fit_lines(
     shape. fwhm: of the detector, where it is known or the fit starts; without it the spectrum tells. trapping: a tail
     such as "0.02:60eV", fixed, or where its fit starts. background: none, constant or linear. background_table:
     beside it a measured background, given as ``spectrum`` is and taken to be exact. background_scale: what its counts
-    are multiplied by, such as a ratio of live times; without it this is fitted. window: channels within (low, high)
-    only.
+    are multiplied by, such as a ratio of live times; without it this is fitted. shared: of what is fitted, that of
+    which all spectra have one value. window: channels within (low, high) only.
     Raises ValueError where a number makes no sense, lines lie outside the spectrum, or a fit does not converge.
 
     >>> rng = np.random.default_rng(1)
@@ -188,6 +189,10 @@ def fit_lines(
     fitted = background_table is not None and background_scale is None
     free = {*(shape.name for shape in lines), *asked, *BACKGROUNDS[background], *["background_scale"] * fitted}
     _check(counts, edges, lines, len(free))
+    alien = [name for name in shared if name not in free]
+    if alien or (shared and len(counts) == 1):
+        rule = "needs several spectra, but there is one" if not alien else f"has {', '.join(alien)}, not fitted here"
+        raise ValueError(f"`shared` {rule}")
     beneath = None if background_table is None else background_within(background_table, bins, edges)
     known = _known(asked, fwhm, Trapping.build(trapping) if isinstance(trapping, str) else trapping)
     if background_scale is not None:
@@ -207,7 +212,8 @@ def fit_lines(
         shape = NaturalShape.build(lines, edges, sharpest, linear, stretched, beneath)
         chosen = np.array([name in free for name in shape.parameters])
         begin = starts(shape, counts, first_values(shape, np.array(ratio), known), chosen)
-        found = maximise(shape, counts, begin, chosen)
+        together = np.array([name in shared for name in shape.parameters])
+        found = maximise(shape, counts, begin, chosen, together)
         mean = dict(zip(shape.parameters, np.mean(found.values, axis=0).tolist(), strict=True))
         origin = {name: mean[name] for name in (linear[0].parameters if wrt else ())}
         low = [f"{name} = {value:.4g}" for name, value in origin.items() if not value > 0.0]
@@ -215,21 +221,24 @@ def fit_lines(
             raise ValueError(f"the spectrum does not tell {', '.join(low)}: it came out not positive")
     if not np.any(found.converged):
         raise ValueError(f"the fit of {','.join(asked)} did not converge: fit fewer parameters, or a wider `window`")
-    return _described(shape, chosen, found, counts, edges, lines, notes)
+    if shared:
+        notes = (*notes, f"of one value in all spectra: {', '.join(shared)}")
+    return _described(shape, chosen, together, found, counts, edges, lines, notes)
 
 
 def _described(
     shape: NaturalShape,
     chosen: np.ndarray,
+    together: np.ndarray,
     found: Maximum,
     counts: np.ndarray,
     edges: np.ndarray,
     lines: tuple[LineShape, ...],
     notes: tuple[str, ...],
 ) -> FittedLines:
-    """The ``found`` values of the ``chosen`` parameters, with their goodness."""
+    """The ``found`` values of the ``chosen`` parameters, with their goodness; those ``together`` count once for all."""
     mean, variance = np.array([expected_deviance(model) for model in found.model]).T
-    mean = mean - np.sum(chosen & ~found.bound, axis=1)
+    mean = mean - np.sum((chosen & ~found.bound) / np.where(together, len(counts), 1), axis=1)
     return FittedLines(
         tuple(np.array(shape.parameters)[chosen].tolist()),
         found.values[:, chosen],
