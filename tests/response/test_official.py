@@ -103,7 +103,8 @@ def test_like_an_official_matrix(folder):
 def test_an_area_counts_what_falls_into_the_channels():
     ends = np.array([6900.0, 7000.0, 7100.0])
     names = {"low": ends[:-1], "high": ends[1:], "interaction_probability": np.array([0.8, 0.5])}
-    response = xr.Dataset({name: ("energy", value) for name, value in names.items()})
+    columns = {name: ("energy", value) for name, value in names.items()}
+    response = xr.Dataset(columns, attrs={"absorber": XIFU.to_toml()})
     rows = [Row(np.zeros(1), np.ones(1), np.ones(1), contained) for contained in (1.0, 0.25)]
     np.testing.assert_allclose(effective_area(response, rows, 2.0), [1.6, 0.25])
 

@@ -166,6 +166,9 @@ class Absorber:
         """
         if isinstance(layers, str | bytes | Mapping) or not isinstance(layers, Iterable):
             raise ValueError(f"`layers` must be a list of layers like ('Bi', '5.15 um'), but is {shown(layers)}")
+        if isinstance(filters, str | bytes | Mapping) or not isinstance(filters, Iterable | None):
+            example = "{'material': 'Al', 'thickness': '30 nm'}"
+            raise ValueError(f"`filters` must be a list of sheets like {example}, but is {shown(filters)}")
         table = {
             "width": width,
             "length": length,
@@ -178,7 +181,7 @@ class Absorber:
             "fwhm": fwhm,
             "array": array,
             "layers": [_layer_table(n, layer) for n, layer in enumerate(layers)],
-            "filters": None if filters is None else [dict(each) for each in filters],
+            "filters": filters and [dict(each) if isinstance(each, Mapping) else each for each in filters],
         }
         table = {key: value for key, value in table.items() if value is not None}
         return _doubted(cls.from_table(table, "absorber"), "absorber")
