@@ -1,6 +1,7 @@
 # make run   the main job from nothing: 1e7 photons of 7 keV through the X-IFU absorber, a plot, a table, a data sheet
 # make check lint, types and the fast tests
 # make test  every check from nothing: lint, types, tests
+# make exhaustive   the same with the dearest tests, which see whole what others see in part: half as long again
 # make clients  sherpa, built from source (gfortran, bison, flex), for the tests of our matrices in it
 # make docs  the documentation: out/docs/index.html
 # make bench the speed of this machine, printed
@@ -11,7 +12,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run check test clients docs lint bench gpu-wheels bench-gpu compare-penelope compare-dose clean
+.PHONY: run check test exhaustive clients docs lint bench gpu-wheels bench-gpu compare-penelope compare-dose clean
 .DEFAULT_GOAL := run
 
 .venv/installed: pyproject.toml
@@ -45,6 +46,9 @@ check: lint
 
 test: lint .venv-clients/installed
 	$(PYTEST)
+
+exhaustive: export XCAL_JAX_EXHAUSTIVE = 1
+exhaustive: test
 
 docs: .venv/installed
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet notebooks out/docs

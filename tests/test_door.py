@@ -22,6 +22,7 @@ DEAR = {
     "sensitivity",
     "sweep",
 }  # compile programs of their own
+DEAREST = {"fit_line", "report"}
 CALLABLES = [name for name in xcal.__all__ if name not in {"__version__", "orbit", "plot", "sipm"}]
 
 
@@ -95,7 +96,9 @@ def test_examples_run(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(DEAR))
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.exhaustive if n in DEAREST else ()) for n in sorted(DEAR)]
+)
 def test_dear_examples_run(name):
     run(examples(name))
 

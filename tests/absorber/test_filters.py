@@ -65,6 +65,7 @@ def test_lines_are_drawn_as_they_pass(forced):
     assert prepared.probability == pytest.approx(expected.sum() / weights.sum(), rel=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_a_spectrum_keeps_the_edges_of_filters():
     """A flat spectrum about the K edge of aluminium: the mean probability is the integral over it."""
     low, high, edge = 1500.0, 1620.0, 1559.6

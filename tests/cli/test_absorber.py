@@ -323,6 +323,7 @@ def test_interrupted_before_the_first_block_leaves_none(tmp_path, long_run):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_killed_run_leaves_no_file_of_that_name(tmp_path, long_run):
     running = long_run("--events", "e.nc")

@@ -180,6 +180,7 @@ def test_work_that_kills_every_worker_is_one_sentence(client, one_process, tmp_p
 
 def test_a_killed_worker_loses_nothing(client, one_process):
     """SIGKILL to one of two workers while all tasks are under way."""
+    client.wait_for_workers(2, timeout=60)  # others may have died in the test before
     workers = client.run(os.getpid)
     assert len(workers) == 2 and os.getpid() not in workers.values()
     finished = []
@@ -197,6 +198,7 @@ def test_a_killed_worker_loses_nothing(client, one_process):
     assert len(set(workers.values()) & set(client.run(os.getpid).values())) == 1
 
 
+@pytest.mark.exhaustive
 def test_a_sweep_on_workers(client, tmp_path):
     (tmp_path / "sweep.toml").write_text(SWEEP)
     grid = Grid.load(tmp_path / "sweep.toml")

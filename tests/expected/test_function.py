@@ -73,6 +73,7 @@ def test_batches_of_energies_are_their_elements(jacobian):
     np.testing.assert_allclose(slope(ONE, jnp.array([7000.0, 5000.0]))[0], jacobian[1], rtol=1e-5)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @jax.numpy_dtype_promotion("standard")  # as JAX is by itself: optax mixes floats and integers
 def test_optimisers_of_optax_and_optimistix_find_a_thickness():

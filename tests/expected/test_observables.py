@@ -144,6 +144,7 @@ def right(slab):
     return estimate(slab, ENERGY, SIDE, at=(29.95, 3.0), n=2**12, loss_above=THRESHOLDS[1:])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_an_impact_moves_as_the_side_does(slab, right):
     """Near one side only the gap w/2 - x matters: d/dx = -2 d/dwidth; and mirrored impacts mirror."""
@@ -158,6 +159,7 @@ def test_an_impact_moves_as_the_side_does(slab, right):
     assert right.derivative("electron_escape")[0][x] > 0.1  # per um
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_transformations_agree(slab, right):
     """A jvp under vmap under jit, two energies at once, gives what one plain call does."""

@@ -87,6 +87,7 @@ def test_every_history_balances_in_double():
             check_balance(ledger, e, 1e-15)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_float32_is_float64():
     """Uniforms are the same numbers, so nearly all histories are: partial ones, and what they lose."""

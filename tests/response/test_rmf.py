@@ -246,6 +246,7 @@ def test_interrupted_nodes_go_on(tmp_path):
         simulate_nodes(XIFU, energy, weight, Settings(photons=3000, seed=2), part)
 
 
+@pytest.mark.exhaustive
 def test_an_interrupted_matrix_goes_on(tmp_path, monkeypatch, capsys):
     """Ctrl-C says how; --resume takes up the matrix and each cause of its uncertainty; without it all begins anew."""
     monkeypatch.chdir(tmp_path)

@@ -102,7 +102,7 @@ def test_all_else_is_kept(filtered):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("physics", ["paper", "full"])
+@pytest.mark.parametrize("physics", ["paper", pytest.param("full", marks=pytest.mark.exhaustive)])
 def test_forced_photons_all_interact(filtered, monkeypatch, capsys, physics):
     """Those that are only deflected, by Rayleigh scattering, as well: they are drawn again."""
     folder, _ = filtered

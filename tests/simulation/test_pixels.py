@@ -268,6 +268,7 @@ def test_commands_that_refuse(call, tmp_path, arguments, sentence):
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_too_many_pixels_for_one_photon_are_one_sentence():
     dust = Absorber.build([("Bi", 5.0)], 0.2, 0.2, "dust", array={"rows": 1, "columns": 33, "pitch": 0.2})

@@ -258,7 +258,7 @@ def test_gold_above_its_l3_edge():
     [
         pytest.param([("HgTe", 8.0, 8.1)], 32_500.0, False, id="Te K in HgTe"),
         pytest.param([("Au", 20.0)], 90_000.0, True, id="Au K with Rayleigh"),
-        pytest.param([("Au", 0.1), ("Bi", 0.4)] * 10, 7000.0, False, id="20 layers"),
+        pytest.param([("Au", 0.1), ("Bi", 0.4)] * 10, 7000.0, False, id="20 layers", marks=pytest.mark.exhaustive),
         pytest.param([("SiO2", 1.0), ("Be", 3.0), ("B", 1.0)], 1000.0, True, id="light"),
     ],
 )

@@ -26,6 +26,7 @@ from xcal_jax.montecarlo.transport import at_risk, first_interaction
 from xcal_jax.physics.layers import depth_in_stack
 
 MOST_LANES = 2**24  # a byte of each of so many is summed in 32 bits
+THRESHOLDS = 8  # of the loss are compared, or a multiple, so that one compiled program serves many energies
 LEAST_LANES = 1024  # so that the lanes of histories are still whole words of 32
 COMPILER = {  # one core for a block, since a run has many blocks; and the widest vectors
     "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
@@ -109,9 +110,12 @@ def counted(
     """
     mesh = local_devices()
     own = deal(first, stop, mesh, lanes)
-    width, thresholds = jnp.asarray(bin_width, float), jnp.asarray(loss_above, float)
+    room = max(-(-len(loss_above) // THRESHOLDS), 1) * THRESHOLDS
+    thresholds = jnp.asarray([*loss_above, *[np.inf] * (room - len(loss_above))], float)
+    width = jnp.asarray(bin_width, float)
     tallies = run_block(medium, source, words(seed), width, thresholds, own, mesh=mesh, lanes=lanes, bins=bins)
-    return jax.tree.map(lambda rows: np.asarray(rows).sum(0, dtype=np.int64), tallies)
+    total: Tally = jax.tree.map(lambda rows: np.asarray(rows).sum(0, dtype=np.int64), tallies)
+    return replace(total, loss_above=total.loss_above[: len(loss_above)])
 
 
 def listed(medium: Medium, source: PhotonSource, seed: int, first: int, stop: int, lanes: int) -> Event:
