@@ -296,6 +296,7 @@ def wait_for_blocks(folder, running):
     raise AssertionError("no block was done")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_interrupted_run_keeps_what_is_done(tmp_path, long_run):
     running = long_run("--events", "e.nc")

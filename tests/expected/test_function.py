@@ -67,6 +67,7 @@ def test_values_slopes_and_errors_are_those_of_an_estimate():
         assert float(derivative) == pytest.approx(slopes[name], rel=0.01, abs=1e-9), name
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_batches_of_energies_are_their_elements(jacobian):
     slope = jax.vmap(jax.grad(lambda t, e: of_thickness(t, e)[1]), (None, 0))

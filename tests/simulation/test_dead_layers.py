@@ -102,6 +102,7 @@ def test_pixels_share_the_books_of_dead_layers(agrees):
     assert float(pixels.escaped) > float(pixels.dead_energy.sum()) > 0
 
 
+@pytest.mark.exhaustive
 def test_a_sweep_over_the_thickness_of_a_dead_layer(tmp_path):
     """The thicker the gold, the fewer photons interact below it, and the more it keeps alone."""
     (tmp_path / "capped.toml").write_text(ABSORBER.to_toml())

@@ -220,6 +220,7 @@ def test_events_are_the_tally():
     np.testing.assert_array_equal((rows["loss_type"] & ~SCATTERED) > 0, lost > 0)
 
 
+@pytest.mark.exhaustive
 def test_events_of_free_photons():
     rows = []
     result = simulate(XIFU, Source.build(20_000.0, forced=False), n=100_000, bin_width=4.0, on_events=rows.append)
@@ -256,10 +257,10 @@ def test_gold_above_its_l3_edge():
 @pytest.mark.parametrize(
     ("layers", "energy", "rayleigh"),
     [
-        pytest.param([("HgTe", 8.0, 8.1)], 32_500.0, False, id="Te K in HgTe"),
+        pytest.param([("HgTe", 8.0, 8.1)], 32_500.0, False, id="Te K in HgTe", marks=pytest.mark.exhaustive),
         pytest.param([("Au", 20.0)], 90_000.0, True, id="Au K with Rayleigh"),
         pytest.param([("Au", 0.1), ("Bi", 0.4)] * 10, 7000.0, False, id="20 layers", marks=pytest.mark.exhaustive),
-        pytest.param([("SiO2", 1.0), ("Be", 3.0), ("B", 1.0)], 1000.0, True, id="light"),
+        pytest.param([("SiO2", 1.0), ("Be", 3.0), ("B", 1.0)], 1000.0, True, id="light", marks=pytest.mark.exhaustive),
     ],
 )
 def test_other_stacks_run_and_balance(layers, energy, rayleigh):
