@@ -183,7 +183,6 @@ def test_the_whole_absorber_agrees_with_penelope(absorber, reference):
     assert abs(share - row["partial"]) < 0.05 * row["partial"] + 3 * error
 
 
-@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_corner_in_blocks_of_two_sizes(absorber):
     """Where nearly all photons have several electrons to follow, more than can wait at once."""

@@ -78,7 +78,6 @@ def test_every_history_balances(energy, thickness):
     assert lost.any()
 
 
-@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_every_history_balances_in_double():
     with jax.enable_x64(True):
