@@ -25,7 +25,7 @@ class Text(click.ParamType):
         self.name, self.read, self.units = name, read, units
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:
-        """What stands for a value in the help: <eV>, <um,um>."""
+        """The word for a value in the help: <eV>, <um,um>."""
         return f"<{self.units}>" if self.units else None
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

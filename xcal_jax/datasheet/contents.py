@@ -1,4 +1,4 @@
-"""What a data sheet shows, computed: spectra, losses by position, derivatives, efficiency, heat capacity."""
+"""The contents of a data sheet, computed: spectra, losses by position, derivatives, efficiency, heat capacity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -221,7 +221,7 @@ def _between(values: Float[np.ndarray, " P"]) -> Float[np.ndarray, " E"]:
 
 
 def changes_chart(found: Sensitivity) -> figure:
-    """By how much partial depositions change with each parameter, the largest on top."""
+    """The change of partial depositions with each parameter, the largest on top."""
     parameters = np.array(found.parameters)
     change, error = (np.nan_to_num(part) for part in found.changes["partial"])
     order = np.argsort(np.abs(change))

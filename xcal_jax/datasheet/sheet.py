@@ -140,7 +140,7 @@ def _drawings(sheet: Contents) -> dict[str, LayoutDOM]:
 
 
 def _made(sheet: Contents) -> str:
-    """What made the sheet: models, photons, seed, version, tables."""
+    """The origin of the sheet: models, photons, seed, version, tables."""
     facts, absorber, source = summary(sheet.results[0]), sheet.absorber, provenance()
     rayleigh = "with" if absorber.rayleigh else "without"
     return (

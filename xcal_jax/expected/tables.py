@@ -17,7 +17,6 @@ from jaxtyping import Float
 from xcal_jax.absorber import padding
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
-from xcal_jax.absorber.padding import padded
 from xcal_jax.compute.programs import keep_compiled_programs
 from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.constants import PHYSICS
@@ -44,7 +43,7 @@ class Tables:
 
     scattering: rows M R, outcomes C, the channels of `Attenuation` given that the photon is scattered; cascade: rows S,
     outcomes T, the transitions as drawn; fluorescence, drawn: (S,) probability of a photon by the yields, and as drawn.
-    All are `padded`; lines: (2,) int32, numbers of subshells and transitions before that. electrons: the electron
+    All are padded; lines: (2,) int32, numbers of subshells and transitions before that. electrons: the electron
     model, `straight` or `scattering`.
     """
 
@@ -77,7 +76,7 @@ class Tables:
         channels = np.asarray(matter.attenuation.channels.probabilities)
         with np.errstate(divide="ignore", invalid="ignore"):
             scale = np.where(radiative, (drawn / fluorescence)[:, None], ((1 - drawn) / (1 - fluorescence))[:, None])
-        larger = padded(matter)
+        larger = padding.padded(matter)
         room = larger.relaxation.subshells
         tables = cls(
             larger,

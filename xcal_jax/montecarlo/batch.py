@@ -12,6 +12,7 @@ from jax import Array
 from jax.sharding import Mesh
 from jaxtyping import Bool, Float, Int, UInt32
 
+from xcal_jax.absorber.padding import up
 from xcal_jax.absorber.source import PhotonSource, Source
 from xcal_jax.compute.devices import local_devices, on_each, packing
 from xcal_jax.compute.lanes import for_selected, put
@@ -110,7 +111,7 @@ def counted(
     """
     mesh = local_devices()
     own = deal(first, stop, mesh, lanes)
-    room = max(-(-len(loss_above) // THRESHOLDS), 1) * THRESHOLDS
+    room = up(max(len(loss_above), 1), THRESHOLDS)
     thresholds = jnp.asarray([*loss_above, *[np.inf] * (room - len(loss_above))], float)
     width = jnp.asarray(bin_width, float)
     tallies = run_block(medium, source, words(seed), width, thresholds, own, mesh=mesh, lanes=lanes, bins=bins)

@@ -180,7 +180,7 @@ def walk(
     rates: Any = per_um if unrolled else jnp.stack(tuple(per_um))
 
     def cross(n: Whole | int, walked: tuple[Site, Real, Real, Flag, Flag]) -> tuple[Site, Real, Real, Flag, Flag]:
-        """What has been walked with the n-th layer in the order of travel, from the side that the track leaves."""
+        """The walk so far and the n-th layer in the order of travel, from the side that the track leaves."""
         end, limit, side, escaped, going = walked
         thickness = jnp.where(down, stack.thickness[n], stack.thickness[last - n])
         rate = jnp.where(down, rates[n], rates[last - n])

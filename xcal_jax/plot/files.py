@@ -133,7 +133,7 @@ def figure_of(path: str | os.PathLike[str], what: str | None = None) -> Figure:
 
 
 def lines_of(path: str | os.PathLike[str]) -> Iterator[str]:
-    """What a file of this program is and holds, in lines for people. Raises ValueError as `kind_of` does."""
+    """The kind and the contents of a file of this program, in lines for people. Raises ValueError as `kind_of` does."""
     kind = kind_of(path)
     yield f"{'file':25}{path}: {kind.what}"
     if kind.table and not str(path).endswith(".nc"):

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.filters import Filter, edges, transmission
 from xcal_jax.absorber.matter import Matter
-from xcal_jax.absorber.padding import lines_of, padded
+from xcal_jax.absorber.padding import lines_of, padded, up
 from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.compute.devices import local_devices, packing
 from xcal_jax.compute.process import check_compatible, environment
@@ -217,7 +217,7 @@ def _bins(bin_width: float, highest: float) -> int:
         raise ValueError(
             f"`bin_width` must leave at most {MOST_BINS} bins below {highest:g} eV, but is {bin_width:g} eV"
         )
-    return -(-bins // BINS) * BINS
+    return up(bins, BINS)
 
 
 class Task(NamedTuple):
