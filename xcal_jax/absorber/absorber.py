@@ -213,21 +213,11 @@ class Absorber:
     def _of(cls, table: AbsorberTable, where: str) -> "Absorber":
         models = PHYSICS[table.get("physics", DEFAULT_PHYSICS)]
         given: dict[str, Any] = {**table}
-        density = []
-        for n, layer in enumerate(table["layers"]):
-            try:
-                density.append(_density(layer))
-            except ValueError as problem:
-                raise ValueError(f"`layers.{n}` in {where}: {problem}") from problem
+        density = _made("layers", table["layers"], _density, where)
         dead = tuple(
             n for n, layer in enumerate(table["layers"]) if not layer.get("counts", layer["material"] != VACUUM)
         )
-        filters = []
-        for n, each in enumerate(table.get("filters", [])):
-            try:
-                filters.append(Filter.of(each))
-            except ValueError as problem:
-                raise ValueError(f"`filters.{n}` in {where}: {problem}") from problem
+        filters = _made("filters", table.get("filters", []), Filter.of, where)
         if len(dead) == len(density):
             raise ValueError(f"`layers` in {where} must have one that counts, but all are dead layers or vacuum")
         return cls(
@@ -378,6 +368,17 @@ def double(value: ArrayLike) -> Array:
 def presets() -> list[str]:
     """Names of the shipped absorbers."""
     return sorted(entry.name.removesuffix(".toml") for entry in _preset_folder().iterdir())
+
+
+def _made(name: str, tables: Iterable[Any], make: Callable[[Any], Any], where: str) -> list[Any]:
+    """The results of ``make`` for each of the ``tables`` [[name]]; ``where`` names the file in errors."""
+    found = []
+    for n, table in enumerate(tables):
+        try:
+            found.append(make(table))
+        except ValueError as problem:
+            raise ValueError(f"`{name}.{n}` in {where}: {problem}") from problem
+    return found
 
 
 def _density(layer: LayerTable) -> float:
