@@ -1,4 +1,4 @@
-"""Work on other processes: the same bits as in one, whoever dies on the way, and one sentence where it cannot be."""
+"""Work on the machines of a cluster: the same bits as of one, whoever dies on the way."""
 
 import json
 import os
@@ -19,7 +19,7 @@ import xarray as xr
 from xcal_jax import Absorber, load, simulate
 from xcal_jax.cli.main import main
 from xcal_jax.compute import cluster
-from xcal_jax.compute.cluster import connect, in_cluster
+from xcal_jax.compute.cluster import in_cluster
 from xcal_jax.compute.devices import in_parallel
 from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.response.nodes import Settings, simulate_nodes
@@ -52,52 +52,6 @@ def test_order_and_errors(client):
     assert list(in_cluster(client, abs, range(-100, 0))) == list(range(100, 0, -1))
     with pytest.raises(ZeroDivisionError):
         list(in_cluster(client, lambda n: 1 / n, [1, 0, 1]))
-
-
-def test_workers_count_what_one_process_counts(client, one_process, tmp_path, monkeypatch, capfd):
-    """Through the command line, at the scheduler's address."""
-    monkeypatch.chdir(tmp_path)
-    address = client.scheduler.address
-    words = f"xcal-jax simulate xifu --energy 7keV -n {N} --scheduler {address} -o out.nc".split()
-    monkeypatch.setattr("sys.argv", words)
-    main()
-    xr.testing.assert_identical(load("out.nc"), one_process)
-    assert os.listdir(tmp_path) == ["out.nc"]
-
-
-def test_nobody_else_can_use_the_workers():
-    """They listen on this machine alone, and to those only who have the certificate of this run.
-
-    Who asks has no privileges (the user `nobody`, where the tests run as root), and tries every port that is open to
-    the run: without a certificate, without encryption, and with a certificate of his own.
-    """
-    asks = """
-import os, sys
-from distributed import Client
-from distributed.security import Security
-if os.geteuid() == 0:
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-assert os.geteuid() != 0
-for address in sys.argv[1:]:
-    for security in (None, Security.temporary() if address.startswith("tls") else None):
-        try:
-            Client(address, timeout=2.0, security=security)
-            print("let in", flush=True)
-        except (OSError, TypeError, RuntimeError):
-            print("refused", flush=True)
-os._exit(0)
-"""
-    with connect(workers=1) as executor:
-        client = executor.args[0]
-        addresses = [client.scheduler.address, *client.scheduler_info()["workers"]]
-        assert list(executor(abs, [-1])) == [1] and len(addresses) == 2
-        assert all(address.startswith("tls://127.0.0.1:") for address in addresses)
-        doors = [other for address in addresses for other in (address, address.replace("tls", "tcp"))]
-        done = subprocess.run([sys.executable, "-c", asks, *doors], capture_output=True, text=True, timeout=200)
-        assert done.stdout == "refused\n" * 8, done.stderr
-        assert list(executor(abs, [-2])) == [2]
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +160,7 @@ def test_a_sweep_on_workers(client, tmp_path):
     xr.testing.assert_identical(there, sweep(grid))
 
 
+@pytest.mark.exhaustive
 def test_nodes_of_a_response_on_workers(client):
     energy, settings = np.array([2000.0, 7000.0]), Settings(photons=150_000)
     here = simulate_nodes(XIFU, energy, np.ones(2), settings)
@@ -214,15 +169,6 @@ def test_nodes_of_a_response_on_workers(client):
         for name, value in vars(one).items():
             np.testing.assert_array_equal(getattr(other, name), value, name)
     assert here[0].partial != here[1].partial
-
-
-def test_own_workers():
-    """Processes of this machine that are gone afterwards."""
-    with connect(workers=1) as executor:
-        (pid,) = executor(lambda _: os.getpid(), [None])
-        assert pid != os.getpid()
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
 
 
 @pytest.mark.parametrize("fact", ["physics", "atomic tables", "JAX version"])

@@ -1,20 +1,18 @@
-"""Work on other processes and machines, through Dask: tasks in, results in their order, as `in_parallel` has it.
+"""Who does the work: threads, processes of this machine, or through Dask other machines. Tasks in, results in order.
 
 A task that was on a worker when it died is done again by another. Results are the same bits, since a photon's random
 numbers are its own. `counting.count` checks that a worker has the same physics and tables.
 """
 
-import logging
 import os
 import re
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from xcal_jax.compute.devices import AHEAD, Executor, Item, Result, in_order, in_parallel
+from xcal_jax.compute.processes import Processes
 from xcal_jax.units import shown
 
 if TYPE_CHECKING:
@@ -61,49 +59,29 @@ def connect(
     """
     if certificates is not None and not (scheduler and scheduler.startswith("tls://")):
         raise ValueError(f"`certificates` need a `scheduler` at tls://, but it is {scheduler!r}")
-    if scheduler is None and workers is None:
-        yield in_parallel
-        return
     if scheduler is not None and workers is not None:
         raise ValueError("`scheduler` and `workers` exclude each other")
-    if workers is not None and not 1 <= workers <= 1024:
-        raise ValueError(f"`workers` must be from 1 to 1024, but is {workers}")
+    if workers is not None:
+        if not 1 <= workers <= 1024:
+            raise ValueError(f"`workers` must be from 1 to 1024, but is {workers}")
+        with closing(Processes(workers)) as processes:
+            yield processes
+        return
+    if scheduler is None:
+        yield in_parallel
+        return
     try:
-        from distributed import Client, LocalCluster
-        from distributed.security import Security
+        from distributed import Client
     except ImportError as problem:
         raise ValueError("work on a cluster needs Dask: pip install 'xcal-jax[cluster]'") from problem
-    if scheduler is not None:
-        if not re.fullmatch(r"(\w+://)?([\w.-]+|\[[\da-fA-F:]+\]):\d+", scheduler):
-            rule = "it must be an address like tls://host:8786"
-            raise ValueError(f"no Dask scheduler answers at {shown(scheduler)}: {rule}")
-        try:
-            client = Client(scheduler, timeout=CONNECTING, set_as_default=False, security=_security(certificates))
-        except (OSError, ValueError, TypeError) as problem:
-            raise ValueError(f"no Dask scheduler answers at {scheduler!r}: {problem}") from problem
-        with client:
-            yield partial(in_cluster, client)
-        return
-    import jax
-
-    kept = jax.config.values["jax_compilation_cache_dir"]
-    # without certificates any user of the machine could send functions to the workers; the dashboard has none
-    security = Security.temporary()
-    with _deaf_to_interruptions():
-        local = LocalCluster(
-            n_workers=workers,
-            host="127.0.0.1",
-            protocol="tls://",
-            security=security,
-            threads_per_worker=max(1, (os.cpu_count() or 1) // (workers or 1)),
-            processes=True,
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            worker_dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-            env={"JAX_COMPILATION_CACHE_DIR": kept} if kept else None,
-        )
-    with local, Client(local, security=security, set_as_default=False) as client:
+    if not re.fullmatch(r"(\w+://)?([\w.-]+|\[[\da-fA-F:]+\]):\d+", scheduler):
+        rule = "it must be an address like tls://host:8786"
+        raise ValueError(f"no Dask scheduler answers at {shown(scheduler)}: {rule}")
+    try:
+        client = Client(scheduler, timeout=CONNECTING, set_as_default=False, security=_security(certificates))
+    except (OSError, ValueError, TypeError) as problem:
+        raise ValueError(f"no Dask scheduler answers at {scheduler!r}: {problem}") from problem
+    with client:
         yield partial(in_cluster, client)
 
 
@@ -120,16 +98,3 @@ def _security(certificates: Sequence[str | os.PathLike[str]] | None) -> "Securit
         )
     authority, own, key = map(str, certificates)
     return Security(tls_ca_file=authority, tls_client_cert=own, tls_client_key=key, require_encryption=True)
-
-
-@contextmanager
-def _deaf_to_interruptions() -> Iterator[None]:
-    """Processes that begin here ignore Ctrl-C, which a terminal sends to all: the process that asks handles it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
