@@ -100,10 +100,16 @@ def _read(text: str, unit: str) -> float:
         raise _wrong(text, unit, hint) from problem
 
 
-def as_numbers(value: Any, name: str) -> np.ndarray:
-    """``value`` as an array of floats of any shape. Raises ValueError, naming ``name``, where it is no such thing."""
+def as_numbers(value: Any, name: str, unit: str = "") -> np.ndarray:
+    """``value`` as an array of floats of any shape, in ``unit`` where it has one of its own.
+
+    Raises ValueError, naming ``name``, where it is no such thing.
+
+    >>> as_numbers([1, 2.5], "energy", "eV")
+    array([1. , 2.5])
+    """
     try:
-        return np.asarray(value, dtype=np.float64)
+        return np.asarray(value.to_value(unit) if hasattr(value, "to_value") else value, dtype=np.float64)
     except (ValueError, TypeError) as problem:
         raise ValueError(f"`{name}` must hold numbers, but is {shown(value)}") from problem
 

@@ -25,7 +25,7 @@ from xcal_jax.physics.geometry import Direction, deflect
 from xcal_jax.physics.impulse import Impulse, recoil_cosine
 from xcal_jax.physics.photon_scattering import WallerHartree
 from xcal_jax.physics.relaxation import Relaxation
-from xcal_jax.units import Quantity, parse_list, several
+from xcal_jax.units import Quantity, as_numbers, parse_list, several
 
 ELECTRON_MODELS: dict[str, type[Straight] | type[Scattering]] = {"range": Straight, "scattering": Scattering}
 COMPTON_MODELS: dict[str, type[WallerHartree] | type[Impulse]] = {"waller-hartree": WallerHartree, "impulse": Impulse}
@@ -182,7 +182,10 @@ def quantum_efficiency(absorber: Absorber | str, energy: ArrayLike | Quantity) -
     >>> print(quantum_efficiency("xifu", "7 keV").round(3), quantum_efficiency("xifu", ["1 keV", "7 keV"]).round(3))
     0.902 [1.    0.902]
     """
-    many = energy if isinstance(energy, np.ndarray) else np.array(parse_list(energy, "eV", "energy"))
+    if isinstance(energy, np.ndarray):
+        many = as_numbers(energy, "energy", "eV")
+    else:
+        many = np.array(parse_list(energy, "eV", "energy"))
     absorber = Absorber.load(absorber)
     if absorber.dead:
         found = interaction_by_layer(absorber, many).sum(axis=1)

@@ -31,7 +31,16 @@ from xcal_jax.io.arguments import checked
 from xcal_jax.io.files import read_text
 from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, circle, isotropic
-from xcal_jax.units import Quantity, parse_each, parse_lines, parse_list, parse_quantity, shown, shown_path
+from xcal_jax.units import (
+    Quantity,
+    as_numbers,
+    parse_each,
+    parse_lines,
+    parse_list,
+    parse_quantity,
+    shown,
+    shown_path,
+)
 
 FEW = 16  # lines, whose photons are counted line by line
 WIDEST_SPOT = 100  # times the absorber's side: single precision resolves no wider spot's profile across it
@@ -435,7 +444,7 @@ def _bins_between(nodes: np.ndarray, density: np.ndarray) -> tuple[np.ndarray, .
 
 
 def _checked_spectrum(nodes: ArrayLike, density: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    nodes = _checked_energies(np.asarray(nodes, dtype=float))
+    nodes = _checked_energies(as_numbers(nodes, "spectrum", "eV"))
     density = _checked_weights(density, nodes.size, "spectrum")
     if nodes.size < 2 or np.any(np.diff(nodes) <= 0):
         raise ValueError("`spectrum` must have at least two energies, each above the one before")

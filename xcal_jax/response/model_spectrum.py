@@ -7,6 +7,7 @@ Photons per cm2, s and energy: two columns of text (eV, photons per cm2, s and e
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -93,24 +94,24 @@ def _qdp(path: str | os.PathLike, where: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _simput(path: str | os.PathLike, where: str) -> tuple[np.ndarray, np.ndarray]:
     with fits.open(path, memmap=False) as file:
-        tables = [
-            t for t in file[1:] if {"ENERGY", "FLUXDENSITY"} <= set(getattr(t, "columns", fits.ColDefs([])).names)
-        ]
-        if not tables:
-            raise ValueError(f"{where} must have a table with ENERGY and FLUXDENSITY (SIMPUT), but has none")
-        energy, density = (
-            np.ravel(
-                tables[0].data[name][0]
-                if tables[0].data[name].ndim > 1 or tables[0].data[name].dtype == object
-                else tables[0].data[name]
-            ).astype(float)
-            for name in ("ENERGY", "FLUXDENSITY")
-        )
-        energy, density = KEV * energy, density / KEV
+        tables = [one.data for one in file[1:] if isinstance(one, fits.BinTableHDU)]
+        spectra = [table for table in tables if {"ENERGY", "FLUXDENSITY"} <= set(table.names)]
+        table = _only(spectra, "table with ENERGY and FLUXDENSITY", where)
+        rows = table["ENERGY"].ndim > 1 or table["ENERGY"].dtype == object  # a spectrum in each
+        spectrum = _only(table, "spectrum", where) if rows else table
+        energy = KEV * np.ravel(spectrum["ENERGY"]).astype(float)
+        density = np.ravel(spectrum["FLUXDENSITY"]).astype(float) / KEV
         if "SRC_CAT" in file:
-            source = file["SRC_CAT"].data[0]
+            source = _only(file["SRC_CAT"].data, "source", where)
             inside = ModelSpectrum(energy, density * energy).photons_below(
                 KEV * np.array([source["E_MIN"], source["E_MAX"]])
             )
             density = density * float(source["FLUX"]) * ERG / np.diff(inside)[0]
         return energy, density
+
+
+def _only(parts: Any, what: str, where: str) -> Any:
+    """The one of the ``parts`` of a SIMPUT file. Raises ValueError where there is another number of them."""
+    if len(parts) != 1:
+        raise ValueError(f"{where} must have one {what} (SIMPUT), but has {len(parts)}")
+    return parts[0]

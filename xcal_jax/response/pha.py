@@ -41,7 +41,10 @@ def spectrum_of_events(
     if found.attrs.get("rmf") == measurement.rmf:
         channel = found.channel.values[met]
     else:
-        _, channel = measurement.measure(found.deposited.values[met].astype(float), 0)
+        rows = found.sizes["photon"]
+        photon = found.photon_id.values if "photon_id" in found else np.arange(rows)
+        pixel = found.pixel.values if "pixel" in found else np.zeros(rows, int)
+        channel = measurement.measure(found.deposited.values.astype(float), photon, pixel)[1][met]
     first, last = measurement.channels
     inside = (channel >= first) & (channel <= last)
     counts = np.bincount(channel[inside] - first, minlength=last - first + 1)

@@ -87,8 +87,8 @@ class Detector(Protocol):
     def channels(self) -> tuple[int, int]:
         """Numbers of the first channel and the last."""
 
-    def measure(self, deposit: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Measured energies in eV and channels of ``deposit`` eV, those of photons from that ``number`` on."""
+    def measure(self, deposit: np.ndarray, photon: np.ndarray, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Measured energies in eV and channels of ``deposit`` eV, of a ``photon`` in a ``pixel``, by number."""
 
 
 def event_attrs(absorber: Absorber, source: Source, seed: int) -> dict[str, str]:
@@ -251,13 +251,14 @@ def _fits_events(
             def append(events: Event) -> None:
                 passed = (np.asarray(events.loss_type) & PASSED) != 0
                 columns = rows_of(events, header["NPHOTONS"], pixels)
-                columns["pixel"] = columns["pixel"] + FIRST_PIXEL
                 met = (columns["loss_type"] & PASSED) == 0
                 if detector is not None:
-                    signal, channel = detector.measure(columns["deposited"].astype(float), header["NPHOTONS"])
+                    where = (columns[name] for name in OF_PIXELS)
+                    signal, channel = detector.measure(columns["deposited"].astype(float), *where)
                     seen = (channel >= detector.channels[0]) & (channel <= detector.channels[1])
                     header["NOUTSIDE"] += int(np.sum(met & ~seen))
                     met &= seen
+                columns["pixel"] = columns["pixel"] + FIRST_PIXEL
                 rows = np.zeros(int(met.sum()), kind)
                 for name, *_, what, scale in held:
                     rows[name] = columns[what][met].reshape(rows[name].shape) / scale

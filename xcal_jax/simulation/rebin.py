@@ -1,5 +1,7 @@
 """Spectra of a result in wider bins, or seen with a detector's resolution."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter1d
@@ -7,7 +9,8 @@ from scipy.ndimage import gaussian_filter1d
 from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.units import Quantity, parse_quantity
 
-SIGMAS = 6.0  # to which a peak is followed beyond the last bin
+SIGMAS = 6.0  # to which a peak is followed, also beyond the last bin
+BEYOND: Any = {"mode": "constant", "truncate": SIGMAS}  # of `gaussian_filter1d`
 
 
 def rebin(result: xr.Dataset, width: Quantity) -> xr.Dataset:
@@ -45,15 +48,13 @@ def seen(result: xr.Dataset, fwhm: Quantity) -> xr.Dataset:
 
     There are more bins, to hold the full-energy peak. Raises ValueError for a width that is not positive.
     """
-    width, own = parse_quantity(fwhm, "eV", "fwhm"), result.energy.attrs["bin_width"]
-    if width <= 0.0:
-        raise ValueError(f"`fwhm` must be positive, but is {width:g} eV")
-    sigma = width / FWHM_PER_SIGMA / own
+    own = result.energy.attrs["bin_width"]
+    sigma = parse_quantity(fwhm, "eV", "fwhm", above=0.0) / FWHM_PER_SIGMA / own
     grown = result.pad(energy=(0, int(np.ceil(SIGMAS * sigma))), constant_values=0)
     grown = grown.assign_coords(energy=_bins(result, own, grown.sizes["energy"]))
     return grown.assign(
         {
-            name: spectrum.copy(data=gaussian_filter1d(spectrum.values.astype(float), sigma, mode="constant"))
+            name: spectrum.copy(data=gaussian_filter1d(spectrum.values.astype(float), sigma, **BEYOND))
             for name, spectrum in grown.data_vars.items()
             if spectrum.dims == ("energy",)
         }
