@@ -170,18 +170,6 @@ def test_penelope_is_asked_for_in_one_sentence(monkeypatch, capsys):
     )
 
 
-def test_neighbours_of_a_pixel_catch_lines(tmp_path, monkeypatch, capsys):
-    """Close together: Bi M5-N7 photons that leave one pixel and end in another, a few per cent of those that leave."""
-    study = module("pixel_array", monkeypatch)
-    words = ("--out", str(tmp_path), "-n", "2e6", "--pitch", "270um", "--electrons", "range")
-    monkeypatch.setattr("sys.argv", ["pixel_array.py", *words])
-    study.main()
-    text = capsys.readouterr().out
-    left, caught, error = map(float, re.search(r"Bi M5-N7 +2422\.5 eV +(\S+) +(\S+) \+- +(\S+) ", text).groups())
-    assert 0.02 < caught / left < 0.08 and error < 0.2 * caught
-    assert np.ptp(matplotlib.image.imread(tmp_path / "pixel_array.png")) > 0.5
-
-
 def test_windows_about_the_compton_edges(monkeypatch):
     """Si, 60 keV: moving electrons agree with PENELOPE in every window; those at rest do not, just beyond the edge."""
     study = module("compton_edges", monkeypatch)

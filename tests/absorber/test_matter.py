@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from astropy import units
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, collision_probability, interaction_by_layer, quantum_efficiency
@@ -26,6 +27,16 @@ def test_probability_of_a_collision(layers, rayleigh, energy, percent, tolerance
     without = quantum_efficiency(Absorber.build(layers, 269.5, 269.5, rayleigh=False), [energy])[0]
     assert quantum_efficiency(absorber, [energy])[0] == without
     assert found == without if not rayleigh else found > without
+
+
+def test_energies_with_units():
+    """Arrays of astropy as well, whose numbers alone would be read as eV."""
+    in_ev = quantum_efficiency("xifu", np.array([7000.0, 70000.0]))
+    for given in (np.array([7.0, 70.0]) * units.keV, [7.0 * units.keV, "70 keV"], "7 keV, 70 keV"):
+        np.testing.assert_array_equal(quantum_efficiency("xifu", given), in_ev)
+    assert quantum_efficiency("xifu", 7.0 * units.keV) == in_ev[0]
+    with pytest.raises(ValueError, match="`energy` must hold numbers"):
+        quantum_efficiency("xifu", np.array([7.0]) * units.um)
 
 
 def test_interactions_by_layer():

@@ -65,13 +65,14 @@ def written(tmp_path, text):
 
 def test_closed_form(tmp_path):
     """The least heat that stops 90 % of 7 keV in one layer: Bi of thickness ln(10) / mu; the front likewise."""
-    result = design(load(written(tmp_path, SLAB)), starts=2)
+    result = design(load(written(tmp_path, SLAB)), starts=4)
     one = Absorber.build([("Bi", 1.0)], 100.0, 100.0)
     mu = -np.log1p(-quantum_efficiency(one, [7000.0])[0])
     best = Absorber.from_toml(result.attrs["absorber"])
     assert best.formulas == ("Bi",)
     assert best.thickness[0] == pytest.approx(np.log(10.0) / mu, rel=2e-3)
-    assert result.converged.values.all()
+    assert result.converged.values.all() and result.sizes["start"] == 8
+    assert result.unit.values.tolist() == ["1"] and result.limit.attrs["units"] == "1"
     assert result.front_thickness.values[:, 0] == pytest.approx(-np.log([0.2, 0.05]) / mu, rel=5e-3)
     volume = best.thickness[0] * 1e4 * 1e-12
     moles = volume * best.density[0] / 208.98

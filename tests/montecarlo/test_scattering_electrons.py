@@ -122,24 +122,6 @@ def test_a_film_upside_down_is_the_same_film():
     assert stats.ks_2samp(above, other).pvalue < 1e-12
 
 
-def test_a_batch_is_its_halves():
-    """Whatever the lanes that move together, each electron has its own numbers."""
-    own, density = model("Au", "C")
-    whole = escapes(("Au", "C"), (0.02, 0.1), 3000.0)
-    zero = jnp.zeros(N // 2)
-    electrons = Electron(
-        Site(zero, zero, zero, jnp.zeros(N // 2, jnp.int32)), Direction(zero, zero, zero - 1), zero + 3000.0
-    )
-    stack = Stack(jnp.asarray([0.02, 0.1]), jnp.asarray(1e3), jnp.asarray(1e3))
-    halves = []
-    for first in (0, N // 2):
-        offset = jnp.arange(first, first + N // 2, dtype=jnp.uint32)
-        keys = jax.vmap(lambda offset: photon_key(words(1), words(0), offset))(offset)
-        halves.append(np.asarray(run(own, stack, density, keys, electrons)))
-    np.testing.assert_array_equal(np.concatenate(halves), whole)
-    assert np.unique(whole).size > N // 4
-
-
 @pytest.mark.parametrize("factor", [2.0, 0.7])
 def test_stretched_paths_in_a_stretched_film(factor):
     """The same tracks, all distances scaled: but for the few that rounding sends another way."""

@@ -19,8 +19,11 @@ from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.atomic import load_element
 from xcal_jax.compute.random import photon_key, words
 from xcal_jax.montecarlo.histories import walk_histories
-from xcal_jax.montecarlo.state import Medium
-from xcal_jax.montecarlo.transport import first_interaction
+from xcal_jax.montecarlo.ledger import Ledger
+from xcal_jax.montecarlo.state import EMITTED, History, Ion, Medium
+from xcal_jax.montecarlo.transport import first_interaction, relax_once
+from xcal_jax.physics.geometry import Direction, Site
+from xcal_jax.physics.relaxation import add_vacancy, no_vacancies
 
 LANES = 2**14
 run = jax.jit(lambda *run: walk_histories(*run, jnp.ones(run[-1].shape, bool)))
@@ -173,31 +176,18 @@ def mean_photons(symbol, label):
     return photons
 
 
-@pytest.mark.parametrize("deep", [True, False], ids=["deep", "near"])
-@pytest.mark.parametrize(("symbol", "label"), [("Bi", "M4"), ("Bi", "L1"), ("Au", "L3"), ("Au", "K")])
-def test_photons_of_a_vacancy(symbol, label, deep, agrees):
-    """An atom's photons, line by line, against the analytic cascade; in the depth (the cascade walked only if a
-    photon comes of it) and at the surface (walked in full) alike.
-    """
-    from xcal_jax.montecarlo.ledger import Ledger
-    from xcal_jax.montecarlo.state import EMITTED, History, Ion
-    from xcal_jax.montecarlo.transport import relax_once
-    from xcal_jax.physics.geometry import Direction, Site
-    from xcal_jax.physics.relaxation import add_vacancy, no_vacancies
-
-    absorber = stack(*XIFU)
-    medium, _ = prepared(absorber, Source.build(7000.0))
+@cache
+def photons_of_a_vacancy():
+    """(function of photons (n,), row of their vacancy and margin to the surface, tables): lines, ledger, steps."""
+    medium, _ = prepared(stack(*XIFU), Source.build(7000.0))
     tables = medium.matter.relaxation
-    row = subshell_rows(absorber).index((symbol, label))
-    transitions = tables.energy.shape[1]
-    cells = tables.energy.size
 
-    def emitted(i):
+    def emitted(i, row, margin):
         key = photon_key(words(11), words(0), i)
         zero, none = jnp.zeros(()), jnp.full((), -1, jnp.int32)
-        vacancies, _ = add_vacancy(no_vacancies(tables.words), tables.place_in_ion(jnp.int32(row)), jnp.asarray(True))
+        vacancies, _ = add_vacancy(no_vacancies(tables.words), tables.place_in_ion(row), jnp.asarray(True))
         site = Site(zero, zero, jnp.asarray(2.5), jnp.int32(1))
-        ion = Ion(site, jnp.asarray(1e9 if deep else 0.0), tables.element[row], vacancies, none, (none,) * EMITTED)
+        ion = Ion(site, margin, tables.element[row], vacancies, none, (none,) * EMITTED)
         ledger = Ledger(zero, zero, zero, jnp.int32(0), none, jnp.asarray(False), jnp.asarray(False))
 
         def step(state):
@@ -211,8 +201,22 @@ def test_photons_of_a_vacancy(symbol, label, deep, agrees):
         n, history, lines = jax.lax.while_loop(lambda s: s[1].ion.excited & (s[0] < 1000), step, start)
         return lines, history.ledger, n
 
+    return jax.jit(jax.vmap(emitted, (0, None, None))), tables
+
+
+@pytest.mark.parametrize("margin", [1e9, 0.0], ids=["deep", "near"])
+@pytest.mark.parametrize(("symbol", "label"), [("Bi", "M4"), ("Bi", "L1"), ("Au", "L3"), ("Au", "K")])
+def test_photons_of_a_vacancy(symbol, label, margin, agrees):
+    """An atom's photons, line by line, against the analytic cascade; in the depth (the cascade walked only if a
+    photon comes of it) and at the surface (walked in full) alike.
+    """
+    absorber = stack(*XIFU)
+    program, tables = photons_of_a_vacancy()
+    row = subshell_rows(absorber).index((symbol, label))
+    transitions = tables.energy.shape[1]
+    cells = tables.energy.size
     n = 2**15
-    lines, ledger, steps = jax.jit(jax.vmap(emitted))(jnp.arange(n, dtype=jnp.uint32))
+    lines, ledger, steps = program(jnp.arange(n, dtype=jnp.uint32), jnp.int32(row), jnp.asarray(margin))
     assert not np.asarray(ledger.overflow).any() and np.max(steps) < 256
     lines = np.asarray(lines)
     energy = np.append(np.asarray(tables.energy, dtype=float).reshape(-1), 0.0)

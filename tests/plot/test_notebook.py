@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 import xcal_jax as xcal
 
@@ -39,6 +40,9 @@ def test_other_bins_are_refused(result, width):
 def test_a_spectrum_through_a_detector_keeps_its_counts_and_has_its_width(result):
     seen = xcal.simulation.rebin.seen(result, "20 eV")
     assert float(seen.spectrum.sum()) == pytest.approx(int(result.spectrum.sum()), rel=1e-6)
+    whole = int(result.spectrum.values[-1])  # a line without width, here at the end of its bin
+    far = float(seen.spectrum.sel(energy=slice(7000 + 44, None)).sum())
+    assert far == pytest.approx(whole * norm.sf(43.5, scale=20.0 / 2.3548), rel=0.1)  # 5.2 sigmas
     peak = seen.spectrum.sel(energy=slice(6900, None))
     half = peak.energy.values[peak.values > 0.5 * peak.values.max()]
     assert half.size == pytest.approx(20, abs=1)

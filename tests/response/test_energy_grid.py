@@ -13,8 +13,8 @@ ELEMENTS = elements_of(Absorber.preset("xifu"))
 def test_units_of_a_grid():
     expected = np.arange(200.0, 12_000.1, 5.0)
     for text in ("0.2:12:5eV", "200eV:12keV:0.005keV", "0.2keV:12:5"):
-        np.testing.assert_allclose(parse_grid(text, "--grid"), expected, rtol=1e-12)
-    np.testing.assert_allclose(parse_grid("1:1.01:4eV", "--grid"), [1000, 1004, 1008, 1010])
+        np.testing.assert_allclose(parse_grid(text, "grid"), expected, rtol=1e-12)
+    np.testing.assert_allclose(parse_grid("1:1.01:4eV", "grid"), [1000, 1004, 1008, 1010])
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,8 @@ def test_units_of_a_grid():
     ],
 )
 def test_refused_grids(text, sentence):
-    with pytest.raises(ValueError, match=f"`--grid`.*{sentence}"):
-        parse_grid(text, "--grid")
+    with pytest.raises(ValueError, match=f"`grid`.*{sentence}"):
+        parse_grid(text, "grid")
 
 
 def test_rows_stay_within_the_tables():
@@ -46,7 +46,7 @@ def test_rows_stay_within_the_tables():
 
 
 def test_no_row_spans_an_edge():
-    rows = parse_grid("2:4.1:5eV", "--grid")
+    rows = parse_grid("2:4.1:5eV", "grid")
     edges = edges_between(ELEMENTS, rows[0], rows[-1])
     assert edges.size == 10  # M1 to M5 of gold and bismuth
     adapted = adapt(rows, edges)
@@ -66,7 +66,7 @@ def test_nodes_stay_on_their_side():
 
 def test_straight_lines_pass_unchanged():
     """A value linear in the logarithm of the energy, with a step at an edge, comes back exactly on both sides."""
-    rows = adapt(parse_grid("2:4.1:5eV", "--grid"), edges_between(ELEMENTS, 2000.0, 4100.0))
+    rows = adapt(parse_grid("2:4.1:5eV", "grid"), edges_between(ELEMENTS, 2000.0, 4100.0))
     edges = edges_between(ELEMENTS, 2000.0, 4100.0)
     nodes, stretch = nodes_between(2000.0, 4100.0, edges)
     middle = 0.5 * (rows[1:] + rows[:-1])

@@ -121,4 +121,4 @@ def test_no_rows(tmp_path, text, sentence):
 
 def test_a_resolution_is_needed(call):
     code, _, said = call("rmf", "gold", "-o", "a.rmf")
-    assert code == 2 and "needs `--fwhm` or `--fwhm-file`, or an absorber that states its `fwhm`" in said
+    assert code == 2 and "needs `fwhm` or `fwhm_file`, or an absorber that states its `fwhm`" in said

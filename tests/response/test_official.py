@@ -8,7 +8,7 @@ from astropy.io import fits
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.cli.main import main
-from xcal_jax.response.area import effective_area
+from xcal_jax.response.area import effective_area, telescope_area
 from xcal_jax.response.ogip_reader import read_area, read_layout, read_matrix
 from xcal_jax.response.rows import Row
 
@@ -98,6 +98,13 @@ def test_like_an_official_matrix(folder):
     aluminium = 1.0 - quantum_efficiency(Absorber.build([("Al", 0.2)], 1.0, 1.0), middle)
     assert 0.99 < aluminium.min() < aluminium.max() < 0.9999
     np.testing.assert_allclose(area, telescope * aluminium * quantum_efficiency(XIFU, middle), rtol=1e-3)
+
+
+def test_an_area_says_where_it_is_not_known(folder):
+    """0 there, which a fold would take for dark: 6.96 to 7.04 keV are in the file."""
+    with pytest.warns(UserWarning, match="official.arf' has areas from 6960 to 7040 eV: 2 of 3 rows lie beyond"):
+        area = telescope_area(folder / "official.arf", np.array([6000.0, 7000.0, 8000.0]))
+    np.testing.assert_allclose(area, [0.0, 225.0, 0.0])
 
 
 def test_an_area_counts_what_falls_into_the_channels():

@@ -89,7 +89,7 @@ def test_what_a_matrix_does_not_state(call, matrix):
     with fits.open("m.rmf") as file:
         del file["MATRIX"].header["FWHM"]
         file.writeto("n.rmf")
-    with pytest.raises(ValueError, match="does not state its FWHM: give `--fwhm`"):
+    with pytest.raises(ValueError, match="does not state its FWHM: give `fwhm`"):
         Measurement.build("n.rmf")
     assert Measurement.build("n.rmf", "3eV").resolution.at(7000.0) == 3.0
     for words, sentence in (

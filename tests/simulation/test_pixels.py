@@ -130,17 +130,6 @@ def test_results_add_and_are_kept(tmp_path):
     assert any("Bi M5-N7" in name for name in named)
 
 
-@pytest.mark.slow
-def test_a_checkpoint_keeps_pixels(tmp_path, monkeypatch):
-    """A run that stopped and went on has the counts of one that did not."""
-    from xcal_jax.simulation import simulate as run
-
-    part = tmp_path / "part"
-    monkeypatch.setattr(run, "SAVED_EVERY", 0.0)
-    run.simulate(in_array(SMALL), SEVEN, n=N // 2, checkpoint=part)
-    xr.testing.assert_identical(run.simulate(in_array(SMALL), SEVEN, n=N, checkpoint=part), small())
-
-
 @pytest.mark.parametrize("name", ["e.nc", "e.fits"])
 def test_rows_of_those_who_catch(tmp_path, name):
     """After the row of the pixel hit, one for each other: its own energy, place and loss type."""

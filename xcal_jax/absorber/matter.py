@@ -1,5 +1,6 @@
 """The materials of the layers as tables on the device: built once for an absorber, independent of its thicknesses."""
 
+import os
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from xcal_jax.atomic import ENERGY_LIMITS, Element, Material, load_element
 from xcal_jax.compute.lanes import choose
 from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.constants import PER_UM
+from xcal_jax.io.arguments import checked
 from xcal_jax.physics import photoelectric, photon_scattering
 from xcal_jax.physics.angular import AngularLaws
 from xcal_jax.physics.attenuation import Attenuation, log_mass_attenuation
@@ -169,7 +171,10 @@ def elements_of(absorber: Absorber, yields: str = "eadl") -> tuple[Element, ...]
     )
 
 
-def quantum_efficiency(absorber: Absorber | str, energy: ArrayLike | Quantity) -> Float[np.ndarray, "*E"]:
+@checked
+def quantum_efficiency(
+    absorber: Absorber | str | os.PathLike[str], energy: ArrayLike | Quantity
+) -> Float[np.ndarray, "*E"]:
     """Probability that a photon of ``energy`` interacts, at normal incidence: 1 - exp(-optical depth).
 
     With dead layers it is the probability that the first interaction is in a layer that counts. What comes back from
@@ -183,7 +188,7 @@ def quantum_efficiency(absorber: Absorber | str, energy: ArrayLike | Quantity) -
     0.902 [1.    0.902]
     """
     if isinstance(energy, np.ndarray):
-        many = as_numbers(energy, "energy", "eV")
+        many = np.atleast_1d(as_numbers(energy, "energy", "eV"))
     else:
         many = np.array(parse_list(energy, "eV", "energy"))
     absorber = Absorber.load(absorber)

@@ -149,7 +149,7 @@ def design(
     problem = problem if isinstance(problem, Problem) else load(problem)
     seed = parse_whole(seed, "seed", least=0, below=SEEDS)
     starts = parse_whole(starts, "starts", least=1, most=MOST_STARTS)
-    cube = qmc.Sobol(len(problem.free), rng=np.random.default_rng(seed)).random(max(starts - 1, 0))
+    cube = qmc.Sobol(len(problem.free), rng=np.random.default_rng(seed)).random_base2((starts - 1).bit_length())
     places = np.vstack([np.full((1, len(problem.free)), 0.5), cube])[:starts]
     evaluations = {formulas: Evaluation(problem, formulas, seed, n) for formulas in problem.materials}
     total = len(evaluations) * len(places) + len(problem.front)
@@ -195,7 +195,7 @@ def _dataset(
         found = {
             "thickness": variable((dim, "layer"), thickness, "um", "thickness"),
             "objective": variable(dim, [d.objective for d in designs], goal.unit, goal.label),
-            "constraint_value": variable((dim, "constraint"), limited, "1", "constrained observables"),
+            "constraint_value": variable((dim, "constraint"), limited, "", "constrained observables"),
             "converged": variable(dim, [int(d.converged) for d in designs], "1", "converged"),
             "slope": variable(dim, [d.slope for d in designs], "1", "norm of the gradient of the Lagrangian, scaled"),
             "evaluations": variable(dim, [d.evaluations for d in designs], "1", "points looked at"),
@@ -204,19 +204,23 @@ def _dataset(
 
     variables = stacked(ends, "start", "") | stacked(front, "front", "front_")
     variables["material"] = variable(("start", "layer"), np.array([d.absorber.formulas for d in ends]), "", "material")
-    variables["limit"] = variable("front", np.array(problem.front), "1", "limit of the constraint varied")
-    labels = [constraint.of.label for constraint in problem.constraints]
-    varied = problem.constraints[problem.varied].of if problem.front else None
+    limited = [constraint.of for constraint in problem.constraints]
+    varied = limited[problem.varied] if problem.front else None
+    unit = varied.unit if varied else ""
+    variables["limit"] = variable("front", np.array(problem.front), unit, "limit of the constraint varied")
     return xr.Dataset(
         variables,
-        coords={"constraint": variable("constraint", labels, "", "observable")},
+        coords={
+            "constraint": variable("constraint", [of.label for of in limited], "", "observable"),
+            "unit": variable("constraint", [of.unit for of in limited], "", "unit of the observable"),
+        },
         attrs={
             "kind": "xcal_jax absorber design",
             "title": f"Design of absorber {problem.name!r}",
             "absorber": best.absorber.to_toml(),
             "objective": goal.label,
             "objective_unit": goal.unit,
-            "varied_unit": varied.unit if varied else "",
+            "varied_unit": unit,
             "objective_value": checked[0],
             "objective_err": checked[1],
             "best": next(n for n, end in enumerate(ends) if end is best),

@@ -212,15 +212,13 @@ def _replicated(
             found = program(jnp.asarray(thresholds, float), points, key)
         return jax.tree.map(of_lines, found, is_leaf=lambda part: isinstance(part, Observables))
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        bar = Bar(replicates * each, " histories", progress)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool, Bar(replicates * each, " histories", progress) as bar:
         first = one(0)  # compiles, once
         bar.update(each)
         found = [first]
         for result in pool.map(one, range(1, replicates)):
             found.append(result)
             bar.update(each)
-        bar.close()
     return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
 
 

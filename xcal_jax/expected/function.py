@@ -28,6 +28,7 @@ from xcal_jax.expected.estimate import MOST_POINTS, points_each, scrambled
 from xcal_jax.expected.observables import Observables, expected_observables, observables_along
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.tables import Tables
+from xcal_jax.io.arguments import checked
 from xcal_jax.simulation.counting import MODELS
 from xcal_jax.simulation.loss_thresholds import LOW, loss_thresholds
 from xcal_jax.units import Quantity, parse_each, parse_quantity, parse_whole, shown
@@ -43,6 +44,7 @@ class Expected(Observables):
     errors: Observables
 
 
+@checked
 def observables(
     absorber: Absorber | str,
     energy: Quantity | Array,

@@ -43,8 +43,8 @@ def parse_cards(texts: tuple[str, ...]) -> dict[str, str]:
     for text in texts:
         name, given, value = (part.strip() for part in text.partition("="))
         if not given or name.upper() not in NAMES:
-            raise ValueError(f"`--card` must be NAME=VALUE with one of {', '.join(NAMES)}, but is {shown(text)}")
+            raise ValueError(f"`card` must be NAME=VALUE with one of {', '.join(NAMES)}, but is {shown(text)}")
         if not value or not value.isascii() or not value.isprintable() or len(value) > 60:
-            raise ValueError(f"`--card` {name.upper()} must be 1 to 60 ASCII characters, but is {shown(value)}")
+            raise ValueError(f"`card` {name.upper()} must be 1 to 60 ASCII characters, but is {shown(value)}")
         cards[name.upper()] = value
     return cards

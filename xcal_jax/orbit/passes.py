@@ -56,6 +56,7 @@ def list_passes(
     days = parse_quantity(days, "d", "days", above=0.0, most=MOST_DAYS)
     step = parse_quantity(step, "s", "step", least=SHORTEST_STEP, most=LONGEST_STEP)
     drift = parse_quantity(drift, "deg", "drift", least=-MOST_DRIFT, most=MOST_DRIFT)
+    shortest = parse_quantity(shortest, "min", "shortest", least=0.0, most=60.0 * 24.0 * days)
     start = parse_date(day, "day")
     segment = Segment(start, start + np.timedelta64(round(days * 86400), "s"), solar)
     seconds = np.arange(0, days * 86400, step)

@@ -1,6 +1,7 @@
 """The effective area of a telescope with filters and an absorber, by rows of a matrix."""
 
 import os
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from xcal_jax.absorber.filters import Filter, FilterTable, transmission
 from xcal_jax.io import toml
 from xcal_jax.response.ogip_reader import read_area
 from xcal_jax.response.rows import Row
-from xcal_jax.units import shown
+from xcal_jax.units import shown, shown_path
 
 
 def effective_area(
@@ -34,10 +35,17 @@ def effective_area(
 def telescope_area(path: str | os.PathLike, energy: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
     """Area (R,) cm2 of the ARF in the file ``path`` at ``energy`` (R,) eV.
 
-    It is linear between the middles of the file's rows, and 0 beyond its rows. Raises ValueError for no ARF.
+    It is linear between the middles of the file's rows, and 0 beyond its rows, which is warned of. Raises ValueError
+    for no ARF.
     """
     boundaries, area = read_area(path)
     there = (energy >= boundaries[0]) & (energy <= boundaries[-1])
+    if not np.all(there):
+        warnings.warn(
+            f"{shown_path(path)} has areas from {boundaries[0]:g} to {boundaries[-1]:g} eV: {np.sum(~there)} of "
+            f"{there.size} rows lie beyond, where the area is 0",
+            stacklevel=2,
+        )
     return np.where(there, np.interp(energy, 0.5 * (boundaries[1:] + boundaries[:-1]), area), 0.0)
 
 
@@ -48,9 +56,9 @@ def parse_filter(text: str) -> Filter:
     """
     parts = text.split(":")
     if len(parts) not in (2, 3):
-        raise ValueError(f"`--filter` must be MATERIAL:THICKNESS or MATERIAL:THICKNESS:DENSITY, but is {shown(text)}")
+        raise ValueError(f"`filters` must be MATERIAL:THICKNESS or MATERIAL:THICKNESS:DENSITY, but is {shown(text)}")
     table = dict(zip(("material", "thickness", "density"), parts, strict=False))
     try:
         return Filter.of(toml.check(table, "it", FilterTable))
     except ValueError as problem:
-        raise ValueError(f"`--filter` {shown(text)}: {problem}") from problem
+        raise ValueError(f"`filters` {shown(text)}: {problem}") from problem

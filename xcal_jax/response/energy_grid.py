@@ -102,7 +102,7 @@ def adapt(
     low, high = ENERGY_LIMITS
     if boundaries[0] < low or boundaries[-1] > high:
         raise ValueError(
-            f"`--grid` must be within the tables, {low:g} eV to {high:g} eV, "
+            f"`grid` must be within the tables, {low:g} eV to {high:g} eV, "
             f"but runs from {boundaries[0]:g} to {boundaries[-1]:g} eV"
         )
     if keep:

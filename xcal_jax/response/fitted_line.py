@@ -11,6 +11,7 @@ from jaxtyping import Float
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.expected.parameters import UNITS
 from xcal_jax.expected.tables import differentiable
+from xcal_jax.io.arguments import checked
 from xcal_jax.response import linefit
 from xcal_jax.response.line_shape import Detector
 from xcal_jax.response.linefit import DETECTOR, LineFit, check_line, expected_counts, linearise
@@ -65,6 +66,7 @@ class FittedLine:
     __repr__ = __str__
 
 
+@checked
 def fit_line(
     spectrum: str | os.PathLike[str] | tuple[Any, Any],
     absorber: Absorber | str | os.PathLike[str],

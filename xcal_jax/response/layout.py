@@ -26,11 +26,11 @@ def layout(grid: str, channels: str | None, like: str | None, resolution: Resolu
     """
     if like is not None:
         if channels is not None:
-            raise ValueError("`--like` and `--channels` exclude each other: the official matrix has channels")
+            raise ValueError("`like` and `channels` exclude each other: the official matrix has channels")
         official = read_layout(like)
         return replace(official, cards={name: official.cards[name] for name in CARDS if name in official.cards}), True
     exact = Path(grid).is_file()
-    rows = read_boundaries(grid, "rows") if exact else parse_grid(grid, "--grid")
+    rows = read_boundaries(grid, "rows") if exact else parse_grid(grid, "grid")
     if not exact and grid.count(":") == 1:
         rows = rows_between(rows[0], rows[1], lambda energy: resolution.at(energy) / ROWS_PER_FWHM)
     return Layout(_stored(rows), _stored(_channels(channels, rows, resolution)), 1, {}), exact
@@ -45,12 +45,12 @@ def _channels(channels: str | None, rows: np.ndarray, resolution: Resolution) ->
     if channels is not None and Path(channels).is_file():
         return read_boundaries(channels, "channels")
     if channels is not None and channels.count(":") != 1:
-        return parse_grid(channels, "--channels")
+        return parse_grid(channels, "channels")
     if channels is None:
         lowest = min(LOWEST, float(rows[0]))
         low = max(0.5 * lowest, lowest - BEYOND * float(resolution.at(lowest)))
         high = float(rows[-1] + BEYOND * resolution.at(rows[-1]))
     else:
-        low, high = parse_grid(channels, "--channels")
+        low, high = parse_grid(channels, "channels")
     within = np.linspace(low, high, 2**12)
     return channels_between(low, high, float(np.min(resolution.at(within))) / CHANNELS_PER_FWHM)

@@ -49,12 +49,12 @@ def check_covers(
     widest = float(np.max(resolution.fwhm))
     if widest > channels[-1] - channels[0]:
         raise ValueError(
-            f"the FWHM must be less than the range of `--channels`, {channels[-1] - channels[0]:g} eV, "
+            f"the FWHM must be less than the range of `channels`, {channels[-1] - channels[0]:g} eV, "
             f"but is {widest:g} eV"
         )
     if channels[0] > boundaries[0] or channels[-1] < boundaries[-1]:
         raise ValueError(
-            f"`--channels` must cover the grid, {boundaries[0]:g} to {boundaries[-1]:g} eV, "
+            f"`channels` must cover the grid, {boundaries[0]:g} to {boundaries[-1]:g} eV, "
             f"but run from {channels[0]:g} to {channels[-1]:g} eV"
         )
 
@@ -64,7 +64,7 @@ def check_trapping(channels: Float[np.ndarray, " C"], trapping: Trapping) -> Non
     width = np.diff(channels)[:-1]
     if trapping.fraction and width.size and np.ptp(width) > EVEN * width[0]:
         raise ValueError(
-            f"`--trapping` needs channels of one width, but they are {width.min():g} to {width.max():g} eV wide"
+            f"`trapping` needs channels of one width, but they are {width.min():g} to {width.max():g} eV wide"
         )
 
 

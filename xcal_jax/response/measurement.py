@@ -50,7 +50,7 @@ class Measurement:
         if fwhm is None and fwhm_file is None:
             fwhm = layout.cards.get("FWHM")
             if fwhm is None:
-                raise ValueError(f"{shown_path(rmf)} does not state its FWHM: give `--fwhm` or `--fwhm-file`")
+                raise ValueError(f"{shown_path(rmf)} does not state its FWHM: give `fwhm` or `fwhm_file`")
         tail = trapping or layout.cards.get("TRAPPING")
         return cls(
             os.path.basename(rmf),

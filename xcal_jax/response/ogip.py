@@ -67,13 +67,13 @@ def check_fits_memory(size: int) -> None:
     if size > MOST_BYTES:
         raise ValueError(
             f"the matrix must be at most {MOST_BYTES / 1e9:.2f} GB, the format's limit, but would be "
-            f"{size / 1e9:.2f} GB: take a larger `--thin`, wider `--channels` or a coarser `--grid`"
+            f"{size / 1e9:.2f} GB: take a larger `thin`, wider `channels` or a coarser `grid`"
         )
     free = free_memory()
     if COPIES * size > free:
         raise ValueError(
             f"the matrix must leave memory to write it, but {COPIES} x {size / 1e9:.2f} GB are more than the "
-            f"{free / 1e9:.2f} GB that are free: take a larger `--thin`, wider `--channels` or a coarser `--grid`"
+            f"{free / 1e9:.2f} GB that are free: take a larger `thin`, wider `channels` or a coarser `grid`"
         )
 
 

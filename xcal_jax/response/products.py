@@ -13,7 +13,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.compute.devices import Executor, in_parallel
 from xcal_jax.io.arguments import checked
 from xcal_jax.response import split as splitting
-from xcal_jax.response.area import effective_area, parse_filter, telescope_area
+from xcal_jax.response.area import effective_area, parse_filter
 from xcal_jax.response.components import in_rows, rows_of, simulate_response
 from xcal_jax.response.layout import layout
 from xcal_jax.response.matrix import (
@@ -29,6 +29,7 @@ from xcal_jax.response.matrix import (
 )
 from xcal_jax.response.nodes import Settings
 from xcal_jax.response.ogip import Header, check_fits_memory, matrix_bytes, stored_bytes, write_arf, write_rmf
+from xcal_jax.response.ogip_reader import read_area
 from xcal_jax.response.resolution import Resolution
 from xcal_jax.response.rows import Above, Row, Thinning, whole
 from xcal_jax.response.uncertainty import relative_errors
@@ -149,7 +150,7 @@ def response(
     for sheet in filters:
         parse_filter(sheet)
     if area_file:
-        telescope_area(area_file, kept[:1])
+        read_area(area_file)
     square = parse_quantity(area, "cm^2", "area", above=0.0)
     size = matrix_bytes(row_ends(kept, measured, resolution))
     mass = (THIN if size > LARGE else 0.0) if thin is None else thin
@@ -231,6 +232,6 @@ def _history(
         lines.append(f"Trapping: {tail}.")
     if wider[at] > BROADER:
         lines.append(
-            f"WARNING: rows and channels spoil the resolution at {middle[at]:g} eV; take finer --grid or --channels."
+            f"WARNING: rows and channels spoil the resolution at {middle[at]:g} eV; take a finer `grid` or `channels`."
         )
     return lines

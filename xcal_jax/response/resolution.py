@@ -27,7 +27,7 @@ class Resolution:
         Raises ValueError unless exactly one is given and all widths are positive.
         """
         if fwhm is not None and file is not None:
-            raise ValueError("a resolution needs `--fwhm` or `--fwhm-file`, and not both")
+            raise ValueError("a resolution needs `fwhm` or `fwhm_file`, and not both")
         if fwhm is not None:
             energy, width = np.zeros(1), np.array([parse_quantity(fwhm, "eV", "--fwhm")])
         elif file is not None:
@@ -35,7 +35,7 @@ class Resolution:
             if not np.all(np.isfinite(energy)) or np.any(np.diff(energy) <= 0):
                 raise ValueError(f"energies in {shown_path(file)} must be finite and ascend")
         else:
-            raise ValueError("a resolution needs `--fwhm` or `--fwhm-file`, or an absorber that states its `fwhm`")
+            raise ValueError("a resolution needs `fwhm` or `fwhm_file`, or an absorber that states its `fwhm`")
         if not np.all(np.isfinite(width) & (width > 0)):
             worst = width[~(np.isfinite(width) & (width > 0))][0]
             raise ValueError(f"the FWHM must be positive and finite, but is {worst:g} eV")

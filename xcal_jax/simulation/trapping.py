@@ -33,7 +33,7 @@ class Trapping:
         """Trapping as ``FRACTION:SCALE`` states it, such as "0.05:12eV". Raises ValueError for anything else."""
         parts = text.split(":")
         if len(parts) != 2:
-            raise ValueError(f"`--trapping` must be FRACTION:SCALE, such as 0.05:12eV, but is {shown(text)}")
+            raise ValueError(f"`trapping` must be FRACTION:SCALE, such as 0.05:12eV, but is {shown(text)}")
         fraction = parse_quantity(parts[0], "", "--trapping fraction", least=0.0, most=1.0)
         return cls(fraction, parse_quantity(parts[1], "eV", "--trapping scale", above=0.0))
 
