@@ -21,4 +21,4 @@ FINE_STRUCTURE = 1.0 / 137.035999084  # CODATA 2018; the atomic unit of momentum
 HC = 12398.41984  # eV Angstrom
 CLASSICAL_ELECTRON_RADIUS_SQUARED = 0.0794078  # barn
 PER_UM = 1e-4  # cm2/g x g/cm3 in 1/um
-ENERGY_RANGE = (10.0, 1e6)  # eV: where the interaction tables hold; pair production begins above
+ENERGY_RANGE = (10.0, 1e6)  # eV: rows of the interaction tables; what may be asked is in `atomic.ENERGY_LIMITS`

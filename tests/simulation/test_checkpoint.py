@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from xcal_jax import Absorber, Source, load, merge, simulate
-from xcal_jax.compute import process
+from xcal_jax.compute import fingerprint
 from xcal_jax.io.checkpoint import Checkpoint
 from xcal_jax.simulation import simulate as running
 
@@ -62,7 +62,7 @@ def test_a_run_refuses_the_checkpoint_of_other_physics(tmp_path, monkeypatch):
     """One line of the physics is changed: the checkpoint of before is refused, and results of both do not merge."""
     monkeypatch.setattr(running, "SAVED_EVERY", 0.0)
     before = simulate(XIFU, 7000.0, n=1000, checkpoint=tmp_path / "c.part")
-    monkeypatch.setattr(process, "physics_hash", lambda: "another")
+    monkeypatch.setattr(fingerprint, "physics_hash", lambda: "another")
     with pytest.raises(ValueError, match=r"another run \(another physics\)"):
         simulate(XIFU, 7000.0, n=1000, checkpoint=tmp_path / "c.part")
     after = before.assign_attrs(seed="2", physics="another")

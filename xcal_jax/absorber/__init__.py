@@ -1,4 +1,4 @@
-"""The absorber Monte Carlo."""
+"""What the user describes, the absorber, its filters and the source, and the tables that follow from it."""
 
 from pkgutil import iter_modules
 

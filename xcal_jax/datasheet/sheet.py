@@ -10,7 +10,7 @@ from bokeh.models import LayoutDOM
 from bokeh.resources import Resources
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.compute.process import provenance
+from xcal_jax.compute.fingerprint import provenance
 from xcal_jax.constants import VERSION
 from xcal_jax.datasheet import figures
 from xcal_jax.datasheet.contents import ENERGIES, HERE, HISTORIES, Contents, contents

@@ -102,6 +102,11 @@ def names(parameters: Parameters) -> list[str]:
     return found
 
 
+def stem(name: str) -> str:
+    """A parameter's name without its layer: "thickness" of "thickness[0]"."""
+    return name.split("[")[0]
+
+
 def parameter_values(parameters: Parameters) -> dict[str, float]:
     """Every number by its name."""
     flat = np.concatenate([np.ravel(np.asarray(leaf, dtype=float)) for leaf in jax.tree.leaves(parameters)])
@@ -116,7 +121,7 @@ def resolve(wrt: Sequence[str], parameters: Parameters) -> dict[str, int]:
     known = names(parameters)
     chosen: dict[str, int] = {}
     for name in wrt:
-        found = [k for k in known if k == name or k.split("[")[0] == name]
+        found = [k for k in known if k == name or stem(k) == name]
         if not found:
             rule = f"of {', '.join(UNITS)}, or one of a layer like {known[0]}"
             raise ValueError(f"derivatives are with respect to one {rule}, but {shown(name)} is asked")

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.expected.estimate import Estimate, estimate, mean_and_error
-from xcal_jax.expected.parameters import UNITS, Parameters, parameter_values
+from xcal_jax.expected.parameters import UNITS, Parameters, parameter_values, stem
 from xcal_jax.io import toml
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.schema import optional_keys, rule
@@ -123,7 +123,7 @@ def sensitivity(
     impact = None if at is None else parse_each(at, ("um", "um"), "at")
     point = Parameters.of(target, ev, impact)
     sigma = read_uncertainties(uncertainties, point) if uncertainties else {}
-    asked = [*wrt, *(name for name in sigma if name not in wrt and name.split("[")[0] not in wrt)]
+    asked = [*wrt, *(name for name in sigma if name not in wrt and stem(name) not in wrt)]
     found = estimate(target, ev, asked, impact, n, seed, yields, loss_above=loss_above, progress=progress)
     return Sensitivity(scalars(found, target), found.parameters, point, sigma, found.fallbacks)
 
@@ -160,7 +160,7 @@ def facts_of(observables: dict[str, Scalar], parameters: Sequence[str]) -> dict:
             parameter: {
                 "value": float(slope),
                 "err": float(slope_error),
-                "unit": derivative_unit(scalar.unit, UNITS[parameter.split("[")[0]]),
+                "unit": derivative_unit(scalar.unit, UNITS[stem(parameter)]),
             }
             for parameter, slope, slope_error in zip(parameters, slopes, errors, strict=True)
         }
@@ -207,20 +207,15 @@ def read_uncertainties(path: str | os.PathLike | Mapping[str, Any], at: Paramete
     number is negative or no length, density or percentage.
     """
     values = parameter_values(at)
-    schema = optional_keys({name: _deviation(UNITS[_stem(name)]) for name in (*map(_stem, values), *values)})
+    schema = optional_keys({name: _deviation(UNITS[stem(name)]) for name in (*map(stem, values), *values)})
     if isinstance(path, Mapping):
         where, table = "uncertainties", toml.check(path, "uncertainties", schema)
     else:
         where, table = f"uncertainties {shown_path(path)}", toml.read(path, "uncertainties", schema)
     if not table:
         raise ValueError(f"{where} must name at least one parameter, but are empty")
-    given = {place: table.get(place, table.get(_stem(place))) for place in values}
+    given = {place: table.get(place, table.get(stem(place))) for place in values}
     return {place: found(values[place]) for place, found in given.items() if found is not None}
-
-
-def _stem(name: str) -> str:
-    """A parameter's name without its layer."""
-    return name.split("[")[0]
 
 
 def _deviation(unit: str) -> Any:

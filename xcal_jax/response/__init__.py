@@ -1,4 +1,4 @@
-"""Results and the files that users open. The room is called like its function.
+"""From simulated energies to matrices, and lines that are fitted with them. The room is called like its function.
 
 `xcal_jax.response(...)` is `products.response(...)`, and `xcal_jax.response.products` is a module as ever.
 """

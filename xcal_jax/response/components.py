@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import collision_probability, elements_of, interaction_by_layer, quantum_efficiency
 from xcal_jax.compute.devices import Executor, in_parallel
-from xcal_jax.compute.process import provenance
+from xcal_jax.compute.fingerprint import provenance
 from xcal_jax.io import datasets
 from xcal_jax.io.datasets import variable
 from xcal_jax.response.energy_grid import adapt, edges_between, leverage, node_weights, nodes_between

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.expected.parameters import UNITS
+from xcal_jax.expected.parameters import UNITS, stem
 from xcal_jax.expected.tables import differentiable
 from xcal_jax.io.arguments import checked
 from xcal_jax.response import linefit
@@ -43,7 +43,7 @@ class FittedLine:
         sigma = np.sqrt(np.diag(found.covariance))
         return {
             "parameters": {
-                name: {"value": value, "err": error, "unit": ALL_UNITS[name.split("[")[0]]}
+                name: {"value": value, "err": error, "unit": ALL_UNITS[stem(name)]}
                 for name, value, error in zip(
                     found.parameters, found.values.tolist(), found.errors.tolist(), strict=True
                 )

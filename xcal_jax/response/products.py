@@ -46,9 +46,10 @@ Matrix = tuple[Float[np.ndarray, " _"], list[Row]]  # boundaries of the rows, eV
 
 @dataclass(frozen=True)
 class Response:
-    """components: before the resolution; uncertainty: their relative errors, or None. matrices: one, or two of a split
-    response; areas: cm2 in the rows of each; channels: (C + 1,) boundaries, eV; header: of their files; history: lines
-    about them.
+    """An absorber's redistribution matrices and effective areas, and what they are made of.
+
+    components: before the resolution; uncertainty: their relative errors, or None; matrices: one, or two of a split
+    response; areas: cm2 in the rows of each; channels: (C + 1,) boundaries, eV; header: of their files.
     """
 
     components: xr.Dataset

@@ -19,7 +19,7 @@ from xcal_jax.absorber.matter import Matter
 from xcal_jax.absorber.padding import lines_of, padded, up
 from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.compute.devices import local_devices, packing
-from xcal_jax.compute.process import check_compatible, environment
+from xcal_jax.compute.fingerprint import check_compatible, environment
 from xcal_jax.compute.programs import keep_compiled_programs
 from xcal_jax.compute.random import SEEDS
 from xcal_jax.constants import YIELDS

@@ -21,7 +21,7 @@ from jaxtyping import Shaped
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
-from xcal_jax.compute.process import provenance
+from xcal_jax.compute.fingerprint import provenance
 from xcal_jax.io import datasets, files
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import FITS_EVENTS, check_writable, replacing

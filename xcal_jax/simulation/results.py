@@ -13,7 +13,7 @@ from jaxtyping import Float, Shaped
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, elements_of
-from xcal_jax.compute.process import provenance
+from xcal_jax.compute.fingerprint import provenance
 from xcal_jax.io import datasets
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from xcal_jax.compute.devices import Executor, in_parallel
-from xcal_jax.compute.process import provenance
+from xcal_jax.compute.fingerprint import provenance
 from xcal_jax.compute.progress import Bar
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.checkpoint import Checkpoint

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from xcal_jax.compute.process import check_compatible, environment, modules_hash, physics_hash
+from xcal_jax.compute.fingerprint import check_compatible, environment, modules_hash, physics_hash
 
 
 @pytest.fixture
