@@ -61,8 +61,9 @@ def test_importing_loads_no_jax_and_changes_nothing():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="simualte"):
+    with pytest.raises(AttributeError, match="xcal_jax has no 'simualte': did you mean 'simulate'"):
         xcal.simualte  # noqa: B018
+    assert not hasattr(xcal, "__wrapped__")
 
 
 @pytest.mark.parametrize("room", ["design", "response"])

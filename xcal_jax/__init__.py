@@ -8,6 +8,7 @@ Public names are imported when they are first used, so that no part of the packa
 '0.9 % of the photons lose energy'
 """
 
+from difflib import get_close_matches
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,11 @@ from xcal_jax.constants import VERSION as __version__
 
 if TYPE_CHECKING:
     from xcal_jax import design, orbit, plot, response, sipm
-    from xcal_jax.absorber.absorber import Absorber
+    from xcal_jax.absorber.absorber import Absorber, presets
     from xcal_jax.absorber.matter import quantum_efficiency
     from xcal_jax.absorber.source import Source
     from xcal_jax.datasheet.sheet import report
+    from xcal_jax.design.heat import heat_capacity
     from xcal_jax.expected.function import observables
     from xcal_jax.expected.sensitivity import sensitivity
     from xcal_jax.io.datasets import save
@@ -41,11 +43,13 @@ __all__ = [
     "events",
     "fit_line",
     "fit_lines",
+    "heat_capacity",
     "load",
     "merge",
     "observables",
     "orbit",
     "plot",
+    "presets",
     "quantum_efficiency",
     "report",
     "response",
@@ -59,10 +63,11 @@ __all__ = [
 
 ROOMS = [module.name for module in iter_modules(__path__)]
 HOMES = {
-    "absorber.absorber": ["Absorber"],
+    "absorber.absorber": ["Absorber", "presets"],
     "absorber.matter": ["quantum_efficiency"],
     "absorber.source": ["Source"],
     "datasheet.sheet": ["report"],
+    "design.heat": ["heat_capacity"],
     "expected.function": ["observables"],
     "expected.sensitivity": ["sensitivity"],
     "io.datasets": ["save"],
@@ -81,7 +86,12 @@ def __getattr__(name: str) -> Any:
         import_module("xcal_jax.plot.notebook")  # how objects show themselves
     if name == "fit_lines":
         import_module("xcal_jax.plot.fits")
-    return lazily(name)
+    try:
+        return lazily(name)
+    except AttributeError as problem:
+        near = get_close_matches(name, __all__, 1)
+        hint = f": did you mean {near[0]!r}?" if near else f": it has {', '.join(__all__)}"
+        raise AttributeError(f"xcal_jax has no {name!r}{'' if name.startswith('_') else hint}") from problem
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from astropy import units
 
 import xcal_jax as xcal
@@ -32,11 +33,30 @@ from xcal_jax import Absorber, Source
         ),
         (lambda: xcal.simulate("xifu", "7 keV", n=9, events="y.csv"), ValueError, "must end in one of .nc, .fits"),
         (lambda: xcal.quantum_efficiency("xifu", "7 um"), ValueError, "must be a number with a unit like eV"),
+        (lambda: xcal.simulate("xifu", 7), ValueError, "numbers without a unit are in eV, was '7 keV' meant"),
+        (
+            lambda: xcal.simulate("xifu", energy="7 keV"),
+            TypeError,
+            "`simulate` takes no `energy`: it takes absorber,",
+        ),
+        (lambda: xcal.simulate("xifu", "7 keV", N=9), TypeError, "`simulate` takes no `N`: did you mean `n`"),
+        (lambda: xcal.simulate("xifu"), TypeError, "`simulate`: missing a required argument: 'source'"),
+        (lambda: xcal.simulate("XIFU", "7 keV"), ValueError, "the nearest preset is 'xifu'"),
+        (lambda: xcal.heat_capacity("gold", 90), ValueError, "`temperature` must be positive and at most 4 K"),
+        (lambda: xcal.heat_capacity("gold", "90 um"), ValueError, "must be a number with a unit like K"),
+        (lambda: xr.Dataset().xcal.summary(), ValueError, "`.xcal` is of results of `simulate` and `sweep`"),
+        (lambda: xcal.save(xr.Dataset(), "m.csv"), ValueError, "output must end in one of .nc, .*but is 'm.csv'"),
     ],
 )
 def test_a_mistake_is_one_sentence(mistake, kind, said):
     with pytest.raises(kind, match=said):
         mistake()
+
+
+def test_a_layer_thinner_than_an_atom_is_warned_of():
+    """As 3 um come out where they are given in metres."""
+    with pytest.warns(UserWarning, match="the thickness of Bi is 3e-06 um, less than an atom's size"):
+        Absorber.build([("Bi", 3e-6)], 1.0, 1.0)
 
 
 @pytest.mark.parametrize("formula", ["BI", "CU", "SI", "PB", "SN"])

@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from xcal_jax.absorber.absorber import presets
+from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.simulation.results import load, partial_count
 
 ABSORBER = """
@@ -236,6 +237,24 @@ def test_show_as_text_and_plot(call, tmp_path, result):
     code, out, err = call("show", str(result / "out.nc"), "--plot", "again.png")
     assert code == 0 and err == "written: again.png\n" and (tmp_path / "again.png").stat().st_size > 10_000
     assert "interaction probability  90.2" in out and "Bi M5-N7" in out
+
+
+def test_show_of_an_absorber(call, tmp_path):
+    """A preset, and a file: layers, areal density, heat capacity and quantum efficiency."""
+    (tmp_path / "mine.toml").write_text(
+        'width = 100\nlength = 100\n[[layers]]\nmaterial = "HgTe"\nthickness = "2 um"\n'
+        '[[layers]]\nmaterial = "Au"\nthickness = "1 um"\n'
+    )
+    for name, first in (("gold", "Au "), ("mine.toml", "HgTe ")):
+        code, out, _ = call("show", name)
+        assert code == 0 and out.splitlines()[2].startswith(first)
+    assert "unknown" in out.splitlines()[2] and out.splitlines()[3].endswith(
+        "0.06115 pJ/K"
+    )  # 19.32 g/cm3, 0.689 mJ/mol/K2
+    expected = quantum_efficiency(str(tmp_path / "mine.toml"), 3000.0)
+    assert f"quantum efficiency at 3 keV         {expected:.4f}" in out
+    (tmp_path / "other.toml").write_text("a = 1\n")
+    assert "unknown key" in refused(call, tmp_path, "show", "other.toml")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.99])

@@ -10,7 +10,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.datasheet import contents, figures
 from xcal_jax.datasheet.contents import Contents, efficiency, losses_by_place
 from xcal_jax.datasheet.sheet import render, report
-from xcal_jax.design.heat import heat_by_layer
+from xcal_jax.design.heat import heat_capacity
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.sensitivity import Scalar, Sensitivity
 from xcal_jax.io.page import number
@@ -62,7 +62,7 @@ def sheet(xifu, places):
     scalars = {name: Scalar("1", np.ones(8), np.array([1.0, 2.0]) + 0.1 * noise) for name in SHOWN}
     found = Sensitivity(scalars, ("yield", "range"), Parameters.of(xifu, 7000.0), {}, ("a note",))
     results = [simulate(xifu, energy, 20_000) for energy in (3000.0, 7000.0)]
-    heat = heat_by_layer(xifu) * xifu.thickness
+    heat = heat_capacity(xifu)
     return Contents(xifu, 2.5, 0.09, results, 7000.0, places, found, efficiency(xifu, 7000.0), heat)
 
 

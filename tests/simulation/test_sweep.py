@@ -61,6 +61,38 @@ def test_dimensions(swept):
         assert "units" in variable.attrs and variable.attrs["long_name"], variable.name
 
 
+def test_a_sweep_shows_itself(swept):
+    """As a table of its points and as curves; what is of one run says so."""
+    result = swept[0]
+    table = result.xcal.table()
+    assert set(list(table)[:5]) == {"photon_energy", "position", "x", "y", "thickness_1"}
+    assert list(table)[5:7] == ["partial", "partial_err"]
+    last = result.isel(photon_energy=1, position=1, thickness_1=1)
+    assert table.iloc[-1].photon_escape == last.photon_escape / last.interacting
+    assert table.iloc[-1].partial == pytest.approx(table.iloc[-1][list(ESCAPES)].sum())
+    assert "134.7" in repr(result.xcal)
+    (axes,) = result.xcal.plot().axes
+    named = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert len(named) == 4 and named[0].endswith("thickness of layer 1: 2 um")
+    for one_run in (result.xcal.summary, result.xcal.peaks, lambda: result.xcal.plot(fwhm="2 eV")):
+        with pytest.raises(ValueError, match="is of one run, but this is a sweep"):
+            one_run()
+    with pytest.raises(ValueError, match="`table` is of a sweep"):
+        simulate("xifu", "7 keV", n=100).xcal.table()
+
+
+def test_a_grid_in_python():
+    """Dotted keys, as the documentation names them; an absorber of one's own."""
+    mine = Absorber.build([("Bi", 3.0), ("Au", 1.0)], 250.0, 250.0, name="mine")
+    axes = {"energy": ["6 keV"], "layers.0.thickness": ["2 um", 3], "layers.1.thickness": [1]}
+    grid = Grid.load({"absorber": mine, "grid": axes})
+    assert grid.absorber is mine and grid.axes["layers.0.thickness"] == [2.0, 3.0]
+    nested = {"energy": ["6 keV"], "layers": {"0": {"thickness": ["2 um", 3]}, "1": {"thickness": [1]}}}
+    assert Grid.load({"absorber": mine, "grid": nested}).axes == grid.axes
+    with pytest.raises(ValueError, match="unknown key"):
+        Grid.load({"absorber": mine, "grid": {"energy": [6000.0], "layers.0.thicknes": [1]}})
+
+
 @pytest.mark.parametrize("point", [(0, 1, 0), (1, 0, 1)])
 def test_a_point_is_a_run_of_simulate(swept, point):
     energy, place, thickness = ((3000.0, 7000.0), (0.0, 134.7), (2.0, 5.15))

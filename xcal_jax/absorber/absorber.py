@@ -32,6 +32,7 @@ from xcal_jax.units import Quantity, shown, shown_path
 MOST_PIXELS = 64  # along a side of an array
 VACUUM = "vacuum"  # in the place of a material
 UNUSUAL = 2.0  # factor between a density and that of the tables, beyond which a warning says so
+THINNEST = 1e-4  # um; a layer of less is hardly meant
 Made = TypeVar("Made")
 
 
@@ -265,7 +266,7 @@ class Absorber:
             return cls.preset(str(name))
         path = Path(name)
         if not os.path.isfile(path):
-            nearest = difflib.get_close_matches(str(name), presets(), 1)
+            nearest = difflib.get_close_matches(str(name).lower(), presets(), 1)
             hint = f"; the nearest preset is {nearest[0]!r}" if nearest else ""
             raise ValueError(
                 f"absorber must be a preset ({', '.join(presets())}) or a TOML file, but is {shown_path(name)}{hint}"
@@ -276,7 +277,11 @@ class Absorber:
     @classmethod
     @checked
     def preset(cls, name: str) -> "Absorber":
-        """The shipped absorber ``name``, one of `presets`. Raises ValueError for any other name."""
+        """The shipped absorber ``name``, one of `presets`. Raises ValueError for any other name.
+
+        >>> Absorber.preset("gold").formulas
+        ('Au',)
+        """
         if name not in presets():
             raise ValueError(f"preset must be one of {', '.join(presets())}, but is {shown(name)}")
         return cls.from_toml(_preset_folder().joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"preset {name!r}")
@@ -329,6 +334,18 @@ class Absorber:
         behind = f", behind {' / '.join(map(str, self.filters))}" if self.filters else ""
         return f"<Absorber {self.name!r}: {layers}, {sides}{behind}, {models}>"
 
+    def with_thickness(self, thickness: Array) -> "Absorber":
+        """The absorber with other thicknesses (L,), um, of its layers; they may be traced.
+
+        >>> import jax, xcal_jax as xcal
+        >>> gold = Absorber.preset("gold")
+        >>> def partial(thickness):
+        ...     return xcal.observables(gold.with_thickness(thickness[None]), "7 keV", n=4096).partial
+        >>> bool(jax.grad(partial)(1.0) < 0)  # of thicker gold, less escapes
+        True
+        """
+        return replace(self, thickness=thickness)
+
     @property
     def physics(self) -> str:
         """The word that stands for all of its models, or "mixed" where none does."""
@@ -366,7 +383,11 @@ def double(value: ArrayLike) -> Array:
 
 
 def presets() -> list[str]:
-    """Names of the shipped absorbers."""
+    """Names of the shipped absorbers, which `Absorber.preset` and every function of an absorber take.
+
+    >>> "xifu" in presets()
+    True
+    """
     return sorted(entry.name.removesuffix(".toml") for entry in _preset_folder().iterdir())
 
 
@@ -406,11 +427,18 @@ def _layer_table(n: int, layer: Sequence[Any] | Mapping[str, Any]) -> dict[str, 
 
 
 def _doubted(absorber: Absorber, where: str) -> Absorber:
-    """``absorber``, with a warning of densities unlike the tables' and of elements in capitals, which are compounds."""
-    for n, (formula, density) in enumerate(zip(absorber.formulas, absorber.density, strict=True)):
+    """``absorber``, with a warning of what is hardly meant.
+
+    Layers thinner than an atom, densities unlike the tables', and elements in capitals, which are compounds.
+    """
+    layers = zip(absorber.formulas, absorber.thickness, absorber.density, strict=True)
+    for n, (formula, thickness, density) in enumerate(layers):
         if formula == VACUUM:
             continue
         place = f"`layers.{n}` in {where}"
+        if 0.0 < thickness < THINNEST:
+            rule = f"is {thickness:g} um, less than an atom's size: numbers without a unit are in um"
+            warnings.warn(f"{place}: the thickness of {formula} {rule}", UserWarning, stacklevel=3)
         if formula.isupper() and formula not in ELEMENTS and formula.capitalize() in ELEMENTS:
             rule = f"is a compound of {' and '.join(formula)}: the element is {formula.capitalize()!r}"
             warnings.warn(f"{place}: {formula!r} {rule}", UserWarning, stacklevel=3)

@@ -456,6 +456,8 @@ def _checked_energies(energy: np.ndarray) -> np.ndarray:
     bad = energy[~((energy >= low) & (energy <= high))]
     if energy.size == 0 or bad.size:
         value = f"{bad[0]:g} eV" if bad.size else "missing"
+        if bad.size and low <= 1000.0 * bad[0] <= high:
+            value += f": numbers without a unit are in eV, was '{bad[0]:g} keV' meant?"
         raise ValueError(f"`energy` must be within the tables, {low:g} eV to {high:g} eV, but is {value}")
     return energy
 

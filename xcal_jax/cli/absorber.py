@@ -7,7 +7,7 @@ import click
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show as show_summary
 from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
-from xcal_jax.io.files import EVENTS
+from xcal_jax.io.files import EVENTS, NETCDF
 from xcal_jax.units import parse_lines, parse_whole, shown
 
 
@@ -59,7 +59,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @options.plot("the spectrum")
 @options.resumable
 @options.on_a_cluster
-@options.output("Result, netCDF-4.")
+@options.output("Result, netCDF-4.", NETCDF)
 def simulate(
     absorber,
     lines,
@@ -133,17 +133,22 @@ def simulate(
     remove_checkpoint(part)
 
 
-@options.command("xcal-jax show result.nc --json")
+@options.command("xcal-jax show result.nc --json", "xcal-jax show xifu")
 @click.argument("file")
 @options.as_json
 @options.plot("its figure")
 def show(file, as_json, plot):
-    """Print what FILE, any that this program writes, is and holds; of a result of simulate, its summary."""
+    """Print what FILE is and holds, any that this program writes; the layers of an absorber, preset or TOML file."""
+    from xcal_jax.absorber.absorber import Absorber, presets
     from xcal_jax.io.figures import save_figure
+    from xcal_jax.plot.drawing import absorber_lines
     from xcal_jax.plot.files import KINDS, figure_of, kind_of, lines_of
     from xcal_jax.simulation.report import report
     from xcal_jax.simulation.results import load, summary
 
+    if file in presets() or file.endswith(".toml"):
+        options.say("\n".join(absorber_lines(Absorber.load(file))))
+        return
     figure = figure_of(file) if plot else None
     if kind_of(file) is KINDS[0]:
         show_summary(summary(load(file)), as_json, report)

@@ -6,7 +6,7 @@ import click
 
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
-from xcal_jax.io.files import MARK, check_kept, check_writable
+from xcal_jax.io.files import MARK, NETCDF, check_kept, check_writable
 from xcal_jax.units import shown
 
 
@@ -50,7 +50,7 @@ def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, model
 @click.option("--starts", type=options.WHOLE, default="3", help="Starts for every choice of materials.")
 @options.photons("16384", "Histories of every Monte Carlo run.")
 @options.seed
-@options.output("Result, netCDF-4; beside it the absorber (.toml) and a plot (.png).")
+@options.output("Result, netCDF-4; beside it the absorber (.toml) and a plot (.png).", NETCDF)
 def design(problem, starts, n, seed, output):
     """Choose thicknesses and materials as PROBLEM, a TOML file, asks."""
     from xcal_jax.io.files import replacing

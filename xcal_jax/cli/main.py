@@ -1,5 +1,6 @@
 """The door: finds the subcommand; what is wrong with the input leaves as one sentence and exit code 2."""
 
+import re
 import signal
 import sys
 import warnings
@@ -12,6 +13,7 @@ from typing import NoReturn
 import click
 
 from xcal_jax.constants import VERSION
+from xcal_jax.units import KNOWN
 
 JOBS = {
     "Absorber": {
@@ -115,7 +117,7 @@ def main() -> None:
     try:
         commands(sys.argv[1:] or ["--help"], prog_name="xcal-jax", standalone_mode=False)
     except click.ClickException as problem:
-        _refuse(problem.format_message())
+        _refuse(problem.format_message() + _hint(problem.format_message()))
     except click.Abort:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + (STOPPED or [signal.SIGINT])[0])
@@ -123,6 +125,12 @@ def main() -> None:
         _refuse(_sentence(problem))
     except SystemExit as problem:
         sys.exit(128 + STOPPED[0] if STOPPED and problem.code == 128 + signal.SIGINT else problem.code)
+
+
+def _hint(message: str) -> str:
+    """What is meant where a unit stands alone: "--energy 7 keV"."""
+    alone = re.search(r"unexpected extra argument \(([^()]+)\)", message)
+    return f": a unit is written with its number, like 7{alone[1]}" if alone and alone[1] in KNOWN else ""
 
 
 def _sentence(problem: Exception) -> str:

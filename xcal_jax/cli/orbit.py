@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from xcal_jax.cli import options
-from xcal_jax.io.files import PLOTS, check_kept, check_writable
+from xcal_jax.io.files import NETCDF, PLOTS, check_kept, check_writable
 
 TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 max_age = click.option(
@@ -42,7 +42,7 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @click.option("--activity", default="2022-09-01", help="min, max, cycle (solar), or the date maximum starts.")
 @click.option("--nuclear-factor", type=options.quantity(""), default="1", help="Multiplies the protons' ionising dose.")
 @click.option("--step", type=options.quantity("s"), default="60s", help="Time between positions.")
-@options.output("netCDF file.")
+@options.output("netCDF file.", NETCDF)
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
 @click.option("--spectra", help="Also draw the spectra before and behind the shield, into this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
@@ -139,7 +139,7 @@ def passes(tle, day, days, solar, drift, satellite, max_age, strict, as_json) ->
 @click.option("--model", required=True, help="Boxes and plates: a TOML file, or GRBAlpha or VZLUSAT-2.")
 @click.option("--rays", type=options.WHOLE, default="1e4", help="Rays from the detector.")
 @options.plot("the shielding over the sphere, and the boxes,")
-@options.output("netCDF file.")
+@options.output("netCDF file.", NETCDF)
 def shielding(model, rays, plot, output) -> None:
     """Mass per area over the sphere around the detector of a satellite of boxes."""
     import numpy as np

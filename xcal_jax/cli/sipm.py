@@ -6,6 +6,7 @@ import click
 
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
+from xcal_jax.io.files import NETCDF
 from xcal_jax.units import shown
 
 PATH = click.Path(path_type=Path)
@@ -71,7 +72,7 @@ def new(name, output) -> None:
 )
 @click.argument("spectra", type=PATH)
 @click.option("--template", "template_path", type=PATH, required=True, help="Early spectra, one per readout channel.")
-@options.output("netCDF file to write.")
+@options.output("netCDF file to write.", NETCDF)
 @satellite
 @interpolation
 @click.option("--level", type=options.quantity(""), help="cnt/s above the template; the mission's if not given.")
@@ -197,7 +198,7 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
 
 @options.command("xcal-jax sipm report mission --tables tables -o report.html", group=sipm)
 @click.argument("source", type=PATH)
-@options.output("HTML file to write.")
+@options.output("HTML file to write.", (".html", ".htm"))
 @click.option("--template", "template_path", type=PATH, help="Early spectra, where SOURCE is a file.")
 @satellite
 @click.option("--fluence", type=PATH, help="Cumulative fluence (days, n_eq/cm2): fits the damage kernel.")

@@ -4,13 +4,14 @@ import click
 
 from xcal_jax.cli import options
 from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
+from xcal_jax.io.files import NETCDF
 
 
 @options.command("xcal-jax sweep analysis/sweeps/xifu_bismuth.toml -o sweep.nc")
 @click.argument("grid")
 @options.resumable
 @options.on_a_cluster
-@options.output("Result, netCDF-4.")
+@options.output("Result, netCDF-4.", NETCDF)
 def sweep(grid, resume, scheduler, workers, certificates, output):
     """Simulate every point of GRID, a TOML file, with the same random numbers, to one file."""
     from xcal_jax.compute.cluster import connect

@@ -11,7 +11,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import elements_of, interaction_by_layer
 from xcal_jax.absorber.source import Source
 from xcal_jax.compute.progress import Bar
-from xcal_jax.design.heat import heat_by_layer
+from xcal_jax.design.heat import heat_capacity
 from xcal_jax.expected.sensitivity import Sensitivity, sensitivity
 from xcal_jax.io.datasets import variable
 from xcal_jax.response.energy_grid import edges_between
@@ -81,7 +81,7 @@ def contents(
         if absorber.dead
         else sensitivity(absorber, main, n=HISTORIES, seed=seed, yields=yields, progress=progress),
         efficiency(absorber, max(energies)),
-        heat_by_layer(absorber, temperature) * np.asarray(absorber.thickness),
+        heat_capacity(absorber, temperature),
     )
 
 

@@ -12,6 +12,7 @@ J/K/m3 at 100 mK (Nucl. Instrum. Methods A 520, 212, 2004), where these numbers 
 overridden in a design file.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,8 +21,11 @@ from jaxtyping import Float
 
 from xcal_jax.absorber.absorber import VACUUM, Absorber
 from xcal_jax.atomic import Material, load_element
+from xcal_jax.io.arguments import checked
+from xcal_jax.units import Quantity, parse_quantity
 
 TEMPERATURE = 0.09  # K, unless another is given
+HIGHEST_TEMPERATURE = 4.0  # K: above, the lattice is no longer that of a T^3 law
 GAS_CONSTANT = 8.314462618  # J/mol/K, CODATA 2018
 PER_PICO = 1e12
 CUBIC_UM = 1e-12  # cm3
@@ -61,10 +65,29 @@ def heat_per_um(formula: str, density: float, area: float, temperature: float, s
     return PER_PICO * density * area * CUBIC_UM / weight * specific_heat.at(temperature)
 
 
-def heat_by_layer(
-    absorber: Absorber, temperature: float = TEMPERATURE, specific_heats: Mapping[str, SpecificHeat] = KNOWN
+@checked
+def heat_capacity(
+    absorber: Absorber | str | os.PathLike[str],
+    temperature: Quantity = TEMPERATURE,
+    specific_heats: Mapping[str, SpecificHeat] = KNOWN,
 ) -> Float[np.ndarray, " L"]:
-    """Heat capacity of a micrometre of each layer of ``absorber``, pJ/K; NaN where that of its material is not known.
+    """Heat capacity of each layer of ``absorber`` (what `Absorber.load` takes), pJ/K; their sum is the absorber's.
+
+    temperature: K, or with a unit, at most 4 K: the laws at the top of this file. NaN where the specific heat of a
+    material is not in ``specific_heats``, by formula; vacuum has none. Raises ValueError for other temperatures.
+
+    >>> print(heat_capacity("gold", "90 mK").round(3), "pJ/K")
+    [0.682] pJ/K
+    """
+    absorber = Absorber.load(absorber)
+    kelvin = parse_quantity(temperature, "K", "temperature", above=0.0, most=HIGHEST_TEMPERATURE)
+    return heat_per_um_by_layer(absorber, kelvin, specific_heats) * np.asarray(absorber.thickness)
+
+
+def heat_per_um_by_layer(
+    absorber: Absorber, temperature: float, specific_heats: Mapping[str, SpecificHeat]
+) -> Float[np.ndarray, " L"]:
+    """Heat capacity of a micrometre of each layer of ``absorber``, pJ/K/um; NaN where its material is not known.
 
     temperature: K. Vacuum has none.
     """

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from xcal_jax.design.heat import heat_by_layer
+from xcal_jax.design.heat import heat_per_um_by_layer
 from xcal_jax.design.specification import Objective, Problem
 from xcal_jax.expected.estimate import Estimate, run
 from xcal_jax.expected.parameters import Parameters
@@ -36,7 +36,7 @@ class Evaluation:
         self.absorber = problem.absorber(formulas, problem.high)
         with jax.enable_x64(True):
             self.tables = Tables.build(self.absorber)
-        self.heat = heat_by_layer(self.absorber, problem.temperature, problem.specific_heat)
+        self.heat = heat_per_um_by_layer(self.absorber, problem.temperature, problem.specific_heat)
         self.runs: dict[tuple[float, bytes], Estimate] = {}
 
     def value(self, of: Objective, thickness: Float[np.ndarray, " L"]) -> tuple[float, Float[np.ndarray, " L"]]:

@@ -98,7 +98,7 @@ class Sensitivity:
 def sensitivity(
     absorber: Absorber | str | os.PathLike[str],
     energy: Quantity,
-    wrt: Sequence[str] = WRT,
+    wrt: Sequence[str] | str = WRT,
     at: str | Sequence[Quantity] | None = None,
     n: int = 2**17,
     seed: int = 1,
@@ -111,9 +111,10 @@ def sensitivity(
 ) -> Sensitivity:
     """Observables of ``absorber`` (what `Absorber.load` takes) at ``energy``, and derivatives, with standard errors.
 
-    wrt: of `UNITS`, for one layer ``thickness[1]``; at: (x, y) um of the impact, or uniform over the top. n: histories,
-    rounded up to a power of two. uncertainties: standard deviations, ``{"thickness[1]": "0.05 um", "yield": "15 %"}``
-    or a TOML file of them, of which the observables' are made. Others, and errors: as for `estimate`.
+    wrt: of `UNITS`, for one layer ``thickness[1]``, several in a list or between commas; at: (x, y) um of the impact,
+    or uniform over the top; n: histories, rounded up to a power of two. uncertainties: standard deviations,
+    ``{"thickness[1]": "0.05 um", "yield": "15 %"}`` or a TOML file of them, of which the observables' are made. Others,
+    and errors: as for `estimate`.
 
     >>> found = sensitivity("gold", "7 keV", n=16_384)
     >>> found.parameters[:2], found.facts["derivatives"]["interaction_probability"]["thickness[0]"]["unit"]
@@ -123,6 +124,7 @@ def sensitivity(
     impact = None if at is None else parse_each(at, ("um", "um"), "at")
     point = Parameters.of(target, ev, impact)
     sigma = read_uncertainties(uncertainties, point) if uncertainties else {}
+    wrt = [name.strip() for name in wrt.split(",")] if isinstance(wrt, str) else wrt
     asked = [*wrt, *(name for name in sigma if name not in wrt and stem(name) not in wrt)]
     found = estimate(target, ev, asked, impact, n, seed, yields, loss_above=loss_above, progress=progress)
     return Sensitivity(scalars(found, target), found.parameters, point, sigma, found.fallbacks)

@@ -7,6 +7,7 @@ JAX; a sequence may be an array; what a signature does not tell in such simple w
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache, wraps
 from numbers import Real
 from types import NoneType, UnionType
@@ -36,9 +37,22 @@ def checked(function: Callable[Arguments, Result]) -> Callable[Arguments, Result
     def hints() -> dict[str, Any]:
         return get_type_hints(function)
 
+    def bound(*given: Any, **named: Any) -> dict[str, Any]:
+        """The arguments by name. Raises TypeError, which names the function, where they do not fit."""
+        takes = [name for name, one in signature.parameters.items() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        if len(takes) == len(signature.parameters):
+            for name in set(named) - set(takes):
+                near = get_close_matches(name.lower(), takes, 1)
+                hint = f"did you mean `{near[0]}`?" if near else f"it takes {', '.join(takes)}"
+                raise TypeError(f"`{function.__name__}` takes no `{name}`: {hint}")
+        try:
+            return signature.bind(*given, **named).arguments
+        except TypeError as problem:
+            raise TypeError(f"`{function.__name__}`: {problem}") from problem
+
     @wraps(function)
     def call(*given: Arguments.args, **named: Arguments.kwargs) -> Result:
-        for name, value in signature.bind(*given, **named).arguments.items():
+        for name, value in bound(*given, **named).items():
             hint, kind = hints().get(name, Any), signature.parameters[name].kind
             if kind is inspect.Parameter.VAR_KEYWORD:
                 continue

@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 
 from xcal_jax.io.arguments import checked
-from xcal_jax.io.files import MARK, check_own, replacing
+from xcal_jax.io.files import MARK, NETCDF, check_own, check_writable, replacing
 from xcal_jax.units import shown_path
 
 
@@ -25,11 +25,12 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = Fa
     """Write ``dataset`` as netCDF-4, its arrays compressed, whole or not at all.
 
     overwrite: whether a file of another program may be replaced. Raises ValueError where there is one and it may not,
-    and when the folder is missing; OSError when the disk is full.
+    when the name does not end in .nc or like it, and when the folder is missing; OSError when the disk is full.
 
     >>> import tempfile, xcal_jax as xcal
     >>> xcal.save(xcal.simulate("xifu", "7 keV", n=1000), f"{tempfile.mkdtemp()}/result.nc")
     """
+    check_writable(path, NETCDF)
     if not overwrite:
         check_own(path)
     attrs = {"history": f"written by {MARK.decode()}"} | dataset.attrs

@@ -95,6 +95,7 @@ def check_own(path: str | os.PathLike[str]) -> None:
 
 
 PLOTS = (".png", ".pdf", ".svg")
+NETCDF = (".nc", ".nc4", ".cdf", ".h5")
 FITS_EVENTS = (".fits", ".fit", ".evt")
 EVENTS = (".nc", *FITS_EVENTS)
 
@@ -107,12 +108,12 @@ def check_writable(path: str | os.PathLike[str], suffixes: tuple[str, ...] = ())
     path = Path(path)
     if len(os.fsencode(path.name)) > LONGEST_NAME:
         raise ValueError(f"output must have a name of at most {LONGEST_NAME} bytes, but is {shown_path(path)}")
-    if suffixes and path.suffix.lower() not in suffixes:
-        raise ValueError(f"output must end in one of {', '.join(suffixes)}, but is {shown_path(path)}")
     if path.is_dir():
         raise ValueError(f"output must be a file, but {shown_path(path)} is a folder")
     if path.exists() and not path.is_file() and os.access(path, os.W_OK):
         return  # a device or a pipe
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise ValueError(f"output must end in one of {', '.join(suffixes)}, but is {shown_path(path)}")
     if not path.parent.is_dir():
         raise ValueError(f"output folder must exist, but {shown_path(path.parent)} does not")
     if not os.access(path.parent, os.W_OK):

@@ -11,7 +11,6 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from xcal_jax.absorber.absorber import Absorber
-from xcal_jax.plot import labels
 from xcal_jax.plot.expected import line_figure
 from xcal_jax.simulation.vocabulary import title
 
@@ -63,15 +62,22 @@ def sweep_figure(sweep: xr.Dataset) -> Figure:
     for place in itertools.islice(places, MOST_CURVES):
         at = dict(zip(others, place, strict=True))
         one = sweep.isel(at)
-        named = ", ".join(f"{name} {one[name].values}" for name in others)
+        named = ", ".join(_valued(one[name]) for name in others)
         x = one[across].values if across in numbers else np.arange(one.sizes[across])
         axes.errorbar(x, 100 * one.partial, 100 * one.partial_err, fmt="o-", ms=4, capsize=2, label=named or None)
     if across not in numbers:
         axes.set_xticks(np.arange(sweep.sizes[across]), [str(value) for value in sweep[across].values])
     if others:
         axes.legend(fontsize=8)
-    axes.set_title(labels.title(Absorber.from_toml(sweep.attrs["absorber"])), fontsize=10)
+    axes.set_title(f"Sweep of absorber {Absorber.from_toml(sweep.attrs['absorber']).name!r}", fontsize=10)
     return figure
+
+
+def _valued(coordinate: xr.DataArray) -> str:
+    """A coordinate of one value, in words: "thickness of layer 0: 2 um"."""
+    value, unit = coordinate.item(), coordinate.attrs.get("units", "")
+    number = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{coordinate.attrs.get('long_name', coordinate.name)}: {number} {unit}".strip()
 
 
 def fit_figure(fits_: xr.Dataset) -> Figure:

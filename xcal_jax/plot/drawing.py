@@ -1,5 +1,6 @@
-"""The drawing of an absorber's layers for a notebook: HTML with SVG in it, no script, no file."""
+"""An absorber's layers for a notebook, HTML with SVG in it, no script, no file; and as lines of text."""
 
+from collections.abc import Iterator
 from html import escape
 
 import numpy as np
@@ -7,11 +8,25 @@ import numpy as np
 from xcal_jax.absorber.absorber import VACUUM, Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.constants import PER_UM
+from xcal_jax.design.heat import heat_capacity
 
 WIDTH, HEIGHT, LEAST = 220, 120, 6  # px: of the drawing, and of its thinnest layer
 DEAD = 0.4  # opacity of a dead layer
 COLOURS = ("#d4a72c", "#8a9ba8", "#b5651d", "#6a8caf", "#9c6b98", "#7a9e7e")  # a material each, in the order of layers
 ENERGIES = (1000.0, 3000.0, 7000.0, 12000.0)  # eV
+
+
+def absorber_lines(absorber: Absorber) -> Iterator[str]:
+    """Layers from the top with their areal density and heat capacity, and the quantum efficiency, for people."""
+    yield repr(absorber)
+    yield f"{'layer':24}{'thickness':>12}{'density':>12}{'areal density':>18}{'heat at 90 mK':>18}"
+    columns = absorber.titles, absorber.thickness, absorber.density, heat_capacity(absorber)
+    for title, thickness, density, heat in zip(*columns, strict=True):
+        areal = 1e3 * PER_UM * thickness * density
+        known = "unknown" if np.isnan(heat) else f"{heat:.4g} pJ/K"
+        yield f"{title:24}{thickness:>9g} um{density:>6g} g/cm3{areal:>12.4g} mg/cm2{known:>18}"
+    for at, stops in zip(ENERGIES, quantum_efficiency(absorber, list(ENERGIES)), strict=True):
+        yield f"quantum efficiency at {at / 1000:g} keV".ljust(36) + f"{stops:.4f}"
 
 
 def absorber_html(absorber: Absorber) -> str:

@@ -41,6 +41,9 @@ def parse_grid(text: str, name: str) -> Float[np.ndarray, " B"]:
     low, high = (1000.0 * parse_quantity(part, "keV", name) for part in parts[:2])
     if not 0.0 < low < high:
         raise ValueError(f"`{name}` must run upwards from above 0, but runs from {low:g} to {high:g} eV")
+    if high > ENERGY_LIMITS[1] >= high / 1000.0:
+        meant = f"ends without a unit are in keV, was '{parts[0]}eV:{parts[1]}eV' meant?"
+        raise ValueError(f"`{name}` must be within the tables, but goes up to {high:g} eV: {meant}")
     if len(parts) == 2:
         return np.array([low, high])
     step = parse_quantity(parts[2], "eV", name)

@@ -26,6 +26,7 @@ from xcal_jax.simulation.vocabulary import count, fraction, fraction_error
 KIND = "xcal_jax absorber result"
 ESCAPES = ("photon_escape", "electron_escape", "both")  # the kinds of partial deposition
 ADDED = ("photons", "interacting", "spectrum", *ESCAPES, "scattered", "loss_above", "peaks", "incident", "summed_loss")
+DIGITS = 3  # of energies in eV, beyond which tables know nothing
 SAME = ("kind", "absorber", "atomic_tables", "source", "physics", "electrons", "yields", "trapping")
 
 
@@ -198,8 +199,8 @@ def peaks(result: xr.Dataset) -> list[dict[str, Any]]:
     return [
         {
             "line": str(lines[t]),
-            "energy": float(sources[k] - energies[t]) if np.isfinite(sources[k]) else None,
-            "line_energy": float(energies[t]),
+            "energy": round(float(sources[k] - energies[t]), DIGITS) if np.isfinite(sources[k]) else None,
+            "line_energy": round(float(energies[t]), DIGITS),
             "intensity": fraction(counts[k, t], n),
             "intensity_err": fraction_error(counts[k, t], n),
         }

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from xcal_jax.compute.devices import Executor, in_parallel
@@ -21,7 +22,7 @@ from xcal_jax.montecarlo.batch import LEAST_LANES
 from xcal_jax.montecarlo.tally import Tally
 from xcal_jax.simulation import vocabulary
 from xcal_jax.simulation.counting import Prepared, Run, Task, count, sum_of
-from xcal_jax.simulation.results import partial_count, to_dataset
+from xcal_jax.simulation.results import ESCAPES, partial_count, to_dataset
 from xcal_jax.simulation.sweep_grid import Grid
 from xcal_jax.units import shown
 
@@ -39,15 +40,15 @@ def sweep(
 ) -> xr.Dataset:
     """Simulate every point of ``grid``: the counts of `simulate`, with the grid's dimensions in front.
 
-    grid: a `Grid`, the TOML file that describes one, or the tables of such a file.
+    grid: a `Grid`, the TOML file that describes one, or the tables of such a file (`Grid.load`).
     checkpoint: a folder that keeps each point when it is done, left to the caller to remove (`remove_checkpoint`).
     resume: go on from what is there; else it begins anew. progress: show a bar. executor: who does the work,
     `in_parallel` or what `cluster.connect` yields. Raises ValueError where a point makes no sense, before any is
     begun, or the checkpoint is of another sweep.
 
-    >>> found = sweep({"absorber": "xifu", "n": 1000, "grid": {"energy": ["3 keV", "7 keV"]}})
-    >>> found.partial.dims, found.sizes["photon_energy"]
-    (('photon_energy',), 2)
+    >>> found = sweep({"absorber": "xifu", "n": 1000, "energy": "7 keV", "grid": {"layers.1.thickness": [3, 4, 5]}})
+    >>> found.partial.dims, found.thickness_1.values.tolist()
+    (('thickness_1',), [3.0, 4.0, 5.0])
     """
     grid = grid if isinstance(grid, Grid) else Grid.load(grid)
     ends = np.linspace(0, grid.n, min(BATCHES, grid.n) + 1).astype(int).tolist()
@@ -93,6 +94,17 @@ def paired_difference(result: xr.Dataset, dimension: str) -> xr.Dataset:
     found.difference.attrs = {"units": "1", "long_name": f"partial fraction less that of the first {dimension}"}
     found.error.attrs = {"units": "1", "long_name": "standard error of the difference"}
     return found
+
+
+def table(result: xr.Dataset) -> pd.DataFrame:
+    """The points of a sweep, one a row: what varies, and fractions of the photons that interacted.
+
+    Columns: the coordinates of the grid, `partial` with `partial_err`, and the kinds of partial deposition.
+    """
+    fractions = {name: result[name] / result.interacting for name in ESCAPES}
+    points = result[["partial", "partial_err"]].assign(fractions)
+    frame = points.to_dataframe().reset_index()
+    return frame[[*(name for name in frame.columns if name not in points.data_vars), *points.data_vars]]
 
 
 def _point(batches: list[Tally]) -> dict[str, Any]:

@@ -105,18 +105,22 @@ class Grid:
     def load(cls, path: str | os.PathLike[str] | dict[str, Any]) -> "Grid":
         """The sweep described in the TOML file ``path``, or in the tables of one.
 
+        In a dict the absorber may be an `Absorber`, and a key of the grid dotted: "layers.1.thickness".
         Raises ValueError, naming the key, where it makes no sense.
         """
+        given = None
         if isinstance(path, dict):
+            given = path["absorber"] if isinstance(path.get("absorber"), Absorber) else None
+            path = path | ({} if given is None else {"absorber": given.name})
             where, folder, text = "the sweep", Path(), json.dumps(path, default=str)
-            table = toml.check(path, where, SweepTable)
+            table = toml.check(_nested(path), where, SweepTable)
         else:
             where, folder = f"sweep {shown_path(path)}", Path(path).parent
             text = read_text(path, where, "TOML")
             table = toml.parse(text, where, SweepTable)
         name = table["absorber"]
         beside = folder / name
-        absorber = Absorber.load(beside if os.path.isfile(beside) else name)
+        absorber = given or Absorber.load(beside if os.path.isfile(beside) else name)
         absorber.check_alone("a sweep")
         axes = _axes(table["grid"])
         if not axes:
@@ -190,6 +194,20 @@ class Grid:
             else:
                 found[dimension] = variable(dimension, values, units, long_name)
         return found
+
+
+def _nested(sweep: dict[str, Any]) -> dict[str, Any]:
+    """The tables of a ``sweep``, in which a dotted key of the grid is a table in a table, as in a TOML file."""
+    if not isinstance(sweep.get("grid"), dict):
+        return sweep
+    grid: dict[str, Any] = {}
+    for key, values in sweep["grid"].items():
+        *outer, last = str(key).split(".")
+        table = grid
+        for name in outer:
+            table = table.setdefault(name, {})
+        table[last] = values
+    return sweep | {"grid": grid}
 
 
 def _axes(grid: GridTable) -> dict[str, list[Any]]:
