@@ -50,7 +50,7 @@ def pha_figure(path: Path) -> Figure:
 def sweep_figure(sweep: xr.Dataset) -> Figure:
     """Partial depositions over the longest dimension of a sweep that is a number, a curve for each of the others."""
     own = [name for name in map(str, sweep.partial.dims)]
-    numbers = [name for name in own if sweep[name].dtype.kind in "fiu"]
+    numbers = [name for name in own if name in sweep.coords and sweep[name].dtype.kind in "fiu"]
     across = max(numbers or own, key=lambda name: sweep.sizes[name])
     others = [name for name in own if name != across]
     unit = sweep[across].attrs.get("units", "")
@@ -62,22 +62,25 @@ def sweep_figure(sweep: xr.Dataset) -> Figure:
     for place in itertools.islice(places, MOST_CURVES):
         at = dict(zip(others, place, strict=True))
         one = sweep.isel(at)
-        named = ", ".join(_valued(one[name]) for name in others)
+        named = ", ".join(_valued(one, name) for name in others)
         x = one[across].values if across in numbers else np.arange(one.sizes[across])
         axes.errorbar(x, 100 * one.partial, 100 * one.partial_err, fmt="o-", ms=4, capsize=2, label=named or None)
     if across not in numbers:
-        axes.set_xticks(np.arange(sweep.sizes[across]), [str(value) for value in sweep[across].values])
+        each = [_valued(sweep.isel({across: n}), across).rpartition(": ")[2] for n in range(sweep.sizes[across])]
+        axes.set_xticks(np.arange(sweep.sizes[across]), each)
     if others:
         axes.legend(fontsize=8)
     axes.set_title(f"Sweep of absorber {Absorber.from_toml(sweep.attrs['absorber']).name!r}", fontsize=10)
     return figure
 
 
-def _valued(coordinate: xr.DataArray) -> str:
-    """A coordinate of one value, in words: "thickness of layer 0: 2 um"."""
-    value, unit = coordinate.item(), coordinate.attrs.get("units", "")
+def _valued(point: xr.Dataset, name: str) -> str:
+    """What varies, at a ``point`` of a sweep, in words: "thickness of layer 0: 2 um"."""
+    if name not in point.coords:  # a position
+        return f"x, y: {point.x.item():g}, {point.y.item():g} um"
+    value, attrs = point[name].item(), point[name].attrs
     number = f"{value:g}" if isinstance(value, float) else str(value)
-    return f"{coordinate.attrs.get('long_name', coordinate.name)}: {number} {unit}".strip()
+    return f"{attrs.get('long_name', name)}: {number} {attrs.get('units', '')}".strip()
 
 
 def fit_figure(fits_: xr.Dataset) -> Figure:
