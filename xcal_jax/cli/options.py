@@ -1,6 +1,7 @@
 """Options that commands of the absorber half share, types of their values, Ctrl-C."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -14,6 +15,7 @@ from xcal_jax.constants import COSTER_KRONIG, ELECTRONS, PHYSICS, YIELDS
 from xcal_jax.io.files import PLOTS, check_kept, check_own, check_writable
 from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
+SENTENCE = re.compile(r"(?<!Eq)\.\s")  # where one ends and another begins
 OVERWRITE, QUIET = "xcal_jax.overwrite", "xcal_jax.quiet"  # in the context of a command
 
 
@@ -64,6 +66,7 @@ class Command(click.Command):
     def __init__(self, *arguments: Any, **named: Any):
         """Like any command; one that writes files takes ``--overwrite`` and ``--quiet``."""
         super().__init__(*arguments, **named)
+        self.short_help = self.short_help or SENTENCE.split(" ".join((self.help or "").split()))[0].rstrip(".") + "."
         if any(isinstance(param.type, Output | OutputFolder) for param in self.params):
             self.params += [
                 click.Option(["--overwrite"], is_flag=True, help="Replace files of other programs."),

@@ -27,8 +27,10 @@ from xcal_jax.units import shown_path
 
 ANY = "a file that this program writes"
 NETCDF = (b"\x89HDF", b"CDF")
+LONGEST = 60  # characters of the values of one variable
 PICTURES = {".png": "a picture", ".pdf": "a picture", ".svg": "a picture", ".html": "a page", ".htm": "a page"}
 TABLES = {".toml": "a description", ".csv": "a table", ".ecsv": "a table", ".txt": "a text"}
+CARDS = "TELESCOP INSTRUME FILTER SEED NPHOTONS NPASSED NOUTSIDE EXPOSURE COMPLETE ELECTRON FWHM RESPFILE".split()
 FACTS = ("title", "version", "seed", "models", "lines", "satellite", "shield", "converged", "complete")
 
 
@@ -143,22 +145,34 @@ def lines_of(path: str | os.PathLike[str]) -> Iterator[str]:
     yield from (f"{name:25}{dataset.attrs[name]}" for name in FACTS if name in dataset.attrs)
     yield f"{'sizes':25}{', '.join(f'{name}: {size}' for name, size in dataset.sizes.items())}"
     for name, values in dataset.variables.items():
-        about = f"{values.attrs.get('long_name', '')} ({values.attrs.get('units', '-')})"
-        yield f"  {name:23}{_range(values.values):28}{about}"
+        if values.size:
+            unit = values.attrs.get("units", "")
+            yield _line(name, _range(values.values), values.attrs.get("long_name", "") + (f" ({unit})" if unit else ""))
 
 
 def _lines_of_fits(path: str | os.PathLike[str]) -> Iterator[str]:
     with fits.open(path) as file:
         for table in file[1:]:
             yield f"{table.name:25}{table.header['NAXIS2']} rows"
+            for card in table.header.cards:
+                if card.keyword in CARDS:
+                    yield _line(card.keyword, str(card.value), card.comment)
             for column in table.columns:
-                yield f"  {column.name:23}{column.format:28}{column.unit or ''}"
+                values = table.data[column.name]
+                held = _range(values) if values.dtype.kind in "fiu" else f"arrays ({column.format})"
+                yield _line(column.name, held, column.unit or "")
+
+
+def _line(name: str, held: str, about: str) -> str:
+    """A variable, what it holds and what it is, in columns."""
+    return f"  {name:22} {held:27} {about}".rstrip()
 
 
 def _range(values: np.ndarray) -> str:
     """The least and the largest of an array, or its one value."""
     if values.dtype.kind not in "fiubM" or not values.size:
-        return " ".join(map(str, values.ravel()[:3])) + (" ..." if values.size > 3 else "")
+        text = ", ".join(map(str, values.ravel()[:3])) + (", ..." if values.size > 3 else "")
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     if values.dtype.kind == "M":
         return f"{str(values.min())[:10]} to {str(values.max())[:10]}"
     known = values[np.isfinite(values)]
