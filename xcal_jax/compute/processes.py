@@ -34,7 +34,8 @@ class Processes:
     def _begin(self) -> ProcessPoolExecutor:
         settings = {name: jax.config.values[name] for name in SETTINGS}
         context = multiprocessing.get_context("spawn")  # JAX's threads do not survive a fork
-        return ProcessPoolExecutor(self._number, context, _start, (settings,))
+        with _signals_wait():
+            return ProcessPoolExecutor(self._number, context, _start, (settings,))
 
     def __call__(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
         """Yield ``work(item)`` of ``items`` in their order. ``work`` must be importable by its name.
