@@ -54,18 +54,18 @@ class Filter:
             f"fill = {self.fill!r}",
         ]
 
-    def transmission(self, energy: Energies, slope: float = 1.0) -> Energies:
-        """Fraction (E,) of photons of ``energy`` (E,) eV that pass: 1 - fill + fill exp(-mu t / slope).
+    def transmission(self, energy: Energies, cosine: float = 1.0) -> Energies:
+        """Fraction (E,) of photons of ``energy`` (E,) eV that pass: 1 - fill + fill exp(-mu t / cosine).
 
-        slope: cosine of the angle against the normal. Rayleigh scattering takes no photon out of the beam.
+        cosine: of the angle against the normal. Rayleigh scattering takes no photon out of the beam.
         """
         depth = PER_UM * self.material.density * self.thickness * self.material.mass_attenuation(energy, rayleigh=False)
-        return 1.0 - self.fill + self.fill * np.exp(-depth / slope)
+        return 1.0 - self.fill + self.fill * np.exp(-depth / cosine)
 
 
-def transmission(filters: Iterable[Filter], energy: Energies, slope: float = 1.0) -> Energies:
+def transmission(filters: Iterable[Filter], energy: Energies, cosine: float = 1.0) -> Energies:
     """Fraction (E,) of photons of ``energy`` (E,) eV that pass all ``filters``."""
-    return np.asarray(prod((each.transmission(energy, slope) for each in filters), start=np.ones_like(energy)))
+    return np.asarray(prod((each.transmission(energy, cosine) for each in filters), start=np.ones_like(energy)))
 
 
 def edges(filters: Iterable[Filter]) -> Float[np.ndarray, " K"]:

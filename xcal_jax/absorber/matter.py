@@ -13,7 +13,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from xcal_jax.absorber.absorber import VACUUM, Absorber
-from xcal_jax.atomic import ENERGY_LIMITS, Element, Material, load_element
+from xcal_jax.atomic import Element, Material, check_energies, load_element
 from xcal_jax.compute.lanes import choose
 from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.constants import PER_UM
@@ -216,10 +216,7 @@ def interaction_by_layer(absorber: Absorber, energy: ArrayLike) -> Float[np.ndar
 
 def _optical_depths_at(absorber: Absorber, energy: ArrayLike, rayleigh: bool = False) -> np.ndarray:
     """Optical depth (L, E) from the top to the bottom of each layer, interpolated log-log between the energy rows."""
-    low, high = ENERGY_LIMITS
-    energy = np.asarray(energy, dtype=np.float64)
-    if not np.all((energy >= low) & (energy <= high)):
-        raise ValueError(f"`energy` must be within the tables, {low:g} eV to {high:g} eV")
+    energy = check_energies(np.asarray(energy, dtype=np.float64))
     materials, layer_material = materials_of(absorber)
     rows, table = log_mass_attenuation(materials, elements_of(absorber), COMPTON_MODELS[absorber.compton], rayleigh)
     depths = _optical_depths(absorber, table, layer_material)

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from xcal_jax.absorber.absorber import Absorber, double, made_by, same
 from xcal_jax.absorber.natural_lines import Lorentzians, NaturalBins, natural_bins, weighted_bins
-from xcal_jax.atomic import ENERGY_LIMITS
+from xcal_jax.atomic import check_energies
 from xcal_jax.atomic.lines import LineShape, load_line, parse_line_names, radioactive_lines
 from xcal_jax.compute.random import COUNTERS, Key, uniforms
 from xcal_jax.compute.shapes import Real, Whole
@@ -204,7 +204,7 @@ class Source:
                 weights = told if weights is None else weights
             else:
                 energies = parse_list(energy, "eV", "energy")
-            low = high = _checked_energies(np.array(energies))
+            low = high = check_energies(np.array(energies))
             at_low = at_high = np.ones_like(low)
             weight = _checked_weights(np.ones_like(low) if weights is None else weights, low.size, "weights")
         elif weights is not None:
@@ -444,22 +444,11 @@ def _bins_between(nodes: np.ndarray, density: np.ndarray) -> tuple[np.ndarray, .
 
 
 def _checked_spectrum(nodes: ArrayLike, density: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    nodes = _checked_energies(as_numbers(nodes, "spectrum", "eV"))
+    nodes = check_energies(as_numbers(nodes, "spectrum", "eV"))
     density = _checked_weights(density, nodes.size, "spectrum")
     if nodes.size < 2 or np.any(np.diff(nodes) <= 0):
         raise ValueError("`spectrum` must have at least two energies, each above the one before")
     return nodes, density
-
-
-def _checked_energies(energy: np.ndarray) -> np.ndarray:
-    low, high = ENERGY_LIMITS
-    bad = energy[~((energy >= low) & (energy <= high))]
-    if energy.size == 0 or bad.size:
-        value = f"{bad[0]:g} eV" if bad.size else "missing"
-        if bad.size and low <= 1000.0 * bad[0] <= high:
-            value += f": numbers without a unit are in eV, was '{bad[0]:g} keV' meant?"
-        raise ValueError(f"`energy` must be within the tables, {low:g} eV to {high:g} eV, but is {value}")
-    return energy
 
 
 def _checked_weights(weight: ArrayLike, size: int, name: str) -> np.ndarray:

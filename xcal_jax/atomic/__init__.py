@@ -5,6 +5,7 @@ from xcal_jax.atomic.element import (
     ENERGY_LIMITS,
     Element,
     Subshell,
+    check_energies,
     load_element,
     loglog,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "Element",
     "Material",
     "Subshell",
+    "check_energies",
     "load_element",
     "loglog",
     "table_hash",

@@ -153,6 +153,21 @@ class Element:
         return (barn + self.coherent(energy) if rayleigh else barn) * AVOGADRO_BARN / self.weight
 
 
+def check_energies(energy: np.ndarray, name: str = "energy") -> np.ndarray:
+    """Photon energies, eV, for which the tables hold.
+
+    Raises ValueError, naming ``name``, with the first that is outside of `ENERGY_LIMITS`, and where there is none.
+    """
+    low, high = ENERGY_LIMITS
+    bad = energy[~((energy >= low) & (energy <= high))]
+    if energy.size == 0 or bad.size:
+        value = f"{bad[0]:g} eV" if bad.size else "missing"
+        if bad.size and low <= 1000.0 * bad[0] <= high:
+            value += f": numbers without a unit are in eV, was '{bad[0]:g} keV' meant?"
+        raise ValueError(f"`{name}` must be within the tables, {low:g} eV to {high:g} eV, but is {value}")
+    return energy
+
+
 def loglog(x: np.ndarray | float, grid: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Interpolate positive ``values`` on a positive, ascending ``grid``, linear in the logarithms of both.
 

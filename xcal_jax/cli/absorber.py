@@ -123,7 +123,7 @@ def simulate(
         outside = fits.getval(events, "NOUTSIDE", "EVENTS")
         click.echo(f"{outside} events are outside the channels of {rmf} and not in {events}", err=True)
     save(result, output, options.overwrite())
-    options.say(_main_figures(result), err=True)
+    options.say(_in_a_line(result), err=True)
     for sentence in result.attrs["outside"].splitlines():
         click.echo(f"warning: {sentence}", err=True)
     if plot:
@@ -177,8 +177,8 @@ def absorbers():
         click.echo(f"{name:12}{efficiency}   {layers}, {absorber.width:g} x {absorber.length:g} um")
 
 
-def _main_figures(result) -> str:
-    """The main figures of a run, in a line."""
+def _in_a_line(result) -> str:
+    """How many photons lose energy, in a line."""
     from xcal_jax.simulation.results import summary
 
     facts = summary(result)

@@ -1,4 +1,4 @@
-"""The door: finds the subcommand; what is wrong with the input leaves as one sentence and exit code 2."""
+"""The command line: finds the subcommand; what is wrong with the input leaves as one sentence and exit code 2."""
 
 import re
 import signal

@@ -31,11 +31,12 @@ BESIDE = 1e-6  # of an edge's energy: how far from it the efficiency is looked u
 
 @dataclass(frozen=True)
 class Contents:
-    """absorber; fwhm: eV of its detector, or None; temperature: K of the heat capacity.
+    """What stands in a data sheet of an ``absorber``.
 
-    results: of `simulate`, one an energy, ascending; main: eV, of the places and the derivatives; places: see
-    `losses_by_place`; changes: derivatives, None with dead layers, where they are not known; efficiency: see
-    `efficiency`; heat: (L,) pJ/K a layer, NaN if not known.
+    fwhm: eV of its detector, or None; temperature: K of the heat capacity. results: of `simulate`, one an energy,
+    ascending; main: eV, of the places and the derivatives; places: see `losses_by_place`; changes: derivatives,
+    None with dead layers, where they are not known; efficiency: see `efficiency`; heat: (L,) pJ/K a layer, NaN if
+    not known.
     """
 
     absorber: Absorber

@@ -114,8 +114,9 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Problem:
-    """low, high: (L,) um, equal where a thickness is given; density: (L,) g/cm3, None for that of the material.
+    """What a design may choose, what it is to optimise and what it must keep.
 
+    low, high: (L,) um, equal where a thickness is given; density: (L,) g/cm3, None for that of the material;
     temperature: K; materials: choices of (formula per layer); front: limits of the constraint ``varied`` along the
     trade-off.
     """

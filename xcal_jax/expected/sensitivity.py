@@ -40,7 +40,7 @@ WRT = ("thickness", "density", "yield", "range")
 
 @dataclass(frozen=True)
 class Scalar:
-    """One number and its derivatives with respect to K parameters, from R replicates: unit; (R,); (R, K)."""
+    """An observable and its derivatives with respect to K parameters, of R replicates: (R,) and (R, K)."""
 
     unit: str
     values: Array
@@ -49,8 +49,10 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """observables: by name; parameters: K names; point: where; sigma: standard deviations of parameters, by name;
-    fallbacks: a sentence for each model without a derivative that was replaced by the paper's.
+    """Observables of an absorber with their derivatives; it prints itself as a table.
+
+    observables: by name; parameters: K names; point: the values of all parameters; sigma: standard deviations of
+    parameters, by name; fallbacks: a sentence for each model without a derivative that was replaced by the paper's.
     """
 
     observables: dict[str, Scalar]

@@ -36,9 +36,10 @@ FACTS = ("title", "version", "seed", "models", "lines", "satellite", "shield", "
 
 @dataclass(frozen=True)
 class Kind:
-    """what: in words; figures: by name, the first being the default, of the file at a path.
+    """A kind of file that this program writes.
 
-    named: the attribute `kind` of a Dataset; has: variables that a Dataset without it has; table: of a FITS file.
+    what: in words; figures: by name, the first being the default, of the file at a path; named: the attribute
+    `kind` of a Dataset; has: variables that a Dataset without it has; table: of a FITS file.
     """
 
     what: str
@@ -147,7 +148,9 @@ def lines_of(path: str | os.PathLike[str]) -> Iterator[str]:
     for name, values in dataset.variables.items():
         if values.size:
             unit = values.attrs.get("units", "")
-            yield _line(name, _range(values.values), values.attrs.get("long_name", "") + (f" ({unit})" if unit else ""))
+            yield _line(
+                str(name), _range(values.values), values.attrs.get("long_name", "") + (f" ({unit})" if unit else "")
+            )
 
 
 def _lines_of_fits(path: str | os.PathLike[str]) -> Iterator[str]:

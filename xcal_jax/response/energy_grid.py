@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
-from xcal_jax.atomic import ENERGY_LIMITS, Element
+from xcal_jax.atomic import ENERGY_LIMITS, Element, check_energies
 from xcal_jax.units import parse_quantity, shown
 
 MOST = 2**20  # rows or channels
@@ -102,12 +102,7 @@ def adapt(
     A boundary next to an edge moves to it; where the boundaries ``keep`` their places, an edge so near is left out.
     Raises ValueError where they leave the atomic tables.
     """
-    low, high = ENERGY_LIMITS
-    if boundaries[0] < low or boundaries[-1] > high:
-        raise ValueError(
-            f"`grid` must be within the tables, {low:g} eV to {high:g} eV, "
-            f"but runs from {boundaries[0]:g} to {boundaries[-1]:g} eV"
-        )
+    check_energies(boundaries[[0, -1]], "grid")
     if keep:
         row = np.searchsorted(boundaries, edges)
         away = np.minimum(edges - boundaries[row - 1], boundaries[row] - edges)

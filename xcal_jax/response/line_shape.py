@@ -46,7 +46,7 @@ class Components:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Detector:
-    """fwhm: () eV, of its Gaussian resolution; trapping: of heat."""
+    """What a detector does to a line: a Gaussian resolution, ``fwhm`` () eV, and the tail of trapped heat."""
 
     fwhm: Array | float
     trapping: Trapping

@@ -132,11 +132,11 @@ class Prepared:
         drawn, probability = run.source, 1.0
         energy, filters = np.asarray(matter.attenuation.energy, dtype=float), run.absorber.filters
         if drawn.forced or filters:
-            slope = abs(float(drawn.direction.z))
-            depth = matter.optical_depth(run.absorber) / slope
+            cosine = abs(float(drawn.direction.z))
+            depth = matter.optical_depth(run.absorber) / cosine
             if filters:
                 interacts = -np.expm1(-depth) if drawn.forced else np.ones_like(energy)
-                energy, depth = behind(filters, energy, interacts, slope)
+                energy, depth = behind(filters, energy, interacts, cosine)
             drawn, probability = given_interaction(drawn, energy, depth)
         medium = medium_of(run.absorber, run.yields, run.electron_range)
         return cls(run, matter, medium, jax.tree.map(jnp.asarray, drawn), probability)
@@ -167,12 +167,12 @@ class Prepared:
 
 
 def behind(
-    filters: Sequence[Filter], energy: Float[np.ndarray, " R"], probability: Float[np.ndarray, " R"], slope: float
+    filters: Sequence[Filter], energy: Float[np.ndarray, " R"], probability: Float[np.ndarray, " R"], cosine: float
 ) -> tuple[Float[np.ndarray, " Q"], Float[np.ndarray, " Q"]]:
     """Rows of energy, eV, and the optical depths with which as many photons would interact as do behind ``filters``.
 
     energy, probability: rows, and the probability of an interaction in each without filters; the edges of the filters
-    become rows too, one just below and one above each. slope: cosine of the angle of incidence.
+    become rows too, one just below and one above each. cosine: of the angle of incidence.
     """
     at = edges(filters)
     at = at[(at > energy[0]) & (at < energy[-1]) & ~np.isin(at, energy)]
@@ -180,7 +180,7 @@ def behind(
     own = np.searchsorted(rows, energy, side="left") + np.append(False, np.diff(energy) == 0.0)
     passed = np.interp(rows, energy, probability)
     passed[own] = probability
-    passed *= transmission(filters, rows, slope)
+    passed *= transmission(filters, rows, cosine)
     return rows, np.clip(-np.log1p(-np.minimum(passed, ALMOST_ONE)), np.finfo(float).tiny, None)
 
 

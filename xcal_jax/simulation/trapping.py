@@ -22,7 +22,7 @@ from xcal_jax.units import parse_quantity, shown
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Trapping:
-    """fraction: () of the events that lose energy; scale: () eV, the mean of what they lose."""
+    """Heat that stays behind: a ``fraction`` () of the events loses energy, by the mean ``scale`` () eV."""
 
     fraction: Array | float
     scale: Array | float
