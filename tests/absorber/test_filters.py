@@ -33,7 +33,7 @@ def test_transmission_of_a_sheet_and_a_mesh():
     energy = np.array([1000.0, 3000.0, 7000.0])
     np.testing.assert_allclose(transmission(BEHIND.filters, energy), passing(energy), rtol=1e-12)
     np.testing.assert_array_equal(transmission([], energy), 1.0)
-    slanted = transmission(BEHIND.filters[:1], energy, slope=0.5)
+    slanted = transmission(BEHIND.filters[:1], energy, cosine=0.5)
     np.testing.assert_allclose(slanted, transmission(BEHIND.filters[:1], energy) ** 2, rtol=1e-12)
 
 

@@ -70,7 +70,7 @@ def python_with(root, client):
 
 @pytest.mark.parametrize(
     ("client", "kind"),
-    [("sherpa", "whole"), ("sherpa", "thinned"), ("soxs", "whole"), ("soxs", "thinned"), ("jaxspec", "thinned")],
+    [("sherpa", "whole"), ("sherpa", "thinned"), ("soxs", "thinned"), ("jaxspec", "thinned")],
 )
 def test_folds_and_fits(root, folders, client, kind):
     folder = folders[kind]
