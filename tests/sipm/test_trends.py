@@ -5,6 +5,7 @@ from scipy.stats import t as student
 
 from xcal_jax.sipm import evaluate, fit_trends, forecast, group, joint_fit, temperature_residuals
 from xcal_jax.sipm.grouping import group_index
+from xcal_jax.sipm.trends import best_form
 
 T = np.linspace(30.0, 1300.0, 60)
 TRUE = {
@@ -51,6 +52,19 @@ def test_forecast_band_holds_what_it_says():
         new = 40 + 0.3 * np.sqrt(1400) + rng.normal(0, 0.5)
         inside += band["lower"].item() < new < band["upper"].item()
     assert abs(inside / 400 - 0.68) < 4 * np.sqrt(0.68 * 0.32 / 400)
+
+
+def test_a_form_without_numbers_does_not_spoil_the_forecast():
+    """A power law has no slope where the mean is zero: its errors are NaN, its weight is 0."""
+    days = np.arange(1.0, 61.0)
+    trends = fit_trends(groups_of(days - 30.5, days=days), "dcr")
+    assert np.isnan(trends["errors"].sel(form="power")).all()
+    ahead = forecast(trends, 70.0)
+    assert [ahead[name].item() for name in ("value", "lower", "upper")] == pytest.approx([39.5] * 3)
+    few = fit_trends(groups_of(days[:3] - 2, days=days[:3]), "dcr")  # too few points for AICc
+    few["chi_square"][0] = np.nan
+    assert best_form(few) == "linear"
+    assert joint_fit(groups_of(days[:3] - 2, days=days[:3]), "dcr").attrs["chosen_form"] == "linear"
 
 
 def test_groups_within_five_days():

@@ -15,7 +15,7 @@ from xcal_jax import fit
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
-from xcal_jax.sipm.trends import FORMS, check_points, curve, evaluate, fit_forms, half_width
+from xcal_jax.sipm.trends import FORMS, best_of, check_points, curve, evaluate, fit_forms, half_width
 from xcal_jax.units import shown
 
 REFERENCE = 10.0
@@ -110,7 +110,7 @@ def joint_fit(
     forms = list(FORMS) if form is None else [form]
     matrix = np.stack(covariates, 1) if covariates else np.zeros((days.size, 0))
     fits, criterion = fit_forms(forms, matrix, points)
-    chosen = int(np.argmin(criterion))
+    chosen = best_of(criterion, np.array([float(f.chi_square) for f in fits]))
     best, form = fits[chosen], forms[chosen]
     with fit.double_precision():
         from_trend = np.asarray(curve(form, best.parameters[:2], days))

@@ -181,10 +181,15 @@ def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
     )
 
 
+def best_of(aicc: Float[np.ndarray, " F"], chi_square: Float[np.ndarray, " F"]) -> int:
+    """Which fit has the lowest AICc; where there are too few points for one, the lowest chi-square that is a number."""
+    criterion = aicc if np.isfinite(aicc).any() else chi_square
+    return int(np.argmin(np.where(np.isnan(criterion), np.inf, criterion)))
+
+
 def best_form(trends: xr.Dataset) -> str:
-    """The form of lowest AICc; where there are too few points for one, that of lowest chi-square."""
-    finite = np.isfinite(trends["delta_aicc"].values).any()
-    return str(trends["form"].values[int(np.argmin(trends["aicc" if finite else "chi_square"].values))])
+    """The form of `best_of`."""
+    return str(trends["form"].values[best_of(trends["aicc"].values, trends["chi_square"].values)])
 
 
 @checked
@@ -229,9 +234,11 @@ def forecast(trends: xr.Dataset, days: ArrayLike, probability: float = 0.68) -> 
     weight = trends["weight"].values
     if not np.isfinite(weight).all():
         weight = (trends["form"].values == best_form(trends)).astype(float)
-    each = [evaluate(trends, days, form) for form in FORMS]
+    kept = np.flatnonzero(weight)  # a form that did not converge has no weight, and may have no number
+    weight, scatter = weight[kept], trends["scatter"].values[kept, None]
+    each = [evaluate(trends, days, form) for form in trends["form"].values[kept]]
     values = np.array([e["value"].values for e in each])
-    variances = np.array([e["value_error"].values for e in each]) ** 2 + trends["scatter"].values[:, None] ** 2
+    variances = np.array([e["value_error"].values for e in each]) ** 2 + scatter**2
     mean = weight @ values
     spread = np.sqrt(weight @ (variances + (values - mean) ** 2))
     half = norm.ppf(0.5 + probability / 2) * spread
