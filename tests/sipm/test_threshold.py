@@ -134,6 +134,10 @@ def test_live_and_dead_times_are_flagged_and_taken_off():
     assert stated["exposure"].item() == 60
     with pytest.raises(ValueError, match="must leave some of the exposure"):
         live_spectra(one, 1.0)
+    with pytest.raises(ValueError, match="`dead_time` must be finite, but is inf"):
+        live_spectra(one.assign(real_time=("spectrum", [61.0])), np.inf)
+    with pytest.raises(ValueError, match="`saturation` must be finite, but is inf"):
+        threshold(one, template_of(5.0), saturation=np.inf)
 
 
 KINDS = ("exponential", "gaussian", "piled up")
@@ -189,19 +193,22 @@ def test_equation_five():
 
 @pytest.mark.parametrize("model", ["paralysable", "non-paralysable"])
 def test_pile_up_is_undone(model):
-    true, dead = np.array([1e3, 5e4, 1.5e5]), 2e-6
+    true, dead = np.array([0.0, 1e3, 5e4, 1.5e5]), 2e-6
     seen = true * np.exp(-true * dead) if model == "paralysable" else true / (1 + true * dead)
-    values = build_spectra(np.ones((3, 4)), 1.0).assign(
-        dcr=("spectrum", seen, {"units": "count/s"}), dcr_error=("spectrum", 0.01 * seen)
+    values = build_spectra(np.ones((4, 4)), 1.0).assign(
+        dcr=("spectrum", seen, {"units": "count/s"}), dcr_error=("spectrum", 0.01 * seen + 1)
     )
     corrected = correct_pile_up(values, dead, model)
     np.testing.assert_allclose(corrected["dcr_true"], true, rtol=1e-9)
-    step = 1e-4
-    nudged = values.assign(dcr=("spectrum", seen * (1 + step), {"units": "count/s"}))
-    slope = (correct_pile_up(nudged, dead, model)["dcr_true"].values - true) / (seen * step)
-    np.testing.assert_allclose(corrected["dcr_true_error"], 0.01 * seen * slope, rtol=1e-2)
+    step = 1e-4 * seen + 1e-3
+    nudged = values.assign(dcr=("spectrum", seen + step, {"units": "count/s"}))
+    slope = (correct_pile_up(nudged, dead, model)["dcr_true"].values - true) / step
+    np.testing.assert_allclose(corrected["dcr_true_error"], (0.01 * seen + 1) * slope, rtol=1e-2)
     with pytest.raises(ValueError, match="must stay below"):
         correct_pile_up(values, 1e-4, model)
+    for bad in (0.0, np.inf):
+        with pytest.raises(ValueError, match=r"`dead_time` must be (positive|finite), but is"):
+            correct_pile_up(values, bad, model)
 
 
 def test_days_and_a_mission(small, grbalpha):

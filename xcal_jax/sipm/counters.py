@@ -11,6 +11,7 @@ from jaxtyping import Int
 
 from xcal_jax.io.datasets import variable
 from xcal_jax.spectra.dataset import reject
+from xcal_jax.units import parse_quantity
 
 FULL, MOSTLY_DEAD, BAD_LIVE = 2, 16, 32
 DEPTHS = tuple(float(2**bits - 1) for bits in (16, 24, 32))
@@ -42,8 +43,7 @@ def live_spectra(spectra: xr.Dataset, dead_time: float) -> xr.Dataset:
     Spectra whose file states a real time have a live time already, and stay. Raises ValueError for a dead time that is
     not positive, or where the counts leave no live time.
     """
-    if not dead_time > 0:
-        raise ValueError(f"`dead_time` must be positive, in s, but is {dead_time}")
+    dead_time = parse_quantity(dead_time, "s", "dead_time", above=0.0)
     real = spectra["exposure"].values
     stated = np.isfinite(spectra["real_time"].values)
     live = np.where(stated, real, real - dead_time * spectra["counts"].values.sum(1))

@@ -17,7 +17,7 @@ from xcal_jax.fit import double_precision
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.spectra.dataset import reject
-from xcal_jax.units import shown
+from xcal_jax.units import parse_quantity, shown
 
 
 @jax.jit
@@ -64,8 +64,7 @@ def correct_pile_up(values: xr.Dataset, dead_time: float, model: str = "paralysa
     branch below saturation. Source: Knoll, Radiation Detection and Measurement, ch. 4.
     Raises ValueError for a dead time that is not positive, an unknown model, or a rate no n could give.
     """
-    if not dead_time > 0:
-        raise ValueError(f"`dead_time` must be positive, in s, but is {dead_time}")
+    dead_time = parse_quantity(dead_time, "s", "dead_time", above=0.0)
     measured = values["dcr"].values
     load = measured * dead_time
     if model == "non-paralysable":
@@ -76,7 +75,7 @@ def correct_pile_up(values: xr.Dataset, dead_time: float, model: str = "paralysa
         limit = np.exp(-1.0)
         reject(load >= limit, f"`dcr` must stay below 1/(e dead_time) = {limit / dead_time:.6g} cnt/s", measured)
         true = -np.real(lambertw(-load)) / dead_time
-        slope = true / measured / (1 - true * dead_time)
+        slope = np.exp(true * dead_time) / (1 - true * dead_time)
     else:
         raise ValueError(f'`model` must be "paralysable" or "non-paralysable", but is {shown(model)}')
     dims = values["dcr"].dims

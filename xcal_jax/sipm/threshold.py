@@ -208,8 +208,8 @@ def threshold(
         raise ValueError(f'`interpolation` must be "flank" or "linear", but is {shown(interpolation)}')
     parse_quantity(level, "", "level", above=0.0)
     parse_quantity(min_exposure, "s", "min_exposure", least=0.0)
-    if saturation is not None and not saturation > 0:
-        raise ValueError(f"`saturation` must be positive, but is {saturation}")
+    if saturation is not None:
+        parse_quantity(saturation, "", "saturation", above=0.0)
     rows = template_rows(spectra, template)
     counts, exposure = spectra["counts"].values, spectra["exposure"].values
     quiet, noise = template["rate"].values[rows], template["rate_error"].values[rows]
