@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from xcal_jax.orbit import dose_behind, parse_sectors, read_fluxes
 from xcal_jax.orbit.flight import dose
+from xcal_jax.orbit.plot import draw_dose
 
 SHIELD = "Al:1mm,Pb:2.5mm"
 
@@ -38,6 +40,28 @@ def test_a_power_law_is_integrated_exactly(tmp_path):
     read = read_fluxes(tmp_path / "t.csv", "2021-01-01", "2021-01-02")
     found = read.named_flux.sel(named=["p>10MeV", "p>100MeV", "e>1MeV"]).values[0]
     np.testing.assert_allclose(found, [0.09, 0.0, 0.0], rtol=1e-4)
+
+
+def test_the_figure_shows_the_band_that_the_fluxes_have(five_days, tmp_path):
+    """AP-8 and AE-8 have a factor 2, a table none; the band is the one in the file."""
+    models = dose_behind(five_days(550, "min"), parse_sectors(SHIELD))
+    models["tid_upper"] *= 3
+    table_of(models, "flux").to_csv(tmp_path / "t.csv", index=False)
+    table = dose_behind(read_fluxes(tmp_path / "t.csv", "2021-01-01", "2021-01-06"), parse_sectors(SHIELD))
+    labels = [draw_dose({"one": one}).axes[2].get_xlabel() for one in (models, table)]
+    assert labels == ["date (UTC); band: a factor 2 of AP-8 and AE-8", "date (UTC)"]
+    band = draw_dose({"one": models}).axes[1].collections[0].get_paths()[0].vertices
+    assert band[:, 1].max() == pytest.approx(6 * float(models.tid.sum()))
+
+
+def test_the_figure_marks_every_change_of_the_solar_activity(five_days):
+    """A maximum that ends in the mission is marked where it ends, and not at the start."""
+    parts = [five_days(550, "min").assign(solar=("segment", [one])) for one in ("max", "min", "max")]
+    starts = np.datetime64("2021-01-01", "s") + np.arange(3) * np.timedelta64(5, "D")
+    three = xr.concat(parts, "segment", data_vars="minimal").assign_coords(start=("segment", starts))
+    altitude, _, last = draw_dose({"one": dose_behind(three, parse_sectors(SHIELD))}).axes
+    assert [line.get_xdata()[0] for line in altitude.lines] == starts[1:].tolist()
+    assert "grey line: solar activity changes" in last.get_xlabel()
 
 
 def test_segments_of_a_table(tmp_path):

@@ -72,14 +72,14 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
     if as_json:
         click.echo(text.dumps(numbers))
         return
-    low, high = numbers["tid_rad_band"]
-    least, most = numbers["neq_cm2_band"]
+    bands = [f", models: {low:.3g} to {high:.3g}" for low, high in (numbers["tid_rad_band"], numbers["neq_cm2_band"])]
+    ionising, displacing = bands if result.attrs["model_factor"] > 1 else ("", "")
     for title, value in (
         ("days", f"{numbers['days']:.1f}"),
-        ("TID (rad in Si)", f"{numbers['tid_rad']:.4g}, models: {low:.3g} to {high:.3g}"),
+        ("TID (rad in Si)", f"{numbers['tid_rad']:.4g}{ionising}"),
         ("of it by protons", f"{numbers['tid_rad_proton']:.4g}"),
         ("of it by electrons", f"{numbers['tid_rad_electron']:.4g}"),
-        ("TNID (1 MeV n_eq/cm2)", f"{numbers['neq_cm2']:.4g}, models: {least:.3g} to {most:.3g}"),
+        ("TNID (1 MeV n_eq/cm2)", f"{numbers['neq_cm2']:.4g}{displacing}"),
         ("of it by protons", f"{numbers['neq_cm2_proton']:.4g}"),
         ("of it by electrons", f"{numbers['neq_cm2_electron']:.4g}"),
     ):

@@ -17,6 +17,7 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
     """Altitude, accumulated dose and accumulated damage of ``missions``: results of `dose_behind` by name."""
     figure = Figure(figsize=(7, 8), layout="constrained")
     altitude, ionising, displacing = figure.subplots(3, 1, sharex=True)
+    remarks = ["date (UTC)"]
     for number, (name, mission) in enumerate(missions.items()):
         color = f"C{number}"
         times = np.append(mission.start.values, mission.end.values[-1])
@@ -25,19 +26,23 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
             total = np.append(0, np.cumsum(mission[part].values))
             protons = np.append(0, np.cumsum(mission[f"{part}_proton"].values))
             axes.plot(times, total, color=color, label=name)
-            factor = mission.attrs["model_factor"]
-            axes.fill_between(times, total / factor, total * factor, color=color, alpha=0.1, lw=0)
+            band = (np.append(0, mission[f"{part}_{edge}"].values) for edge in ("lower", "upper"))
+            axes.fill_between(times, *band, color=color, alpha=0.1, lw=0)
             axes.plot(times, protons, color=color, ls="--", lw=1, label=f"{name}, protons alone")
-        switch = mission.solar.values == "max"
-        if switch.any() and not switch.all():
-            for axes in (altitude, ionising, displacing):
-                axes.axvline(mission.start.values[np.argmax(switch)], color="0.7", lw=1, zorder=0)
+        changes = mission.start.values[1:][mission.solar.values[1:] != mission.solar.values[:-1]]
+        for axes in (altitude, ionising, displacing):
+            for change in changes:
+                axes.axvline(change, color="0.7", lw=1, zorder=0)
+        if changes.size:
+            remarks.append("grey line: solar activity changes")
+        if (factor := mission.attrs["model_factor"]) > 1:
+            remarks.append(f"band: a factor {factor:g} of {mission.attrs['models'].partition(' (')[0]}")
     shields = sorted({f"{one.attrs['shield']} ({one.attrs['geometry']})" for one in missions.values()})
     figure.suptitle("Behind " + "; ".join(shields), fontsize="medium")
     altitude.set_ylabel("altitude (km)")
     ionising.set_ylabel("TID (rad in Si)")
     displacing.set_ylabel("TNID (1 MeV n_eq/cm²)")
-    displacing.set_xlabel("date (UTC); grey line: solar minimum to maximum; band: a factor 2 of AP-8 and AE-8")
+    displacing.set_xlabel("; ".join(dict.fromkeys(remarks)))
     altitude.legend()
     ionising.legend(fontsize="small")
     for axes in (ionising, displacing):
