@@ -106,6 +106,7 @@ def test_damage_parameters_are_recovered():
         pulls.append((damage["parameters"].values - [40e3, 6e-6, 3e-5, np.log(200)]) / damage["errors"].values)
     assert (np.abs(np.mean(pulls, 0)) < 4 / np.sqrt(30)).all()
     assert (np.std(pulls, 0) < 1.6).all()
+    assert damage["unit"].values.tolist() == ["count/s", "count/s cm^2", "count/s cm^2", "1"]
 
 
 def test_fluence_files(tmp_path):

@@ -215,6 +215,7 @@ def test_gain_drift_and_its_covariance_in_kev():
     position = 414 / np.polynomial.polynomial.polyval(days, coefficients)
     drift = gain_drift(days, position, np.full(12, 0.1), -154.0)
     np.testing.assert_allclose(drift["parameters"], coefficients, rtol=1e-6)
+    assert drift["unit"].values.tolist() == ["keV/ADU", "keV/ADU/d^1", "keV/ADU/d^2", "keV/ADU/d^3"]
     value, error = gain_at(drift, [0.0, 746.0])
     assert value[1] == pytest.approx(4.31, abs=0.002)
     assert error[0] > error[1] > 0

@@ -54,6 +54,26 @@ def test_forecast_band_holds_what_it_says():
     assert abs(inside / 400 - 0.68) < 4 * np.sqrt(0.68 * 0.32 / 400)
 
 
+def test_parameters_have_units_of_their_own():
+    """A value in thousandths multiplies every parameter whose unit holds that of the value, and no other."""
+    temperature = np.random.default_rng(3).normal(10, 4, T.size)
+    values = TRUE["sqrt"][0] + 0.2 * temperature
+    plain, thousand = (groups_of(scale * values, temperature) for scale in (1, 1000))
+    trends = [fit_trends(one, "dcr") for one in (plain, thousand)]
+    joint = [joint_fit(one, "dcr", "sqrt", gain=4.0 + T**2 / 1e7, steps=[600.0]) for one in (plain, thousand)]
+    units = [trends[0].sel(form=form)["unit"].values.tolist() for form in TRUE]
+    value = "count/s"
+    assert units == [[f"{value}/d^b", "1"], [value, value], [value, f"{value}/d^0.5"], [value, f"{value}/d"]]
+    slopes = [f"{value}/degC", f"{value}/(keV/ADU)", value]
+    assert joint[0]["unit"].values.tolist() == [value, f"{value}/d^0.5", *slopes]
+    for one, other in (trends, joint):
+        factor = [1000.0 if value in unit else 1.0 for unit in one["unit"].values.ravel()]
+        for name in ("parameters", "errors"):
+            assert one[name].attrs["units"] == "1"
+            expected = one[name].values.ravel() * factor
+            np.testing.assert_allclose(other[name].values.ravel(), expected, rtol=1e-5, atol=1e-8)
+
+
 def test_a_form_without_numbers_does_not_spoil_the_forecast():
     """A power law has no slope where the mean is zero: its errors are NaN, its weight is 0."""
     days = np.arange(1.0, 61.0)

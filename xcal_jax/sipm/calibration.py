@@ -27,6 +27,7 @@ from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.lines import fit_lines
+from xcal_jax.sipm.parameters import parameters_dataset
 from xcal_jax.units import shown
 
 SHAPES = {"linear": ("k", "b"), "quadratic": ("k", "b", "q"), "saturation": ("k", "b", "c")}
@@ -161,20 +162,8 @@ def calibration_dataset(
 ) -> xr.Dataset:
     """A calibration: parameters with their units, errors and covariance, and ``more`` variables."""
     names = SHAPES[shape]
-    units = np.array([UNITS[name] for name in names], object)
-    return xr.Dataset(
-        {
-            "parameters": variable("parameter", parameters, "1", "parameters, each in its `unit`"),
-            "errors": variable("parameter", np.sqrt(np.diagonal(covariance)), "1", "their errors"),
-            "covariance": variable(("parameter", "parameter_"), covariance, "1", "covariance, products of the units"),
-            **more,
-        },
-        {
-            "parameter": variable("parameter", list(names), "1", "parameter"),
-            "unit": variable("parameter", units, "1", "unit of the parameter"),
-        },
-        {"shape": shape},
-    )
+    found = parameters_dataset(names, parameters, covariance, [UNITS[name] for name in names])
+    return found.assign(more).assign_attrs(shape=shape)
 
 
 def over_bias(calibrations: dict[float, xr.Dataset], bias: float) -> xr.Dataset:

@@ -22,6 +22,7 @@ from xcal_jax import fit
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import load, variable
 from xcal_jax.sipm.grouping import board_mean
+from xcal_jax.sipm.parameters import parameters_dataset
 from xcal_jax.sipm.temperature import REFERENCE, warm_points
 from xcal_jax.sipm.time_series import read_series
 from xcal_jax.sipm.trends import Points, check_points
@@ -123,8 +124,8 @@ def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset
 
     values: groups with `days`; those without a temperature are left out where enough others have one. fluence: `days`
     and cumulative `fluence` in n_eq/cm2 that cover them. Returns
-    `parameters` (initial; stable and annealing, per n_eq/cm2; ln_tau of days; temperature slope), `errors`,
-    `covariance`, `aicc` (comparable with `joint_fit`'s), `fitted` (point,). Raises ValueError for a series
+    `parameters` (initial; stable and annealing, per n_eq/cm2; ln_tau of days; temperature slope), each in its `unit`,
+    `errors`, `covariance`, `aicc` (comparable with `joint_fit`'s), `fitted` (point,). Raises ValueError for a series
     that does not cover the values, fewer points than parameters, or a fit that does not converge.
     """
     at, amount = check_fluence(fluence["days"].values, fluence["fluence"].values)
@@ -149,16 +150,15 @@ def fit_damage(values: xr.Dataset, name: str, fluence: xr.Dataset) -> xr.Dataset
     p = best.parameters
     fitted = p[0] + p[1] * np.interp(days, at, amount) + p[2] * remaining + matrix @ p[4:]
     units = values[name].attrs["units"]
-    return xr.Dataset(
+    each = [units, f"{units} cm^2", f"{units} cm^2", "1", f"{units}/degC"][: len(names)]
+    found = parameters_dataset(names, p, best.covariance, each)
+    return found.assign(
         {
-            "parameters": variable("parameter", p, units, "parameters of the kernel"),
-            "errors": variable("parameter", best.errors, units, "their errors"),
-            "covariance": variable(("parameter", "parameter_"), best.covariance, f"({units})^2", "covariance"),
             "aicc": variable((), criterion, "1", "Akaike criterion, small sample"),
             "days": variable("point", days, "d", "time since launch"),
             "fitted": variable("point", fitted, units, f"{name}, fitted"),
             "residual": variable("point", y - fitted, units, f"{name} minus fit"),
-        },
-        {"parameter": variable("parameter", names, "1", "amplitudes per n_eq/cm2, tau in days, slope per degC")},
-        {**values.attrs, "value": name, "units": units, "points_used": int(y.size), "points_total": int(total)},
+        }
+    ).assign_attrs(
+        {**values.attrs, "value": name, "units": units, "points_used": int(y.size), "points_total": int(total)}
     )

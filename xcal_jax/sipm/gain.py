@@ -17,6 +17,7 @@ from xcal_jax import fit
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.calibration import energy_at, energy_slopes, usable
+from xcal_jax.sipm.parameters import parameters_dataset
 
 GAIN = "keV/ADU"
 KILODAY = 1000.0
@@ -53,21 +54,18 @@ def gain_drift(
     unit = 1 / SCALE
     moved = -line.parameters * unit / (energy - b)
     covariance = line.covariance * np.outer(unit, unit) + b_error**2 * np.outer(moved, moved)
-    return xr.Dataset(
+    names, units = [f"c{n}" for n in range(4)], [GAIN, *(f"{GAIN}/d^{n}" for n in (1, 2, 3))]
+    found = parameters_dataset(names, line.parameters * unit, covariance, units)
+    return found.assign(
         {
-            "parameters": variable("parameter", line.parameters * unit, GAIN, "c_n, per day^n"),
-            "errors": variable("parameter", np.sqrt(np.diagonal(covariance)), GAIN, "errors of c_n, per day^n"),
-            "covariance": variable(("parameter", "parameter_"), covariance, f"({GAIN})^2", "covariance, per day^(n+m)"),
-            "covariance_b": variable("parameter", b_error**2 * moved, f"keV {GAIN}", "covariance with b, per day^n"),
+            "covariance_b": variable("parameter", b_error**2 * moved, "1", "covariance with b, keV times the `unit`"),
             "chi_square": variable((), line.chi_square, "1", "chi-square"),
             "degrees": variable((), x.size - 4, "1", "degrees of freedom"),
             "days": variable("epoch", t, "d", "time since launch"),
             "gain": variable("epoch", gain, GAIN, "gain"),
             "gain_error": variable("epoch", gain_error, GAIN, "error of the gain"),
-        },
-        {"parameter": variable("parameter", [f"c{n}" for n in range(4)], "1", "power of t in days")},
-        {"b_keV": b, "b_error_keV": b_error, "line_keV": energy, "days_first": t.min(), "days_last": t.max()},
-    )
+        }
+    ).assign_attrs(b_keV=b, b_error_keV=b_error, line_keV=energy, days_first=t.min(), days_last=t.max())
 
 
 @checked

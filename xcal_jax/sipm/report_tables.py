@@ -1,6 +1,7 @@
 """Tables of the report: every fit with its errors, and every flag, as text."""
 
 import numpy as np
+import xarray as xr
 
 from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.io.page import number
@@ -39,6 +40,12 @@ def temperature_rows(ageing: Ageing):
             yield name, quantity, slope, form, *pair, *rest, used
 
 
+def parameters_of(fitted: xr.Dataset):
+    """Name, value, error and unit of every parameter of a fit."""
+    names, units = (map(str, fitted[one].values) for one in ("parameter", "unit"))
+    return zip(names, fitted["parameters"].values, fitted["errors"].values, units, strict=True)
+
+
 def joint_rows(ageing: Ageing):
     """Every parameter of the joint fits, and of the damage kernel where there is one."""
     for name, channel in ageing.channels.items():
@@ -47,10 +54,8 @@ def joint_rows(ageing: Ageing):
             fits.append(("dcr", "damage", channel.damage))
         for quantity, form, fitted in fits:
             what = "damage kernel" if form == "damage" else f"{FORMS[form]} + temperature, steps"
-            for parameter, value, error in zip(
-                fitted["parameter"].values, fitted["parameters"].values, fitted["errors"].values, strict=True
-            ):
-                yield name, quantity, what, str(parameter), number(value, error)
+            for parameter, value, error, unit in parameters_of(fitted):
+                yield name, quantity, what, parameter, number(value, error), unit
 
 
 def gain_rows(ageing: Ageing):
@@ -60,13 +65,9 @@ def gain_rows(ageing: Ageing):
         for title, fitted in {"Eq. 2": gain.calibration, "Eq. 3": gain.drift, **shapes}.items():
             if fitted is None:
                 continue
-            parameters = fitted["parameter"].values
-            powers = [f"keV/ADU/day^{n}" for n in range(parameters.size)]
-            units = fitted["unit"].values if "unit" in fitted.coords else powers
             source = f"AICc {fitted.attrs['aicc']:.1f}" if "aicc" in fitted.attrs else gain.source
-            rows = zip(parameters, fitted["parameters"].values, fitted["errors"].values, units, strict=True)
-            for parameter, value, error, unit in rows:
-                yield name, title, str(parameter), number(value, error), str(unit), source
+            for parameter, value, error, unit in parameters_of(fitted):
+                yield name, title, parameter, number(value, error), unit, source
         if gain.decay is not None:
             value = number(float(gain.decay["half_life"]), float(gain.decay["half_life_error"]))
             yield name, "decay", "half-life", value, "s", ""
@@ -160,7 +161,7 @@ TABLES = (
         ),
         temperature_rows,
     ),
-    ("Joint fits, a and b at 10 °C", ("channel", "quantity", "model", "parameter", "value"), joint_rows),
+    ("Joint fits, a and b at 10 °C", ("channel", "quantity", "model", "parameter", "value", "unit"), joint_rows),
     ("Gain", ("channel", "fit", "parameter", "value", "unit", "from"), gain_rows),
     ("Lines, ADC channels", ("channel", "line", "position", "FWHM", "background", "chi2/nu", "vetoes"), line_rows),
     ("Steps", ("channel", "quantity", "day", "size", "p (one-sided)"), step_rows),

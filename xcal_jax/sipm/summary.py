@@ -10,10 +10,10 @@ from xcal_jax.sipm.trends import best_form
 
 
 def fitted(data: xr.Dataset) -> dict:
-    """Parameters of one fit by name: value, error and, where it is known, half of the 95 % interval."""
-    keys = {"value": "parameters", "error": "errors", "half_width": "half_width"}
-    columns = {key: data[name].values for key, name in keys.items() if name in data}
-    return {str(n): {key: float(c[i]) for key, c in columns.items()} for i, n in enumerate(data["parameter"].values)}
+    """Parameters of one fit by name: value, error, unit and, where it is known, half of the 95 % interval."""
+    keys = {"value": "parameters", "error": "errors", "half_width": "half_width", "unit": "unit"}
+    columns = {key: data[name].values.tolist() for key, name in keys.items() if name in data.variables}
+    return {str(n): {key: c[i] for key, c in columns.items()} for i, n in enumerate(data["parameter"].values)}
 
 
 def used(data: xr.Dataset) -> dict:

@@ -15,10 +15,12 @@ from xcal_jax import fit
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.grouping import board_mean
-from xcal_jax.sipm.trends import FORMS, best_of, check_points, curve, evaluate, fit_forms, half_width
+from xcal_jax.sipm.parameters import parameters_dataset
+from xcal_jax.sipm.trends import FORMS, best_of, check_points, curve, evaluate, fit_forms, half_width, units_of
 from xcal_jax.units import shown
 
 REFERENCE = 10.0
+PER = {"temperature": "/degC", "gain": "/(keV/ADU)"}  # of slopes, after the value's unit
 WORDS = {"p_value": "two-sided p-value of Pearson's r"}
 
 
@@ -84,8 +86,8 @@ def joint_fit(
     are left out, unless fewer than the parameters have one: then all are fitted, without temperature. gain: keV/ADU at
     each value, centred on its mean. steps: days from which on the value is higher, each by an amount of its own (as
     `change_points` finds them). The trend's a and b hold at 10 degC. Returns `parameters` (a, b, temperature, gain,
-    steps), `errors`, `half_width` (of the 95 % interval), `covariance`, `aicc` of every form tried, `fitted` and
-    `residual` (point,), and in the attributes how many `points_used` of `points_total`.
+    steps), each in its `unit`, `errors`, `half_width` (of the 95 % interval), `covariance`, `aicc` of every form tried,
+    `fitted` and `residual` (point,), and in the attributes how many `points_used` of `points_total`.
     Raises ValueError for another form, or as `check_points`.
     """
     values, total = values.copy(), values.attrs.get("groups_total", values["days"].size)
@@ -116,28 +118,21 @@ def joint_fit(
         from_trend = np.asarray(curve(form, best.parameters[:2], days))
     fitted = from_trend + matrix @ best.parameters[2:]
     units = values[name].attrs["units"]
-    return xr.Dataset(
+    each = units_of(form, units) + [units + PER.get(one, "") for one in names[2:]]
+    found = parameters_dataset(names, best.parameters, best.covariance, each)
+    wide = half_width(found["errors"].values, y.size - len(names))
+    return found.assign(
         {
-            "parameters": variable("parameter", best.parameters, units, "a, b and slopes"),
-            "errors": variable("parameter", best.errors, units, "errors of the parameters"),
-            "half_width": variable(
-                "parameter",
-                half_width(np.asarray(best.errors), y.size - len(names)),
-                units,
-                "half of the 95 % interval, by Student's t",
-            ),
-            "covariance": variable(("parameter", "parameter_"), best.covariance, f"({units})^2", "covariance"),
+            "half_width": variable("parameter", wide, "1", "half of the 95 % interval, by Student's t"),
             "chi_square": variable((), best.chi_square, "1", "chi-square"),
             "degrees": variable((), y.size - len(names), "1", "degrees of freedom"),
             "aicc": variable("form", criterion, "1", "Akaike criterion, small sample"),
             "days": variable("point", days, "d", "time since launch"),
             "fitted": variable("point", fitted, units, f"{name}, fitted"),
             "residual": variable("point", y - fitted, units, f"{name} minus fit"),
-        },
-        {
-            "parameter": variable("parameter", names, "1", "a, b of the trend; slope per degC, per keV/ADU"),
             "form": variable("form", forms, "1", "form of the trend"),
-        },
+        }
+    ).assign_attrs(
         {**values.attrs, "value": name, "units": units, "chosen_form": form, "reference_degC": REFERENCE}
-        | {"points_used": int(days.size), "points_total": int(total)},
+        | {"points_used": int(days.size), "points_total": int(total)}
     )

@@ -25,10 +25,18 @@ from scipy.stats import t as student
 from xcal_jax import fit
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
+from xcal_jax.sipm.parameters import parameters_dataset
 from xcal_jax.units import shown
 
 FORMS = {"power": "a t^b", "log": "a + b ln t", "sqrt": "a + b sqrt t", "linear": "a + b t"}
+UNITS = {"power": ("{}/d^b", "1"), "log": ("{}", "{}"), "sqrt": ("{}", "{}/d^0.5"), "linear": ("{}", "{}/d")}
+"""Units of a and b; {} is the value's."""
 BASIS = {"log": jnp.log, "sqrt": jnp.sqrt, "linear": lambda t: t}
+
+
+def units_of(form: str, units: str) -> list[str]:
+    """Units of a and b of a form, for a value in ``units``."""
+    return [text.format(units) for text in UNITS[form]]
 
 
 def curve(form: str, parameters: Float[fit.Array, "2"], days: Float[fit.Array, " N"]) -> Float[fit.Array, " N"]:
@@ -138,8 +146,8 @@ def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
     """Fits of the four forms to ``name`` of the groups, over `form`.
 
     `parameters` (form, parameter), `covariance`, `errors`, `half_width` (of the 95 % interval), `chi_square` and
-    `degrees`, `aicc`, its difference to the best and the Akaike `weight`, `scatter` (rms of the residuals). a and b are
-    in the value's unit, over the unit of the form's function of t in days. Raises ValueError as `check_points`.
+    `degrees`, `aicc`, its difference to the best and the Akaike `weight`, `scatter` (rms of the residuals). `unit`
+    (form, parameter) has the units of a and b. Raises ValueError as `check_points`.
     """
     points = check_points(groups, name, 2)
     days, values = points.days, points.values
@@ -152,19 +160,17 @@ def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
     units = groups[name].attrs["units"]
     degrees = days.size - 2
     scatter = [np.sqrt(np.sum((values - c) ** 2) / max(degrees, 1)) for c in curves]
-    return xr.Dataset(
+    found = parameters_dataset(
+        ["a", "b"],
+        np.array([f.parameters for f in fits]),
+        np.array([f.covariance for f in fits]),
+        [units_of(form, units) for form in FORMS],
+        ("form",),
+    )
+    wide = half_width(found["errors"].values, degrees)
+    found = found.assign(
         {
-            "parameters": variable(("form", "parameter"), [f.parameters for f in fits], units, "a and b"),
-            "errors": variable(("form", "parameter"), [f.errors for f in fits], units, "errors of a and b"),
-            "half_width": variable(
-                ("form", "parameter"),
-                half_width(np.array([f.errors for f in fits]), degrees),
-                units,
-                "half of the 95 % interval, by Student's t",
-            ),
-            "covariance": variable(
-                ("form", "parameter", "parameter_"), [f.covariance for f in fits], f"({units})^2", "covariance"
-            ),
+            "half_width": variable(("form", "parameter"), wide, "1", "half of the 95 % interval, by Student's t"),
             "chi_square": variable("form", [f.chi_square for f in fits], "1", "chi-square"),
             "degrees": variable("form", [degrees] * len(fits), "1", "degrees of freedom"),
             "converged": variable("form", [f.converged for f in fits], "1", "the fit converged"),
@@ -172,12 +178,10 @@ def fit_trends(groups: xr.Dataset, name: str) -> xr.Dataset:
             "delta_aicc": variable("form", delta, "1", "difference to the best form"),
             "weight": variable("form", weight / weight.sum(), "1", "Akaike weight"),
             "scatter": variable("form", scatter, units, "rms of the residuals"),
-        },
-        {
-            "form": variable("form", list(FORMS), "1", "form of the trend"),
-            "parameter": variable("parameter", ["a", "b"], "1", "parameter"),
-        },
-        {**groups.attrs, "value": name, "units": units, "days_first": days.min(), "days_last": days.max()},
+        }
+    )
+    return found.assign_coords(form=variable("form", list(FORMS), "1", "form of the trend")).assign_attrs(
+        {**groups.attrs, "value": name, "units": units, "days_first": days.min(), "days_last": days.max()}
     )
 
 
