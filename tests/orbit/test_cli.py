@@ -91,7 +91,7 @@ BAD = [
     (["--tle", "TLE", "--max-age", "-1"], "`max_age` must be at least 0 d and at most 36525 d, but is -1 d"),
     (["--tle", "TLE", "--max-age", "5", "--start", "2021-06-01", "--end", "2021-06-02"], "within 5 days of 2021-06-01"),
     (["--satellite", "GRBAlpha", "--shield", "Kryptonite:1mm"], "but is 'Kryptonite'"),
-    (["--satellite", "GRBAlpha", "--shield", "Al:-1mm"], "must not be negative, but layer 1 (Al) has -1 mm"),
+    (["--satellite", "GRBAlpha", "--shield", "Al:-1mm"], "`shield layer 1 (Al)` must be at least 0 mm, but is -1 mm"),
     (
         ["--satellite", "GRBAlpha", "--model", "GRBAlpha", "--shield", "Al:1mm"],
         "give one of shield and model, but both are given",

@@ -150,12 +150,13 @@ def test_shield_reads_units_and_order():
     ("text", "sentence"),
     [
         ("Al:1mm,Unobtainium:2mm", "`shield` layer 2: material must be one of Be, .*, but is 'Unobtainium'"),
-        ("Al:-1mm", r"thickness must not be negative, but layer 1 \(Al\) has -1 mm"),
+        ("Al:-1mm", r"`shield layer 1 \(Al\)` must be at least 0 mm, but is -1 mm"),
         ("Al", "layer 1 must read material:thickness, but is 'Al'"),
         ("Al:1s", r"`shield layer 1 \(Al\)` must be a number with a unit like mm, but is '1s'"),
         ("Al:inf", "must be finite"),
-        ("0.5*Al:1mm; 0.4*Al:2mm", "fractions must be positive and add up to 1, but add up to 0.9"),
-        ("1.5*Al:1mm; -0.5*Al:2mm", "fractions must be positive"),
+        ("0.5*Al:1mm; 0.4*Al:2mm", "`shield` fractions must add up to 1, but add up to 0.9"),
+        ("1.5*Al:1mm; -0.5*Al:2mm", "`shield fraction` must be positive and at most 1, but is 1.5"),
+        ("0*Al:1mm; 1*Al:2mm", "`shield fraction` must be positive and at most 1, but is 0"),
         ("half*Al:1mm; 0.5*Al:2mm", "shield fraction"),
     ],
 )

@@ -50,13 +50,8 @@ class Shield:
             if not separator:
                 raise ValueError(f"`shield` layer {number} must read material:thickness, but is {shown(part)}")
             density.append(known_density(name, f"`shield` layer {number}"))
-            millimetres = parse_quantity(size, "mm", f"shield layer {number} ({name})")
-            if millimetres < 0:
-                raise ValueError(
-                    f"`shield` thickness must not be negative, but layer {number} ({name}) has {millimetres:g} mm"
-                )
+            thickness.append(parse_quantity(size, "mm", f"shield layer {number} ({name})", least=0.0))
             names.append(name)
-            thickness.append(millimetres)
         return cls(jnp.asarray(thickness, float), jnp.asarray(density, float), tuple(names))
 
     def with_thickness(self, thickness) -> "Shield":
@@ -188,11 +183,11 @@ def proton_doses(paths: Paths, energy: Float[Array, " E"], fluence: Float[Array,
 def parse_sectors(text: str) -> list[tuple[float, Shield]]:
     """Solid-angle fractions and shields of text like ``"0.3*Al:1mm; 0.7*Al:1mm,Pb:2.5mm"``; one shield has fraction 1.
 
-    Raises ValueError when fractions are no numbers in 0..1 or do not add up to 1, or as `Shield.build` does.
+    Raises ValueError for a fraction that is not above 0 and at most 1, fractions that do not add up to 1, or as
+    `Shield.build` does.
     """
     parts = [part.partition("*") if "*" in part else ("1", "*", part) for part in text.split(";")]
-    sectors = [(parse_quantity(fraction, "", "shield fraction"), Shield.build(one)) for fraction, _, one in parts]
-    total = sum(fraction for fraction, _ in sectors)
-    if min(fraction for fraction, _ in sectors) < 0 or abs(total - 1) > 1e-6:
-        raise ValueError(f"`shield` fractions must be positive and add up to 1, but add up to {total:g}")
-    return sectors
+    fractions = [parse_quantity(part, "", "shield fraction", above=0.0, most=1.0) for part, _, _ in parts]
+    if abs(sum(fractions) - 1) > 1e-6:
+        raise ValueError(f"`shield` fractions must add up to 1, but add up to {sum(fractions):g}")
+    return [(fraction, Shield.build(one)) for fraction, (_, _, one) in zip(fractions, parts, strict=True)]
