@@ -77,6 +77,13 @@ def test_a_dose_is_not_replaced_by_its_plot(call):
     assert not Path("d.png").exists()
 
 
+@pytest.mark.parametrize("pictures", ["--plot a.png --spectra a.png", "--plot --spectra ./d.png"])
+def test_two_pictures_of_a_dose_are_two_files(call, tmp_path, pictures):
+    code, _, err = call("dose", "--satellite", "GRBAlpha", "--shield", "Al:1mm", "-o", "d.nc", *pictures.split())
+    assert code == 2 and "must be another file than the output" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.filterwarnings("ignore:electrons dominate")
 def test_files_of_other_programs_are_replaced_only_where_asked(call):
     for name in ("thesis.nc", "figure.png"):

@@ -17,6 +17,7 @@ from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
 
 SENTENCE = re.compile(r"(?<!Eq)\.\s")  # where one ends and another begins
 OVERWRITE, QUIET = "xcal_jax.overwrite", "xcal_jax.quiet"  # in the context of a command
+BESIDE = ""  # the value of an `Output` that is named after that of -o
 
 
 class Text(click.ParamType):
@@ -36,7 +37,11 @@ class Text(click.ParamType):
 
 
 class Output(click.ParamType):
-    """A file to write, which ends in one of ``suffixes`` if there are any: refused before the work, not after it."""
+    """A file to write, which ends in one of ``suffixes`` if there are any: refused before the work, not after it.
+
+    An option that may come without a value has the flag value `BESIDE`: the file is then that of ``-o``, with the first
+    of the suffixes.
+    """
 
     name = "file"
 
@@ -46,6 +51,8 @@ class Output(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, as text."""
+        if value == BESIDE:
+            return value
         if str(value).startswith("--"):
             self.fail(f"the name of a file must follow, but {value!r} does; such a name is written './{value}'", param)
         check_writable(value, self.suffixes)
@@ -77,6 +84,10 @@ class Command(click.Command):
         """Do the work, if every `Output` is a file of its own, and say which files are written."""
         ctx.meta[OVERWRITE] = ctx.params.pop("overwrite", False)
         ctx.meta[QUIET] = ctx.params.pop("quiet", False)
+        for param in self.params:
+            if isinstance(param.type, Output) and ctx.params.get(param.name or "") == BESIDE:
+                path = str(Path(ctx.params["output"]).with_suffix(param.type.suffixes[0]))
+                ctx.params[str(param.name)] = param.type.convert(path, param, ctx)
         given = [(isinstance(param.type, Output), ctx.params.get(param.name or "")) for param in self.params]
         files = [(written, path) for written, path in given if path and isinstance(path, str | Path)]
         read = [path for written, path in files if not written and os.path.isfile(path)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from xcal_jax.cli import options
-from xcal_jax.io.files import NETCDF, PLOTS, check_kept, check_writable
+from xcal_jax.io.files import NETCDF, PLOTS
 
 TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 max_age = click.option(
@@ -43,8 +43,18 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @click.option("--nuclear-factor", type=options.quantity(""), default="1", help="Multiplies the protons' ionising dose.")
 @click.option("--step", type=options.quantity("s"), default="60s", help="Time between positions.")
 @options.output("netCDF file.", NETCDF)
-@click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
-@click.option("--spectra", help="Also draw the spectra before and behind the shield, into this file.")
+@click.option(
+    "--plot",
+    type=options.Output(PLOTS),
+    is_flag=False,
+    flag_value=options.BESIDE,
+    help="Also draw, into OUTPUT with .png or the file named.",
+)
+@click.option(
+    "--spectra",
+    type=options.Output(PLOTS),
+    help="Also draw the spectra before and behind the shield, into this file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, spectra, as_json, **flight) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
@@ -52,20 +62,14 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
     from xcal_jax.orbit import report
     from xcal_jax.orbit.flight import dose as run
 
-    picture = None if plot is None else plot or str(Path(output).with_suffix(".png"))
-    pictures = [path for path in (picture, spectra) if path]
-    for path in pictures:
-        check_writable(path, PLOTS)
-        check_kept(filter(None, (tle, altitudes, fluxes, model)), (output, path))
-        options.check_replaceable(path)
     result = run(shield, satellite, tle, altitudes, model, fluxes=fluxes, sides=int(sides), progress=True, **flight)
     save(result, output, options.overwrite())
-    if pictures:
+    if plot or spectra:
         from xcal_jax.io.figures import save_figure
         from xcal_jax.orbit.plot import draw_dose, draw_spectra
 
-        if picture:
-            save_figure(draw_dose({satellite or Path(tle or altitudes or fluxes).stem: result}), picture)
+        if plot:
+            save_figure(draw_dose({satellite or Path(tle or altitudes or fluxes).stem: result}), plot)
         if spectra:
             save_figure(draw_spectra(result), spectra)
     numbers = report(result)
