@@ -98,6 +98,7 @@ BAD = [
     ),
     (["--satellite", "GRBAlpha", "--model", "Sputnik"], "must be one of GRBAlpha, VZLUSAT-2, or a TOML file"),
     (["--satellite", "GRBAlpha", "--model", "GRBAlpha", "--rays", "0"], "`rays` must be at least 1"),
+    (["--satellite", "GRBAlpha", "--rays", "50"], "`rays` has no effect without `model`, but is 50"),
     (["--satellite", "GRBAlpha", "--start", "today-ish"], "`start` must be a date"),
     (["--satellite", "GRBAlpha", "--step", "-5"], "`step` must be at least 1 s and at most 600 s, but is -5 s"),
 ]

@@ -102,3 +102,24 @@ def test_a_table_needs_dates_and_no_orbit(tmp_path):
         dose(SHIELD, fluxes=tmp_path / "t.csv")
     with pytest.raises(ValueError, match="stand in place of an orbit"):
         dose(SHIELD, satellite="GRBAlpha", fluxes=tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"activity": "min"}, "`activity` has no effect with `fluxes`, but is 'min'"),
+        ({"step": 60.0}, "`step` has no effect with `fluxes`, but is 60.0"),
+        ({"strict": True}, "`strict` has no effect with `fluxes`, but is True"),
+        ({"fluxes": None, "satellite": "GRBAlpha", "max_age": 45.0}, "`max_age` has no effect without `tle`"),
+        ({"rays": 2000}, "`rays` has no effect without `model`, but is 2000"),
+        ({"shield": None, "model": "GRBAlpha", "geometry": "slab"}, "`geometry` has no effect with `model`"),
+        ({"shield": None, "model": "GRBAlpha", "sides": 2}, "`sides` has no effect with `model`, but is 2"),
+        ({"geometry": "sphere", "sides": 2}, "`sides` has no effect in a sphere, but is 2"),
+    ],
+)
+def test_what_has_no_effect_is_refused(tmp_path, given, sentence):
+    """Also where it is the default: somebody who gives it thinks that it matters."""
+    (tmp_path / "t.csv").write_text(HEAD + "proton,1,1\nproton,2,1\n")
+    dates = {"start": "2021-01-01", "end": "2021-01-02"}
+    with pytest.raises(ValueError, match=sentence):
+        dose(**({"shield": SHIELD, "fluxes": tmp_path / "t.csv"} | dates | given))

@@ -12,8 +12,7 @@ TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
 max_age = click.option(
     "--max-age",
     type=options.quantity("d"),
-    default="45d",
-    help="How far an element set may be from the dates it is used for.",
+    help="How far an element set may be from the dates it is used for; default: 45 d.",
 )
 strict = click.option("--strict", is_flag=True, help="Refuse element sets that cannot be used, rather than skip them.")
 
@@ -34,14 +33,16 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @strict
 @click.option("--shield", help='Outermost first: "Al:1mm,Pb:2.5mm"; sectors: "0.3*Al:1mm; 0.7*Al:5mm".')
 @click.option("--model", help="Boxes and plates in place of --shield: a TOML file, or GRBAlpha or VZLUSAT-2.")
-@click.option("--rays", type=options.WHOLE, default="2000", help="Rays from the detector of --model.")
-@click.option("--geometry", type=click.Choice(["slab", "sphere"]), default="slab", help="Of the shield.")
-@click.option("--sides", type=click.Choice(["1", "2"]), default="2", help="Sides of the slab.")
+@click.option("--rays", type=options.WHOLE, help="Rays from the detector of --model; default: 2000.")
+@click.option("--geometry", type=click.Choice(["slab", "sphere"]), help="Of --shield; default: slab.")
+@click.option("--sides", type=click.Choice(["1", "2"]), help="Sides of the slab; default: 2.")
 @click.option("--start", help="First day, UTC; default: the start of the elements.")
 @click.option("--end", help="Last day, UTC; default: the end of the elements.")
-@click.option("--activity", default="2022-09-01", help="min, max, cycle (solar), or the date maximum starts.")
+@click.option(
+    "--activity", help="min, max, cycle (solar), or the date maximum starts; default: 2022-09-01, as in the paper."
+)
 @click.option("--nuclear-factor", type=options.quantity(""), default="1", help="Multiplies the protons' ionising dose.")
-@click.option("--step", type=options.quantity("s"), default="60s", help="Time between positions.")
+@click.option("--step", type=options.quantity("s"), help="Time between positions; default: 60 s.")
 @options.output("netCDF file.", NETCDF)
 @click.option(
     "--plot",
@@ -62,7 +63,8 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
     from xcal_jax.orbit import report
     from xcal_jax.orbit.flight import dose as run
 
-    result = run(shield, satellite, tle, altitudes, model, fluxes=fluxes, sides=int(sides), progress=True, **flight)
+    flight |= {"fluxes": fluxes, "sides": sides and int(sides)}
+    result = run(shield, satellite, tle, altitudes, model, progress=True, **flight)
     save(result, output, options.overwrite())
     if plot or spectra:
         from xcal_jax.io.figures import save_figure
@@ -111,8 +113,10 @@ def orbit() -> None:
 def passes(tle, day, days, solar, drift, satellite, max_age, strict, as_json) -> None:
     """Quiet windows outside the belts, and exits from the South Atlantic Anomaly going north."""
     from xcal_jax.orbit import list_passes, read_tle
+    from xcal_jax.orbit.elements import MAX_AGE
 
-    found = list_passes(read_tle(tle, satellite, strict, max_age), day, days, solar, drift)
+    elements = read_tle(tle, satellite, strict, MAX_AGE if max_age is None else max_age)
+    found = list_passes(elements, day, days, solar, drift)
     north = found.isel({"pass": found.northward.values})
 
     def rows(table, *names):

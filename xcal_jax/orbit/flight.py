@@ -1,6 +1,7 @@
 """The dose of a satellite in one call: from where it has flown and what shields it."""
 
 import os
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -8,12 +9,11 @@ import xarray as xr
 from xcal_jax.io.arguments import checked
 from xcal_jax.orbit.dose import dose_behind, mission_dose
 from xcal_jax.orbit.elements import MAX_AGE, Altitudes, Elements
-from xcal_jax.orbit.fluence import SWITCH
 from xcal_jax.orbit.flux_tables import read_fluxes
 from xcal_jax.orbit.mass_model import MassModel
 from xcal_jax.orbit.orbit_files import read_altitudes, read_tle, shipped_altitudes
-from xcal_jax.orbit.rays import RAYS
 from xcal_jax.orbit.shielding import Shield, parse_sectors
+from xcal_jax.units import shown
 
 
 def flown(
@@ -43,15 +43,15 @@ def dose(
     tle: str | os.PathLike[str] | None = None,
     altitudes: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
-    geometry: str = "slab",
-    sides: int = 2,
+    geometry: str | None = None,
+    sides: int | None = None,
     start: str | np.datetime64 | None = None,
     end: str | np.datetime64 | None = None,
-    activity: str = SWITCH,
+    activity: str | None = None,
     nuclear_factor: float = 1.0,
-    step: float = 60.0,
-    rays: int = RAYS,
-    max_age: float = MAX_AGE,
+    step: float | None = None,
+    rays: int | None = None,
+    max_age: float | None = None,
     strict: bool = False,
     progress: bool = False,
     fluxes: str | os.PathLike[str] | None = None,
@@ -62,10 +62,11 @@ def dose(
     a satellite of boxes, GRBAlpha, VZLUSAT-2 or a TOML file, looked at along so many ``rays``. The orbit is that of
     tle, two-line elements or OMM (of ``satellite``, if there are several; ``max_age``, days, and ``strict`` as of
     `read_tle`); or of altitudes, a CSV table; or of satellite alone, GRBAlpha or VZLUSAT-2, whose altitudes are shipped
-    (partly assumed: see the file). fluxes: in place of an orbit a CSV table, as of `read_fluxes`. geometry: "slab" with
-    1 or 2 sides, or "sphere". start, end: UTC dates, those of the orbit if none. activity: "min", "max", "cycle", or
-    the date from which the Sun is at its maximum. nuclear_factor: multiplies the protons' ionising dose. step: seconds
-    between positions. Raises ValueError for what makes no sense.
+    (partly assumed: see the file). fluxes: in place of an orbit a CSV table, as of `read_fluxes`. geometry: of layers,
+    "slab" (the default) with 1 or 2 sides, or "sphere". start, end: UTC dates, those of the orbit if none. activity:
+    "min", "max", "cycle", or the date from which the Sun is at its maximum. nuclear_factor: multiplies the protons'
+    ionising dose. step: seconds between positions. What is None has the default of `mission_dose` and `read_tle`.
+    Raises ValueError for what makes no sense, and for an argument that would have no effect beside the others.
 
     >>> found = dose("Al:1mm,Pb:2.5mm", satellite="GRBAlpha", start="2022-01-01", end="2022-01-03", step=600)
     >>> found.tid.attrs["units"], bool(found.tid.sum() > 0)
@@ -78,11 +79,34 @@ def dose(
         behind = MassModel.load(model)
     else:
         raise ValueError(f"give one of shield and model, but {'neither is' if shield is None else 'both are'} given")
+    of_orbit, of_elements = {"activity": activity, "step": step}, {"max_age": max_age, "strict": strict or None}
     if fluxes is not None:
         if any(one is not None for one in (satellite, tle, altitudes)):
             raise ValueError("`fluxes` stand in place of an orbit, but tle, altitudes or satellite is given, too")
+        check_effect(of_orbit | of_elements, "with `fluxes`")
+    elif tle is None:
+        check_effect(of_elements, "without `tle`")
+    if model is None:
+        check_effect({"rays": rays}, "without `model`")
+    else:
+        check_effect({"geometry": geometry, "sides": sides}, "with `model`")
+    if geometry == "sphere":
+        check_effect({"sides": sides}, "in a sphere")
+    looks = given(geometry=geometry, sides=sides, rays=rays) | {"nuclear_factor": nuclear_factor}
+    if fluxes is not None:
         sectors = parse_sectors(behind) if isinstance(behind, str) else behind
-        return dose_behind(read_fluxes(fluxes, start, end), sectors, geometry, sides, nuclear_factor, rays)
-    orbit = flown(satellite, tle, altitudes, max_age, strict)
-    flight = {"start": start, "end": end, "activity": activity, "step": step, "progress": progress}
-    return mission_dose(orbit, behind, geometry, sides, nuclear_factor, rays, **flight)
+        return dose_behind(read_fluxes(fluxes, start, end), sectors, **looks)
+    orbit = flown(satellite, tle, altitudes, strict=strict, **given(max_age=max_age))
+    flight = given(start=start, end=end, **of_orbit) | {"progress": progress}
+    return mission_dose(orbit, behind, **looks, **flight)
+
+
+def given(**arguments: Any) -> dict[str, Any]:
+    """The arguments that are not None."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def check_effect(arguments: dict[str, Any], where: str) -> None:
+    """Raise ValueError for one of the arguments that is given, though it has no effect ``where``."""
+    for name, value in given(**arguments).items():
+        raise ValueError(f"`{name}` has no effect {where}, but is {shown(value)}")
