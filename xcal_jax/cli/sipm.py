@@ -133,8 +133,7 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
 @click.option(
     "--shape",
     type=click.Choice(["linear", "quadratic", "saturation"]),
-    default="linear",
-    help="Shape of the calibration.",
+    help="Shape of the calibration by --energies; default: linear.",
 )
 @click.option(
     "--fwhm",
@@ -158,6 +157,9 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
     from xcal_jax.spectra import read_spectra, stack
 
     pairs = parse_windows(windows)
+    if shape is not None and energies is None:
+        raise ValueError(f"`shape` has no effect without `energies`, but is {shown(shape)}")
+    shape = shape or "linear"
     try:
         known = [float(word) for word in energies.split(",")] if energies else None
     except ValueError as problem:
@@ -204,7 +206,7 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
 @click.option("--fluence", type=PATH, help="Cumulative fluence (days, n_eq/cm2): fits the damage kernel.")
 @interpolation
 @click.option("--tables", type=options.OutputFolder(), help="Folder for tables of every setting.")
-@click.option("--format", "table_format", type=click.Choice(["ecsv", "fits"]), default="ecsv", help="Of --tables.")
+@click.option("--format", "table_format", type=click.Choice(["ecsv", "fits"]), help="Of --tables; default: ecsv.")
 @click.option("--bias", type=options.quantity(""), help="Analyse this bias setting alone; else each by itself.")
 @strict
 @click.option("--series", type=PATH, help="Series to correlate with: CSV, or space weather of GFZ, CelesTrak, OMNI.")
@@ -236,6 +238,11 @@ def report(
     from xcal_jax.sipm.time_series import read_series
     from xcal_jax.spectra import read_spectra
 
+    if table_format is not None and tables is None:
+        raise ValueError(f"`format` has no effect without `tables`, but is {shown(table_format)}")
+    suffix = f".{table_format or 'ecsv'}"
+    if source.is_dir() and template_path is not None:
+        raise ValueError(f"`template` has no effect with a folder, which has its own, but is {template_path}")
     if source.is_dir():
         files = read_folder(source, strict)
     elif template_path is None:
@@ -248,10 +255,10 @@ def report(
         files = replace(files, series=read_series(series))
     ageing = analyse(mission_of(files.spectra, mission), files, interpolation, bias)
     if tables is not None:
-        options.check_replaceable(*planned_tables(ageing, tables, f".{table_format}"))
+        options.check_replaceable(*planned_tables(ageing, tables, suffix))
     write_report(ageing, output)
     if tables is not None:
-        write_tables(ageing, tables, f".{table_format}")
+        write_tables(ageing, tables, suffix)
     synthetic = bool(int(files.spectra.attrs.get("synthetic", 0)))
     summary: dict = {"file": str(output), "mission": ageing.mission.name, "synthetic": synthetic}
     for name, channel in ageing.channels.items():
