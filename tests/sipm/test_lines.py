@@ -52,6 +52,15 @@ def test_position_pulls_over_every_background(background, statistic):
     assert 0.85 < float(pulls.std()) < 1.15
 
 
+def test_the_area_of_a_line_has_the_error_of_its_counts():
+    """Nothing under the line: its area is the N counts in it, with the error sqrt(N); the height's is 1.2 times it."""
+    found = fit_lines(stacks_of(line(), 300, 1), [[72, 128]], 20.0, backgrounds=["none"])
+    assert float(found["area_error"].median()) == pytest.approx(np.sqrt(20_000) / 100, rel=0.01)
+    pulls = (found["area"] - 200) / found["area_error"]
+    assert abs(float(pulls.mean())) < 0.25
+    assert 0.85 < float(pulls.std()) < 1.15
+
+
 def test_the_paper_keeps_the_lowest_reduced_chi_square():
     found = fit_lines(stacks_of(20 * (line() + SMOOTH["parabola"]), 40, 2), [[72, 128]], 20.0, selection="reduced")
     assert (found["background"] == "parabola").mean() > 0.8

@@ -81,15 +81,14 @@ def line_decay(
     values = np.unique(delays)
     stacks = stacks_by(spectra, delays, "delay", quiet)
     lines = fit_lines(stacks, [window], fwhm).isel(line=0)
-    area = np.sqrt(2 * np.pi) * lines["amplitude"].values * lines["sigma"].values
-    relative = lines["amplitude_error"].values / lines["amplitude"].values
+    area, area_error = lines["area"].values, lines["area_error"].values
     seen = np.isfinite(area)
     if seen.sum() < 3:
         raise ValueError(f"a decay needs the line at three delays at least, but it is seen at {seen.sum()}")
     first = np.searchsorted(values, delays)
     exposure = np.bincount(first, spectra["exposure"].values) / np.bincount(first)
     with fit.double_precision():
-        decay = fit_decay(values[seen], exposure[seen], area[seen], (area * relative)[seen])
+        decay = fit_decay(values[seen], exposure[seen], area[seen], area_error[seen])
         decay = jax.tree.map(np.asarray, decay)
         start, half_life = np.exp(decay.parameters)
         errors = decay.errors * np.exp(decay.parameters)
@@ -98,7 +97,7 @@ def line_decay(
             "since_exit": variable("delay", values[seen], "s", "time since the exit of the SAA"),
             "exposure": variable("delay", exposure[seen], "s", "exposure"),
             "rate": variable("delay", area[seen], "count/s", "rate in the line"),
-            "rate_error": variable("delay", (area * relative)[seen], "count/s", "its error"),
+            "rate_error": variable("delay", area_error[seen], "count/s", "its error"),
             "rate_at_exit": variable((), start, "count/s", "rate at the exit"),
             "rate_at_exit_error": variable((), errors[0], "count/s", "its error"),
             "half_life": variable((), half_life, "s", "half-life of the line"),

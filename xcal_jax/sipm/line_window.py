@@ -186,9 +186,21 @@ def vetoes(line: fit.Fit, degrees: Scalar, window: Window, background: Scalar) -
     return jnp.sum(jnp.where(jnp.stack(tests), jnp.array(list(VETOES)), 0))
 
 
+def area_of(line: fit.Fit) -> tuple[Scalar, Scalar]:
+    """Area of a fitted line, in the value's unit times channels, and its error."""
+
+    def area(p):
+        return jnp.sqrt(2.0 * jnp.pi) * p[0] * p[2]
+
+    slopes = jax.grad(area)(line.parameters)
+    return area(line.parameters), jnp.sqrt(slopes @ line.covariance @ slopes)
+
+
 @partial(jax.jit, static_argnames="poisson")
 def fit_windows(poisson, backgrounds, windows, spread):
-    """Fits of windows, each with its background: parameters and errors (b, 7); chi2, nu, AICc, vetoes (b,).
+    """Fits of windows, each with its background: parameters and errors (b, 8); chi2, nu, AICc, vetoes (b,).
+
+    The eighth parameter is the area of the line, sqrt(2 pi) times amplitude and sigma, which go together in its error.
 
     They are done in batches, each of which ends with its slowest fit.
     """
@@ -197,7 +209,9 @@ def fit_windows(poisson, backgrounds, windows, spread):
         line, degrees = fit_line(background, poisson, window, spread)
         criterion = fit.aicc(line.chi_square, line.points, line.points - degrees)
         verdict = vetoes(line, degrees, window, background)
-        return line.parameters, line.errors, line.chi_square, degrees, criterion, verdict
+        area, area_error = area_of(line)
+        parameters, errors = jnp.append(line.parameters, area), jnp.append(line.errors, area_error)
+        return parameters, errors, line.chi_square, degrees, criterion, verdict
 
     rows = backgrounds.size
     shape = (-1, min(rows, BATCH))

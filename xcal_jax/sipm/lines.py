@@ -32,6 +32,8 @@ CANDIDATES = {
     "reduced": ("none", "constant", "linear", "parabola"),
 }
 PRIOR = 0.25
+OF_LINE = {0: ("amplitude", "count/s"), 1: ("position", "ADU"), 2: ("sigma", "ADU"), 7: ("area", "count/s")}
+"""Names and units of what `fit_windows` finds of a line, by its place there."""
 
 
 def check_windows(
@@ -107,9 +109,9 @@ def windows_of(
 
 
 def combined(
-    parameters: Float[np.ndarray, "b M 7"], errors: Float[np.ndarray, "b M 7"], score: Float[np.ndarray, "b M"]
-) -> tuple[Float[np.ndarray, "b 3"], Float[np.ndarray, "b 3"]]:
-    """Amplitude, position and sigma averaged over the models by Akaike weight, and their errors.
+    parameters: Float[np.ndarray, "b M P"], errors: Float[np.ndarray, "b M P"], score: Float[np.ndarray, "b M"]
+) -> tuple[Float[np.ndarray, "b P"], Float[np.ndarray, "b P"]]:
+    """Parameters averaged over the models by Akaike weight, and their errors.
 
     The variance is the weighted mean of the models' variances and squared distances from the average (Burnham and
     Anderson, Model Selection, 2002, section 4.3). score: AICc, infinite for a model that does not count.
@@ -117,8 +119,8 @@ def combined(
     lowest = np.min(score, 1, keepdims=True)
     weight = np.exp(-0.5 * (score - np.where(np.isfinite(lowest), lowest, 0.0)))[..., None]
     weight = weight / np.maximum(weight.sum(1, keepdims=True), 1e-300)
-    values = np.where(weight > 0, parameters[..., :3], 0.0)
-    spread = np.where(weight > 0, errors[..., :3], 0.0)
+    values = np.where(weight > 0, parameters, 0.0)
+    spread = np.where(weight > 0, errors, 0.0)
     mean = (weight * values).sum(1)
     return mean, np.sqrt((weight * (spread**2 + (values - mean[:, None]) ** 2)).sum(1))
 
@@ -143,8 +145,9 @@ def fit_lines(
     paper's, keeps that of the lowest reduced chi-square. backgrounds: names of `BACKGROUNDS`; by default `CANDIDATES`
     of the selection.
 
-    Returns over (..., line) `position`, `sigma`, `amplitude` (cnt/s) and their `_error`, `background`, its `terms`,
-    `reduced_chi_square`, `veto` (0, or why no model passed), and over `model` all `positions` and `vetoes_of`.
+    Returns over (..., line) `position`, `sigma`, `amplitude` (cnt/s), `area` (cnt/s of the whole line) and their
+    `_error`, `background`, its `terms`, `reduced_chi_square`, `veto` (0, or why no model passed), and over `model` all
+    `positions` and `vetoes_of`.
     Raises ValueError for unusable windows or options.
     """
     exposure = exposure_of(stacks)
@@ -184,7 +187,7 @@ def fit_lines(
     best = np.where(passed, np.argmin(score, 1), np.argmin(veto, 1))
     if selection == "reduced":
         score = np.where(np.arange(len(names)) == best[:, None], score, np.inf)
-    values, value_errors = combined(parameters, errors, score)
+    values, value_errors = combined(parameters[..., list(OF_LINE)], errors[..., list(OF_LINE)], score)
     dims = (*lead, "line")
 
     def chosen(values, units, long_name):
@@ -192,13 +195,13 @@ def fit_lines(
 
     meaning = ", ".join(f"{bit}: {text}" for bit, text in VETOES.items())
     out = {}
-    for k, (name, units) in enumerate((("amplitude", "count/s"), ("position", "ADU"), ("sigma", "ADU"))):
-        unit_scale = scale if k == 0 else 1.0
+    for k, (name, units) in enumerate(OF_LINE.values()):
+        unit_scale = scale if units == "count/s" else 1.0
         out[name] = chosen(values[:, k] / unit_scale, units, f"{name} of the line")
         out[f"{name}_error"] = chosen(value_errors[:, k] / unit_scale, units, f"error of the {name}")
     kept = np.where(passed, np.array(names)[best], "").astype(object)
     out["background"] = variable(dims, kept.reshape(shape), "1", "background of the highest weight")
-    terms = parameters[row, best, 3:].copy()
+    terms = parameters[row, best, 3:7].copy()
     exponential = EXPONENTIAL[places[best]]
     per_second = np.where(exponential[:, None] & (np.arange(4) == 1), 1.0, np.reshape(scale, (-1, 1)))
     out["terms"] = variable(
