@@ -80,7 +80,7 @@ def crossing(
 
 
 def linear_crossing(
-    difference: Float[Array, " K"], variance: Float[Array, " K"], start: Float[Array, ""], level: Float[Array, ""]
+    difference: Float[Array, " K"], start: Float[Array, ""], level: Float[Array, ""]
 ) -> tuple[Array, Array, Array]:
     """Eq. 1: threshold in places from the window's first, its slopes with respect to the differences, and success.
 
@@ -98,7 +98,6 @@ def linear_crossing(
 
 def flank_crossing(
     difference: Float[Array, " K"],
-    variance: Float[Array, " K"],
     template: Float[Array, " K"],
     seconds: Float[Array, ""],
     inside: Float[Array, " K"],
@@ -144,7 +143,6 @@ def flank_crossing(
 def measure(
     rule: str,
     difference: Float[Array, "n K"],
-    variance: Float[Array, "n K"],
     template: Float[Array, "n K"],
     seconds: Float[Array, " n"],
     inside: Float[Array, "n K"],
@@ -153,9 +151,9 @@ def measure(
 ) -> tuple[Array, Array, Array]:
     """Threshold, slopes and success of every window, by one of `RULES`."""
     if rule == "linear":
-        return jax.vmap(linear_crossing, (0, 0, 0, None))(difference, variance, start, level)
-    every = (difference, variance, template, seconds, inside, start)
-    return jax.vmap(flank_crossing, (0, 0, 0, 0, 0, 0, None))(*every, level)
+        return jax.vmap(linear_crossing, (0, 0, None))(difference, start, level)
+    every = (difference, template, seconds, inside, start)
+    return jax.vmap(flank_crossing, (0, 0, 0, 0, 0, None))(*every, level)
 
 
 def template_shifts(
@@ -227,7 +225,7 @@ def threshold(
         variance = at / exposure[:, None] ** 2
         difference = at / exposure[:, None] - of_template
         start = (first - low).astype(float)
-        data = (difference, variance, of_template, exposure, inside, start)
+        data = (difference, of_template, exposure, inside, start)
         value, slopes, good = map(np.asarray, measure(interpolation, *data, level))
     slopes = np.where(inside > 0, slopes, 0.0)
     counting = np.sqrt((slopes**2 * variance).sum(1))
