@@ -1,16 +1,22 @@
 """The page of a mission shows what files hold as text, whatever is in it."""
 
+import hashlib
 import shutil
 import subprocess
+import tomllib
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from xcal_jax.sipm.mission import mission_files
 from xcal_jax.sipm.pipeline import Files, analyse
 from xcal_jax.sipm.report import render
+from xcal_jax.sipm.report_tables import stated_rows
 
 HOSTILE = """"'><script>document.title=1</script><img src=x onerror=document.title=2>{0}%s$x^$\\n\u202e&lt;"""
 OWN = set("html head meta title style body h1 h2 p figure img figcaption div table caption tr th td".split())
@@ -46,6 +52,22 @@ def page(grbalpha, small):
     series = xr.Dataset({HOSTILE: values, "days": ("sample", np.arange(0.0, 1500.0, 10.0))}, attrs={"source": HOSTILE})
     files = Files(renamed(small.spectra), renamed(small.template), ground=ground, series=series)
     return render(analyse(mission, files))
+
+
+def test_what_the_file_of_a_satellite_states_is_shown(grbalpha):
+    """Every key: nothing that a user writes into it is dropped in silence."""
+    shown = dict(stated_rows(SimpleNamespace(mission=grbalpha)))
+    assert shown["cutoff_channel"] == "54" and shown["activation.0.nuclide"] == "125Xe, 127Xe"
+    assert shown["lines.133Ba"] == "31.0, 81.0" and shown["recovered.scintillator"].startswith("CsI(Tl)")
+    text = tomllib.loads(mission_files()["grbalpha"].read_text())
+    keys = set(text) - {"name", "launch", "synthetic", "not_legible"}
+    assert keys <= {name.partition(".")[0] for name in shown}
+
+
+def test_the_inventory_has_the_hash_of_every_satellite():
+    inventory = (Path(__file__).parents[2] / "data/missions/README.md").read_text()
+    for path in mission_files().values():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in inventory, path.name
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from xcal_jax.sipm.synthetic import synthesize
 from xcal_jax.sipm.temperature import joint_fit, temperature_residuals
 from xcal_jax.sipm.template import build_template
 from xcal_jax.sipm.threshold import threshold
+from xcal_jax.sipm.time_series import read_event
 from xcal_jax.sipm.trends import evaluate, fit_trends, forecast
 from xcal_jax.spectra import build_spectra, check_spectra, select, stack
 
@@ -36,6 +37,7 @@ __all__ = [
     "group",
     "joint_fit",
     "load_mission",
+    "read_event",
     "select",
     "stack",
     "synthesize",

@@ -28,7 +28,7 @@ class Mission:
     Anomaly, each `energy` keV, `window` (first and last channel), `fwhm` in channels, `bias`. calibrations: Eq. 2 of a
     readout at a bias, `k` keV/ADU and `b` keV with errors. The tables `bias`, `template`, `calibration` (keV/ADU,
     keV), `lines` (keV), `detector`, `orbit`, `recovered`, `not_legible` and `synthetic` are as in the file; absent
-    means unknown.
+    means unknown. `cutoff_channel`, `lines`, `detector`, `orbit` and `recovered` are shown in the report.
     """
 
     name: str

@@ -51,11 +51,10 @@ class Template(TypedDict):
 
 
 class Calibration(TypedDict):
-    """The table [calibration]. k, gain_april_2023: keV/ADU; b, drift_energy: keV."""
+    """The table [calibration]: Eq. 2 of settings that have none of their own. k, gain_april_2023: keV/ADU; b: keV."""
 
     k: NotRequired[Positive]
     b: NotRequired[Number]
-    drift_energy: NotRequired[Positive]
     gain_april_2023: NotRequired[Positive]
 
 
@@ -74,7 +73,7 @@ class StatedCalibration(TypedDict):
 class LineWindow(TypedDict):
     """A table [[activation]]: a line after exits of the South Atlantic Anomaly.
 
-    energy: keV; window: first and last channel of the fit; fwhm: channels; half_life: s.
+    energy: keV; window: first and last channel of the fit; fwhm: channels. nuclide and half_life, s: for the report.
     """
 
     energy: Positive
@@ -86,7 +85,7 @@ class LineWindow(TypedDict):
 
 
 class Orbit(TypedDict):
-    """The table [orbit], for `xcal-jax dose`. altitude_km: km; inclination_deg: degrees."""
+    """The table [orbit], for the report. altitude_km: km; inclination_deg: degrees."""
 
     altitude_km: NotRequired[Positive]
     inclination_deg: NotRequired[Annotated[float, quantity("deg", least=0.0, most=180.0)]]

@@ -1,5 +1,9 @@
 """Tables of the report: every fit with its errors, and every flag, as text."""
 
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -11,6 +15,7 @@ from xcal_jax.sipm.threshold import FLAGS
 from xcal_jax.sipm.trends import FORMS
 
 MOST_FLAGS = 50
+ELSEWHERE = {"name", "launch", "not_legible", "synthetic"}
 
 
 def trend_rows(ageing: Ageing):
@@ -105,6 +110,26 @@ def reason_rows(ageing: Ageing):
                 yield name, step, reason
 
 
+def flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Every key of a table of a TOML file and its value as text, those of tables in it as table.key."""
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from flat(one, f"{name}.{key}")
+    elif isinstance(value, list | tuple) and any(isinstance(one, Mapping) for one in value):
+        for number, one in enumerate(value):
+            yield from flat(one, f"{name}.{number}")
+    else:
+        yield name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def stated_rows(ageing: Ageing):
+    """What the satellite's file states, but for what stands elsewhere in the report and for the synthetic mission."""
+    for one in fields(ageing.mission):
+        value = getattr(ageing.mission, one.name)
+        if one.name not in ELSEWHERE and value is not None:
+            yield from flat(value, one.name)
+
+
 def step_rows(ageing: Ageing):
     """Every step found."""
     for name, channel in ageing.channels.items():
@@ -170,6 +195,7 @@ TABLES = (
         ("channel", "quantity", "series", "lag (d)", "rank correlation", "p (two-sided)", "q", "significant"),
         correlation_rows,
     ),
+    ("The satellite as its file states it", ("key", "value"), stated_rows),
     ("What was not done, and why", ("channel", "step", "reason"), reason_rows),
     ("Flags", ("channel", "what", "when", "why"), flag_rows),
 )
