@@ -140,7 +140,12 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
     type=options.quantity("", above=0.0),
     help="Expected width in channels; else a third of the half-window is sigma.",
 )
-@click.option("--statistic", type=click.Choice(["chi2", "poisson"]), default="poisson", help="To maximise.")
+@click.option(
+    "--statistic",
+    type=click.Choice(["chi2", "poisson"]),
+    default="poisson",
+    help="The fit minimises chi-square, or the Poisson deviance.",
+)
 @click.option(
     "--selection",
     type=click.Choice(["aicc", "step", "reduced"]),

@@ -75,11 +75,11 @@ def mission_fluence(
 ) -> xr.Dataset:
     """Fluxes and fluences of trapped protons and electrons on ``orbit``, month by month.
 
-    start, end: dates, the span of ``orbit`` if none. activity: "min", "max", or the date from which solar activity is
-    maximum. step: seconds, at most a ninth of an orbit. Returns per ``segment`` start, end, length (d), days (d, from
-    the start of the mission to its end), altitude (km) and solar activity; the integral flux at the models' energies,
-    1/(cm2 s); the differential flux and the fluence at the energies of the fold, 1/(cm2 [s] MeV); and the fluxes
-    `named` in reports.
+    start, end: dates, the span of ``orbit`` if none. activity: "min", "max", "cycle", or the date from which solar
+    activity is maximum, as of `monthly_segments`. step: seconds, at most a ninth of an orbit. Returns per ``segment``
+    start, end, length (d), days (d, from the start of the mission to its end), altitude (km) and solar activity; the
+    integral flux at the models' energies, 1/(cm2 s); the differential flux and the fluence at the energies of the fold,
+    1/(cm2 [s] MeV); and the fluxes `named` in reports.
     Raises ValueError for dates that ``orbit`` does not reach, orbits outside the models, and a step that does not
     resolve the orbit.
     """

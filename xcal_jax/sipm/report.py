@@ -56,7 +56,7 @@ def render(ageing: Ageing) -> str:
     spectra = sum(channel.values.sizes["spectrum"] for channel in ageing.channels.values())
     parts.append(
         paragraph(
-            f"{spectra} spectra of {len(ageing.channels)} readout channels; launch "
+            f"{spectra} spectra of {len(ageing.channels)} settings, each a readout channel at a bias; launch "
             f"{str(ageing.mission.launch)[:10]}; xcal_jax {VERSION}. "
             "The analysis of Řípa et al. 2025, arXiv 2411.00607; the figures are ordered by its steps, "
             "not by the paper's numbers."
