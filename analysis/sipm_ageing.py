@@ -1,7 +1,8 @@
-"""GRBAlpha's SiPM ageing from end to end: `python analysis/grbalpha_ageing.py [DIR] [-o OUT]`.
+"""A satellite's SiPM ageing from end to end: `python analysis/sipm_ageing.py grbalpha [DIR] [-o OUT]`.
 
-DIR holds spectra and templates (see `xcal-jax sipm report`). Without one a SYNTHETIC GRBAlpha-like mission is
-drawn, and every result stands beside the truth it was drawn from.
+The satellite is grbalpha, vzlusat2, or a TOML file. DIR holds spectra and templates (see `xcal-jax sipm report`).
+Without one a SYNTHETIC mission is drawn, and every result stands beside the truth it was drawn from. VZLUSAT-2's step
+of September 2023 is put on day 610 with a size that is chosen, for the paper's is not legible in the copy at hand.
 """
 
 import argparse
@@ -42,15 +43,22 @@ def truths(mission: Mission, channel: str, quantity: str) -> dict[str, float]:
     return out if step is None else {**out, "step": step}
 
 
+def true_gain(mission: Mission, bias: float) -> np.ndarray:
+    """Coefficients of the synthetic gain at a bias, keV/ADU/d^n."""
+    lines = mission.synthetic["activation"]["line"]
+    ratio = next((line["gain_ratio"] for line in lines if line["bias"] == bias), 1.0)
+    return np.array(mission.synthetic["gain"]["coefficients"]) / ratio
+
+
 def show(ageing: Ageing, synthetic: bool) -> None:
-    """Print every main result."""
+    """Print every main result of the settings, each a readout channel at a bias."""
     mission = ageing.mission
-    print(f"{mission.name}: {'SYNTHETIC data' if synthetic else 'data'}, {len(ageing.channels)} readout channels")
+    print(f"{mission.name}: {'SYNTHETIC data' if synthetic else 'data'}, {len(ageing.channels)} settings")
     for setting, gain in ageing.gains.items():
         for title, fitted in (("Eq. 2", gain.calibration), ("Eq. 3", gain.drift)):
             if fitted is None or not (fitted["errors"].values > 0).all():
                 continue
-            truth = calibration(mission) if title == "Eq. 2" else mission.synthetic["gain"]["coefficients"]
+            truth = calibration(mission) if title == "Eq. 2" else true_gain(mission, gain.bias)
             for k, name in enumerate(fitted["parameter"].values):
                 one = float(fitted["parameters"][k]), float(fitted["errors"][k])
                 compare(f"{setting} {title} {name}", *one, truth[k] if synthetic else None)
@@ -66,13 +74,15 @@ def show(ageing: Ageing, synthetic: bool) -> None:
         print(f"  {name} dcr a year on: {value:.0f} cnt/s, 68 % band {low:.0f} to {high:.0f}")
 
 
-def study(satellite: str) -> None:
+def main() -> None:
     """Read or draw, analyse, print, and write the report."""
-    parser = argparse.ArgumentParser(description=f"SiPM ageing of {satellite}")
+    parser = argparse.ArgumentParser(description="SiPM ageing of a satellite")
+    parser.add_argument("satellite", help="grbalpha, vzlusat2, or a TOML file")
     parser.add_argument("folder", nargs="?", type=Path, help="spectra and templates; synthetic if not given")
-    parser.add_argument("-o", "--output", type=Path, default=Path(f"out/{satellite}_ageing.html"))
+    parser.add_argument("-o", "--output", type=Path, help="page to write; default: out/SATELLITE_ageing.html")
     arguments = parser.parse_args()
-    mission = load_mission(satellite)
+    mission = load_mission(arguments.satellite)
+    output = arguments.output or Path(f"out/{Path(arguments.satellite).stem}_ageing.html")
     if arguments.folder is None:
         drawn = synthesize(mission)
         files = Files(drawn.spectra, drawn.template, drawn.activation, drawn.ground)
@@ -80,9 +90,9 @@ def study(satellite: str) -> None:
         files = read_folder(arguments.folder)
     ageing = analyse(mission, files)
     show(ageing, synthetic=bool(int(files.spectra.attrs.get("synthetic", 0))))
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    print(f"report: {write_report(ageing, arguments.output)}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    print(f"report: {write_report(ageing, output)}")
 
 
 if __name__ == "__main__":
-    study("grbalpha")
+    main()
