@@ -19,7 +19,7 @@ from xcal_jax.sipm.parameters import parameters_dataset
 from xcal_jax.sipm.trends import FORMS, best_of, check_points, curve, evaluate, fit_forms, half_width, units_of
 from xcal_jax.units import shown
 
-REFERENCE = 10.0
+REFERENCE = 10.0  # degC, at which a trend holds
 PER = {"temperature": "/degC", "gain": "/(keV/ADU)"}  # of slopes, after the value's unit
 WORDS = {"p_value": "two-sided p-value of Pearson's r"}
 

@@ -21,11 +21,11 @@ from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.mission import Mission
 from xcal_jax.sipm.mission_file import CAMPAIGN_DAYS
 from xcal_jax.sipm.synthetic.rates import background, calibration, line_rate, mean_decay, noise_rates
+from xcal_jax.sipm.temperature import REFERENCE
 from xcal_jax.spectra import build_spectra
 from xcal_jax.units import parse_whole, shown
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
-REFERENCE = 10.0
 QUIET = 7
 
 
