@@ -56,7 +56,7 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
     type=options.Output(PLOTS),
     help="Also draw the spectra before and behind the shield, into this file.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+@options.as_json
 def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, spectra, as_json, **flight) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
     from xcal_jax.io.datasets import save
@@ -109,7 +109,7 @@ def orbit() -> None:
 @click.option("--satellite", help="The one to take from --tle, by name or number.")
 @max_age
 @strict
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@options.as_json
 def passes(tle, day, days, solar, drift, satellite, max_age, strict, as_json) -> None:
     """Quiet windows outside the belts, and exits from the South Atlantic Anomaly going north."""
     from xcal_jax.orbit import list_passes, read_tle

@@ -10,7 +10,6 @@ from xcal_jax.io.files import NETCDF
 from xcal_jax.units import shown
 
 PATH = click.Path(path_type=Path)
-as_json = click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
 strict = click.option("--strict", is_flag=True, help="Refuse an archive with a bad spectrum; else it is left out.")
 satellite = click.option("--mission", help="Satellite, where the spectra do not say it.")
 interpolation = click.option(
@@ -31,7 +30,7 @@ def sipm() -> None:
 @click.option("-o", "--output", "folder", type=options.OutputFolder(), required=True, help="Folder to write into.")
 @click.option("--seed", type=options.WHOLE, help="Another seed than the mission's own.")
 @click.option("--csv", "as_csv", is_flag=True, help="CSV archives in place of netCDF.")
-@as_json
+@options.as_json
 def synthesize(mission, folder, seed, as_csv, as_json) -> None:
     """Draw a synthetic MISSION (grbalpha, vzlusat2, or a TOML file) with known truth."""
     from xcal_jax.io.datasets import save
@@ -81,7 +80,7 @@ def new(name, output) -> None:
 )
 @click.option("--template-end", type=int, help="First channel right of the template's noise peak.")
 @strict
-@as_json
+@options.as_json
 def threshold(
     spectra, template_path, output, mission, interpolation, level, min_exposure, template_end, strict, as_json
 ) -> None:
@@ -152,7 +151,7 @@ def parse_windows(text: str) -> list[tuple[float, float]]:
     default="aicc",
     help="step: with a step under each line; reduced: the paper's.",
 )
-@as_json
+@options.as_json
 def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_json) -> None:
     """Fit a line in each window of SPECTRUM; the spectra of an archive are stacked first."""
     from xcal_jax.constants import FWHM_PER_SIGMA
@@ -215,7 +214,7 @@ def lines(spectrum, windows, energies, shape, fwhm, statistic, selection, as_jso
 @click.option("--bias", type=options.quantity(""), help="Analyse this bias setting alone; else each by itself.")
 @strict
 @click.option("--series", type=PATH, help="Series to correlate with: CSV, or space weather of GFZ, CelesTrak, OMNI.")
-@as_json
+@options.as_json
 def report(
     source,
     output,
