@@ -87,7 +87,7 @@ def test_files_of_curves(tmp_path):
     found = read_iv(path, compliance=3e-3)
     assert found.sizes["step"] == 8 and found.attrs["points_left_out"] == 1
     path.write_text("1,2,3\n")
-    with pytest.raises(ValueError, match=r"line 1 of a\.csv must hold volts and amperes"):
+    with pytest.raises(ValueError, match=r"curve a\.csv must hold volts and amperes, but line 1 is"):
         read_iv(path)
     path.write_text("1,2\n")
     with pytest.raises(ValueError, match="at least five points, but has 1"):

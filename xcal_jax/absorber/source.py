@@ -28,7 +28,7 @@ from xcal_jax.atomic.lines import LineShape, load_line, parse_line_names, radioa
 from xcal_jax.compute.random import COUNTERS, Key, uniforms
 from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.io.arguments import checked
-from xcal_jax.io.files import read_text
+from xcal_jax.io.tables import read_pairs
 from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, circle, isotropic
 from xcal_jax.units import (
@@ -422,19 +422,7 @@ def read_spectrum(path: str | os.PathLike[str]) -> tuple[Float[np.ndarray, " K"]
 
     Raises ValueError where the file does not hold two columns of numbers.
     """
-    where, rows = f"spectrum {shown_path(path)}", []
-    for number, line in enumerate(read_text(path, where, "text").splitlines(), 1):
-        words = line.partition("#")[0].split()
-        try:
-            if words:
-                energy, photons = map(float, words)
-                rows.append((energy, photons))
-        except ValueError as problem:
-            rule = f"must hold two columns of numbers, but line {number} is {shown(line)}"
-            raise ValueError(f"{where} {rule}") from problem
-    if not rows:
-        raise ValueError(f"{where} must hold two columns of numbers, but is empty")
-    table = np.array(rows)
+    table = read_pairs(path, f"spectrum {shown_path(path)}")
     return table[:, 0], table[:, 1]
 
 

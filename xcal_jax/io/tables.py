@@ -7,7 +7,9 @@ import csv
 import os
 from collections.abc import Collection
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from xcal_jax.io.files import read_text
 from xcal_jax.units import shown
@@ -73,3 +75,25 @@ def row_of(
         except ValueError as problem:
             raise ValueError(f"{where} must hold numbers, but its {name} is {shown(cell)}") from problem
     return values
+
+
+def read_pairs(
+    path: str | os.PathLike[str], where: str, what: str = "two columns of numbers", commas: bool = False
+) -> Float[np.ndarray, "n 2"]:
+    """The two columns of a text file without a header, between blanks, where '#' starts a remark.
+
+    where and what: how errors call the file, and what it must hold. commas: there may be commas between the columns.
+    Raises ValueError, naming the line, where the file is missing, empty, or does not hold two columns of numbers.
+    """
+    rows = []
+    for number, line in enumerate(read_text(path, where, "text").splitlines(), 1):
+        words = line.partition("#")[0].replace("," if commas else " ", " ").split()
+        try:
+            if words:
+                first, second = map(float, words)
+                rows.append((first, second))
+        except ValueError as problem:
+            raise ValueError(f"{where} must hold {what}, but line {number} is {shown(line)}") from problem
+    if not rows:
+        raise ValueError(f"{where} must hold {what}, but is empty")
+    return np.array(rows)

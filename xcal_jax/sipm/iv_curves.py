@@ -15,8 +15,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from xcal_jax.io.datasets import variable
-from xcal_jax.io.files import read_text
-from xcal_jax.units import shown
+from xcal_jax.io.tables import read_pairs
 
 BOLTZMANN = 8.617333e-5
 KELVIN = 273.15
@@ -29,18 +28,7 @@ def read_iv(path: str | Path, compliance: float | None = None) -> xr.Dataset:
     remarks. Raises ValueError for a missing file, other columns, or fewer than five points.
     """
     path = Path(path)
-    rows = []
-    for number, line in enumerate(read_text(path, f"curve {path.name}", "text").splitlines(), 1):
-        words = line.partition("#")[0].replace(",", " ").split()
-        if not words:
-            continue
-        try:
-            voltage, current = map(float, words)
-        except ValueError as problem:
-            where = f"line {number} of {path.name}"
-            raise ValueError(f"{where} must hold volts and amperes, but is {shown(line)}") from problem
-        rows.append((voltage, current))
-    table = np.array(rows).reshape(-1, 2)
+    table = read_pairs(path, f"curve {path.name}", "volts and amperes", commas=True)
     kept = table if compliance is None else table[np.abs(table[:, 1]) < 0.999 * compliance]
     if len(kept) < 5:
         raise ValueError(f"{path.name} must hold at least five points, but has {len(kept)} below the compliance")
