@@ -9,7 +9,9 @@ from xcal_jax import sipm
 from xcal_jax.io.files import check_own
 from xcal_jax.sipm.correlations import window_means
 from xcal_jax.sipm.export import write_table
-from xcal_jax.sipm.iv_curves import activation_energy, breakdown, current_at, damage_constant, draw_curves, read_iv
+from xcal_jax.sipm.figures.iv_curves import iv_figure
+from xcal_jax.sipm.iv_curves import activation_energy, breakdown, current_at, damage_constant
+from xcal_jax.sipm.iv_file import read_iv
 from xcal_jax.sipm.mission import new_mission
 
 
@@ -64,7 +66,7 @@ def test_breakdown_of_a_drawn_curve():
     assert current_at(curve(38.0), 39.0) == pytest.approx(1e-6, rel=1e-3)
     with pytest.raises(ValueError, match="must lie within the curve"):
         current_at(curve(38.0), 50.0)
-    assert len(draw_curves({"a": curve(38.0), "b": curve(37.0)}).axes[0].lines) == 4
+    assert len(iv_figure({"a": curve(38.0), "b": curve(37.0)}).axes[0].lines) == 4
 
 
 def test_activation_energy_and_damage_constant():

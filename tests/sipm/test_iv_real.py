@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xcal_jax.sipm.iv_curves import activation_energy, breakdown, current_at, read_iv
+from xcal_jax.sipm.iv_curves import activation_energy, breakdown, current_at
+from xcal_jax.sipm.iv_file import read_iv
 
 CURVES = Path(__file__).parents[3] / "shared" / "data" / "sipm_irradiated_mtd" / "20200915_HDR2-1e13-2"
 FOLDERS = {-30.0: "n30C", -20.0: "n20C", -10.0: "n10C", 0.0: "zeroC", 10.0: "p10C", 20.0: "p20C"}

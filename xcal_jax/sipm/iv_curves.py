@@ -7,41 +7,14 @@ proportional to the fluence, and with temperature it follows I ~ T^2 exp(-E_a / 
 eq. 2.23; E_a is about half the band gap, 0.6 eV). Annealing multiplies it, as `damage.annealed` does the dark counts.
 """
 
-from pathlib import Path
-
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from xcal_jax.io.datasets import variable
-from xcal_jax.io.tables import read_pairs
 
-BOLTZMANN = 8.617333e-5
-KELVIN = 273.15
-
-
-def read_iv(path: str | Path, compliance: float | None = None) -> xr.Dataset:
-    """A curve from a text file of two columns, V and A, between commas or blanks: `voltage`, `current` over `step`.
-
-    compliance: A, the limit of the source meter; points at it or above are left out. Lines that start with # are
-    remarks. Raises ValueError for a missing file, other columns, or fewer than five points.
-    """
-    path = Path(path)
-    table = read_pairs(path, f"curve {path.name}", "volts and amperes", commas=True)
-    kept = table if compliance is None else table[np.abs(table[:, 1]) < 0.999 * compliance]
-    if len(kept) < 5:
-        raise ValueError(f"{path.name} must hold at least five points, but has {len(kept)} below the compliance")
-    kept = kept[np.argsort(kept[:, 0], kind="stable")]
-    return xr.Dataset(
-        {
-            "voltage": variable("step", kept[:, 0], "V", "bias voltage"),
-            "current": variable("step", kept[:, 1], "A", "dark current"),
-        },
-        attrs={"source": path.name, "points_left_out": len(table) - len(kept)},
-    )
-
-
+BOLTZMANN = 8.617333e-5  # eV/K
+KELVIN = 273.15  # K, of 0 degC
 SPAN = 0.3  # V, over which a relative slope is measured where the points lie closer
 
 
@@ -144,21 +117,3 @@ def damage_constant(
     (slope, start), covariance = np.polyfit(fluence / unit, current, 1, w=1 / current, cov=True)
     errors = np.sqrt(np.diagonal(covariance))
     return {"per_fluence": (slope / unit, errors[0] / unit), "unirradiated": (start, errors[1])}
-
-
-def draw_curves(curves: dict[str, xr.Dataset]) -> Figure:
-    """Curves by their names, with the breakdown voltage of each where it is found."""
-    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
-    axis = figure.subplots()
-    for k, (name, curve) in enumerate(curves.items()):
-        try:
-            found = breakdown(curve)
-            label = f"{name}: {float(found['breakdown']):.2f} ± {float(found['breakdown_error']):.2f} V"
-            axis.axvline(float(found["breakdown"]), color=f"C{k}", lw=0.7, ls=":")
-        except ValueError:
-            label = f"{name}: no breakdown"
-        current = curve["current"].values
-        axis.plot(curve["voltage"], np.where(current > 0, current, np.nan), f".-C{k}", ms=3, lw=0.8, label=label)
-    axis.set(xlabel="bias voltage (V)", ylabel="dark current (A)", yscale="log", title="dark current and breakdown")
-    axis.legend(fontsize=7)
-    return figure
