@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-MU = 398600.4418
-EQUATOR = 6378.137
-FLATTENING = 1 / 298.257223563
-J2 = 1.08262668e-3
-ROTATION = 7.292115146706979e-5
+MU = 398600.4418  # km3/s2, of the Earth (WGS 84)
+EQUATOR = 6378.137  # km, radius (WGS 84)
+FLATTENING = 1 / 298.257223563  # of the ellipsoid (WGS 84)
+J2 = 1.08262668e-3  # of the field: the oblateness
+ROTATION = 7.292115146706979e-5  # rad/s, of the Earth against the stars
 
 
 def julian_date(time: ArrayLike) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:

@@ -36,8 +36,8 @@ FLUX_ENERGIES = {
 """MeV at which integral fluxes are wanted: the edges of the fold's bins, then those of `NAMED`."""
 MODELS = "AP-8 and AE-8 (aep8), in their own magnetic fields of 1960 and 1970"
 MODEL_FACTOR = 2.0  # how far AP-8 and AE-8 may be off, either way (Sawyer and Vette 1976; Vette 1991)
-MAP_POINTS = 73 * 90 * 4
-CHUNK = 100_000
+MAP_POINTS = 73 * 90 * 4  # positions from which on a map of L and B/B0 costs less than tracing each
+CHUNK = 100_000  # positions held at once
 SHORTEST_STEP, LONGEST_STEP = 1.0, 600.0  # s; an orbit takes 5400 s or more
 
 

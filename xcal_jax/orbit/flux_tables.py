@@ -21,7 +21,7 @@ from xcal_jax.units import shown
 
 PARTICLES = ("proton", "electron")
 KINDS = ("flux", "integral_flux")
-FINE = 4000
+FINE = 4000  # energies of the grid on which a spectrum is integrated
 NO_FACTOR = 1.0  # a table of percentiles has its band in itself
 
 

@@ -22,8 +22,8 @@ CAVEAT = (
     "AP-8 and AE-8 place the South Atlantic Anomaly at its longitude of the 1960s; since then it has drifted "
     "west by about 0.3 degrees a year: without `drift` the times of passes are wrong"
 )
-ANOMALY_PROTONS = 1.0
-QUIET_ELECTRONS = 1.0
+ANOMALY_PROTONS = 1.0  # 1/(cm2 s) above 10 MeV, from which a place is in the anomaly
+QUIET_ELECTRONS = 1.0  # 1/(cm2 s) above 1 MeV, below which a place is quiet
 MOST_DAYS, MOST_DRIFT = 366.0, 10.0  # d; degrees a year
 
 

@@ -23,7 +23,7 @@ RAD = 1.602176634e-8  # rad in 1 MeV/g
 COSINES, WEIGHTS = np.polynomial.legendre.leggauss(32)
 COSINES, WEIGHTS = (COSINES + 1) / 2, WEIGHTS / 2
 LOWEST, HIGHEST, ARRIVING = 1e-3, 800.0, 440  # MeV, and how many energies, of the protons that arrive
-BATCH = 64
+BATCH = 64  # paths at once, which bounds the memory
 
 
 @jax.tree_util.register_dataclass

@@ -21,9 +21,9 @@ ENERGY_EDGES = {
     "proton": np.concatenate([np.geomspace(0.1, 10, 17)[:-1], np.geomspace(10, 300, 45)]),
     "electron": np.geomspace(0.05, 7.0, 49),
 }
-TAIL = np.linspace(300, 800, 21)[1:]
-LOWEST_ALTITUDE, HIGHEST_ALTITUDE = 200.0, 36000.0
-LATITUDE_STEP, LONGITUDE_STEP, RADIUS_RATIO = 2.5, 4.0, 1.02
+TAIL = np.linspace(300, 800, 21)[1:]  # MeV, of protons beyond the table of AP-8
+LOWEST_ALTITUDE, HIGHEST_ALTITUDE = 200.0, 36000.0  # km
+LATITUDE_STEP, LONGITUDE_STEP, RADIUS_RATIO = 2.5, 4.0, 1.02  # degrees, degrees, and from shell to shell of a map
 
 
 def field_epoch(particle: str, solar: str) -> int:

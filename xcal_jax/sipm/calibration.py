@@ -33,9 +33,9 @@ from xcal_jax.units import shown
 SHAPES = {"linear": ("k", "b"), "quadratic": ("k", "b", "q"), "saturation": ("k", "b", "c")}
 FORMULAS = {"linear": "k x + b", "quadratic": "k x + b + q x^2", "saturation": "-ln(1 - c (k x + b)) / c"}
 UNITS = {"k": "keV/ADU", "b": "keV", "q": "keV/ADU^2", "c": "1/keV"}
-SMALL = 1e-6
-FULL = 0.999
-PEAK_COUNTS = 1e4
+SMALL = 1e-6  # used fraction of the cells below which a series stands for the logarithm
+FULL = 0.999  # used fraction of the cells at most, where the logarithm ends
+PEAK_COUNTS = 1e4  # in the highest channel of the spectrum without noise that `blend_shift` fits
 
 
 def usable(

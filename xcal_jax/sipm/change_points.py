@@ -21,8 +21,8 @@ from xcal_jax.sipm.temperature import REFERENCE, warm_points
 from xcal_jax.sipm.trends import BASIS, Points, check_points
 from xcal_jax.units import shown
 
-ROUNDS = 6
-SMALLEST = 1e-6
+ROUNDS = 6  # of scaling the errors to the scatter
+SMALLEST = 1e-6  # of a round's factor, where nothing scatters
 
 
 @jax.jit

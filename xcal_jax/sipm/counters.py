@@ -15,7 +15,7 @@ from xcal_jax.units import parse_quantity
 
 FULL, MOSTLY_DEAD, BAD_LIVE = 2, 16, 32
 DEPTHS = tuple(float(2**bits - 1) for bits in (16, 24, 32))
-ROUNDING = 1.001
+ROUNDING = 1.001  # live times over real times up to here are rounded
 
 
 def full_counter(spectra: xr.Dataset) -> float:

@@ -20,7 +20,7 @@ from xcal_jax.sipm.calibration import energy_at, energy_slopes, usable
 from xcal_jax.sipm.parameters import parameters_dataset
 
 GAIN = "keV/ADU"
-KILODAY = 1000.0
+KILODAY = 1000.0  # d; powers of t in kilodays keep the fit of a cubic in range
 SCALE = KILODAY ** np.arange(4.0)
 
 

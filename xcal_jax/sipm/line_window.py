@@ -43,12 +43,12 @@ VETOES = {
     32: "window narrower than 2.5 sigma to a side",
     64: "shape not a Gaussian: chi2/nu above 5 and residuals above 5 % of the amplitude",
 }
-NARROWEST = 2.5
-WIDTH_RANGE = 1.8
-PIN = 1e6
-STEPS = 60
-TOLERANCE = 1e-6
-BATCH = 256
+NARROWEST = 2.5  # sigmas from the middle of a window to its edge, at least
+WIDTH_RANGE = 1.8  # factor between sigma and the expected one, at most
+PIN = 1e6  # weight of what holds the terms at zero that a background does not have
+STEPS = 60  # of Levenberg-Marquardt, at most
+TOLERANCE = 1e-6  # relative, where it ends
+BATCH = 256  # fits at once: a batch ends with its slowest
 
 
 @jax.tree_util.register_dataclass

@@ -31,7 +31,7 @@ CANDIDATES = {
     "step": ("linear and step", "exponential and step"),
     "reduced": ("none", "constant", "linear", "parabola"),
 }
-PRIOR = 0.25
+PRIOR = 0.25  # relative width of the prior on sigma
 OF_LINE = {0: ("amplitude", "count/s"), 1: ("position", "ADU"), 2: ("sigma", "ADU"), 7: ("area", "count/s")}
 """Names and units of what `fit_windows` finds of a line, by its place there."""
 

@@ -16,8 +16,8 @@ TEMPLATE_RULE = (
     "next five channels is not lower by more than one sigma, or, below one per cent of the maximum, that is not more "
     "than half a sigma above the straight line through the next 4 % of the channels"
 )
-FOOT, ABOVE = 0.01, 0.5
-REACH, LEAST = 25, 10
+FOOT, ABOVE = 0.01, 0.5  # of the maximum; sigmas above the straight line, at most
+REACH, LEAST = 25, 10  # the line goes through one part in 25 of the channels, 10 of them at least
 
 
 def peak_end(counts: Float[np.ndarray, " C"]) -> int:

@@ -38,10 +38,10 @@ FLAGS = {
     BAD_LIVE: "live time longer than real time",
 }
 RULES = ("flank", "linear")
-STEPS = 30
-RIDGE = np.array([0.0, 1e-9, 1e-3, 1e-2])
-ABOVE, BELOW = 2.0, 2.0
-FEWEST = 3
+STEPS = 30  # of Fisher scoring
+RIDGE = np.array([0.0, 1e-9, 1e-3, 1e-2])  # weak priors on threshold, s, c and q over the span of the window
+ABOVE = 2.0  # e-folds over the level where the window of a flank begins
+FEWEST = 3  # channels of a window on each side of the crossing, at least
 
 
 def smoothed(values: Float[Array, " C"], width: int) -> Float[Array, " C"]:

@@ -26,7 +26,7 @@ from xcal_jax.spectra import build_spectra
 from xcal_jax.units import parse_whole, shown
 
 DAY = np.timedelta64(86_400_000_000_000, "ns")
-QUIET = 7
+QUIET = 7  # sets the random numbers of the quiet spectra apart
 
 
 class SyntheticMission(NamedTuple):
