@@ -119,7 +119,7 @@ def joint_fit(
     fitted = from_trend + matrix @ best.parameters[2:]
     units = values[name].attrs["units"]
     each = units_of(form, units) + [units + PER.get(one, "") for one in names[2:]]
-    found = parameters_dataset(names, best.parameters, best.covariance, each)
+    found = parameters_dataset(names, np.asarray(best.parameters), np.asarray(best.covariance), each)
     wide = half_width(found["errors"].values, y.size - len(names))
     return found.assign(
         {
