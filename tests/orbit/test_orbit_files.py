@@ -204,7 +204,7 @@ def test_shipped_histories_name_their_assumptions():
     alpha, vzlusat = shipped_altitudes("GRBAlpha"), shipped_altitudes("VZLUSAT-2")
     (segment,) = monthly_segments("2021-05-16", "2021-05-17")
     assert alpha.flights([segment])[0].altitude == pytest.approx(549.5, abs=0.05)
-    assert vzlusat.table[-1] == 435.6
+    assert vzlusat.altitude[-1] == 435.6
     with pytest.raises(ValueError, match="must be one of GRBAlpha, VZLUSAT-2, but is 'Sputnik'"):
         shipped_altitudes("Sputnik")
 

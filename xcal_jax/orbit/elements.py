@@ -189,12 +189,12 @@ class Circle:
 class Altitudes:
     """A circular orbit by a table.
 
-    date: (T,) UTC. table: (T,) km above the equatorial radius. inclinations: (T,) degrees.
+    date: (T,) UTC. altitude: (T,) km above the equatorial radius. inclination: (T,) degrees.
     """
 
     date: np.ndarray
-    table: np.ndarray
-    inclinations: np.ndarray
+    altitude: np.ndarray
+    inclination: np.ndarray
 
     @property
     def span(self) -> tuple[np.datetime64, np.datetime64]:
@@ -216,7 +216,7 @@ class Altitudes:
             )
         seconds = (self.date - self.date[0]) / np.timedelta64(1, "s")
         middle = (segment.middle - self.date[0]) / np.timedelta64(1, "s")
-        return Circle(*(float(np.interp(middle, seconds, values)) for values in (self.table, self.inclinations)))
+        return Circle(*(float(np.interp(middle, seconds, values)) for values in (self.altitude, self.inclination)))
 
 
 def positions(

@@ -15,7 +15,7 @@ import numpy as np
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.files import read_text
 from xcal_jax.io.tables import read_table
-from xcal_jax.orbit import messages, tle_lines
+from xcal_jax.orbit import omm, tle_lines
 from xcal_jax.orbit.elements import MAX_AGE, OLDEST, Altitudes, Elements, ElementSet
 from xcal_jax.orbit.months import parse_date
 from xcal_jax.orbit.trapped import HIGHEST_ALTITUDE, LOWEST_ALTITUDE
@@ -72,16 +72,16 @@ def read_tle(
 
 def _entries(text: str, path: str) -> Iterator[tuple[str, str, Any]]:
     """Place, catalogue number ("" if unknown) and a function that reads it, of all that may be an element set."""
-    found = messages.read_messages(text, path)
+    found = omm.read_messages(text, path)
     if found is None:
         for pair in tle_lines.pairs(text, path):
             yield pair.where, pair.number, lambda pair=pair: tle_lines.orbit_of(pair)
     for count, message in enumerate(found or [], 1):
         where = f"message {count} of {path}"
-        lines = messages.tle_lines(message)
+        lines = omm.tle_lines(message)
         if lines is None:
             number = message.get("NORAD_CAT_ID") or "" if isinstance(message, dict) else ""
-            yield where, str(number), lambda message=message: messages.orbit_of(message)
+            yield where, str(number), lambda message=message: omm.orbit_of(message)
         else:
             for pair in tle_lines.pairs(lines, where):
                 yield pair.where, pair.number, lambda pair=pair: tle_lines.orbit_of(pair)
