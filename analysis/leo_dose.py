@@ -25,7 +25,7 @@ from xcal_jax.orbit import (
     parse_sectors,
     shipped_altitudes,
 )
-from xcal_jax.orbit.plot import draw_dose
+from xcal_jax.orbit.plot import dose_figure
 
 FLIGHT = "Al:1mm,Pb:2.5mm"
 GEOMETRIES = ((FLIGHT, "slab"), (FLIGHT + ",CsI:5mm", "slab"), (FLIGHT, "sphere"))
@@ -63,7 +63,7 @@ def mission_table(fluences):
 
 def time_figure(flight, output):
     """Altitude, dose and damage against time, with the TLEs that are known and the paper's dose."""
-    figure = draw_dose(flight)
+    figure = dose_figure(flight)
     altitude, ionising, _ = figure.axes
     known = np.array([("2021-05-16", 549.5), ("2022-02-07", 531.7), ("2025-02-01", 435.6)], "M8[D], f8")
     altitude.plot(known["f0"], known["f1"], "ko", ms=4, label="TLEs; else interpolated or assumed")

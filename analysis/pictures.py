@@ -18,7 +18,7 @@ from xcal_jax.plot.results import spectrum_figure
 from xcal_jax.response.components import rows_of, simulate_response
 from xcal_jax.response.nodes import Settings
 from xcal_jax.sipm import load_mission
-from xcal_jax.sipm.figures.trends import threshold_with_time
+from xcal_jax.sipm.figures.trends import threshold_figure
 from xcal_jax.sipm.pipeline import Files, analyse
 from xcal_jax.sipm.synthetic import synthesize
 
@@ -38,7 +38,7 @@ def ageing() -> Figure:
     """The threshold over the mission, in ADC channels and in keV."""
     mission = load_mission("grbalpha")
     drawn = synthesize(mission)
-    return threshold_with_time(analyse(mission, Files(drawn.spectra, drawn.template, drawn.activation, drawn.ground)))
+    return threshold_figure(analyse(mission, Files(drawn.spectra, drawn.template, drawn.activation, drawn.ground)))
 
 
 PICTURES: dict[str, Callable[[], Figure]] = {"spectrum": spectrum, "losses": losses, "ageing": ageing}

@@ -7,7 +7,7 @@ import xarray as xr
 
 from xcal_jax.orbit import dose_behind, parse_sectors, read_fluxes
 from xcal_jax.orbit.flight import dose
-from xcal_jax.orbit.plot import draw_dose
+from xcal_jax.orbit.plot import dose_figure
 
 SHIELD = "Al:1mm,Pb:2.5mm"
 
@@ -48,9 +48,9 @@ def test_the_figure_shows_the_band_that_the_fluxes_have(five_days, tmp_path):
     models["tid_upper"] *= 3
     table_of(models, "flux").to_csv(tmp_path / "t.csv", index=False)
     table = dose_behind(read_fluxes(tmp_path / "t.csv", "2021-01-01", "2021-01-06"), parse_sectors(SHIELD))
-    labels = [draw_dose({"one": one}).axes[2].get_xlabel() for one in (models, table)]
+    labels = [dose_figure({"one": one}).axes[2].get_xlabel() for one in (models, table)]
     assert labels == ["date (UTC); band: a factor 2 of AP-8 and AE-8", "date (UTC)"]
-    band = draw_dose({"one": models}).axes[1].collections[0].get_paths()[0].vertices
+    band = dose_figure({"one": models}).axes[1].collections[0].get_paths()[0].vertices
     assert band[:, 1].max() == pytest.approx(6 * float(models.tid.sum()))
 
 
@@ -59,7 +59,7 @@ def test_the_figure_marks_every_change_of_the_solar_activity(five_days):
     parts = [five_days(550, "min").assign(solar=("segment", [one])) for one in ("max", "min", "max")]
     starts = np.datetime64("2021-01-01", "s") + np.arange(3) * np.timedelta64(5, "D")
     three = xr.concat(parts, "segment", data_vars="minimal").assign_coords(start=("segment", starts))
-    altitude, _, last = draw_dose({"one": dose_behind(three, parse_sectors(SHIELD))}).axes
+    altitude, _, last = dose_figure({"one": dose_behind(three, parse_sectors(SHIELD))}).axes
     assert [line.get_xdata()[0] for line in altitude.lines] == starts[1:].tolist()
     assert "grey line: solar activity changes" in last.get_xlabel()
 

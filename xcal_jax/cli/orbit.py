@@ -68,12 +68,12 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
     save(result, output, options.overwrite())
     if plot or spectra:
         from xcal_jax.io.figures import save_figure
-        from xcal_jax.orbit.plot import draw_dose, draw_spectra
+        from xcal_jax.orbit.plot import dose_figure, spectra_figure
 
         if plot:
-            save_figure(draw_dose({satellite or Path(tle or altitudes or fluxes).stem: result}), plot)
+            save_figure(dose_figure({satellite or Path(tle or altitudes or fluxes).stem: result}), plot)
         if spectra:
-            save_figure(draw_spectra(result), spectra)
+            save_figure(spectra_figure(result), spectra)
     numbers = report(result)
     if as_json:
         click.echo(text.dumps(numbers))
@@ -160,9 +160,9 @@ def shielding(model, rays, plot, output) -> None:
     save(seen, output, options.overwrite())
     if plot:
         from xcal_jax.io.figures import save_figure
-        from xcal_jax.orbit.plot import draw_shielding
+        from xcal_jax.orbit.plot import shielding_figure
 
-        save_figure(draw_shielding(satellite, seen), plot)
+        save_figure(shielding_figure(satellite, seen), plot)
     total = seen.areal_density.sum("material")
     for percent in (0, 10, 50, 90, 100):
         options.say(f"{percent:4d} % of the sky is behind at most {float(np.percentile(total, percent)):8.3f} g/cm2")

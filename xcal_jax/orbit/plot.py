@@ -2,6 +2,7 @@
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -13,7 +14,7 @@ LEAST_DRAWN = 1e-3  # g/cm2, of a ray that meets nothing
 FACES = [[0, 1, 3, 2], [4, 5, 7, 6], [0, 1, 5, 4], [2, 3, 7, 6], [0, 2, 6, 4], [1, 3, 7, 5]]
 
 
-def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
+def dose_figure(missions: dict[str, xr.Dataset]) -> Figure:
     """Altitude, accumulated dose and accumulated damage of ``missions``: results of `dose_behind` by name."""
     figure = Figure(figsize=(7, 8), layout="constrained")
     altitude, ionising, displacing = figure.subplots(3, 1, sharex=True)
@@ -50,7 +51,7 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
     return figure
 
 
-def draw_spectra(result: xr.Dataset) -> Figure:
+def spectra_figure(result: xr.Dataset) -> Figure:
     """Mean spectra of a mission, of `dose_behind`: protons outside and behind the shield, electrons outside."""
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.subplots()
@@ -73,7 +74,7 @@ def draw_spectra(result: xr.Dataset) -> Figure:
     return figure
 
 
-def draw_shielding(model: MassModel, seen: xr.Dataset) -> Figure:
+def shielding_figure(model: MassModel, seen: xr.Dataset) -> Figure:
     """The boxes of ``model``, and the mass per area around its detector: ``seen``, of `shielding_map`."""
     figure = Figure(figsize=(12, 5), layout="constrained")
     boxes = figure.add_subplot(1, 2, 1, projection="3d")
@@ -91,7 +92,20 @@ def draw_shielding(model: MassModel, seen: xr.Dataset) -> Figure:
     boxes.locator_params(nbins=4)
     boxes.legend(handles=[Patch(color=f"C{n}", label=name) for n, name in enumerate(model.materials)], fontsize="small")
     boxes.set_title(f"{model.name}; black: the detector", fontsize="medium")
-    sky = figure.add_subplot(1, 2, 2, projection="mollweide")
+    draw_sky(figure.add_subplot(1, 2, 2, projection="mollweide"), seen)
+    return figure
+
+
+def sky_figure(seen: xr.Dataset) -> Figure:
+    """The mass per area around the detector of a satellite of boxes: ``seen``, of `shielding_map`."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    draw_sky(figure.add_subplot(projection="mollweide"), seen)
+    figure.suptitle(str(seen.attrs["title"]), fontsize="medium")
+    return figure
+
+
+def draw_sky(sky: Axes, seen: xr.Dataset) -> None:
+    """Draw the mass per area over the sphere into a panel of Mollweide's projection."""
     total = np.maximum(seen.areal_density.sum("material").values, LEAST_DRAWN)
     order = np.argsort(total)
     azimuth, elevation = (np.radians(seen[part].values)[order] for part in ("azimuth", "elevation"))
@@ -99,6 +113,5 @@ def draw_shielding(model: MassModel, seen: xr.Dataset) -> Figure:
     sky.grid(color="0.8", lw=0.5)
     sky.set_xticks(np.radians([-90, 0, 90]), ["-y", "+x", "+y"], color="w", fontweight="bold")
     sky.set_yticks(np.radians([-60, -30, 0, 30, 60]))
-    figure.colorbar(points, ax=sky, label="mass per area (g/cm²)", orientation="horizontal", shrink=0.8)
+    sky.figure.colorbar(points, ax=sky, label="mass per area (g/cm²)", orientation="horizontal", shrink=0.8)
     sky.set_title("around the detector; +z up", fontsize="medium")
-    return figure

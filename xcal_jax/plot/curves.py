@@ -1,4 +1,4 @@
-"""Plain figures of files: effective areas, PHA spectra, sweeps, fits, thresholds, archives of spectra, shields."""
+"""Plain figures of files: effective areas, PHA spectra, sweeps, fits, thresholds, archives of spectra."""
 
 import itertools
 from pathlib import Path
@@ -7,7 +7,6 @@ import numpy as np
 import xarray as xr
 from astropy.io import fits
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from xcal_jax.absorber.absorber import Absorber
@@ -110,14 +109,4 @@ def spectra_figure(spectra: xr.Dataset) -> Figure:
     axes.fill_between(channel, rate.min(axis=0), rate.max(axis=0), alpha=0.3, lw=0, step="mid", label="extremes")
     axes.step(channel, rate.mean(axis=0), where="mid", lw=1, label=f"mean of {rate.shape[0]} spectra")
     axes.legend()
-    return figure
-
-
-def shield_figure(seen: xr.Dataset) -> Figure:
-    """Mass per area over the sphere around the detector of a satellite."""
-    figure, axes = _axes(xlabel="azimuth (degrees)", ylabel="elevation (degrees)")
-    total = np.maximum(seen.areal_density.sum("material").values, 1e-3)
-    dots = axes.scatter(seen.azimuth, seen.elevation, c=total, s=6, norm=LogNorm(), cmap="viridis")
-    figure.colorbar(dots, label="mass per area (g/cm²)")
-    axes.set_title(str(seen.attrs["title"]), fontsize=10)
     return figure

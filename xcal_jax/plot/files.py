@@ -12,7 +12,7 @@ from astropy.io import fits
 from matplotlib.figure import Figure
 
 from xcal_jax.io import datasets
-from xcal_jax.orbit.plot import draw_dose
+from xcal_jax.orbit.plot import dose_figure, sky_figure
 from xcal_jax.plot import curves
 from xcal_jax.plot.expected import front_figure
 from xcal_jax.plot.response import efficiency_figure, escape_figure, map_figure, matrix_figure
@@ -79,9 +79,11 @@ KINDS = (
     Kind("a result of `design`", {"front": _of_dataset(front_figure)}, "xcal_jax absorber design"),
     Kind("fits of `linefit`", {"fit": _of_dataset(curves.fit_figure)}, has=frozenset({"model", "covariance"})),
     Kind(
-        "a dose", {"dose": lambda path: draw_dose({path.stem: datasets.load(path, ANY)})}, has=frozenset({"tid", "neq"})
+        "a dose",
+        {"dose": lambda path: dose_figure({path.stem: datasets.load(path, ANY)})},
+        has=frozenset({"tid", "neq"}),
     ),
-    Kind("a shield of boxes", {"shield": _of_dataset(curves.shield_figure)}, has=frozenset({"areal_density"})),
+    Kind("a shield of boxes", {"shield": _of_dataset(sky_figure)}, has=frozenset({"areal_density"})),
     Kind("thresholds", {"threshold": _of_dataset(curves.threshold_figure)}, has=frozenset({"threshold_adu"})),
     Kind("spectra", {"spectra": _of_dataset(curves.spectra_figure)}, has=frozenset({"counts", "exposure"})),
 )

@@ -25,22 +25,22 @@ QUOTE = (
 
 def residuals(quantity: str) -> Callable[[Ageing], Figure | None]:
     """The figure of one quantity's residuals against temperature, as a function of the results."""
-    return lambda ageing: figures.residuals_with_temperature(ageing, quantity)
+    return lambda ageing: figures.residuals_figure(ageing, quantity)
 
 
 FIGURES = (
-    ("Spectra", figures.spectra_with_time, "Spectra from early to late, and the template", "no spectra"),
-    ("Threshold", figures.threshold_construction, "Spectrum, template, difference, threshold", "no threshold"),
-    ("Lines on ground", figures.ground_spectra, "Calibration sources on ground", "no ground spectra"),
-    ("Calibration, Eq. 2", figures.linear_calibration_plot, "Linear calibration", "no ground spectra"),
-    ("Lines after SAA exits", figures.activation_lines, "Activation lines and their decay", "no spectra after exits"),
-    ("Gain, Eq. 3", figures.gain_with_time, "Gain with time", "no activation line or no b"),
-    ("Threshold with time", figures.threshold_with_time, "Threshold with time and its trends", "no threshold"),
-    ("Dark counts, Eq. 5", figures.dark_counts_with_time, "Dark count rate, trends, forecast", "no dark counts"),
-    ("Temperature", figures.temperature_with_time, "Board temperature with time", "no temperatures"),
+    ("Spectra", figures.spectra_figure, "Spectra from early to late, and the template", "no spectra"),
+    ("Threshold", figures.crossing_figure, "Spectrum, template, difference, threshold", "no threshold"),
+    ("Lines on ground", figures.ground_figure, "Calibration sources on ground", "no ground spectra"),
+    ("Calibration, Eq. 2", figures.calibration_figure, "Linear calibration", "no ground spectra"),
+    ("Lines after SAA exits", figures.activation_figure, "Activation lines and their decay", "no spectra after exits"),
+    ("Gain, Eq. 3", figures.gain_figure, "Gain with time", "no activation line or no b"),
+    ("Threshold with time", figures.threshold_figure, "Threshold with time and its trends", "no threshold"),
+    ("Dark counts, Eq. 5", figures.dark_counts_figure, "Dark count rate, trends, forecast", "no dark counts"),
+    ("Temperature", figures.temperature_figure, "Board temperature with time", "no temperatures"),
     ("Threshold and temperature", residuals("threshold_adu"), "Threshold residuals and temperature", "no temperatures"),
     ("Dark counts and temperature", residuals("dcr"), "Dark count residuals and temperature", "no temperatures"),
-    ("Joint fit and steps", figures.joint_fits, "Residuals of the joint fits, and steps", "no temperatures"),
+    ("Joint fit and steps", figures.joint_figure, "Residuals of the joint fits, and steps", "no temperatures"),
 )
 
 

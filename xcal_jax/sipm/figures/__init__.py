@@ -1,32 +1,32 @@
 """Figures of the report: each function returns a matplotlib figure of the results and needs no display."""
 
 from xcal_jax.sipm.figures.gain import (
-    activation_lines,
+    activation_figure,
+    calibration_figure,
     draw_line,
-    gain_with_time,
-    ground_spectra,
-    linear_calibration_plot,
+    gain_figure,
+    ground_figure,
 )
-from xcal_jax.sipm.figures.spectra import spectra_with_time, threshold_construction
+from xcal_jax.sipm.figures.spectra import crossing_figure, spectra_figure
 from xcal_jax.sipm.figures.trends import (
-    dark_counts_with_time,
-    joint_fits,
-    residuals_with_temperature,
-    temperature_with_time,
-    threshold_with_time,
+    dark_counts_figure,
+    joint_figure,
+    residuals_figure,
+    temperature_figure,
+    threshold_figure,
 )
 
 __all__ = [
-    "activation_lines",
-    "dark_counts_with_time",
+    "activation_figure",
+    "calibration_figure",
+    "crossing_figure",
+    "dark_counts_figure",
     "draw_line",
-    "gain_with_time",
-    "ground_spectra",
-    "joint_fits",
-    "linear_calibration_plot",
-    "residuals_with_temperature",
-    "spectra_with_time",
-    "temperature_with_time",
-    "threshold_construction",
-    "threshold_with_time",
+    "gain_figure",
+    "ground_figure",
+    "joint_figure",
+    "residuals_figure",
+    "spectra_figure",
+    "temperature_figure",
+    "threshold_figure",
 ]

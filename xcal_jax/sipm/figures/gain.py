@@ -54,7 +54,7 @@ def with_part(ageing: Ageing, part: str) -> list[tuple[Gain, Any]]:
     return found
 
 
-def ground_spectra(ageing: Ageing) -> Figure | None:
+def ground_figure(ageing: Ageing) -> Figure | None:
     """Lines of the calibration sources on ground, with their fits."""
     ground = ageing.files.ground
     lines = [own.isel(line=n) for _, own in with_part(ageing, "ground") for n in range(own.sizes["line"])]
@@ -74,7 +74,7 @@ def ground_spectra(ageing: Ageing) -> Figure | None:
     return figure
 
 
-def linear_calibration_plot(ageing: Ageing) -> Figure | None:
+def calibration_figure(ageing: Ageing) -> Figure | None:
     """Eq. 2 through the ground lines of every readout, its residuals, and those of the curved shapes."""
     gains = [gain for gain, _ in with_part(ageing, "ground") if gain.compared]
     if not gains:
@@ -97,7 +97,7 @@ def linear_calibration_plot(ageing: Ageing) -> Figure | None:
     return figure
 
 
-def activation_lines(ageing: Ageing) -> Figure | None:
+def activation_figure(ageing: Ageing) -> Figure | None:
     """Stacks after SAA exits less the quiet stack, with the line of each setting, and its decay."""
     gains = with_part(ageing, "line")
     if not gains:
@@ -121,7 +121,7 @@ def activation_lines(ageing: Ageing) -> Figure | None:
     return figure
 
 
-def gain_with_time(ageing: Ageing) -> Figure | None:
+def gain_figure(ageing: Ageing) -> Figure | None:
     """Eq. 3 of every setting: the gain from the activation line, and the cubic with its band."""
     gains = with_part(ageing, "drift")
     if not gains:

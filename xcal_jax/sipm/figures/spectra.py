@@ -14,7 +14,7 @@ def template_rate(ageing: Ageing, channel: Channel) -> Float[np.ndarray, " C"]:
     return ageing.template["rate"].values[template_row(ageing.template, channel.readout, channel.bias)]
 
 
-def spectra_with_time(ageing: Ageing) -> Figure:
+def spectra_figure(ageing: Ageing) -> Figure:
     """Routine spectra from early to late, and the template."""
     figure, axes = panels(ageing)
     for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
@@ -36,7 +36,7 @@ def spectra_with_time(ageing: Ageing) -> Figure:
     return figure
 
 
-def threshold_construction(ageing: Ageing) -> Figure:
+def crossing_figure(ageing: Ageing) -> Figure:
     """Spectrum, template, their difference, and the crossing, for the last measured spectrum."""
     figure, axes = panels(ageing)
     for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):

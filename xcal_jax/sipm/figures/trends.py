@@ -46,7 +46,7 @@ def draw_trends(axis, channel: Channel, name: str, future: float = 0.0) -> None:
     axis.legend(fontsize=7)
 
 
-def threshold_with_time(ageing: Ageing) -> Figure | None:
+def threshold_figure(ageing: Ageing) -> Figure | None:
     """Threshold in ADC channels, and in keV where there is a gain, with trends."""
     channels = list(ageing.channels.values())
     names = [n for n in ("threshold_adu", "threshold_kev") if any(n in channel.trends for channel in channels)]
@@ -59,7 +59,7 @@ def threshold_with_time(ageing: Ageing) -> Figure | None:
     return figure
 
 
-def dark_counts_with_time(ageing: Ageing) -> Figure:
+def dark_counts_figure(ageing: Ageing) -> Figure:
     """Dark count rate with trends and a forecast of half a year."""
     figure, axes = panels(ageing)
     for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
@@ -67,7 +67,7 @@ def dark_counts_with_time(ageing: Ageing) -> Figure:
     return figure
 
 
-def temperature_with_time(ageing: Ageing) -> Figure:
+def temperature_figure(ageing: Ageing) -> Figure:
     """Mean board temperature of each spectrum and group."""
     figure, axes = panels(ageing, height=3.2)
     for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
@@ -85,7 +85,7 @@ def temperature_with_time(ageing: Ageing) -> Figure:
     return figure
 
 
-def residuals_with_temperature(ageing: Ageing, name: str) -> Figure | None:
+def residuals_figure(ageing: Ageing, name: str) -> Figure | None:
     """Residuals from the trend against temperature: the line of step 9, and the joint fit's slope."""
     if not any(name in channel.residuals for channel in ageing.channels.values()):
         return None
@@ -113,7 +113,7 @@ def residuals_with_temperature(ageing: Ageing, name: str) -> Figure | None:
     return figure
 
 
-def joint_fits(ageing: Ageing) -> Figure | None:
+def joint_figure(ageing: Ageing) -> Figure | None:
     """Residuals of the joint fits of trend, temperature and steps, and the days of the steps."""
     if not any(channel.joint for channel in ageing.channels.values()):
         return None
