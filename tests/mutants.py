@@ -436,7 +436,7 @@ MUTANTS = [
         ("sipm/correlations.py", "2 * student.sf(", "student.sf(", "tests/sipm/test_causes.py"),
         ("sipm/grouping.py", "np.maximum(many - 1, 1)", "np.maximum(many, 1)", "tests/sipm/test_trends.py"),
         (
-            "sipm/threshold.py",
+            "sipm/thresholds.py",
             "np.hypot(counting, np.sqrt((shifts**2).sum(1)))",
             "counting",
             "tests/sipm/test_threshold.py",

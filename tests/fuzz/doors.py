@@ -14,7 +14,7 @@ DOORS = (
     "xcal_jax.orbit.passes.geomagnetic_coordinates",
     "xcal_jax.orbit.dose._doses",
     "xcal_jax.sipm.synthetic.draw.synthesize_readout",
-    "xcal_jax.sipm.threshold.crossing",
+    "xcal_jax.sipm.thresholds.crossing",
     "xcal_jax.sipm.lines.fit_windows",
     "xcal_jax.sipm.pipeline.threshold",
     "xcal_jax.response.tail._fit",

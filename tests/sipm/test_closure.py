@@ -14,7 +14,7 @@ from xcal_jax.sipm.activation import at_bias, by_epoch, stacks_by
 from xcal_jax.sipm.change_points import change_points
 from xcal_jax.sipm.synthetic.draw import synthesize_ground, synthesize_readout
 from xcal_jax.sipm.synthetic.rates import calibration
-from xcal_jax.sipm.threshold import RULES
+from xcal_jax.sipm.thresholds import RULES
 
 MISSIONS, FEW = 200, 60
 GROUND_WINDOWS = {59.5: (44, 64), 81.0: (46, 70), 88.0: (47, 72), 511.0: (132, 194)}

@@ -11,7 +11,7 @@ from xcal_jax.sipm import (
     with_days,
 )
 from xcal_jax.sipm.counters import BAD_LIVE, MOSTLY_DEAD, live_spectra
-from xcal_jax.sipm.threshold import NO_CROSSING, RULES, SATURATED, SHORT
+from xcal_jax.sipm.thresholds import NO_CROSSING, RULES, SATURATED, SHORT
 
 X = np.arange(1.0, 129)
 

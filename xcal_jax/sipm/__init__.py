@@ -13,7 +13,7 @@ from xcal_jax.sipm.mission import Mission, load_mission, with_days
 from xcal_jax.sipm.synthetic import synthesize
 from xcal_jax.sipm.temperature import joint_fit, temperature_residuals
 from xcal_jax.sipm.template import build_template
-from xcal_jax.sipm.threshold import threshold
+from xcal_jax.sipm.thresholds import threshold
 from xcal_jax.sipm.time_series import read_event
 from xcal_jax.sipm.trends import evaluate, fit_trends, forecast
 from xcal_jax.spectra import build_spectra, check_spectra, select, stack

@@ -24,7 +24,7 @@ from xcal_jax.sipm.mission import Mission, with_days
 from xcal_jax.sipm.setting import Gain, gains_of
 from xcal_jax.sipm.temperature import joint_fit, temperature_residuals
 from xcal_jax.sipm.template import at_setting, build_template, setting_name, settings_of
-from xcal_jax.sipm.threshold import threshold
+from xcal_jax.sipm.thresholds import threshold
 from xcal_jax.sipm.trends import BASIS, fit_trends
 from xcal_jax.spectra.readers import read_spectra
 

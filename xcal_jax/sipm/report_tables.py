@@ -11,7 +11,7 @@ from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.io.page import number
 from xcal_jax.sipm.line_window import VETOES
 from xcal_jax.sipm.pipeline import Ageing
-from xcal_jax.sipm.threshold import FLAGS
+from xcal_jax.sipm.thresholds import FLAGS
 from xcal_jax.sipm.trends import FORMS
 
 MOST_FLAGS = 50

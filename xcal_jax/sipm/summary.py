@@ -5,7 +5,7 @@ import xarray as xr
 
 from xcal_jax.sipm.pipeline import Ageing, Channel
 from xcal_jax.sipm.setting import Gain
-from xcal_jax.sipm.threshold import FLAGS
+from xcal_jax.sipm.thresholds import FLAGS
 from xcal_jax.sipm.trends import best_form
 
 
