@@ -10,7 +10,7 @@ import argparse
 
 import numpy as np
 
-from xcal_jax.orbit import Altitudes, Shield, bremsstrahlung_dose, dose, mission_fluence
+from xcal_jax.orbit import Altitudes, Shield, bremsstrahlung_dose, dose_of_spectrum, mission_fluence
 
 DEPTHS = np.array([0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0, 20.0])
 ORBITS = {  # km, degrees, days
@@ -50,8 +50,8 @@ def ours(flux) -> dict[str, np.ndarray]:
     found: dict[str, list[float]] = {name: [] for name in LIMITS}
     for depth in DEPTHS:
         shield = Shield.build(f"Al:{depth}mm")
-        found["protons"].append(float(dose("proton", shield, *protons, "slab", 1)[0]))
-        found["electrons"].append(float(dose("electron", shield, *electrons, "slab", 1)[0]))
+        found["protons"].append(float(dose_of_spectrum("proton", shield, *protons, "slab", 1)[0]))
+        found["electrons"].append(float(dose_of_spectrum("electron", shield, *electrons, "slab", 1)[0]))
         found["photons"].append(float(bremsstrahlung_dose(shield, *electrons, "slab", 1)))
     return {name: np.array(values) for name, values in found.items()}
 

@@ -19,8 +19,8 @@ from xcal_jax.io.files import replacing
 from xcal_jax.orbit import (
     Altitudes,
     Shield,
-    dose,
     dose_behind,
+    dose_of_spectrum,
     mission_fluence,
     parse_sectors,
     shipped_altitudes,
@@ -129,7 +129,9 @@ def thickness_scan(fluence, output):
 
     def of_lead(thickness, part):
         shield = Shield.build(FLIGHT)
-        return dose("proton", shield.with_thickness(shield.thickness.at[1].set(thickness)), energy, protons)[part]
+        return dose_of_spectrum(
+            "proton", shield.with_thickness(shield.thickness.at[1].set(thickness)), energy, protons
+        )[part]
 
     scan = jax.jit(jax.vmap(jax.value_and_grad(of_lead), in_axes=(0, None)), static_argnums=1)
     figure = Figure(figsize=(6.5, 6.5), layout="constrained")

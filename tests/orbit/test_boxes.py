@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xcal_jax.orbit import MassModel, areal_density, dose, shielding_map
+from xcal_jax.orbit import MassModel, areal_density, dose_of_spectrum, shielding_map
 from xcal_jax.orbit.rays import directions, origins, rays_of
 from xcal_jax.orbit.shielding import Shield, paths_through, proton_doses
 
@@ -75,8 +75,10 @@ def test_a_hollow_box_is_closed_and_nowhere_double():
 def test_plates_on_both_sides_give_the_dose_of_a_slab(particle, shieldose2):
     energy, flux = (shieldose2[f"{particle}_{part}"].values for part in ("energy", "flux"))
     both = {"detector": POINT, "plates": [plate(5.0, "3 mm", name="up"), plate(-5.0, "3 mm", name="down")]}
-    boxes = dose(particle, MassModel.build(both), energy, flux * 86400, rays=1500)
-    np.testing.assert_allclose(boxes, dose(particle, Shield.build("Al:3mm"), energy, flux * 86400), rtol=0.02)
+    boxes = dose_of_spectrum(particle, MassModel.build(both), energy, flux * 86400, rays=1500)
+    np.testing.assert_allclose(
+        boxes, dose_of_spectrum(particle, Shield.build("Al:3mm"), energy, flux * 86400), rtol=0.02
+    )
 
 
 def test_a_derivative_in_lead_is_the_finite_difference(shieldose2):

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from xcal_jax.orbit import Shield, dose, parse_sectors
+from xcal_jax.orbit import Shield, dose_of_spectrum, parse_sectors
 from xcal_jax.orbit.material_tables import materials
 from xcal_jax.orbit.shielding import RAD, incident
 
@@ -12,7 +12,7 @@ DAY = 86400
 
 def ionising(particle, table, text, geometry="slab", sides=1):
     energy, flux = table[f"{particle}_energy"].values, table[f"{particle}_flux"].values
-    return float(dose(particle, Shield.build(text), energy, flux * DAY, geometry, sides)[0])
+    return float(dose_of_spectrum(particle, Shield.build(text), energy, flux * DAY, geometry, sides)[0])
 
 
 @pytest.mark.parametrize("geometry", ["slab", "sphere"])
@@ -47,13 +47,13 @@ def test_known_rates_at_550_km(five_days, reference):
         ("slab +5mmCsI", "slab", 2, "Al:1mm,Pb:2.5mm,CsI:5mm"),
     ):
         known = reference["dose_rate_550km_AP8MIN_per_day"][name]
-        rad, neutrons = np.asarray(dose("proton", Shield.build(text), energy, protons, geometry, sides))
+        rad, neutrons = np.asarray(dose_of_spectrum("proton", Shield.build(text), energy, protons, geometry, sides))
         assert rad == pytest.approx(known["TID_rad"], rel=0.03), name
         assert neutrons == pytest.approx(known["Phi"], rel=0.04), name
     for name, (theirs, _) in ((k, v) for k, v in reference["SHIELDOSE2_check_Al"].items() if k != "columns"):
         geometry = "sphere" if "sphere" in name else "slab"
         shield = Shield.build(f"Al:{name.split()[0].removesuffix('mm')}mm")
-        ours = float(dose("proton", shield, energy, protons, geometry, 1)[0])
+        ours = float(dose_of_spectrum("proton", shield, energy, protons, geometry, 1)[0])
         assert ours == pytest.approx(theirs, rel=0.06 if geometry == "sphere" else 0.03), name
 
 
@@ -76,7 +76,7 @@ def test_monoenergetic_protons_lose_what_the_range_table_says():
 def test_no_shield_folds_the_spectrum_itself():
     energy = np.geomspace(5.0, 600.0, 400)
     fluence = 1e6 * np.exp(-(np.log(energy / 60) ** 2) / 0.2)
-    rad, _ = np.asarray(dose("proton", Shield.build(""), energy, fluence, "sphere"))
+    rad, _ = np.asarray(dose_of_spectrum("proton", Shield.build(""), energy, fluence, "sphere"))
     from xcal_jax.orbit.material_tables import material_table
 
     silicon = material_table().sel(material="Si")
@@ -119,7 +119,7 @@ def test_derivative_in_thickness_is_the_finite_difference(shieldose2, geometry, 
 
         @jax.jit
         def of_thickness(thickness):
-            return dose(particle, shield.with_thickness(thickness), energy, fluence, geometry, 2)[part]
+            return dose_of_spectrum(particle, shield.with_thickness(thickness), energy, fluence, geometry, 2)[part]
 
         gradient = jax.grad(of_thickness)(shield.thickness)
         assert gradient.dtype == jnp.float64

@@ -4,7 +4,7 @@ from pkgutil import iter_modules
 
 import lazy_loader
 
-from xcal_jax.orbit.dose import bremsstrahlung_dose, dose, dose_behind, mission_dose, report
+from xcal_jax.orbit.dose import bremsstrahlung_dose, dose_behind, dose_of_spectrum, mission_dose, report
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import mission_fluence
 from xcal_jax.orbit.flux_tables import read_fluxes
@@ -24,8 +24,8 @@ __all__ = [
     "Shield",
     "areal_density",
     "bremsstrahlung_dose",
-    "dose",
     "dose_behind",
+    "dose_of_spectrum",
     "list_passes",
     "mission_dose",
     "mission_fluence",

@@ -55,7 +55,7 @@ def check_geometry(geometry: str, sides: int, sectors: Sequence) -> None:
         raise ValueError(f"`geometry` of a shield in {len(sectors)} sectors must be sphere, but is {geometry}")
 
 
-def dose(
+def dose_of_spectrum(
     particle: str,
     shield: Shield | MassModel,
     energy: Float[ArrayLike, " E"],
@@ -85,7 +85,10 @@ def bremsstrahlung_dose(
     sides: int = 2,
     rays: int = RAYS,
 ) -> Float[Array, ""]:
-    """Dose in silicon from the photons that a fluence of electrons makes in ``shield``, rad; the rest as in `dose`."""
+    """Dose in silicon from the photons that a fluence of electrons makes in ``shield``, rad.
+
+    The rest is as in `dose_of_spectrum`.
+    """
     return photon_doses(_paths(shield, geometry, sides, rays), jnp.asarray(energy), jnp.asarray(fluence)[None, :])[0]
 
 
