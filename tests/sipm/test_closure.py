@@ -16,6 +16,7 @@ from xcal_jax.sipm.synthetic.draw import synthesize_ground, synthesize_readout
 from xcal_jax.sipm.synthetic.rates import calibration
 from xcal_jax.sipm.thresholds import RULES
 
+pytestmark = pytest.mark.slow
 MISSIONS, FEW = 200, 60
 GROUND_WINDOWS = {59.5: (44, 64), 81.0: (46, 70), 88.0: (47, 72), 511.0: (132, 194)}
 MEAN, WIDTH = 0.2, (0.85, 1.15)
@@ -101,7 +102,6 @@ def check(pulls):
     assert WIDTH[0] < pulls.std(ddof=1) < WIDTH[1]
 
 
-@pytest.mark.slow
 def test_threshold_pulls(closure):
     """Those of the default. Eq. 1 as it stands is biased by its own straight line through a curved flank."""
     check(closure["flank"])
