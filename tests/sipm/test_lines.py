@@ -48,8 +48,35 @@ def test_position_pulls_over_every_background(background, statistic):
     )
     assert not found["veto"].values.any()
     pulls = (found["position"] - 100.3) / found["position_error"]
-    assert abs(float(pulls.mean())) < 0.25
-    assert 0.85 < float(pulls.std()) < 1.15
+    assert abs(float(pulls.mean())) < 0.2
+    assert 0.9 < float(pulls.std()) < 1.1
+
+
+def test_the_noise_of_a_quiet_stack_counts_once():
+    """A quiet stack as short as the spectra doubles the variance, and is no reason to scale the errors as well."""
+    gross, calm = stacks_of(line() + 400, 300, 1), stacks_of(400 + 0 * X, 300, 2)
+    net = gross.assign(
+        rate=gross["rate"] - calm["rate"],
+        rate_error=np.hypot(gross["rate_error"], calm["rate_error"]),
+        quiet=calm["rate"],
+    )
+    found = fit_lines(net, [[72, 128]], 20.0, backgrounds=["linear"])
+    pulls = (found["position"] - 100.3) / found["position_error"]
+    assert 0.9 < float(pulls.std()) < 1.1
+    assert 0.97 < float(found["reduced_chi_square"].mean()) < 1.03
+
+
+@pytest.mark.parametrize("rate", [0.0, -0.05])
+def test_an_exponential_of_no_height_stays_flat(rate):
+    """What is left under a line after the quiet stack is off may be nothing, or less by its noise."""
+    data = stacks_of(line() + 400, 300, 3)
+    quiet = xr.DataArray(np.full(X.size, 4.0 - rate), dims="channel")
+    found = fit_lines(
+        data.assign(rate=data["rate"] - quiet, quiet=quiet), [[72, 128]], 20.0, backgrounds=["exponential"]
+    )
+    assert (found["veto"].values == 0).mean() > 0.85
+    pulls = (found["position"] - 100.3) / found["position_error"]
+    assert 0.9 < float(pulls.std()) < 1.1
 
 
 def test_the_paper_keeps_the_lowest_reduced_chi_square():

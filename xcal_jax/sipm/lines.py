@@ -94,8 +94,8 @@ def windows_of(
     x = channel[column]
     outside = (x < windows[:, :1]) | (x > windows[:, 1:]) | (np.diff(column, axis=1, prepend=-1) == 0)
     y, sigma, known = (a[:, column] for a in flat)
-    gross = np.where(outside, 0.0, np.maximum(y + known, 1.0)).sum(-1)
-    noise = np.where(outside, 0.0, sigma**2).sum(-1) / gross if poisson else np.ones(y.shape[:2])
+    ratio = np.where(outside, 0.0, sigma**2 / np.maximum(y + known, 1.0)).sum(-1) / (~outside).sum(-1)
+    noise = ratio if poisson else np.ones(y.shape[:2])
     rows = len(flat[0]) * len(windows)
     place = np.resize(np.repeat(np.arange(rows), models), padded(rows * models))
     each = place % len(windows)
