@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.conventions import faults
 from tests.sipm.conftest import BARIUM
 from xcal_jax.sipm import (
     blend_shift,
@@ -86,11 +87,11 @@ def test_the_paper_keeps_the_lowest_reduced_chi_square():
     assert (alone["background"] == "none").mean() > 0.4
 
 
-def test_one_batch_is_its_lines_one_by_one():
+def test_one_batch_is_its_lines_one_by_one(tmp_path):
     data = stacks_of(line() + line(180.0) + 40, 3, 3)
     windows = [[72, 128], [150, 210]]
     batch = fit_lines(data, windows)
-    assert batch["position"].shape == (3, 2)
+    assert batch["position"].shape == (3, 2) and faults(batch, tmp_path / "lines.nc") == []
     for k in range(3):
         for w in range(2):
             alone = fit_lines(data.isel(epoch=k), [windows[w]])
@@ -287,12 +288,13 @@ def test_the_recovered_points_of_the_gain(grbalpha):
     assert g == pytest.approx(4.31, abs=0.002)
 
 
-def test_decay_of_the_activation_line(small, grbalpha):
+def test_decay_of_the_activation_line(small, tmp_path):
     after = at_bias(small.activation, 178)
     decay = line_decay(after, stack(small.spectra), (70, 126), 20.0)
     pull = (float(decay["half_life"]) - 57.0) / float(decay["half_life_error"])
     assert abs(pull) < 3.5
     assert float(decay["rate_at_exit"]) == pytest.approx(60.0, rel=0.1)
+    assert faults(decay, tmp_path / "decay.nc") == []
     with pytest.raises(ValueError, match="bias"):
         at_bias(small.activation, 150)
 

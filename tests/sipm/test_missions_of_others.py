@@ -13,9 +13,12 @@ import xarray as xr
 from scipy.stats import norm
 from scipy.stats import t as student
 
+from tests.conventions import datasets_in, faults
 from xcal_jax import sipm
+from xcal_jax.io.datasets import variable
+from xcal_jax.sipm.correlations import correlate
 from xcal_jax.sipm.grouping import warm_group
-from xcal_jax.sipm.pipeline import Files, analyse
+from xcal_jax.sipm.pipeline import LAGS, Files, analyse
 from xcal_jax.sipm.setting import gains_of
 from xcal_jax.sipm.summary import summarise
 
@@ -107,6 +110,23 @@ def test_energies_are_those_of_each_readout(mixed):
         expected = np.sqrt((GAIN[readout] * values["threshold_adu_error"]) ** 2 + (0.02 * adu) ** 2 + 1.0)
         np.testing.assert_allclose(values["threshold_kev_error"], expected, rtol=1e-6)
     assert "which is not this one" in ageing.gains["north at bias 160"].source
+
+
+def test_every_dataset_follows_cf(mixed, tmp_path):
+    """Those of an analysis, and those that it makes where there are series and drifts."""
+    ageing, _ = mixed
+    channel = next(iter(ageing.channels.values()))
+    days = np.linspace(1.0, 1400.0, 200)
+    series = xr.Dataset(
+        {"days": variable("sample", days, "d", "time"), "kp": variable("sample", np.sin(days), "1", "Kp")},
+    )
+    made = dict(datasets_in(ageing))
+    made["correlations"] = correlate(channel.joint["dcr"], "residual", series, LAGS, launch=LAUNCH)
+    made["drift"] = sipm.gain_drift(days[:5], np.full(5, 100.0), np.full(5, 0.1), -150.0)
+    made["forecast"] = sipm.forecast(channel.trends["dcr"], [1500.0])
+    assert len(made) > 50
+    path = tmp_path / "one.nc"
+    assert {name: found for name, data in made.items() if (found := faults(data, path))} == {}
 
 
 def test_every_step_has_its_result_or_its_reason(mixed):

@@ -125,11 +125,11 @@ def dose_behind(
     shield: layers; solid-angle fractions with layers each (solid sphere); or a mass model, looked at along so many
     ``rays``. nuclear_factor: multiplies the ionising dose of protons, and not their displacement damage.
 
-    Adds per ``segment`` `tid_proton`, `tid_electron` (with `tid_bremsstrahlung`, its part by photons) and `tid` in
-    rad(Si); `neq_proton`, `neq_electron` and `neq` in 1 MeV neutrons/cm2; `tid` and `neq` also per day; accumulated:
-    `tid_accumulated` and `fluence`, which `xcal_jax.sipm` reads against `days`, and the band of the models around them:
-    `tid_lower`, `tid_upper`, `neq_lower`, `neq_upper`; the protons behind the shield, `proton_fluence_behind`. Warns
-    where electrons dominate.
+    Adds per ``segment`` `tid_proton`, `tid_electron` (with `tid_bremsstrahlung`, its part by photons) and `tid` in Si,
+    cGy (1 cGy = 1 rad); `neq_proton`, `neq_electron` and `neq` in 1 MeV neutrons/cm2; `tid` and `neq` also per day;
+    accumulated: `tid_accumulated` and `fluence`, which `xcal_jax.sipm` reads against `days`, and the band of the models
+    around them: `tid_lower`, `tid_upper`, `neq_lower`, `neq_upper`; the protons behind the shield,
+    `proton_fluence_behind`. Warns where electrons dominate.
     Raises ValueError as `check_geometry` and `check_rays`, and for a ``nuclear_factor`` that is not from 0 to 10.
     """
     sectors = [(1.0, shield)] if isinstance(shield, Shield | MassModel) else list(shield)
@@ -156,14 +156,14 @@ def dose_behind(
     factor = float(fluence.attrs["model_factor"])
     ionising, displacing = "total ionising dose in Si", "1 MeV neutron equivalent fluence"
     columns = {
-        "tid_proton": (proton[:, 0], "rad", f"{ionising} by protons"),
-        "tid_electron": (electron[:, 0], "rad", f"{ionising} by electrons and their photons"),
-        "tid_bremsstrahlung": (photons, "rad", f"{ionising} by bremsstrahlung"),
-        "tid": (total[:, 0], "rad", ionising),
-        "tid_per_day": (total[:, 0] / days, "rad/d", f"{ionising} per day"),
-        "tid_accumulated": (np.cumsum(total[:, 0]), "rad", f"{ionising}, accumulated"),
-        "tid_lower": (np.cumsum(total[:, 0]) / factor, "rad", f"{ionising}, accumulated, if the models are high"),
-        "tid_upper": (np.cumsum(total[:, 0]) * factor, "rad", f"{ionising}, accumulated, if the models are low"),
+        "tid_proton": (proton[:, 0], "cGy", f"{ionising} by protons"),
+        "tid_electron": (electron[:, 0], "cGy", f"{ionising} by electrons and their photons"),
+        "tid_bremsstrahlung": (photons, "cGy", f"{ionising} by bremsstrahlung"),
+        "tid": (total[:, 0], "cGy", ionising),
+        "tid_per_day": (total[:, 0] / days, "cGy/d", f"{ionising} per day"),
+        "tid_accumulated": (np.cumsum(total[:, 0]), "cGy", f"{ionising}, accumulated"),
+        "tid_lower": (np.cumsum(total[:, 0]) / factor, "cGy", f"{ionising}, accumulated, if the models are high"),
+        "tid_upper": (np.cumsum(total[:, 0]) * factor, "cGy", f"{ionising}, accumulated, if the models are low"),
         "neq_proton": (proton[:, 1], "1/cm2", f"{displacing} of protons"),
         "neq_electron": (electron[:, 1], "1/cm2", f"{displacing} of electrons"),
         "neq": (total[:, 1], "1/cm2", displacing),

@@ -69,7 +69,7 @@ def dose(
 
     >>> found = dose("Al:1mm,Pb:2.5mm", satellite="GRBAlpha", start="2022-01-01", end="2022-01-03", step=600)
     >>> found.tid.attrs["units"], bool(found.tid.sum() > 0)
-    ('rad', True)
+    ('cGy', True)
     """
     behind: str | Shield | MassModel
     if model is None and shield is not None:
