@@ -17,6 +17,7 @@ from xcal_jax.sipm import (
 )
 from xcal_jax.sipm.activation import at_bias, line_decay
 from xcal_jax.sipm.calibration import compare_calibrations
+from xcal_jax.sipm.setting import drift_of
 
 X = np.arange(1.0, 257)
 U = (X - 100) / 30
@@ -277,6 +278,43 @@ def test_energies_share_the_gain_and_the_template():
     of_gain = np.outer(adu, adu) * (powers @ drift["covariance"].values @ powers.T)
     template = np.outer(gain * [0.03, 0.02], gain * [0.03, 0.02])
     np.testing.assert_allclose(shared @ shared.T, of_gain + template, rtol=1e-6)
+
+
+def test_a_gain_that_knows_the_temperature():
+    """Drawn from g(t, T): independent pulls of the five parameters and of energies; without T the chi-square says so.
+
+    An energy at an unknown temperature has the spread of temperatures in its error.
+    """
+    true, b, days = np.array([4.08, 2e-4, 1e-7, -1e-10, 0.02]), -154.0, np.linspace(100.0, 1300.0, 12)
+    rng, pulls, energies = np.random.default_rng(3), [], []
+    for _ in range(150):
+        warm = 8 + 6 * np.sin(days / 60) + rng.normal(0, 2, days.size)
+        gain = true[:4] @ days ** np.arange(4.0)[:, None] + true[4] * (warm - 10)
+        place = (260 - b) / gain + rng.normal(0, 0.15, days.size)
+        drift = gain_drift(days, place, np.full(days.size, 0.15), b, temperature=warm)
+        size = drift["errors"].values
+        root = np.linalg.cholesky(drift["covariance"].values / np.outer(size, size))
+        pulls.append(np.linalg.solve(root, (drift["parameters"].values - true) / size))
+        at, error = gain_at(drift, [700.0], [20.0])
+        energies.append(((at - true[:4] @ 700 ** np.arange(4.0) - 0.2) / error).item())
+    assert 0.9 < np.std(pulls) < 1.1 and (np.abs(np.mean(pulls, 0)) < 4 / np.sqrt(150)).all()
+    assert 0.8 < np.std(energies) < 1.2
+    plain = gain_drift(days, place, np.full(days.size, 0.15), b)
+    assert plain.attrs["aicc"] > drift.attrs["aicc"] + 10
+    lines = xr.Dataset({"position": ("epoch", place), "position_error": ("epoch", np.full(days.size, 0.15))})
+    epochs = xr.Dataset({"days": ("epoch", days), "temperature": ("epoch", warm)})
+    xr.testing.assert_equal(drift_of(epochs, lines, b, 260.0, 0.0), drift)
+    unknown = epochs.assign(temperature=("epoch", np.append(warm[1:], np.nan)))
+    xr.testing.assert_equal(drift_of(unknown, lines, b, 260.0, 0.0), plain)
+    values = xr.Dataset(
+        {name: ("spectrum", np.full(3, value)) for name, value in (("threshold_adu", 50.0), ("days", 700.0))}
+    ).assign(threshold_adu_error=("spectrum", np.zeros(3)), temperature=("spectrum", [20.0, 10.0, np.nan]))
+    found = to_energy(values, drift)
+    warm_energy, reference, mean = found["threshold_kev"].values
+    slope = float(drift["parameters"][4])
+    assert warm_energy - reference == pytest.approx(500 * slope)
+    assert mean - reference == pytest.approx(50 * slope * (warm.mean() - 10))
+    assert found["threshold_kev_error"].values[2] > 50 * slope * np.std(warm)
 
 
 def test_the_recovered_points_of_the_gain(grbalpha):

@@ -74,10 +74,12 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = Fa
     check_writable(path, NETCDF)
     if not overwrite:
         check_own(path)
-    packed = {name: {"zlib": True} for name, of in dataset.data_vars.items() if of.ndim and of.dtype.kind in "fiub"}
-    complete = {name: {"_FillValue": None} for name, of in dataset.coords.items() if of.dtype.kind in "fM"}
+    packed: dict[Hashable, dict[str, Any]] = {
+        name: {"zlib": True} for name, of in dataset.data_vars.items() if of.ndim and of.dtype.kind in "fiub"
+    }
+    packed |= {name: {"_FillValue": None} for name, of in dataset.coords.items() if of.dtype.kind in "fM"}
     with replacing(path) as temporary:
-        in_cf(dataset).to_netcdf(temporary, engine="netcdf4", encoding=packed | complete)
+        in_cf(dataset).to_netcdf(temporary, engine="netcdf4", encoding=packed)
 
 
 def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:

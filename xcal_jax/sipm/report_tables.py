@@ -53,6 +53,15 @@ def joint_rows(ageing: Ageing):
                 yield name, quantity, what, str(parameter), number(value, error)
 
 
+def readout_rows(ageing: Ageing):
+    """What the readouts have in common, and whether they agree."""
+    for name, joint in ageing.readouts.items():
+        for parameter in joint.attrs["common"].split(", "):
+            one = joint.sel(parameter=parameter)
+            value = number(float(one["parameters"]), float(one["errors"]))
+            yield name, joint.attrs["readouts"], parameter, value, f"{float(joint['p_value']):.2g}"
+
+
 def gain_rows(ageing: Ageing):
     """Eq. 2 and Eq. 3 parameters with their source, and the half-lives."""
     for name, gain in ageing.gains.items():
@@ -61,7 +70,7 @@ def gain_rows(ageing: Ageing):
             if fitted is None:
                 continue
             parameters = fitted["parameter"].values
-            powers = [f"keV/ADU/day^{n}" for n in range(parameters.size)]
+            powers = [*(f"keV/ADU/day^{n}" for n in range(4)), "keV/ADU/degC"][: parameters.size]
             units = fitted["unit"].values if "unit" in fitted.coords else powers
             source = f"AICc {fitted.attrs['aicc']:.1f}" if "aicc" in fitted.attrs else gain.source
             rows = zip(parameters, fitted["parameters"].values, fitted["errors"].values, units, strict=True)
@@ -161,6 +170,11 @@ TABLES = (
         temperature_rows,
     ),
     ("Joint fits, a and b at 10 °C", ("channel", "quantity", "model", "parameter", "value"), joint_rows),
+    (
+        "All readouts at once: the slope per °C if they have the same one",
+        ("quantity", "readouts", "parameter", "value", "p that they agree"),
+        readout_rows,
+    ),
     ("Gain", ("channel", "fit", "parameter", "value", "unit", "from"), gain_rows),
     ("Lines, ADC channels", ("channel", "line", "position", "FWHM", "background", "chi2/nu", "vetoes"), line_rows),
     ("Steps", ("channel", "quantity", "day", "size", "p (one-sided)"), step_rows),
