@@ -115,7 +115,7 @@ HIGH = {"GEO": 35786.0, "GTO": 18100.0, "Molniya": read_tle(MOLNIYA).sets[0].alt
 @pytest.mark.parametrize("name", list(HIGH))
 def test_high_orbits_say_what_is_left_out(five_days, name):
     high = five_days(550, "min").assign(altitude=("segment", [HIGH[name]]))
-    with pytest.warns(UserWarning, match=f"solar and galactic particles are left out, .* at {HIGH[name]:.0f} km"):
+    with pytest.warns(UserWarning, match=f"solar protons are left out, .* at {HIGH[name]:.0f} km: solar_protons=0.95"):
         dose_behind(high, parse_sectors(FLIGHT))
 
 

@@ -41,6 +41,9 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @click.option("--end", help="Last day, UTC; default: the end of the elements.")
 @click.option("--activity", default="2022-09-01", help="min, max, cycle (solar), or the date maximum starts.")
 @click.option("--nuclear-factor", type=options.quantity(""), default="1", help="Multiplies the protons' ionising dose.")
+@click.option(
+    "--solar-protons", type=options.quantity(""), help="Add those not exceeded with this confidence, 0.5 to 0.99."
+)
 @click.option("--step", type=options.quantity("s"), default="60s", help="Time between positions.")
 @options.output("netCDF file.", NETCDF)
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
@@ -79,6 +82,7 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
         ("TID (rad in Si)", f"{numbers['tid_rad']:.4g}, models: {low:.3g} to {high:.3g}"),
         ("of it by protons", f"{numbers['tid_rad_proton']:.4g}"),
         ("of it by electrons", f"{numbers['tid_rad_electron']:.4g}"),
+        *(("of it by solar protons", f"{value:.4g}") for key, value in numbers.items() if key == "tid_rad_solar"),
         ("TNID (1 MeV n_eq/cm2)", f"{numbers['neq_cm2']:.4g}, models: {least:.3g} to {most:.3g}"),
         ("of it by protons", f"{numbers['neq_cm2_proton']:.4g}"),
         ("of it by electrons", f"{numbers['neq_cm2_electron']:.4g}"),

@@ -55,6 +55,7 @@ def dose(
     strict: bool = False,
     progress: bool = False,
     fluxes: str | os.PathLike[str] | None = None,
+    solar_protons: float | None = None,
 ) -> xr.Dataset:
     """Ionising dose and displacement damage in silicon behind ``shield``, month by month: see `dose_behind`.
 
@@ -64,7 +65,8 @@ def dose(
     `read_tle`); or of altitudes, a CSV table; or of satellite alone, GRBAlpha or VZLUSAT-2, whose altitudes are shipped
     (partly assumed: see the file). fluxes: in place of an orbit a CSV table, as of `read_fluxes`. geometry: "slab" with
     1 or 2 sides, or "sphere". start, end: UTC dates, those of the orbit if none. activity: "min", "max", "cycle", or
-    the date from which the Sun is at its maximum. nuclear_factor: multiplies the protons' ionising dose. step: seconds
+    the date from which the Sun is at its maximum. solar_protons: adds those of solar events that the mission does not
+    exceed with this confidence, 0.5 to 0.99. nuclear_factor: multiplies the protons' ionising dose. step: seconds
     between positions. Raises ValueError for what makes no sense.
 
     >>> found = dose("Al:1mm,Pb:2.5mm", satellite="GRBAlpha", start="2022-01-01", end="2022-01-03", step=600)
@@ -81,8 +83,11 @@ def dose(
     if fluxes is not None:
         if any(one is not None for one in (satellite, tle, altitudes)):
             raise ValueError("`fluxes` stand in place of an orbit, but tle, altitudes or satellite is given, too")
+        if solar_protons is not None:
+            raise ValueError("`solar_protons` need an orbit, but `fluxes` are given: put them into the table")
         sectors = parse_sectors(behind) if isinstance(behind, str) else behind
         return dose_behind(read_fluxes(fluxes, start, end), sectors, geometry, sides, nuclear_factor, rays)
     orbit = flown(satellite, tle, altitudes, max_age, strict)
     flight = {"start": start, "end": end, "activity": activity, "step": step, "progress": progress}
+    flight["solar_protons"] = solar_protons
     return mission_dose(orbit, behind, geometry, sides, nuclear_factor, rays, **flight)

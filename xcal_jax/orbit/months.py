@@ -13,7 +13,8 @@ MAXIMA = ("1958-03", "1968-11", "1979-12", "1989-11", "2001-11", "2014-04", "202
 """Months of the highest smoothed sunspot number since 1954, of cycles 19 to 25.
 
 Cycles 19 to 24: SILSO (Royal Observatory of Belgium), TableCyclesMiMa.txt, version 2.0, 13-month smoothing. Cycle 25 is
-later than that table and was written from memory. A month more or less moves the active years by as much.
+later than that table; ECSS-E-ST-10-04C Rev. 1 (2020) expected it in the middle of 2024. A month more or less moves the
+active years by as much.
 """
 CYCLE = 132  # months; the rule beyond the table: another maximum every eleven years
 RISE, FALL = 30, 54  # months
@@ -57,10 +58,9 @@ def parse_date(text: str | np.datetime64, name: str) -> np.datetime64:
 def is_active(date: np.datetime64) -> bool:
     """Whether ``date`` is in the seven active years of a solar cycle.
 
-    They begin 2.5 years before the maximum and end 4.5 years after it: the rule for solar protons of Feynman, Spitale,
-    Wang and Gabriel, J. Geophys. Res. 98 (1993) 13281, written from memory and not checked against the paper. It serves
-    here to choose between the minimum and the maximum of AP-8 and AE-8, which is a choice of this project. Beyond the
-    table of maxima there is one every eleven years, which is a forecast.
+    They begin 2.5 years before the maximum and end 4.5 years after it, for trapped particles and for solar protons:
+    ECSS-E-ST-10-04C Rev. 1, B.1. Beyond the table of maxima there is one every eleven years, which is a forecast, and
+    theirs, too.
     """
     month = date.astype("M8[M]").astype(int)
     maxima = [int(np.datetime64(one, "M").astype(int)) for one in MAXIMA]

@@ -25,8 +25,8 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
             total = np.append(0, np.cumsum(mission[part].values))
             protons = np.append(0, np.cumsum(mission[f"{part}_proton"].values))
             axes.plot(times, total, color=color, label=name)
-            factor = mission.attrs["model_factor"]
-            axes.fill_between(times, total / factor, total * factor, color=color, alpha=0.1, lw=0)
+            edges = [np.append(0, mission[f"{part}_{edge}"].values) for edge in ("lower", "upper")]
+            axes.fill_between(times, *edges, color=color, alpha=0.1, lw=0)
             axes.plot(times, protons, color=color, ls="--", lw=1, label=f"{name}, protons alone")
         switch = mission.solar.values == "max"
         if switch.any() and not switch.all():
@@ -37,7 +37,7 @@ def draw_dose(missions: dict[str, xr.Dataset]) -> Figure:
     altitude.set_ylabel("altitude (km)")
     ionising.set_ylabel("TID (rad in Si)")
     displacing.set_ylabel("TNID (1 MeV n_eq/cm²)")
-    displacing.set_xlabel("date (UTC); grey line: solar minimum to maximum; band: a factor 2 of AP-8 and AE-8")
+    displacing.set_xlabel("date (UTC); grey line: solar minimum to maximum; band: of the models")
     altitude.legend()
     ionising.legend(fontsize="small")
     for axes in (ionising, displacing):
