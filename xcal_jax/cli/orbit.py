@@ -24,7 +24,12 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 )
 @click.option("--tle", type=click.Path(), help=f"{TLE} Any length.")
 @click.option("--altitudes", type=click.Path(), help="CSV: date,altitude_km,inclination_deg.")
-@click.option("--fluxes", type=click.Path(), help="Your own, in place of an orbit: particle,energy_MeV,flux (CSV).")
+@click.option(
+    "--fluxes",
+    type=click.Path(),
+    multiple=True,
+    help="Your own, in place of an orbit: particle,energy_MeV,flux (CSV), or files of IRENE (AP-9, AE-9).",
+)
 @click.option(
     "--satellite",
     help="The one to take from --tle, by name or number. Alone: the shipped altitudes of GRBAlpha or VZLUSAT-2 "
@@ -59,16 +64,17 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
     pictures = [path for path in (picture, spectra) if path]
     for path in pictures:
         check_writable(path, PLOTS)
-        check_kept(filter(None, (tle, altitudes, fluxes, model)), (output, path))
+        check_kept(filter(None, (tle, altitudes, *fluxes, model)), (output, path))
         options.check_replaceable(path)
-    result = run(shield, satellite, tle, altitudes, model, fluxes=fluxes, sides=int(sides), progress=True, **flight)
+    flight |= {"fluxes": fluxes or None, "sides": int(sides), "progress": True}
+    result = run(shield, satellite, tle, altitudes, model, **flight)
     save(result, output, options.overwrite())
     if pictures:
         from xcal_jax.io.figures import save_figure
         from xcal_jax.orbit.plot import draw_dose, draw_spectra
 
         if picture:
-            save_figure(draw_dose({satellite or Path(tle or altitudes or fluxes).stem: result}), picture)
+            save_figure(draw_dose({satellite or Path(tle or altitudes or fluxes[0]).stem: result}), picture)
         if spectra:
             save_figure(draw_spectra(result), spectra)
     numbers = report(result)

@@ -1,6 +1,7 @@
 """The dose of a satellite in one call: from where it has flown and what shields it."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -54,7 +55,7 @@ def dose(
     max_age: float = MAX_AGE,
     strict: bool = False,
     progress: bool = False,
-    fluxes: str | os.PathLike[str] | None = None,
+    fluxes: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     solar_protons: float | None = None,
 ) -> xr.Dataset:
     """Ionising dose and displacement damage in silicon behind ``shield``, month by month: see `dose_behind`.
@@ -63,7 +64,7 @@ def dose(
     a satellite of boxes, GRBAlpha, VZLUSAT-2 or a TOML file, looked at along so many ``rays``. The orbit is that of
     tle, two-line elements or OMM (of ``satellite``, if there are several; ``max_age``, days, and ``strict`` as of
     `read_tle`); or of altitudes, a CSV table; or of satellite alone, GRBAlpha or VZLUSAT-2, whose altitudes are shipped
-    (partly assumed: see the file). fluxes: in place of an orbit a CSV table, as of `read_fluxes`. geometry: "slab" with
+    (partly assumed: see the file). fluxes: in place of an orbit, files as of `read_fluxes`. geometry: "slab" with
     1 or 2 sides, or "sphere". start, end: UTC dates, those of the orbit if none. activity: "min", "max", "cycle", or
     the date from which the Sun is at its maximum. solar_protons: adds those of solar events that the mission does not
     exceed with this confidence, 0.5 to 0.99. nuclear_factor: multiplies the protons' ionising dose. step: seconds
