@@ -1,3 +1,4 @@
+import dataclasses
 import warnings
 from pathlib import Path
 
@@ -106,6 +107,16 @@ def test_electrons_that_dominate_are_loud(five_days):
         result = dose_behind(five_days(550, "min"), parse_sectors("Al:1mm"), "sphere")
     assert "electrons dominate" in result.attrs["warning"]
     assert float(result.tid_electron.sum() / result.tid_proton.sum()) == pytest.approx(12, rel=0.1)
+
+
+def test_a_blend_is_between_the_minimum_and_the_maximum():
+    """Flux by flux the weighted mean of the two, and so is the dose."""
+    orbit = dataclasses.replace(circular(550.0, 1), date=circular(550.0, 1).date + np.timedelta64(500, "D"))
+    low, high, mixed = (mission_fluence(orbit, activity=one, step=600.0) for one in ("min", "max", "blend"))
+    share = float(mixed.share_of_maximum[0])
+    assert 0.2 < share < 0.9 and low.share_of_maximum == 0 and high.share_of_maximum == 1
+    for name in ("proton_integral_flux", "electron_fluence"):
+        np.testing.assert_allclose(mixed[name], share * high[name] + (1 - share) * low[name], rtol=1e-6)
 
 
 MOLNIYA = Path(__file__).parent / "cases/molniya_08195.tle"

@@ -44,7 +44,7 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @click.option("--sides", type=click.Choice(["1", "2"]), default="2", help="Sides of the slab.")
 @click.option("--start", help="First day, UTC; default: the start of the elements.")
 @click.option("--end", help="Last day, UTC; default: the end of the elements.")
-@click.option("--activity", default="2022-09-01", help="min, max, cycle (solar), or the date maximum starts.")
+@click.option("--activity", default="2022-09-01", help="min, max, cycle, blend (by F10.7), or the date maximum starts.")
 @click.option("--nuclear-factor", type=options.quantity(""), default="1", help="Multiplies the protons' ionising dose.")
 @click.option(
     "--solar-protons", type=options.quantity(""), help="Add those not exceeded with this confidence, 0.5 to 0.99."

@@ -64,10 +64,10 @@ def dose(
     a satellite of boxes, GRBAlpha, VZLUSAT-2 or a TOML file, looked at along so many ``rays``. The orbit is that of
     tle, two-line elements or OMM (of ``satellite``, if there are several; ``max_age``, days, and ``strict`` as of
     `read_tle`); or of altitudes, a CSV table; or of satellite alone, GRBAlpha or VZLUSAT-2, whose altitudes are shipped
-    (partly assumed: see the file). fluxes: in place of an orbit, files as of `read_fluxes`. geometry: "slab" with
-    1 or 2 sides, or "sphere". start, end: UTC dates, those of the orbit if none. activity: "min", "max", "cycle", or
-    the date from which the Sun is at its maximum. solar_protons: adds those of solar events that the mission does not
-    exceed with this confidence, 0.5 to 0.99. nuclear_factor: multiplies the protons' ionising dose. step: seconds
+    (partly assumed: see the file). fluxes: in place of an orbit, files as of `read_fluxes`. geometry: "slab" with 1 or
+    2 sides, or "sphere". start, end: UTC dates, those of the orbit if none. activity: "min", "max", "cycle", "blend",
+    or the date from which the Sun is at its maximum. solar_protons: adds those of solar events that the mission does
+    not exceed with this confidence, 0.5 to 0.99. nuclear_factor: multiplies the protons' ionising dose. step: seconds
     between positions. Raises ValueError for what makes no sense.
 
     >>> found = dose("Al:1mm,Pb:2.5mm", satellite="GRBAlpha", start="2022-01-01", end="2022-01-03", step=600)

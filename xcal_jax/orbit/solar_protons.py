@@ -18,8 +18,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import norm
 
+from xcal_jax.orbit.activity import is_active
 from xcal_jax.orbit.ephemeris import EQUATOR
-from xcal_jax.orbit.months import Segment, is_active
+from xcal_jax.orbit.months import Segment
 from xcal_jax.orbit.trapped import ENERGY_EDGES, differential_flux, spectrum_energies
 
 MEAN_AND_VARIANCE = {  # above so many MeV: mean fluence of an active year, 1/cm2, and its relative variance
