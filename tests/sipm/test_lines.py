@@ -287,7 +287,7 @@ def test_a_gain_that_knows_the_temperature():
     """
     true, b, days = np.array([4.08, 2e-4, 1e-7, -1e-10, 0.02]), -154.0, np.linspace(100.0, 1300.0, 12)
     rng, pulls, energies = np.random.default_rng(3), [], []
-    for _ in range(150):
+    for _ in range(80):
         warm = 8 + 6 * np.sin(days / 60) + rng.normal(0, 2, days.size)
         gain = true[:4] @ days ** np.arange(4.0)[:, None] + true[4] * (warm - 10)
         place = (260 - b) / gain + rng.normal(0, 0.15, days.size)
@@ -297,8 +297,8 @@ def test_a_gain_that_knows_the_temperature():
         pulls.append(np.linalg.solve(root, (drift["parameters"].values - true) / size))
         at, error = gain_at(drift, [700.0], [20.0])
         energies.append(((at - true[:4] @ 700 ** np.arange(4.0) - 0.2) / error).item())
-    assert 0.9 < np.std(pulls) < 1.1 and (np.abs(np.mean(pulls, 0)) < 4 / np.sqrt(150)).all()
-    assert 0.8 < np.std(energies) < 1.2
+    assert 0.9 < np.std(pulls) < 1.1 and (np.abs(np.mean(pulls, 0)) < 4 / np.sqrt(80)).all()
+    assert 0.75 < np.std(energies) < 1.25
     plain = gain_drift(days, place, np.full(days.size, 0.15), b)
     assert plain.attrs["aicc"] > drift.attrs["aicc"] + 10
     lines = xr.Dataset({"position": ("epoch", place), "position_error": ("epoch", np.full(days.size, 0.15))})
