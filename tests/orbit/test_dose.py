@@ -1,3 +1,4 @@
+import dataclasses
 import warnings
 from pathlib import Path
 
@@ -108,6 +109,16 @@ def test_electrons_that_dominate_are_loud(five_days):
     assert float(result.tid_electron.sum() / result.tid_proton.sum()) == pytest.approx(12, rel=0.1)
 
 
+def test_a_blend_is_between_the_minimum_and_the_maximum():
+    """Flux by flux the weighted mean of the two, and so is the dose."""
+    orbit = dataclasses.replace(circular(550.0, 1), date=circular(550.0, 1).date + np.timedelta64(500, "D"))
+    low, high, mixed = (mission_fluence(orbit, activity=one, step=600.0) for one in ("min", "max", "blend"))
+    share = float(mixed.share_of_maximum[0])
+    assert 0.2 < share < 0.9 and low.share_of_maximum == 0 and high.share_of_maximum == 1
+    for name in ("proton_integral_flux", "electron_fluence"):
+        np.testing.assert_allclose(mixed[name], share * high[name] + (1 - share) * low[name], rtol=1e-6)
+
+
 MOLNIYA = Path(__file__).parent / "cases/molniya_08195.tle"
 HIGH = {"GEO": 35786.0, "GTO": 18100.0, "Molniya": read_tle(MOLNIYA).sets[0].altitude}
 
@@ -115,7 +126,7 @@ HIGH = {"GEO": 35786.0, "GTO": 18100.0, "Molniya": read_tle(MOLNIYA).sets[0].alt
 @pytest.mark.parametrize("name", list(HIGH))
 def test_high_orbits_say_what_is_left_out(five_days, name):
     high = five_days(550, "min").assign(altitude=("segment", [HIGH[name]]))
-    with pytest.warns(UserWarning, match=f"solar and galactic particles are left out, .* at {HIGH[name]:.0f} km"):
+    with pytest.warns(UserWarning, match=f"solar protons are left out, .* at {HIGH[name]:.0f} km: solar_protons=0.95"):
         dose_behind(high, parse_sectors(FLIGHT))
 
 

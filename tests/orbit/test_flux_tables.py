@@ -76,6 +76,79 @@ def test_segments_of_a_table(tmp_path):
     assert float(found.tid_electron.sum()) == 0
 
 
+def irene(model, columns, rows, form="Modified Julian Date", unit="#/cm^2/s/MeV", energies="1 10 100"):
+    """A file in the layout of IRENE 1.58, with fluxes that are made up."""
+    names = ",".join(["flux"] * len(energies.split()))
+    return (
+        f"# Irene Model output file: ../../runs/Run1.{model}.output_mean_flux.txt\n"
+        "# Irene Software Version:  1.58.001\n"
+        f"#\n# Model type:               {model}\n# Flux type:                1PtDiff\n"
+        f"# Flux direction:           Omnidirectional\n# Energy levels (MeV):       {energies}\n#\n"
+        f"# Time format:              {form}\n# Coordinate system:        GEI (Geocentric Equatorial Inertial)"
+        f" Cartesian in km\n# Data Delimiter:           comma\n#\n"
+        f"# {columns},posx(km),posy(km),posz(km),{names}({unit})\n" + "".join(f"{row}\n" for row in rows)
+    )
+
+
+TIMES = {
+    "Modified Julian Date": ("datetime(mjd)", ("59245.0", "59246.0", "59247.0")),
+    "Year, day_of_year.frac": ("datetime(year,ddd.frac)", ("2021,31.0", "2021,32.0", "2021,33.0")),
+    "Year, Month, Day, Hour, Minute, Seconds": (
+        "datetime(year,mon,day,hr,min,sec)",
+        ("2021,1,31,0,0,0.00", "2021,2,1,0,0,0.00", "2021,2,2,0,0,0.00"),
+    ),
+}
+
+
+@pytest.mark.parametrize("form", list(TIMES))
+def test_files_of_irene_are_averaged_by_month(tmp_path, form):
+    """The same three days in every format of time: 31 January, and the mean of two days of February."""
+    columns, times = TIMES[form]
+    rows = [f"{time},7000.0,0.0,0.0,{100 * k},{k},{k / 100}" for k, time in enumerate(times, 1)]
+    (tmp_path / "p.txt").write_text(irene("AP9", columns, rows, form))
+    (tmp_path / "e.txt").write_text(irene("AE9", columns, rows, form, "#/cm^2/s", "0.5 1 5"))
+    found = read_fluxes([tmp_path / "p.txt", tmp_path / "e.txt"])
+    assert found.start.values.astype("M8[D]").astype(str).tolist() == ["2021-01-31", "2021-02-01"]
+    assert found.length.values.tolist() == [1, 2]
+    own = [
+        f"2021-01-31,2021-02-01,proton,{e},{f}\n2021-02-01,2021-02-03,proton,{e},{2.5 * f}\n"
+        for e, f in ((1, 100), (10, 1), (100, 0.01))
+    ]
+    halves = [line.split("\n")[k] + "\n" for k in (0, 1) for line in own]
+    (tmp_path / "t.csv").write_text("start,end,particle,energy_MeV,flux\n" + "".join(halves))
+    same = read_fluxes(tmp_path / "t.csv")
+    np.testing.assert_allclose(found.proton_flux, same.proton_flux)
+    assert found.named_flux.sel(named="e>1MeV").values == pytest.approx([1.0, 2.5], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "words"),
+    [
+        ("Model type:               AP9", "Model type:               SPM", "must be of AE-8, AE-9, AP-8 or AP-9"),
+        ("(#/cm^2/s/MeV)", "(#/cm^2/MeV)", "must have fluxes in one of #/cm\\^2/s/MeV, #/cm\\^2/s, but has '#/cm"),
+        ("Omnidirectional", "Fixed pitch angle = 90", "must be omnidirectional, but has 'Fixed pitch angle = 90'"),
+        ("Modified Julian Date", "Stardate", "must have times as one of Modified Julian Date"),
+        ("1,2,3\n", "1,2\n", "line 14 of p.txt must have 7 columns, but has 6"),
+    ],
+)
+def test_files_of_irene_that_cannot_be_used(tmp_path, good, bad, words):
+    text = irene("AP9", "datetime(mjd)", [f"{day}.0,0,0,0,1,2,3" for day in (59245, 59246)])
+    assert good in text
+    (tmp_path / "p.txt").write_text(text.replace(good, bad, 1))
+    with pytest.raises(ValueError, match=words):
+        read_fluxes(tmp_path / "p.txt")
+
+
+def test_files_of_one_mission_go_together(tmp_path):
+    for name, day in (("a.txt", 59245), ("b.txt", 59246)):
+        rows = [f"{day + k}.0,0,0,0,3,2,1" for k in (0, 1)]
+        (tmp_path / name).write_text(irene("AP9", "datetime(mjd)", rows))
+    with pytest.raises(ValueError, match=r"segments of b\.txt must be those of a\.txt, but are others"):
+        read_fluxes([tmp_path / "a.txt", tmp_path / "b.txt"])
+    with pytest.raises(ValueError, match=r"protons must be in one file, but are in 2 of a\.txt, a\.txt"):
+        read_fluxes([tmp_path / "a.txt", tmp_path / "a.txt"])
+
+
 HEAD = "particle,energy_MeV,flux\n"
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tests.conventions import faults
 from xcal_jax.orbit import list_passes, read_tle
 from xcal_jax.orbit.ephemeris import geodetic
 from xcal_jax.orbit.trapped import geomagnetic_coordinates, integral_flux
@@ -17,7 +18,8 @@ def flux_at(grbalpha_tle, times, particle, energy):
     return integral_flux(shell, ratio, [energy], particle, "max")[:, 0], geodetic(position)
 
 
-def test_quiet_windows_are_quiet(day, grbalpha_tle):
+def test_quiet_windows_are_quiet(day, grbalpha_tle, tmp_path):
+    assert faults(day, tmp_path / "passes.nc") == []
     assert day.sizes["window"] > 10
     for first, last in zip(day.start.values, day.end.values, strict=True):
         assert last - first >= np.timedelta64(270, "s")

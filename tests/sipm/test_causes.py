@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 from scipy.stats import spearmanr
 
+from tests.conventions import faults
 from xcal_jax.sipm.change_points import change_points
 from xcal_jax.sipm.correlations import correlate
 from xcal_jax.sipm.damage import annealed, check_fluence, fit_damage, read_fluence
@@ -95,7 +96,7 @@ def test_annealing_kernel_against_a_sum():
     assert float(annealed(np.array([day]), tau, at, fluence)[0]) == pytest.approx(expected, rel=1e-3)
 
 
-def test_damage_parameters_are_recovered():
+def test_damage_parameters_are_recovered(tmp_path):
     rng = np.random.default_rng(4)
     at = np.linspace(0.0, 1300.0, 100)
     fluence = xr.Dataset({"days": ("sample", at), "fluence": ("sample", 1e6 * at)})
@@ -107,6 +108,7 @@ def test_damage_parameters_are_recovered():
     assert (np.abs(np.mean(pulls, 0)) < 4 / np.sqrt(30)).all()
     assert (np.std(pulls, 0) < 1.6).all()
     assert damage["unit"].values.tolist() == ["count/s", "count/s cm^2", "count/s cm^2", "1"]
+    assert faults(damage, tmp_path / "damage.nc") == []
 
 
 def test_fluence_files(tmp_path):

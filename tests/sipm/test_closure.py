@@ -1,5 +1,8 @@
 """Closure on 200 synthetic missions of known truth: every fitted quantity's pulls, and the bias that the
-joint fit does not have. Fixed seeds; with 200 missions the mean of a unit pull is known to 0.07.
+joint fit does not have. Fixed seeds; with 200 missions the mean of a unit pull is known to 0.07, its width to 5 %.
+
+Parameters of one fit go together: the four widths of a cubic are one number seen four times. Their pulls are therefore
+turned into independent ones by the covariance, whose common width is known to 3.5, 2.9 and 2.5 % for 2, 3 and 4.
 """
 
 import dataclasses
@@ -19,11 +22,18 @@ from xcal_jax.sipm.thresholds import RULES
 pytestmark = pytest.mark.slow
 MISSIONS, FEW = 200, 60
 GROUND_WINDOWS = {59.5: (44, 64), 81.0: (46, 70), 88.0: (47, 72), 511.0: (132, 194)}
-MEAN, WIDTH = 0.2, (0.85, 1.15)
+MEAN, WIDTH = 0.2, (0.9, 1.1)
 
 
 def truth_of(table, last):
     return np.array([table["start"], (table["end"] - table["start"]) / np.sqrt(last), table["slope"]])
+
+
+def independent(fitted, true):
+    """Pulls of the parameters of a fit, turned by the Cholesky factor of their covariance: unit and independent."""
+    errors = fitted["errors"].values
+    correlation = fitted["covariance"].values / np.outer(errors, errors)
+    return np.linalg.solve(np.linalg.cholesky(correlation), (fitted["parameters"].values - true) / errors)
 
 
 def closing(mission):
@@ -50,7 +60,7 @@ def closure(grbalpha):
     true = truth_of(dcr, table["last_day"])
     edge = truth_of(table["readout"]["ch0"]["threshold"], table["last_day"])
     names = ("linear", "flank", "dcr", "difference_linear", "difference_flank", "joint", "subtracted")
-    names += ("threshold_trend", "scatter_only", "k_b", "gain")
+    names += ("slope", "threshold_trend", "scatter_only", "k_b", "gain")
     out = {name: [] for name in names} | {f"steps_{rule}{alone}": [] for rule in RULES for alone in ("", "_alone")}
     stacks, sources = [], []
     for seed in range(MISSIONS):
@@ -73,8 +83,9 @@ def closure(grbalpha):
         joint = groups.pipe(sipm.joint_fit, "dcr", form="sqrt")
         for name, data in (("threshold_trend", groups), ("scatter_only", groups.drop_vars("threshold_adu_shared"))):
             fit = data.pipe(sipm.joint_fit, "threshold_adu", form="sqrt")
-            out[name].append((fit["parameters"].values - edge) / fit["errors"].values)
-        out["joint"].append((joint["parameters"].values - true) / joint["errors"].values)
+            out[name].append(independent(fit, edge))
+        out["joint"].append(independent(joint, true))
+        out["slope"].append(float((joint["parameters"][2] - true[2]) / joint["errors"][2]))
         if seed < FEW:
             line = groups.pipe(sipm.temperature_residuals, sipm.fit_trends(groups, "dcr"), form="sqrt")
             out["subtracted"].append((float(line["slope"]) - true[2]) / float(line["slope_error"]))
@@ -86,36 +97,37 @@ def closure(grbalpha):
     found = [fitted(ground.isel(source=[k]), window, MISSIONS) for k, window in enumerate(GROUND_WINDOWS.values())]
     for lines in zip(*(f[name].values[:, 0] for name in ("position", "position_error") for f in found), strict=True):
         linear = sipm.energy_calibration(lines[:4], lines[4:], list(GROUND_WINDOWS))
-        out["k_b"].append((linear["parameters"].values - calibration(mission)) / linear["errors"].values)
+        out["k_b"].append(independent(linear, calibration(mission)))
     lines = fitted(epochs, (72, 128), 50)
     assert not lines["veto"].values.any()
     for k in range(MISSIONS):
         one = lines.isel(mission=k)
         drift = sipm.gain_drift(epochs["days"].values[k], one["position"], one["position_error"], -154.0)
-        out["gain"].append((drift["parameters"].values - table["gain"]["coefficients"]) / drift["errors"].values)
+        out["gain"].append(independent(drift, table["gain"]["coefficients"]))
     return {name: np.array(rows) for name, rows in out.items()}
 
 
 def check(pulls):
-    pulls = np.asarray(pulls)
-    assert abs(pulls.mean()) < MEAN
-    assert WIDTH[0] < pulls.std(ddof=1) < WIDTH[1]
+    """Mean of every column of independent pulls, and the width of all."""
+    assert (abs(pulls.mean(0)) < MEAN).all()
+    assert WIDTH[0] < pulls.std() < WIDTH[1]
 
 
 def test_threshold_pulls(closure):
     """Those of the default. Eq. 1 as it stands is biased by its own straight line through a curved flank."""
-    check(closure["flank"])
+    check(closure["flank"].ravel())
     assert closure["linear"].mean() > 0.4
 
 
-@pytest.mark.parametrize("parameter", [0, 1, 2])
-def test_threshold_trend_pulls(closure, parameter):
-    check(closure["threshold_trend"][:, parameter])
+@pytest.mark.parametrize("name", ["threshold_trend", "joint", "gain", "k_b"])
+def test_pulls_of_fitted_parameters(closure, name):
+    """Trends of threshold and of dark counts with their slope on temperature, Eq. 3 and Eq. 2."""
+    check(closure[name])
 
 
 def test_a_threshold_trend_knows_what_its_points_share(closure):
     """The template's Poisson noise moves all thresholds together; the scatter alone is blind to it."""
-    assert (closure["scatter_only"][:, :2].std(0) > 1.5).all()
+    assert closure["scatter_only"][:, 0].std() > 1.5
 
 
 @pytest.mark.parametrize(("rule", "least"), [("linear", 20), ("flank", 5)])
@@ -136,29 +148,10 @@ def test_threshold_is_near_the_truth_on_average(closure):
 
 
 def test_dark_count_rate_pulls(closure):
-    check(closure["dcr"])
-
-
-@pytest.mark.parametrize("parameter", [0, 1])
-def test_dark_count_trend_pulls(closure, parameter):
-    check(closure["joint"][:, parameter])
-
-
-def test_temperature_slope_pulls(closure):
-    check(closure["joint"][:, 2])
+    check(closure["dcr"].ravel())
 
 
 def test_subtract_then_fit_is_biased_where_the_joint_fit_is_not(closure):
     """Temperature drifts with time here, so the trend swallows part of the slope."""
     assert closure["subtracted"].mean() < -3
-    assert abs(closure["joint"][:, 2].mean()) < MEAN
-
-
-@pytest.mark.parametrize("coefficient", range(4))
-def test_gain_pulls(closure, coefficient):
-    check(closure["gain"][:, coefficient])
-
-
-@pytest.mark.parametrize("parameter", [0, 1])
-def test_linear_calibration_pulls(closure, parameter):
-    check(closure["k_b"][:, parameter])
+    assert abs(closure["slope"].mean()) < MEAN

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.conventions import faults
 from tests.sipm.conftest import BARIUM
 from xcal_jax.sipm import (
     blend_shift,
@@ -16,6 +17,7 @@ from xcal_jax.sipm import (
 )
 from xcal_jax.sipm.activation import at_bias, line_decay
 from xcal_jax.sipm.calibration import compare_calibrations
+from xcal_jax.sipm.setting import drift_of
 
 X = np.arange(1.0, 257)
 U = (X - 100) / 30
@@ -48,8 +50,35 @@ def test_position_pulls_over_every_background(background, statistic):
     )
     assert not found["veto"].values.any()
     pulls = (found["position"] - 100.3) / found["position_error"]
-    assert abs(float(pulls.mean())) < 0.25
-    assert 0.85 < float(pulls.std()) < 1.15
+    assert abs(float(pulls.mean())) < 0.2
+    assert 0.9 < float(pulls.std()) < 1.1
+
+
+def test_the_noise_of_a_quiet_stack_counts_once():
+    """A quiet stack as short as the spectra doubles the variance, and is no reason to scale the errors as well."""
+    gross, calm = stacks_of(line() + 400, 300, 1), stacks_of(400 + 0 * X, 300, 2)
+    net = gross.assign(
+        rate=gross["rate"] - calm["rate"],
+        rate_error=np.hypot(gross["rate_error"], calm["rate_error"]),
+        quiet=calm["rate"],
+    )
+    found = fit_lines(net, [[72, 128]], 20.0, backgrounds=["linear"])
+    pulls = (found["position"] - 100.3) / found["position_error"]
+    assert 0.9 < float(pulls.std()) < 1.1
+    assert 0.97 < float(found["reduced_chi_square"].mean()) < 1.03
+
+
+@pytest.mark.parametrize("rate", [0.0, -0.05])
+def test_an_exponential_of_no_height_stays_flat(rate):
+    """What is left under a line after the quiet stack is off may be nothing, or less by its noise."""
+    data = stacks_of(line() + 400, 300, 3)
+    quiet = xr.DataArray(np.full(X.size, 4.0 - rate), dims="channel")
+    found = fit_lines(
+        data.assign(rate=data["rate"] - quiet, quiet=quiet), [[72, 128]], 20.0, backgrounds=["exponential"]
+    )
+    assert (found["veto"].values == 0).mean() > 0.85
+    pulls = (found["position"] - 100.3) / found["position_error"]
+    assert 0.9 < float(pulls.std()) < 1.1
 
 
 def test_the_area_of_a_line_has_the_error_of_its_counts():
@@ -68,11 +97,11 @@ def test_the_paper_keeps_the_lowest_reduced_chi_square():
     assert (alone["background"] == "none").mean() > 0.4
 
 
-def test_one_batch_is_its_lines_one_by_one():
+def test_one_batch_is_its_lines_one_by_one(tmp_path):
     data = stacks_of(line() + line(180.0) + 40, 3, 3)
     windows = [[72, 128], [150, 210]]
     batch = fit_lines(data, windows)
-    assert batch["position"].shape == (3, 2)
+    assert batch["position"].shape == (3, 2) and faults(batch, tmp_path / "lines.nc") == []
     for k in range(3):
         for w in range(2):
             alone = fit_lines(data.isel(epoch=k), [windows[w]])
@@ -261,6 +290,43 @@ def test_energies_share_the_gain_and_the_template():
     np.testing.assert_allclose(shared @ shared.T, of_gain + template, rtol=1e-6)
 
 
+def test_a_gain_that_knows_the_temperature():
+    """Drawn from g(t, T): independent pulls of the five parameters and of energies; without T the chi-square says so.
+
+    An energy at an unknown temperature has the spread of temperatures in its error.
+    """
+    true, b, days = np.array([4.08, 2e-4, 1e-7, -1e-10, 0.02]), -154.0, np.linspace(100.0, 1300.0, 12)
+    rng, pulls, energies = np.random.default_rng(3), [], []
+    for _ in range(80):
+        warm = 8 + 6 * np.sin(days / 60) + rng.normal(0, 2, days.size)
+        gain = true[:4] @ days ** np.arange(4.0)[:, None] + true[4] * (warm - 10)
+        place = (260 - b) / gain + rng.normal(0, 0.15, days.size)
+        drift = gain_drift(days, place, np.full(days.size, 0.15), b, temperature=warm)
+        size = drift["errors"].values
+        root = np.linalg.cholesky(drift["covariance"].values / np.outer(size, size))
+        pulls.append(np.linalg.solve(root, (drift["parameters"].values - true) / size))
+        at, error = gain_at(drift, [700.0], [20.0])
+        energies.append(((at - true[:4] @ 700 ** np.arange(4.0) - 0.2) / error).item())
+    assert 0.9 < np.std(pulls) < 1.1 and (np.abs(np.mean(pulls, 0)) < 4 / np.sqrt(80)).all()
+    assert 0.75 < np.std(energies) < 1.25
+    plain = gain_drift(days, place, np.full(days.size, 0.15), b)
+    assert plain.attrs["aicc"] > drift.attrs["aicc"] + 10
+    lines = xr.Dataset({"position": ("epoch", place), "position_error": ("epoch", np.full(days.size, 0.15))})
+    epochs = xr.Dataset({"days": ("epoch", days), "temperature": ("epoch", warm)})
+    xr.testing.assert_equal(drift_of(epochs, lines, b, 260.0, 0.0), drift)
+    unknown = epochs.assign(temperature=("epoch", np.append(warm[1:], np.nan)))
+    xr.testing.assert_equal(drift_of(unknown, lines, b, 260.0, 0.0), plain)
+    values = xr.Dataset(
+        {name: ("spectrum", np.full(3, value)) for name, value in (("threshold_adu", 50.0), ("days", 700.0))}
+    ).assign(threshold_adu_error=("spectrum", np.zeros(3)), temperature=("spectrum", [20.0, 10.0, np.nan]))
+    found = to_energy(values, drift)
+    warm_energy, reference, mean = found["threshold_kev"].values
+    slope = float(drift["parameters"][4])
+    assert warm_energy - reference == pytest.approx(500 * slope)
+    assert mean - reference == pytest.approx(50 * slope * (warm.mean() - 10))
+    assert found["threshold_kev_error"].values[2] > 50 * slope * np.std(warm)
+
+
 def test_the_recovered_points_of_the_gain(grbalpha):
     """The 260 keV line moves from channel 101.5 to 96.1 as g goes from 4.08 to 4.31."""
     k, b = grbalpha.calibration["k"], grbalpha.calibration["b"]
@@ -270,12 +336,13 @@ def test_the_recovered_points_of_the_gain(grbalpha):
     assert g == pytest.approx(4.31, abs=0.002)
 
 
-def test_decay_of_the_activation_line(small, grbalpha):
+def test_decay_of_the_activation_line(small, tmp_path):
     after = at_bias(small.activation, 178)
     decay = line_decay(after, stack(small.spectra), (70, 126), 20.0)
     pull = (float(decay["half_life"]) - 57.0) / float(decay["half_life_error"])
     assert abs(pull) < 3.5
     assert float(decay["rate_at_exit"]) == pytest.approx(60.0, rel=0.1)
+    assert faults(decay, tmp_path / "decay.nc") == []
     with pytest.raises(ValueError, match="bias"):
         at_bias(small.activation, 150)
 

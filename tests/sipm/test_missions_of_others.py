@@ -10,12 +10,15 @@ import itertools
 import numpy as np
 import pytest
 import xarray as xr
-from scipy.stats import norm
+from scipy.stats import kstest, norm
 from scipy.stats import t as student
 
+from tests.conventions import datasets_in, faults
 from xcal_jax import sipm
+from xcal_jax.io.datasets import variable
+from xcal_jax.sipm.correlations import correlate
 from xcal_jax.sipm.grouping import warm_group
-from xcal_jax.sipm.pipeline import Files, analyse
+from xcal_jax.sipm.pipeline import LAGS, Files, analyse
 from xcal_jax.sipm.setting import gains_of
 from xcal_jax.sipm.summary import summarise
 
@@ -109,6 +112,35 @@ def test_energies_are_those_of_each_readout(mixed):
     assert "which is not this one" in ageing.gains["north at bias 160"].source
 
 
+def test_every_dataset_follows_cf(mixed, tmp_path):
+    """Those of an analysis, and those that it makes where there are series and drifts."""
+    ageing, _ = mixed
+    channel = next(iter(ageing.channels.values()))
+    days = np.linspace(1.0, 1400.0, 200)
+    series = xr.Dataset(
+        {"days": variable("sample", days, "d", "time"), "kp": variable("sample", np.sin(days), "1", "Kp")},
+    )
+    made = dict(datasets_in(ageing))
+    made["correlations"] = correlate(channel.joint["dcr"], "residual", series, LAGS, launch=LAUNCH)
+    made["drift"] = sipm.gain_drift(days[:5], np.full(5, 100.0), np.full(5, 0.1), -150.0)
+    made["forecast"] = sipm.forecast(channel.trends["dcr"], [1500.0])
+    assert len(made) > 50
+    path = tmp_path / "one.nc"
+    assert {name: found for name, data in made.items() if (found := faults(data, path))} == {}
+
+
+def test_the_readouts_at_each_bias_have_one_slope(mixed):
+    """Both are the same draw here: the slope is theirs, and its error smaller by the root of two."""
+    ageing, _ = mixed
+    assert set(ageing.readouts) == {f"{q} at bias {bias:g}" for q in ("threshold_adu", "dcr") for bias in BIASES}
+    found = summarise(ageing)["readouts"]["threshold_adu at bias 160"]
+    both = found["temperature"]
+    alone = ageing.channels["north at bias 160"].joint["threshold_adu"].sel(parameter="temperature")
+    assert both["value"] == pytest.approx(float(alone["parameters"]))
+    assert both["error"] == pytest.approx(float(alone["errors"]) / np.sqrt(2))
+    assert found["p_value"] == pytest.approx(1.0)
+
+
 def test_every_step_has_its_result_or_its_reason(mixed):
     steps = summarise(mixed[0])["steps"]["south at bias 150"]
     assert steps["threshold"] == steps["threshold"] | {"spectra": 96, "measured": 93}
@@ -188,13 +220,13 @@ BATCH = 20
 @pytest.fixture(scope="module")
 def many():
     """100 missions of 256 and 100 of 1024 channels, whose thresholds and dark counts are found in batches."""
-    out = {"threshold": [], "dcr": [], "slope": [], "trend": []}
+    out = {"threshold": [], "dcr": [], "slope": [], "trend": [], "readouts": [], "agree": []}
     for channels, first in itertools.product((256, 1024), range(0, 100, BATCH)):
         parts = [draw(first + k, channels, f"m{k:03d}", groups=60, each=2) for k in range(BATCH)]
         spectra, template = (together([p[k] for p in parts]) for k in (0, 1))
         values = sipm.with_days(spectra, mission(channels)).assign_attrs(counter_full=FULL)
         values = values.pipe(sipm.threshold, sipm.build_template(template)).pipe(sipm.dark_count_rate)
-        x, scale = np.arange(1.0, channels + 1), channels / 256
+        x, scale, joints = np.arange(1.0, channels + 1), channels / 256, []
         for k, (_, _, truth) in enumerate(parts):
             one = values.isel(spectrum=slice(120 * k, 120 * k + 120))
             good = one["threshold_flag"].values == 0
@@ -205,11 +237,25 @@ def many():
             true = (np.clip(edge[:, None] - (x - 1), 0, 1) * rate).sum(1)
             out["dcr"].append(((one["dcr"].values - true) / one["dcr_error"].values)[good])
             joint = one.pipe(warm_group).pipe(sipm.joint_fit, "threshold_adu", form="sqrt")
+            joints.append(joint)
+            if k % 2:
+                both = sipm.joint_readouts(dict(zip(READOUTS, joints[-2:], strict=True)))
+                slope = both.sel(parameter="temperature")
+                out["readouts"].append(float((slope["parameters"] - scale * SLOPE) / slope["errors"]))
+                out["agree"].append(float(both["p_value"]))
             pulls = (joint["parameters"].values - scale * np.array([40, 0.2, SLOPE])) / joint["errors"].values
             normal = norm.ppf(student.cdf(pulls, joint["degrees"].item()))
             out["slope"].append(normal[2])
             out["trend"].append(normal[:2])
     return {name: np.array([np.ravel(row) for row in rows]) for name, rows in out.items()}
+
+
+@pytest.mark.slow
+def test_two_readouts_have_one_slope(many):
+    """100 pairs: the mean of unit pulls is known to 0.1, their width to 7 %; p-values of what agrees are uniform."""
+    assert abs(many["readouts"].mean()) < 0.3
+    assert 0.8 < many["readouts"].std() < 1.25
+    assert kstest(many["agree"].ravel(), "uniform").pvalue > 1e-3
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 from scipy.stats import t as student
 
-from xcal_jax.sipm import evaluate, fit_trends, forecast, group, joint_fit, temperature_residuals
+from xcal_jax.sipm import evaluate, fit_trends, forecast, group, joint_fit, joint_readouts, temperature_residuals
 from xcal_jax.sipm.grouping import group_index
 from xcal_jax.sipm.trends import best_form
 
@@ -142,6 +142,37 @@ def test_joint_fit_with_temperature_gain_and_a_step():
     pulls = (joint["parameters"].values - [40, 0.3, 0.2, -3, 1.5]) / joint["errors"].values
     assert (np.abs(pulls) < 3.5).all()
     assert joint["parameter"].values.tolist() == ["a", "b", "temperature", "gain", "step on day 600"]
+
+
+def test_a_joint_fit_of_readouts_is_the_fit_of_all_their_points():
+    """The oracle has every point of both in one design, weighted by the scatter of each about its own fit."""
+    rng = np.random.default_rng(8)
+    temperature = rng.normal(10, 5, T.size)
+    fits, blocks, values, weights = {}, [], [], []
+    for row, (start, noise) in enumerate(((40.0, 0.1), (55.0, 0.4))):
+        y = start + 0.3 * np.sqrt(T) + 0.2 * (temperature - 10) + rng.normal(0, noise, T.size)
+        fits[f"ch{row}"] = one = joint_fit(groups_of(y, temperature), "dcr", form="sqrt")
+        block = np.zeros((T.size, 5))
+        block[:, 2 * row], block[:, 2 * row + 1], block[:, 4] = 1.0, np.sqrt(T), temperature - 10
+        blocks.append(block)
+        values.append(y)
+        scale = np.sqrt(float((one["residual"] ** 2).sum()) / int(one["degrees"]))
+        weights.append(np.full(T.size, 1 / scale))
+    both = joint_readouts(fits)
+    weight = np.concatenate(weights)
+    design = np.concatenate(blocks) * weight[:, None]
+    covariance = np.linalg.inv(design.T @ design)
+    np.testing.assert_allclose(both["parameters"], covariance @ design.T @ (np.concatenate(values) * weight), rtol=1e-6)
+    np.testing.assert_allclose(both["covariance"], covariance, rtol=1e-5)
+    assert both["parameter"].values.tolist() == ["ch0: a", "ch0: b", "ch1: a", "ch1: b", "temperature"]
+    assert float(both["p_value"]) > 0.01
+    other = joint_fit(groups_of(values[1] + 0.2 * temperature, temperature), "dcr", form="sqrt")
+    assert float(joint_readouts({"ch0": fits["ch0"], "ch1": other})["p_value"]) < 1e-4
+    cold = joint_fit(groups_of(values[0]), "dcr", form="sqrt")
+    with pytest.raises(ValueError, match="'temperature' is not in that of ch1"):
+        joint_readouts({"ch0": fits["ch0"], "ch1": cold})
+    with pytest.raises(ValueError, match="needs two at least, but has 1"):
+        joint_readouts({"ch0": cold})
 
 
 def test_intervals_of_few_points_hold_what_they_say():

@@ -89,7 +89,8 @@ class Command(click.Command):
                 path = str(Path(ctx.params["output"]).with_suffix(param.type.suffixes[0]))
                 ctx.params[str(param.name)] = param.type.convert(path, param, ctx)
         given = [(isinstance(param.type, Output), ctx.params.get(param.name or "")) for param in self.params]
-        files = [(written, path) for written, path in given if path and isinstance(path, str | Path)]
+        each = [(written, one) for written, value in given for one in (value if isinstance(value, tuple) else (value,))]
+        files = [(written, path) for written, path in each if path and isinstance(path, str | Path)]
         read = [path for written, path in files if not written and os.path.isfile(path)]
         outputs = [path for written, path in files if written]
         check_kept(read, outputs)

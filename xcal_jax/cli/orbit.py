@@ -23,7 +23,12 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 )
 @click.option("--tle", type=click.Path(), help=f"{TLE} Any length.")
 @click.option("--altitudes", type=click.Path(), help="CSV: date,altitude_km,inclination_deg.")
-@click.option("--fluxes", type=click.Path(), help="Your own, in place of an orbit: particle,energy_MeV,flux (CSV).")
+@click.option(
+    "--fluxes",
+    type=click.Path(),
+    multiple=True,
+    help="Your own, in place of an orbit: particle,energy_MeV,flux (CSV), or files of IRENE (AP-9, AE-9).",
+)
 @click.option(
     "--satellite",
     help="The one to take from --tle, by name or number. Alone: the shipped altitudes of GRBAlpha or VZLUSAT-2 "
@@ -39,9 +44,13 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @click.option("--start", help="First day, UTC; default: the start of the elements.")
 @click.option("--end", help="Last day, UTC; default: the end of the elements.")
 @click.option(
-    "--activity", help="min, max, cycle (solar), or the date maximum starts; default: 2022-09-01, as in the paper."
+    "--activity",
+    help="min, max, cycle, blend (by F10.7), or the date maximum starts; default: 2022-09-01, the paper's.",
 )
 @click.option("--nuclear-factor", type=options.quantity(""), default="1", help="Multiplies the protons' ionising dose.")
+@click.option(
+    "--solar-protons", type=options.quantity(""), help="Add those not exceeded with this confidence, 0.5 to 0.99."
+)
 @click.option("--step", type=options.quantity("s"), help="Time between positions; default: 60 s.")
 @options.output("netCDF file.", NETCDF)
 @click.option(
@@ -63,7 +72,7 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
     from xcal_jax.orbit import report
     from xcal_jax.orbit.flight import dose as run
 
-    flight |= {"fluxes": fluxes, "sides": sides and int(sides)}
+    flight |= {"fluxes": fluxes or None, "sides": sides and int(sides)}
     result = run(shield, satellite, tle, altitudes, model, progress=True, **flight)
     save(result, output, options.overwrite())
     if plot or spectra:
@@ -71,7 +80,7 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
         from xcal_jax.orbit.plot import dose_figure, spectra_figure
 
         if plot:
-            save_figure(dose_figure({satellite or Path(tle or altitudes or fluxes).stem: result}), plot)
+            save_figure(dose_figure({satellite or Path(tle or altitudes or fluxes[0]).stem: result}), plot)
         if spectra:
             save_figure(spectra_figure(result), spectra)
     numbers = report(result)
@@ -85,6 +94,7 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
         ("TID (rad in Si)", f"{numbers['tid_rad']:.4g}{ionising}"),
         ("of it by protons", f"{numbers['tid_rad_proton']:.4g}"),
         ("of it by electrons", f"{numbers['tid_rad_electron']:.4g}"),
+        *(("of it by solar protons", f"{value:.4g}") for key, value in numbers.items() if key == "tid_rad_solar"),
         ("TNID (1 MeV n_eq/cm2)", f"{numbers['neq_cm2']:.4g}{displacing}"),
         ("of it by protons", f"{numbers['neq_cm2_proton']:.4g}"),
         ("of it by electrons", f"{numbers['neq_cm2_electron']:.4g}"),

@@ -4,7 +4,7 @@ from pkgutil import iter_modules
 
 import lazy_loader
 
-from xcal_jax.orbit.dose import bremsstrahlung_dose, dose_behind, dose_of_spectrum, mission_dose, report
+from xcal_jax.orbit.dose import bremsstrahlung_dose, dose_behind, dose_of_spectrum, mission_dose
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import mission_fluence
 from xcal_jax.orbit.flux_tables import read_fluxes
@@ -14,6 +14,7 @@ from xcal_jax.orbit.orbit_files import SATELLITES, read_altitudes, read_tle, shi
 from xcal_jax.orbit.passes import list_passes
 from xcal_jax.orbit.rays import areal_density, shielding_map
 from xcal_jax.orbit.shielding import Shield, parse_sectors
+from xcal_jax.orbit.summary import report
 
 __all__ = [
     "SATELLITES",

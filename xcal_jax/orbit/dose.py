@@ -1,7 +1,8 @@
 """Total ionising dose and displacement damage of the silicon behind a mission's shield, month by month.
 
 Not covered, as every file states: nuclear secondaries (5-6 %; `nuclear_factor` multiplies the protons' ionising dose
-by a number the user gives), straggling, galactic and solar particles; behind layers, the rest of the satellite.
+by a number the user gives), straggling, galactic particles; behind layers, the rest of the satellite. Solar protons are
+a term of their own, which must be asked for.
 """
 
 import warnings
@@ -21,7 +22,7 @@ from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.bremsstrahlung import photon_doses
 from xcal_jax.orbit.electrons import electron_doses
 from xcal_jax.orbit.elements import Altitudes, Elements
-from xcal_jax.orbit.fluence import NAMED, mission_fluence
+from xcal_jax.orbit.fluence import mission_fluence
 from xcal_jax.orbit.mass_model import MassModel
 from xcal_jax.orbit.rays import RAYS, check_rays, rays_of
 from xcal_jax.orbit.shielding import (
@@ -40,8 +41,8 @@ GEOMETRIES = ("slab", "sphere")
 PARTICLES = {"proton": proton_doses, "electron": electron_doses}
 BEYOND_CUTOFF = 10_000.0  # km: solar particles reach these orbits without a geomagnetic cut-off
 NOT_COVERED = (
-    "nuclear secondaries (5-6 %) unless nuclear_factor is set; straggling; galactic and solar particles; "
-    "what is not in the shield; electrons in lead and tungsten are some ten per cent too few"
+    "nuclear secondaries (5-6 %) unless nuclear_factor is set; straggling; galactic particles; solar protons unless "
+    "solar_protons is set; what is not in the shield; electrons in lead and tungsten are some ten per cent too few"
 )
 
 
@@ -99,6 +100,9 @@ def _paths(shield: Shield | MassModel, geometry: str, sides: int, rays: int) -> 
     return paths_through(shield, geometry, sides)
 
 
+_proton_doses = jax.jit(proton_doses)
+
+
 @jax.jit
 def _doses(paths: Paths, proton_energy, protons, electron_energy, electrons):
     """Doses of S segments: protons and electrons, (S, 2) rad and 1 MeV neutrons/cm2 each; photons, (S,) rad.
@@ -128,11 +132,12 @@ def dose_behind(
     shield: layers; solid-angle fractions with layers each (solid sphere); or a mass model, looked at along so many
     ``rays``. nuclear_factor: multiplies the ionising dose of protons, and not their displacement damage.
 
-    Adds per ``segment`` `tid_proton`, `tid_electron` (with `tid_bremsstrahlung`, its part by photons) and `tid` in
-    rad(Si); `neq_proton`, `neq_electron` and `neq` in 1 MeV neutrons/cm2; `tid` and `neq` also per day; accumulated:
-    `tid_accumulated` and `fluence`, which `xcal_jax.sipm` reads against `days`, and the band of the models around them:
-    `tid_lower`, `tid_upper`, `neq_lower`, `neq_upper`; the protons behind the shield, `proton_fluence_behind`. Warns
-    where electrons dominate.
+    Adds per ``segment`` `tid_proton`, `tid_electron` (with `tid_bremsstrahlung`, its part by photons) and `tid` in Si,
+    cGy (1 cGy = 1 rad); `neq_proton`, `neq_electron` and `neq` in 1 MeV neutrons/cm2; `tid` and `neq` also per day;
+    accumulated: `tid_accumulated` and `fluence`, which `xcal_jax.sipm` reads against `days`, and the band of the models
+    around them: `tid_lower`, `tid_upper`, `neq_lower`, `neq_upper`; the trapped protons behind the shield,
+    `proton_fluence_behind`. With solar protons in ``fluence`` also `tid_solar` and `neq_solar`, which are in the sums;
+    the lower edges have those of the opposite confidence. Warns where electrons dominate.
     Raises ValueError as `check_geometry` and `check_rays`, and for a ``nuclear_factor`` that is not from 0 to 10.
     """
     sectors = [(1.0, shield)] if isinstance(shield, Shield | MassModel) else list(shield)
@@ -155,26 +160,32 @@ def dose_behind(
         arriving += fraction * parts[3]
     proton[:, 0] *= nuclear_factor
     electron[:, 0] += photons
-    total = proton + electron
+    solar, least = _solar_doses(fluence, sectors, geometry, sides, rays, nuclear_factor)
+    trapped = proton + electron
+    total = trapped + solar
     factor = float(fluence.attrs["model_factor"])
+    lower, upper = np.cumsum(trapped / factor + least, 0), np.cumsum(trapped * factor + solar, 0)
     ionising, displacing = "total ionising dose in Si", "1 MeV neutron equivalent fluence"
     columns = {
-        "tid_proton": (proton[:, 0], "rad", f"{ionising} by protons"),
-        "tid_electron": (electron[:, 0], "rad", f"{ionising} by electrons and their photons"),
-        "tid_bremsstrahlung": (photons, "rad", f"{ionising} by bremsstrahlung"),
-        "tid": (total[:, 0], "rad", ionising),
-        "tid_per_day": (total[:, 0] / days, "rad/d", f"{ionising} per day"),
-        "tid_accumulated": (np.cumsum(total[:, 0]), "rad", f"{ionising}, accumulated"),
-        "tid_lower": (np.cumsum(total[:, 0]) / factor, "rad", f"{ionising}, accumulated, if the models are high"),
-        "tid_upper": (np.cumsum(total[:, 0]) * factor, "rad", f"{ionising}, accumulated, if the models are low"),
+        "tid_proton": (proton[:, 0], "cGy", f"{ionising} by protons"),
+        "tid_electron": (electron[:, 0], "cGy", f"{ionising} by electrons and their photons"),
+        "tid_bremsstrahlung": (photons, "cGy", f"{ionising} by bremsstrahlung"),
+        "tid": (total[:, 0], "cGy", ionising),
+        "tid_per_day": (total[:, 0] / days, "cGy/d", f"{ionising} per day"),
+        "tid_accumulated": (np.cumsum(total[:, 0]), "cGy", f"{ionising}, accumulated"),
+        "tid_lower": (lower[:, 0], "cGy", f"{ionising}, accumulated, if the models are high"),
+        "tid_upper": (upper[:, 0], "cGy", f"{ionising}, accumulated, if the models are low"),
         "neq_proton": (proton[:, 1], "1/cm2", f"{displacing} of protons"),
         "neq_electron": (electron[:, 1], "1/cm2", f"{displacing} of electrons"),
         "neq": (total[:, 1], "1/cm2", displacing),
         "neq_per_day": (total[:, 1] / days, "1/(cm2 d)", f"{displacing} per day"),
         "fluence": (np.cumsum(total[:, 1]), "1/cm2", f"{displacing}, accumulated"),
-        "neq_lower": (np.cumsum(total[:, 1]) / factor, "1/cm2", f"{displacing}, accumulated, if the models are high"),
-        "neq_upper": (np.cumsum(total[:, 1]) * factor, "1/cm2", f"{displacing}, accumulated, if the models are low"),
+        "neq_lower": (lower[:, 1], "1/cm2", f"{displacing}, accumulated, if the models are high"),
+        "neq_upper": (upper[:, 1], "1/cm2", f"{displacing}, accumulated, if the models are low"),
     }
+    if "solar_proton_fluence" in fluence:
+        columns["tid_solar"] = (solar[:, 0], "cGy", f"{ionising} by solar protons")
+        columns["neq_solar"] = (solar[:, 1], "1/cm2", f"{displacing} of solar protons")
     result = fluence.assign({name: variable("segment", *column) for name, column in columns.items()})
     result = result.assign_coords(
         arriving_energy=variable("arriving_energy", energy, "MeV", "energy behind the shield")
@@ -191,9 +202,10 @@ def dose_behind(
         "not_covered": NOT_COVERED,
     }
     highest = float(fluence.altitude.max())
-    if highest > BEYOND_CUTOFF:
+    if highest > BEYOND_CUTOFF and "solar_proton_fluence" not in fluence:
         warnings.warn(
-            f"solar and galactic particles are left out, and may lead at {highest:.0f} km: solar protons above all",
+            f"solar protons are left out, and may lead at {highest:.0f} km: solar_protons=0.95 (--solar-protons 0.95) "
+            "adds those that are not exceeded with 95 %",
             stacklevel=2,
         )
     by_electrons, by_protons = electron[:, 0].sum(), proton[:, 0].sum()
@@ -205,6 +217,23 @@ def dose_behind(
         result.attrs["warning"] = message
         warnings.warn(message, stacklevel=2)
     return result
+
+
+def _solar_doses(
+    fluence: xr.Dataset, sectors: Sequence, geometry: str, sides: int, rays: int, nuclear_factor: float
+) -> Float[np.ndarray, "2 S 2"]:
+    """Doses of the solar protons, rad and 1 MeV neutrons/cm2: at their confidence and the opposite one; else zero."""
+    found = np.zeros((2, fluence.sizes["segment"], 2))
+    if "solar_proton_fluence" not in fluence:
+        return found
+    names = ("solar_proton_fluence", "solar_proton_fluence_low")
+    rows = jnp.concatenate([jnp.asarray(fluence[name].values) for name in names])
+    energy = jnp.asarray(fluence["proton_energy"].values)
+    for fraction, one in sectors:
+        each = _proton_doses(_paths(one, geometry, sides, rays), energy, rows)
+        found += fraction * np.asarray(each, float).reshape(found.shape)
+    found[..., 0] *= nuclear_factor
+    return found
 
 
 def _geometry(shield: Any, geometry: str, sides: int, rays: int) -> str:
@@ -226,40 +255,11 @@ def mission_dose(
 ) -> xr.Dataset:
     """Dose and damage on ``orbit`` behind ``shield``: `mission_fluence`, then `dose_behind`.
 
-    shield: as there, or text like ``"Al:1mm,Pb:2.5mm"``. flight: `start`, `end`, `activity`, `step` and `progress` of
-    `mission_fluence`. Raises ValueError as these two do, for a wrong geometry or number of rays before any work.
+    shield: as there, or text like ``"Al:1mm,Pb:2.5mm"``. flight: `start`, `end`, `activity`, `step`, `progress` and
+    `solar_protons` of `mission_fluence`. Raises ValueError as these two do, for a wrong geometry or number of rays
+    before any work.
     """
     sectors = parse_sectors(shield) if isinstance(shield, str) else shield
     check_geometry(geometry, sides, [] if isinstance(sectors, Shield | MassModel) else sectors)
     check_rays(rays)
     return dose_behind(mission_fluence(orbit, **flight), sectors, geometry, sides, nuclear_factor, rays)
-
-
-@checked
-def report(result: xr.Dataset) -> dict:
-    """Doses and fluxes of a result of `dose_behind` as plain values, for JSON."""
-    segments = []
-    for i in range(result.sizes["segment"]):
-        one = result.isel(segment=i)
-        segments.append(
-            {
-                "start": str(one.start.values.astype("M8[s]")),
-                "end": str(one.end.values.astype("M8[s]")),
-                "altitude_km": float(one.altitude),
-                "tid_rad": float(one.tid),
-                "neq_cm2": float(one.neq),
-                "flux": {name: float(one.named_flux.sel(named=name)) for name in NAMED},
-            }
-        )
-    return {
-        "tid_rad": float(result.tid.sum()),
-        "tid_rad_proton": float(result.tid_proton.sum()),
-        "tid_rad_electron": float(result.tid_electron.sum()),
-        "tid_rad_band": [float(result.tid_lower[-1]), float(result.tid_upper[-1])],
-        "neq_cm2": float(result.neq.sum()),
-        "neq_cm2_proton": float(result.neq_proton.sum()),
-        "neq_cm2_electron": float(result.neq_electron.sum()),
-        "neq_cm2_band": [float(result.neq_lower[-1]), float(result.neq_upper[-1])],
-        "days": float(result.length.sum()),
-        "segments": segments,
-    }

@@ -1,6 +1,7 @@
 """The dose of a satellite in one call: from where it has flown and what shields it."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,8 @@ def dose(
     max_age: float | None = None,
     strict: bool = False,
     progress: bool = False,
-    fluxes: str | os.PathLike[str] | None = None,
+    fluxes: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+    solar_protons: float | None = None,
 ) -> xr.Dataset:
     """Ionising dose and displacement damage in silicon behind ``shield``, month by month: see `dose_behind`.
 
@@ -62,15 +64,16 @@ def dose(
     a satellite of boxes, GRBAlpha, VZLUSAT-2 or a TOML file, looked at along so many ``rays``. The orbit is that of
     tle, two-line elements or OMM (of ``satellite``, if there are several; ``max_age``, days, and ``strict`` as of
     `read_tle`); or of altitudes, a CSV table; or of satellite alone, GRBAlpha or VZLUSAT-2, whose altitudes are shipped
-    (partly assumed: see the file). fluxes: in place of an orbit a CSV table, as of `read_fluxes`. geometry: of layers,
-    "slab" (the default) with 1 or 2 sides, or "sphere". start, end: UTC dates, those of the orbit if none. activity:
-    "min", "max", "cycle", or the date from which the Sun is at its maximum. nuclear_factor: multiplies the protons'
-    ionising dose. step: seconds between positions. What is None has the default of `mission_dose` and `read_tle`.
+    (partly assumed: see the file). fluxes: in place of an orbit, files as of `read_fluxes`. geometry: of layers, "slab"
+    (the default) with 1 or 2 sides, or "sphere". start, end: UTC dates, those of the orbit if none. activity: "min",
+    "max", "cycle", "blend", or the date from which the Sun is at its maximum. solar_protons: adds those of solar events
+    that the mission does not exceed with this confidence, 0.5 to 0.99. nuclear_factor: multiplies the protons' ionising
+    dose. step: seconds between positions. What is None has the default of `mission_dose` and `read_tle`.
     Raises ValueError for what makes no sense, and for an argument that would have no effect beside the others.
 
     >>> found = dose("Al:1mm,Pb:2.5mm", satellite="GRBAlpha", start="2022-01-01", end="2022-01-03", step=600)
     >>> found.tid.attrs["units"], bool(found.tid.sum() > 0)
-    ('rad', True)
+    ('cGy', True)
     """
     behind: str | Shield | MassModel
     if model is None and shield is not None:
@@ -83,6 +86,8 @@ def dose(
     if fluxes is not None:
         if any(one is not None for one in (satellite, tle, altitudes)):
             raise ValueError("`fluxes` stand in place of an orbit, but tle, altitudes or satellite is given, too")
+        if solar_protons is not None:
+            raise ValueError("`solar_protons` need an orbit, but `fluxes` are given: put them into the table")
         check_effect(of_orbit | of_elements, "with `fluxes`")
     elif tle is None:
         check_effect(of_elements, "without `tle`")
@@ -97,7 +102,7 @@ def dose(
         sectors = parse_sectors(behind) if isinstance(behind, str) else behind
         return dose_behind(read_fluxes(fluxes, start, end), sectors, **looks)
     orbit = flown(satellite, tle, altitudes, strict=strict, **given(max_age=max_age))
-    flight = given(start=start, end=end, **of_orbit) | {"progress": progress}
+    flight = given(start=start, end=end, solar_protons=solar_protons, **of_orbit) | {"progress": progress}
     return mission_dose(orbit, behind, **looks, **flight)
 
 

@@ -12,6 +12,7 @@ from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
 from xcal_jax.orbit.elements import Altitudes, Circle, Elements, ElementSet, positions
 from xcal_jax.orbit.months import SWITCH, Segment, monthly_segments
+from xcal_jax.orbit.solar_protons import MODEL, solar_fluences, transmission
 from xcal_jax.orbit.trapped import (
     ENERGY_EDGES,
     FieldMap,
@@ -72,33 +73,51 @@ def mission_fluence(
     activity: str = SWITCH,
     step: float = 60.0,
     progress: bool = False,
+    solar_protons: float | None = None,
 ) -> xr.Dataset:
-    """Fluxes and fluences of trapped protons and electrons on ``orbit``, month by month.
+    """Fluxes and fluences of trapped protons and electrons on ``orbit``, month by month, and of solar protons.
 
-    start, end: dates, the span of ``orbit`` if none. activity: "min", "max", "cycle", or the date from which solar
-    activity is maximum, as of `monthly_segments`. step: seconds, at most a ninth of an orbit. Returns per ``segment``
-    start, end, length (d), days (d, from the start of the mission to its end), altitude (km) and solar activity; the
-    integral flux at the models' energies, 1/(cm2 s); the differential flux and the fluence at the energies of the fold,
-    1/(cm2 [s] MeV); and the fluxes `named` in reports.
-    Raises ValueError for dates that ``orbit`` does not reach, orbits outside the models, and a step that does not
-    resolve the orbit.
+    start, end: dates, the span of ``orbit`` if none. activity: "min", "max", "cycle", "blend", or the date from which
+    solar activity is maximum. step: seconds, at most a ninth of an orbit. Returns per ``segment`` start, end, length
+    (d), days (d, from the start of the mission to its end), altitude (km) and solar activity; the integral flux at the
+    models' energies, 1/(cm2 s); the differential flux and the fluence at the energies of the fold, 1/(cm2 [s] MeV); and
+    the fluxes `named` in reports. solar_protons: a confidence from 0.5 to 0.99; then also the fluence of protons of
+    solar events that the mission does not exceed with it, by ESP (`solar_proton_fluence`), and that with the opposite
+    one (`_low`).
+    Raises ValueError for dates that ``orbit`` does not reach, orbits outside the models, a step that does not
+    resolve the orbit, and another confidence.
     """
     parse_quantity(step, "s", "step", least=SHORTEST_STEP, most=LONGEST_STEP)
+    if solar_protons is not None:
+        solar_protons = parse_quantity(solar_protons, "", "solar_protons", least=0.5, most=0.99)
     first, last = orbit.span
     segments = monthly_segments(first if start is None else start, last if end is None else end, activity)
     flights: list[tuple[Segment, ElementSet | Circle]] = list(zip(segments, orbit.flights(segments), strict=True))
     altitude = np.array([flown.altitude for _, flown in flights])
     fields = _fields(flights, step)
     flux: dict[str, list[np.ndarray]] = {particle: [] for particle in FLUX_ENERGIES}
+    arriving = []
     with Bar(len(flights), " months", progress) as bar:
         for segment, flown in flights:
             for particle, energy in FLUX_ENERGIES.items():
-                blocks = _blocks(flown, segment, step)
-                field = fields[field_epoch(particle, segment.solar)]
-                flux[particle].append(average_flux(blocks, field, particle, segment.solar, energy))
+                total = np.zeros(energy.size)
+                for solar, weight in segment.mixture.items():
+                    blocks, field = _blocks(flown, segment, step), fields[field_epoch(particle, solar)]
+                    total += weight * average_flux(blocks, field, particle, solar, energy)
+                flux[particle].append(total)
+            if solar_protons is not None:
+                field = fields[field_epoch("proton", next(iter(segment.mixture)))]
+                arriving.append(transmission(_blocks(flown, segment, step), field, spectrum_energies("proton")))
             bar.update()
     rows = {particle: np.array(found) for particle, found in flux.items()}
-    return fluence_dataset(segments, altitude, rows, MODELS, MODEL_FACTOR).assign_attrs(step_s=step)
+    result = fluence_dataset(segments, altitude, rows, MODELS, MODEL_FACTOR).assign_attrs(step_s=step)
+    if solar_protons is None:
+        return result
+    for name, confidence in (("solar_proton_fluence", solar_protons), ("solar_proton_fluence_low", 1 - solar_protons)):
+        fluence = solar_fluences(segments, np.array(arriving), confidence)
+        what = f"solar protons, not exceeded with {100 * confidence:g} %"
+        result[name] = variable(("segment", "proton_energy"), fluence, "1/(cm2 MeV)", what)
+    return result.assign_attrs(solar_protons=MODEL, solar_protons_confidence=solar_protons)
 
 
 def _blocks(flown: ElementSet | Circle, segment: Segment, step: float) -> Iterable[np.ndarray]:
@@ -110,7 +129,7 @@ def _blocks(flown: ElementSet | Circle, segment: Segment, step: float) -> Iterab
 def _fields(flights: list[tuple[Segment, ElementSet | Circle]], step: float) -> dict:
     """L and B/B0 of positions by the epoch of the models' fields: traced for short work, read off a map for long."""
     days = sum(segment.days for segment, _ in flights)
-    needed = {field_epoch(p, s.solar): (p, s.solar) for s, _ in flights for p in ENERGY_EDGES}
+    needed = {field_epoch(p, solar): (p, solar) for s, _ in flights for solar in s.mixture for p in ENERGY_EDGES}
     if days * 86400 / step < MAP_POINTS:
         return {epoch: lambda at, of=of: geomagnetic_coordinates(at, *of) for epoch, of in needed.items()}
     radii = [np.linalg.norm(block, axis=1) for s, flown in flights for block in _blocks(flown, s, max(step, 600.0))]
@@ -136,6 +155,9 @@ def fluence_dataset(
         "days": variable("segment", np.cumsum(days), "d", "days from the start to the end"),
         "altitude": variable("segment", altitude, "km", "altitude above the equatorial radius"),
         "solar": variable("segment", [s.solar for s in segments], "1", "solar activity of AP-8 and AE-8"),
+        "share_of_maximum": variable(
+            "segment", [s.mixture.get("max", 0.0) for s in segments], "1", "share of solar maximum in it"
+        ),
     }
     coordinates = {"start": variable("segment", np.array([s.start for s in segments]), None, "start (UTC)")}
     omni, named = "omnidirectional", []

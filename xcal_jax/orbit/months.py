@@ -6,27 +6,31 @@ from itertools import pairwise
 import numpy as np
 
 from xcal_jax.io.arguments import checked
+from xcal_jax.orbit.activity import is_active, share_of_maximum
 from xcal_jax.units import shown
 
 SWITCH = "2022-09-01"
-MAXIMA = ("1958-03", "1968-11", "1979-12", "1989-11", "2001-11", "2014-04", "2024-10")
-"""Months of the highest smoothed sunspot number since 1954, of cycles 19 to 25.
-
-Cycles 19 to 24: SILSO (Royal Observatory of Belgium), TableCyclesMiMa.txt, version 2.0, 13-month smoothing. Cycle 25 is
-later than that table and was written from memory. A month more or less moves the active years by as much.
-"""
-CYCLE = 132  # months; the rule beyond the table: another maximum every eleven years
-RISE, FALL = 30, 54  # months
 DAY = np.timedelta64(86400, "s")
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a mission with one set of elements and one solar activity, "min" or "max"."""
+    """A part of a mission with one set of elements and one solar activity.
+
+    solar: "min", "max", or "blend", of which ``share`` is the share of the maximum.
+    """
 
     start: np.datetime64
     end: np.datetime64
     solar: str
+    share: float = 1.0
+
+    @property
+    def mixture(self) -> dict[str, float]:
+        """Weight of the models at each solar activity."""
+        if self.solar != "blend":
+            return {self.solar: 1.0}
+        return {solar: one for solar, one in (("min", 1.0 - self.share), ("max", self.share)) if one > 0}
 
     @property
     def days(self) -> float:
@@ -54,35 +58,19 @@ def parse_date(text: str | np.datetime64, name: str) -> np.datetime64:
     return date
 
 
-def is_active(date: np.datetime64) -> bool:
-    """Whether ``date`` is in the seven active years of a solar cycle.
-
-    They begin 2.5 years before the maximum and end 4.5 years after it: the rule for solar protons of Feynman, Spitale,
-    Wang and Gabriel, J. Geophys. Res. 98 (1993) 13281, written from memory and not checked against the paper. It serves
-    here to choose between the minimum and the maximum of AP-8 and AE-8, which is a choice of this project. Beyond the
-    table of maxima there is one every eleven years, which is a forecast.
-    """
-    month = date.astype("M8[M]").astype(int)
-    maxima = [int(np.datetime64(one, "M").astype(int)) for one in MAXIMA]
-    while maxima[-1] < month:
-        maxima.append(maxima[-1] + CYCLE)
-    while maxima[0] > month:
-        maxima.insert(0, maxima[0] - CYCLE)
-    return any(one - RISE <= month < one + FALL for one in maxima)
-
-
 @checked
 def monthly_segments(start: str | np.datetime64, end: str | np.datetime64, activity: str = SWITCH) -> list[Segment]:
     """Segments from ``start`` to ``end``, cut at the first of every month and where solar activity changes.
 
-    activity: "min", "max", the date from which it is maximum (2022-09-01 in the paper), or "cycle", by `is_active`.
-    Raises ValueError for dates that are none and an ``end`` that is not after ``start``.
+    activity: "min", "max", the date from which it is maximum (2022-09-01 in the paper), "cycle", by `is_active`, or
+    "blend", by `share_of_maximum` in each month. Raises ValueError for dates that are none, an ``end`` that is not
+    after ``start``, and a blend before 1958.
     """
     start, end = parse_date(start, "start"), parse_date(end, "end")
     if not end > start:
         raise ValueError(f"`end` must be after `start`, but {end} is not after {start}")
     months = np.arange(start.astype("M8[M]") + 1, end.astype("M8[M]") + 1).astype("M8[s]")
-    if activity == "cycle":
+    if activity in ("cycle", "blend"):
         cuts = np.concatenate([[start], months, [end]])
     else:
         switch = {"min": end, "max": start}.get(activity)
@@ -91,5 +79,7 @@ def monthly_segments(start: str | np.datetime64, end: str | np.datetime64, activ
         cuts = np.concatenate([[start], months, [switch], [end]])
     cuts = np.unique(cuts.astype("M8[s]"))
     cuts = cuts[(cuts >= start) & (cuts <= end)]
+    if activity == "blend":
+        return [Segment(a, b, "blend", share_of_maximum(a)) for a, b in pairwise(cuts)]
     active = [is_active(cut) if activity == "cycle" else cut >= switch for cut in cuts[:-1]]
     return [Segment(a, b, "max" if one else "min") for (a, b), one in zip(pairwise(cuts), active, strict=True)]

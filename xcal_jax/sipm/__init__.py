@@ -10,6 +10,7 @@ from xcal_jax.sipm.gain import gain_at, gain_drift, to_energy
 from xcal_jax.sipm.grouping import group
 from xcal_jax.sipm.lines import fit_lines
 from xcal_jax.sipm.mission import Mission, load_mission, with_days
+from xcal_jax.sipm.readouts import joint_readouts
 from xcal_jax.sipm.synthetic import synthesize
 from xcal_jax.sipm.temperature import joint_fit, temperature_residuals
 from xcal_jax.sipm.template import build_template
@@ -36,6 +37,7 @@ __all__ = [
     "gain_drift",
     "group",
     "joint_fit",
+    "joint_readouts",
     "load_mission",
     "read_event",
     "select",

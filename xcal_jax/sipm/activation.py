@@ -13,7 +13,7 @@ from jaxtyping import Float, Real
 
 from xcal_jax import fit
 from xcal_jax.io.datasets import variable
-from xcal_jax.sipm.grouping import group_index
+from xcal_jax.sipm.grouping import board_mean, group_index
 from xcal_jax.sipm.lines import fit_lines
 from xcal_jax.spectra import stack
 
@@ -43,12 +43,23 @@ def stacks_by(
 
 
 def by_epoch(spectra: xr.Dataset, quiet: xr.Dataset | None = None, width: float = 5.0) -> xr.Dataset:
-    """Stacks of the spectra of each epoch (days within ``width``), and the epochs' mean `days`: (epoch,)."""
+    """Stacks of the spectra of each epoch (days within ``width``), and the epochs' mean `days`: (epoch,).
+
+    `temperature` is the mean of the spectra that have one, degC, weighted with their exposures.
+    """
     days = spectra["days"].values
     index = group_index(days, width)
     mean = np.bincount(index, days) / np.bincount(index)
     stacks = stacks_by(spectra, index, "epoch", quiet)
-    return stacks.assign(days=variable("epoch", mean, "d", "time since launch"))
+    warm, exposure = board_mean(spectra), spectra["exposure"].values
+    known = np.isfinite(warm)
+    weight = np.bincount(index, np.where(known, exposure, 0.0))
+    total = np.bincount(index, np.where(known, warm * exposure, 0.0))
+    warm = np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)
+    return stacks.assign(
+        days=variable("epoch", mean, "d", "time since launch"),
+        temperature=variable("epoch", warm, "degC", "mean board temperature"),
+    )
 
 
 @jax.jit

@@ -43,6 +43,7 @@ VETOES = {
     32: "window narrower than 2.5 sigma to a side",
     64: "shape not a Gaussian: chi2/nu above 5 and residuals above 5 % of the amplitude",
 }
+STEEPNESS = 3.0  # of an exponential's t1, width of its prior
 NARROWEST = 2.5  # sigmas from the middle of a window to its edge, at least
 WIDTH_RANGE = 1.8  # factor between sigma and the expected one, at most
 PIN = 1e6  # weight of what holds the terms at zero that a background does not have
@@ -58,7 +59,8 @@ class Window:
 
     channel: (W,). value: (W,) cnt/s, or counts for the Poisson statistic. error: (W,) of the value, infinite outside
     the window. known: (W,) counts of a quiet stack that ``value`` lacks. middle, half, expected_sigma: () channels.
-    inflation: () factor on variances for the noise of the quiet stack.
+    inflation: () variance of the value over its own Poisson variance, which the noise of the quiet stack raises: the
+    mean over the window.
     """
 
     channel: fit.Array
@@ -125,14 +127,16 @@ def fit_line(background: Scalar, poisson: bool, window: Window, spread: Scalar) 
 
     background: its place in `BACKGROUNDS`; the terms that it does not have are pinned to zero, so that all backgrounds
     are one batch. poisson: values and ``window.known`` are counts, and errors only a mask. spread: relative width of a
-    Gaussian prior on the logarithm of sigma, around the expected one. Bounds: the position stays in the window, sigma
-    between 1/4 and 4 of the expected one.
+    Gaussian prior on the logarithm of sigma, around the expected one. An exponential has one on t1, of `STEEPNESS`:
+    without it one of no height would run up the noise at an end of the window. Bounds: the position stays in the
+    window, sigma between 1/4 and 4 of the expected one.
     """
     y, middle, half = window.value, window.middle, window.half
     inside = jnp.isfinite(window.error)
     free = jnp.asarray(FREE)[background]
     size = jnp.max(jnp.where(inside, jnp.abs(y), 0.0)) + 1e-30
-    units = jnp.where(jnp.asarray(EXPONENTIAL)[background] & (jnp.arange(4) == 1), 1.0, size)
+    exponential = jnp.asarray(EXPONENTIAL)[background]
+    units = jnp.where(exponential & (jnp.arange(4) == 1), 1.0, size)
 
     guess = first_guess(window, background, size)
 
@@ -140,6 +144,10 @@ def fit_line(background: Scalar, poisson: bool, window: Window, spread: Scalar) 
         position = middle + half * jnp.tanh(u[1])
         width = window.expected_sigma * jnp.exp(jnp.log(4.0) * jnp.tanh(u[2]))
         return jnp.concatenate([size * u[:1], jnp.stack([position, width]), units * u[3:]])
+
+    def priors(p):
+        steepness = jnp.where(exponential, p[4] / STEEPNESS, 0.0)
+        return jnp.stack([jnp.log(p[2] / window.expected_sigma) / spread, steepness])
 
     def residuals(p, _):
         model = line_model(p, window, background)
@@ -149,7 +157,7 @@ def fit_line(background: Scalar, poisson: bool, window: Window, spread: Scalar) 
         else:
             rest = jnp.where(inside, (model - y) / window.error, 0.0)
         pins = jnp.where(free, 0.0, PIN * p[3:] / units)
-        return jnp.concatenate([rest, jnp.log(p[2:3] / window.expected_sigma) / spread, pins])
+        return jnp.concatenate([rest, priors(p), pins])
 
     start = jnp.concatenate([guess[:1] / size, jnp.zeros(2, y.dtype), guess[3:] / units])
     start = start.at[1].set(jnp.arctanh(jnp.clip((guess[1] - middle) / half, -0.9, 0.9)))
@@ -157,7 +165,7 @@ def fit_line(background: Scalar, poisson: bool, window: Window, spread: Scalar) 
     best = fit.least_squares(lambda u, _: residuals(physical(u), _), start, None, points, STEPS, TOLERANCE)
     parameters = physical(best.parameters)
     covariance = fit.covariance_of(jax.jacfwd(residuals)(parameters, None))
-    chi_square = best.chi_square - (jnp.log(parameters[2] / window.expected_sigma) / spread) ** 2
+    chi_square = (best.chi_square - jnp.sum(priors(parameters) ** 2)) / window.inflation
     good = best.converged & jnp.all(jnp.isfinite(covariance))
     degrees = best.points - (3.0 + jnp.sum(free, dtype=y.dtype))
     line = fit.Fit(parameters, covariance * window.inflation, chi_square, best.points, good)

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from xcal_jax import fit
 from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.io.arguments import checked
-from xcal_jax.io.datasets import variable
+from xcal_jax.io.datasets import flags, variable
 from xcal_jax.sipm.line_window import BACKGROUNDS, EXPONENTIAL, VETOES, Window, fit_windows
 from xcal_jax.units import shown
 
@@ -96,8 +96,8 @@ def windows_of(
     x = channel[column]
     outside = (x < windows[:, :1]) | (x > windows[:, 1:]) | (np.diff(column, axis=1, prepend=-1) == 0)
     y, sigma, known = (a[:, column] for a in flat)
-    gross = np.where(outside, 0.0, np.maximum(y + known, 1.0)).sum(-1)
-    noise = np.where(outside, 0.0, sigma**2).sum(-1) / gross if poisson else np.ones(y.shape[:2])
+    ratio = np.where(outside, 0.0, sigma**2 / np.maximum(y + known, 1.0)).sum(-1) / (~outside).sum(-1)
+    noise = ratio if poisson else np.ones(y.shape[:2])
     rows = len(flat[0]) * len(windows)
     place = np.resize(np.repeat(np.arange(rows), models), padded(rows * models))
     each = place % len(windows)
@@ -193,7 +193,6 @@ def fit_lines(
     def chosen(values, units, long_name):
         return variable(dims, np.where(passed, values, np.nan).reshape(shape), units, long_name)
 
-    meaning = ", ".join(f"{bit}: {text}" for bit, text in VETOES.items())
     out = {}
     for k, (name, units) in enumerate(OF_LINE.values()):
         unit_scale = scale if units == "count/s" else 1.0
@@ -208,11 +207,12 @@ def fit_lines(
         (*dims, "term"), (terms / per_second).reshape(*shape, 4), "count/s", "background terms of `line_model`"
     )
     out["reduced_chi_square"] = chosen(reduced[row, best], "1", "chi-square over degrees of freedom")
-    out["veto"] = variable(dims, np.where(passed, 0, veto[row, best]).reshape(shape), "1", f"bits {meaning}")
+    out["veto"] = flags(dims, np.where(passed, 0, veto[row, best]).reshape(shape), VETOES, "why no model passed")
     out["positions"] = variable(
         (*dims, "model"), parameters[:, :, 1].reshape(*shape, len(names)), "ADU", "position under every background"
     )
-    out["vetoes_of"] = variable((*dims, "model"), veto.reshape(*shape, len(names)), "1", "vetoes of every background")
+    each = veto.reshape(*shape, len(names))
+    out["vetoes_of"] = flags((*dims, "model"), each, VETOES, "vetoes of every background")
     out["window"] = variable(("line", "edge"), windows, "ADU", "first and last channel")
     coords = {"model": variable("model", names, "1", "background model")}
     return xr.Dataset(out, coords, {**stacks.attrs, "statistic": statistic, "selection": selection})

@@ -21,6 +21,7 @@ from xcal_jax.sipm.darkcounts import dark_count_rate
 from xcal_jax.sipm.gain import to_energy
 from xcal_jax.sipm.grouping import group, warm_group
 from xcal_jax.sipm.mission import Mission, with_days
+from xcal_jax.sipm.readouts import joint_readouts
 from xcal_jax.sipm.setting import Gain, gains_of
 from xcal_jax.sipm.temperature import joint_fit, temperature_residuals
 from xcal_jax.sipm.template import at_setting, build_template, setting_name, settings_of
@@ -78,8 +79,8 @@ class Ageing:
     """All results of one satellite.
 
     channels: by name of the setting: the readout, and its bias where the readout has several. gains: of every setting,
-    those with spectra after SAA exits alone among them. left_out: why a setting has no results. notes: what was left
-    out of the files.
+    those with spectra after SAA exits alone among them. readouts: joint fits of the readouts at one bias, by quantity.
+    left_out: why a setting has no results. notes: what was left out of the files.
     """
 
     mission: Mission
@@ -87,6 +88,7 @@ class Ageing:
     template: xr.Dataset
     channels: dict[str, Channel]
     gains: dict[str, Gain]
+    readouts: dict[str, xr.Dataset]
     left_out: dict[str, str]
     notes: list[str]
 
@@ -188,6 +190,19 @@ def channel_of(
     return Channel(gain.readout, gain.bias, gain, values, groups, **kept, damage=damage, reasons=steps.reasons)
 
 
+def readouts_of(channels: dict[str, Channel]) -> dict[str, xr.Dataset]:
+    """Joint fits of the readouts at one bias, by quantity and bias: their common slope with temperature."""
+    found = {}
+    for bias in sorted({one.bias for one in channels.values() if np.isfinite(one.bias)}) or [np.nan]:
+        here = [one for one in channels.values() if np.isnan(bias) or one.bias == bias]
+        for q in QUANTITIES:
+            fits = {one.readout: one.joint[q] for one in here if q in one.joint}
+            warm = {name: one for name, one in fits.items() if "temperature" in one["parameter"].values}
+            if len(warm) > 1:
+                found[q if np.isnan(bias) else f"{q} at bias {bias:g}"] = joint_readouts(warm)
+    return found
+
+
 def in_time(spectra: xr.Dataset, mission: Mission, notes: list[str]) -> xr.Dataset:
     """The spectra whose time is known and not before launch; ``notes`` says how many are left out.
 
@@ -254,4 +269,4 @@ def analyse(mission: Mission, files: Files, interpolation: str = "flank", bias: 
             left_out[names[pair]] = str(problem)
     if not channels:
         raise ValueError(next(iter(left_out.values())))
-    return Ageing(mission, files, template, channels, gains, left_out, notes)
+    return Ageing(mission, files, template, channels, gains, readouts_of(channels), left_out, notes)

@@ -63,6 +63,15 @@ def joint_rows(ageing: Ageing):
                 yield name, quantity, what, parameter, number(value, error), unit
 
 
+def readout_rows(ageing: Ageing):
+    """What the readouts have in common, and whether they agree."""
+    for name, joint in ageing.readouts.items():
+        for parameter in joint.attrs["common"].split(", "):
+            one = joint.sel(parameter=parameter)
+            value = number(float(one["parameters"]), float(one["errors"]))
+            yield name, joint.attrs["readouts"], parameter, value, f"{float(joint['p_value']):.2g}"
+
+
 def gain_rows(ageing: Ageing):
     """Eq. 2 and Eq. 3 parameters with their source, and the half-lives."""
     for name, gain in ageing.gains.items():
@@ -187,6 +196,11 @@ TABLES = (
         temperature_rows,
     ),
     ("Joint fits, a and b at 10 °C", ("channel", "quantity", "model", "parameter", "value", "unit"), joint_rows),
+    (
+        "All readouts at once: the slope per °C if they have the same one",
+        ("quantity", "readouts", "parameter", "value", "p that they agree"),
+        readout_rows,
+    ),
     ("Gain", ("channel", "fit", "parameter", "value", "unit", "from"), gain_rows),
     ("Lines, ADC channels", ("channel", "line", "position", "FWHM", "background", "chi2/nu", "vetoes"), line_rows),
     ("Steps", ("channel", "quantity", "day", "size", "p (one-sided)"), step_rows),

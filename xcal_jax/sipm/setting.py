@@ -14,6 +14,7 @@ from xcal_jax.sipm.template import at_setting, setting_name, settings_of
 from xcal_jax.spectra import stack
 
 LEAST_LINES = 2
+LEAST_EPOCHS = 8  # for a gain with temperature, which has five parameters
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,16 @@ def quiet_stack(spectra: xr.Dataset, activation: xr.Dataset, readout: str, bias:
     return stack(chosen) if chosen.sizes["spectrum"] else None
 
 
+def drift_of(epochs: xr.Dataset, lines: xr.Dataset, b: float, energy: float, b_error: float) -> xr.Dataset:
+    """Eq. 3, with temperature where every epoch with a line has one and the AICc is lower. Raises as `gain_drift`."""
+    points = epochs["days"], lines["position"], lines["position_error"], b, energy, b_error
+    plain = gain_drift(*points)
+    warm = epochs["temperature"].values[np.isfinite(lines["position"].values)]
+    if not np.isfinite(warm).all() or warm.size < LEAST_EPOCHS or np.ptp(warm) == 0:
+        return plain
+    return min(plain, gain_drift(*points, epochs["temperature"]), key=lambda one: one.attrs["aicc"])
+
+
 def with_activation(mission: Mission, gain: Gain, spectra: xr.Dataset, activation: xr.Dataset) -> Gain:
     """The ``gain`` of a setting with what its spectra after SAA exits tell: line, decay, and Eq. 3."""
     reasons, readout, bias = dict(gain.reasons), gain.readout, gain.bias
@@ -163,8 +174,7 @@ def with_activation(mission: Mission, gain: Gain, spectra: xr.Dataset, activatio
         if gain.calibration.attrs["shape"] != "linear":
             raise ValueError("Eq. 3 is of a linear calibration")
         b, b_error = (float(gain.calibration[name].sel(parameter="b")) for name in ("parameters", "errors"))
-        places = found["lines"]["position"], found["lines"]["position_error"]
-        found["drift"] = gain_drift(found["epochs"]["days"], *places, b, line["energy"], b_error)
+        found["drift"] = drift_of(found["epochs"], found["lines"], b, line["energy"], b_error)
     except ValueError as problem:
         reasons["gain_drift"] = str(problem)
     return replace(gain, **found, reasons=reasons)

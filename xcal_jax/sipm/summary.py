@@ -74,10 +74,14 @@ def of_channel(channel: Channel) -> dict:
 
 
 def summarise(ageing: Ageing) -> dict:
-    """Every step of every setting, with its result or the reason why it has none."""
+    """Every step of every setting, with its result or the reason why it has none; what the readouts have in common."""
     steps = {name: of_gain(gain) for name, gain in ageing.gains.items()}
     for name, channel in ageing.channels.items():
         steps[name] = steps.get(name, {}) | of_channel(channel)
     for name, reason in ageing.left_out.items():
         steps[name] = {"analysis": {"reason": reason}}
-    return {"steps": steps, "notes": ageing.notes}
+    readouts = {
+        name: fitted(joint.sel(parameter=joint.attrs["common"].split(", "))) | {"p_value": float(joint["p_value"])}
+        for name, joint in ageing.readouts.items()
+    }
+    return {"steps": steps, "readouts": readouts, "notes": ageing.notes}

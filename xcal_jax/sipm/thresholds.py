@@ -22,7 +22,7 @@ from jaxtyping import Float, Int
 
 from xcal_jax import fit
 from xcal_jax.io.arguments import checked
-from xcal_jax.io.datasets import variable
+from xcal_jax.io.datasets import flags, variable
 from xcal_jax.sipm.counters import BAD_LIVE, FULL, MOSTLY_DEAD, counter_flags
 from xcal_jax.sipm.template import template_rows
 from xcal_jax.spectra import check_spectra
@@ -240,12 +240,11 @@ def threshold(
     end = template["peak_end"].values[rows] - spectra["channel"].values[0]
     shifts = template_shifts(places, slopes, noise, end, rows)
     error = np.hypot(counting, np.sqrt((shifts**2).sum(1)))
-    meaning = ", ".join(f"{bit}: {text}" for bit, text in FLAGS.items())
     return spectra.assign(
         threshold_adu=variable("spectrum", np.where(measured, value, np.nan), "ADU", "threshold, ADC channel"),
         threshold_adu_error=variable("spectrum", np.where(measured, error, np.nan), "ADU", "error of the threshold"),
         threshold_adu_shared=variable(
             ("spectrum", "adu_mode"), shifts, "ADU", "shift by one sigma of each template channel"
         ),
-        threshold_flag=variable("spectrum", flag, "1", f"0: measured; bits {meaning}"),
+        threshold_flag=flags("spectrum", flag, FLAGS, "why there is no threshold; 0: there is one"),
     ).assign_attrs(threshold_rule=f"{interpolation} crossing of {level} cnt/s above the template")

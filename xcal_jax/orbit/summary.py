@@ -1,0 +1,39 @@
+"""Doses of a mission in short."""
+
+import xarray as xr
+
+from xcal_jax.io.arguments import checked
+from xcal_jax.orbit.fluence import NAMED
+
+
+@checked
+def report(result: xr.Dataset) -> dict:
+    """Doses and fluxes of a result of `dose_behind` as plain values, for JSON."""
+    segments = []
+    for i in range(result.sizes["segment"]):
+        one = result.isel(segment=i)
+        segments.append(
+            {
+                "start": str(one.start.values.astype("M8[s]")),
+                "end": str(one.end.values.astype("M8[s]")),
+                "altitude_km": float(one.altitude),
+                "tid_rad": float(one.tid),
+                "neq_cm2": float(one.neq),
+                "flux": {name: float(one.named_flux.sel(named=name)) for name in NAMED},
+            }
+        )
+    of_the_sun = {}
+    if "tid_solar" in result:
+        of_the_sun = {"tid_rad_solar": float(result.tid_solar.sum()), "neq_cm2_solar": float(result.neq_solar.sum())}
+    return of_the_sun | {
+        "tid_rad": float(result.tid.sum()),
+        "tid_rad_proton": float(result.tid_proton.sum()),
+        "tid_rad_electron": float(result.tid_electron.sum()),
+        "tid_rad_band": [float(result.tid_lower[-1]), float(result.tid_upper[-1])],
+        "neq_cm2": float(result.neq.sum()),
+        "neq_cm2_proton": float(result.neq_proton.sum()),
+        "neq_cm2_electron": float(result.neq_electron.sum()),
+        "neq_cm2_band": [float(result.neq_lower[-1]), float(result.neq_upper[-1])],
+        "days": float(result.length.sum()),
+        "segments": segments,
+    }
