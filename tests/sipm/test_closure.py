@@ -1,5 +1,6 @@
-"""Closure on 200 synthetic missions of known truth: every fitted quantity's pulls, and the bias that the
-joint fit does not have. Fixed seeds; with 200 missions the mean of a unit pull is known to 0.07, its width to 5 %.
+"""Closure on synthetic missions of known truth: the pulls of Eq. 2 and Eq. 3 on 200 of them, and on 60 what fits find
+that ignore the template's noise or the drift of temperature. Fixed seeds; with 200 missions the mean of a unit pull is
+known to 0.07, its width to 5 %. Thresholds, dark counts, trends and slopes: `test_missions_of_others`.
 
 Parameters of one fit go together: the four widths of a cubic are one number seen four times. Their pulls are therefore
 turned into independent ones by the covariance, whose common width is known to 3.5, 2.9 and 2.5 % for 2, 3 and 4.
@@ -56,37 +57,31 @@ def fitted(stacks, window, piece):
 def closure(grbalpha):
     mission = closing(grbalpha)
     table = mission.synthetic
-    dcr = table["readout"]["ch0"]["dcr"]
-    true = truth_of(dcr, table["last_day"])
+    true = truth_of(table["readout"]["ch0"]["dcr"], table["last_day"])
     edge = truth_of(table["readout"]["ch0"]["threshold"], table["last_day"])
-    names = ("linear", "flank", "dcr", "difference_linear", "difference_flank", "joint", "subtracted")
-    names += ("slope", "threshold_trend", "scatter_only", "k_b", "gain")
+    names = ("linear", "flank", "difference_linear", "difference_flank")
+    names += ("subtracted", "slope", "scatter_only", "k_b", "gain")
     out = {name: [] for name in names} | {f"steps_{rule}{alone}": [] for rule in RULES for alone in ("", "_alone")}
     stacks, sources = [], []
     for seed in range(MISSIONS):
         spectra, after, early, real = synthesize_readout(mission, 10_000 + seed, "ch0")
         template = sipm.build_template(early)
         spectra = spectra.pipe(sipm.with_days, mission)
-        for rule in RULES[::-1] if seed < FEW else ("flank",):
+        for rule in RULES[::-1] if seed < FEW else ():
             values = spectra.pipe(sipm.threshold, template, interpolation=rule)
             difference = values["threshold_adu"].values - real["threshold_adu"].values
             out[f"difference_{rule}"].append(difference)
             out[rule].append(difference / values["threshold_adu_error"].values)
-            if seed < FEW:
-                groups = values.pipe(sipm.group)
-                for alone, data in (("", groups), ("_alone", groups.drop_vars("threshold_adu_shared"))):
-                    steps = change_points(jax.random.key(seed), data, "threshold_adu", trials=199, most=1)
-                    out[f"steps_{rule}{alone}"].append(steps.sizes["step"])
-        values = values.pipe(sipm.dark_count_rate)
-        out["dcr"].append((values["dcr"].values - real["dcr"].values) / values["dcr_error"].values)
-        groups = values.pipe(sipm.group)
-        joint = groups.pipe(sipm.joint_fit, "dcr", form="sqrt")
-        for name, data in (("threshold_trend", groups), ("scatter_only", groups.drop_vars("threshold_adu_shared"))):
-            fit = data.pipe(sipm.joint_fit, "threshold_adu", form="sqrt")
-            out[name].append(independent(fit, edge))
-        out["joint"].append(independent(joint, true))
-        out["slope"].append(float((joint["parameters"][2] - true[2]) / joint["errors"][2]))
+            groups = values.pipe(sipm.group)
+            for alone, data in (("", groups), ("_alone", groups.drop_vars("threshold_adu_shared"))):
+                steps = change_points(jax.random.key(seed), data, "threshold_adu", trials=199, most=1)
+                out[f"steps_{rule}{alone}"].append(steps.sizes["step"])
         if seed < FEW:
+            groups = values.pipe(sipm.dark_count_rate).pipe(sipm.group)
+            scatter = groups.drop_vars("threshold_adu_shared").pipe(sipm.joint_fit, "threshold_adu", form="sqrt")
+            out["scatter_only"].append(independent(scatter, edge))
+            joint = groups.pipe(sipm.joint_fit, "dcr", form="sqrt")
+            out["slope"].append(float((joint["parameters"][2] - true[2]) / joint["errors"][2]))
             line = groups.pipe(sipm.temperature_residuals, sipm.fit_trends(groups, "dcr"), form="sqrt")
             out["subtracted"].append((float(line["slope"]) - true[2]) / float(line["slope_error"]))
         after = after.pipe(sipm.with_days, mission).pipe(at_bias, 178)
@@ -107,22 +102,11 @@ def closure(grbalpha):
     return {name: np.array(rows) for name, rows in out.items()}
 
 
-def check(pulls):
-    """Mean of every column of independent pulls, and the width of all."""
-    assert (abs(pulls.mean(0)) < MEAN).all()
-    assert WIDTH[0] < pulls.std() < WIDTH[1]
-
-
-def test_threshold_pulls(closure):
-    """Those of the default. Eq. 1 as it stands is biased by its own straight line through a curved flank."""
-    check(closure["flank"].ravel())
-    assert closure["linear"].mean() > 0.4
-
-
-@pytest.mark.parametrize("name", ["threshold_trend", "joint", "gain", "k_b"])
+@pytest.mark.parametrize("name", ["gain", "k_b"])
 def test_pulls_of_fitted_parameters(closure, name):
-    """Trends of threshold and of dark counts with their slope on temperature, Eq. 3 and Eq. 2."""
-    check(closure[name])
+    """Eq. 3 and Eq. 2: the mean of every column of independent pulls, and the width of all."""
+    assert (abs(closure[name].mean(0)) < MEAN).all()
+    assert WIDTH[0] < closure[name].std() < WIDTH[1]
 
 
 def test_a_threshold_trend_knows_what_its_points_share(closure):
@@ -141,17 +125,17 @@ def test_template_noise_makes_no_steps(closure, rule, least):
 
 
 def test_threshold_is_near_the_truth_on_average(closure):
-    """Eq. 1 within 0.1 channel, the fit of the flank within 0.02, on 60 s spectra."""
+    """Eq. 1 within 0.1 channel, the fit of the flank within 0.02, on 60 s spectra.
+
+    Eq. 1 is biased by its own straight line through a curved flank, by more than its errors say.
+    """
+    assert closure["linear"].mean() > 0.4 > 0.3 > abs(closure["flank"].mean())
     assert abs(closure["difference_linear"].mean()) < 0.1
     assert abs(closure["difference_flank"].mean()) < 0.02
     assert closure["difference_linear"].mean() > closure["difference_flank"].mean() + 0.03
 
 
-def test_dark_count_rate_pulls(closure):
-    check(closure["dcr"].ravel())
-
-
 def test_subtract_then_fit_is_biased_where_the_joint_fit_is_not(closure):
-    """Temperature drifts with time here, so the trend swallows part of the slope."""
+    """Temperature drifts with time here, so the trend swallows part of the slope. Limit: four sigmas of 60 missions."""
     assert closure["subtracted"].mean() < -3
-    assert abs(closure["slope"].mean()) < MEAN
+    assert abs(closure["slope"].mean()) < 4 / np.sqrt(FEW)
