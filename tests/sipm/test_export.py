@@ -9,7 +9,7 @@ from xcal_jax import sipm
 from xcal_jax.io.files import check_own
 from xcal_jax.sipm.correlations import window_means
 from xcal_jax.sipm.export import write_table
-from xcal_jax.sipm.figures.iv_curves import iv_figure
+from xcal_jax.sipm.figures import iv_figure
 from xcal_jax.sipm.iv_curves import activation_energy, breakdown, current_at, damage_constant
 from xcal_jax.sipm.iv_file import read_iv
 from xcal_jax.sipm.mission import new_mission

@@ -1,4 +1,4 @@
-"""Figures of the report: each function returns a matplotlib figure of the results and needs no display."""
+"""Figures of the report, and of irradiated sensors: each function returns a matplotlib figure and needs no display."""
 
 from xcal_jax.sipm.figures.gain import (
     activation_figure,
@@ -7,6 +7,7 @@ from xcal_jax.sipm.figures.gain import (
     gain_figure,
     ground_figure,
 )
+from xcal_jax.sipm.figures.iv_curves import iv_figure
 from xcal_jax.sipm.figures.spectra import crossing_figure, spectra_figure
 from xcal_jax.sipm.figures.trends import (
     dark_counts_figure,
@@ -24,6 +25,7 @@ __all__ = [
     "draw_line",
     "gain_figure",
     "ground_figure",
+    "iv_figure",
     "joint_figure",
     "residuals_figure",
     "spectra_figure",
