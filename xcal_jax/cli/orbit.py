@@ -9,6 +9,7 @@ from xcal_jax.cli import options
 from xcal_jax.io.files import NETCDF, PLOTS, check_kept, check_writable
 
 TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
+EXTRA = {"tid_rad_solar": "of it by solar protons", "tid_rad_galactic": "of it by galactic nuclei"}
 max_age = click.option(
     "--max-age",
     type=options.quantity("d"),
@@ -49,6 +50,7 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @click.option(
     "--solar-protons", type=options.quantity(""), help="Add those not exceeded with this confidence, 0.5 to 0.99."
 )
+@click.option("--galactic", is_flag=True, help="Add the dose by galactic nuclei.")
 @click.option("--step", type=options.quantity("s"), default="60s", help="Time between positions.")
 @options.output("netCDF file.", NETCDF)
 @click.option("--plot", is_flag=False, flag_value="", help="Also draw, into OUTPUT with .png or the file named.")
@@ -88,7 +90,7 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
         ("TID (rad in Si)", f"{numbers['tid_rad']:.4g}, models: {low:.3g} to {high:.3g}"),
         ("of it by protons", f"{numbers['tid_rad_proton']:.4g}"),
         ("of it by electrons", f"{numbers['tid_rad_electron']:.4g}"),
-        *(("of it by solar protons", f"{value:.4g}") for key, value in numbers.items() if key == "tid_rad_solar"),
+        *((title, f"{numbers[key]:.4g}") for key, title in EXTRA.items() if key in numbers),
         ("TNID (1 MeV n_eq/cm2)", f"{numbers['neq_cm2']:.4g}, models: {least:.3g} to {most:.3g}"),
         ("of it by protons", f"{numbers['neq_cm2_proton']:.4g}"),
         ("of it by electrons", f"{numbers['neq_cm2_electron']:.4g}"),

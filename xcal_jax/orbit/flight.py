@@ -57,6 +57,7 @@ def dose(
     progress: bool = False,
     fluxes: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     solar_protons: float | None = None,
+    galactic: bool = False,
 ) -> xr.Dataset:
     """Ionising dose and displacement damage in silicon behind ``shield``, month by month: see `dose_behind`.
 
@@ -84,11 +85,11 @@ def dose(
     if fluxes is not None:
         if any(one is not None for one in (satellite, tle, altitudes)):
             raise ValueError("`fluxes` stand in place of an orbit, but tle, altitudes or satellite is given, too")
-        if solar_protons is not None:
-            raise ValueError("`solar_protons` need an orbit, but `fluxes` are given: put them into the table")
+        if solar_protons is not None or galactic:
+            raise ValueError("`solar_protons` and `galactic` need an orbit, but `fluxes` are given")
         sectors = parse_sectors(behind) if isinstance(behind, str) else behind
         return dose_behind(read_fluxes(fluxes, start, end), sectors, geometry, sides, nuclear_factor, rays)
     orbit = flown(satellite, tle, altitudes, max_age, strict)
     flight = {"start": start, "end": end, "activity": activity, "step": step, "progress": progress}
-    flight["solar_protons"] = solar_protons
+    flight |= {"solar_protons": solar_protons, "galactic": galactic}
     return mission_dose(orbit, behind, geometry, sides, nuclear_factor, rays, **flight)
