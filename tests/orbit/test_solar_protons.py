@@ -15,7 +15,7 @@ from xcal_jax.orbit.solar_protons import (
     THRESHOLDS,
     esp_fluence,
     open_sky,
-    rigidity,
+    rigidity_of,
     solar_fluences,
     spectrum,
     transmission,
@@ -60,7 +60,7 @@ def test_what_arrives():
 
     Half of the sky is open on top of the air, and the shadow of a sphere at twice its radius is 6.7 %.
     """
-    assert rigidity(np.array([3170.0])) == pytest.approx(4.0, rel=1e-2)
+    assert rigidity_of(np.array([3170.0])) == pytest.approx(4.0, rel=1e-2)
     top = EQUATOR + AIR
     np.testing.assert_allclose(open_sky(np.array([top, 2 * top])), [0.5, 0.5 * (1 + np.sqrt(0.75))])
     positions = top * np.array([[1.0, 0, 0], [2.0, 0, 0], [0, 2.0, 0]])
@@ -70,7 +70,7 @@ def test_what_arrives():
     def field(block):
         return (shells[:1] if len(block) == 1 else shells[1:]), None
 
-    found = transmission([positions[:1], positions[1:]], field, energy)
+    found = transmission([positions[:1], positions[1:]], field, rigidity_of(energy))
     free = 2 * open_sky(np.array([2 * top]))[0]
     np.testing.assert_allclose(found, [free / 3, free / 3, (0.5 + free) / 3])
 
@@ -90,23 +90,25 @@ def test_solar_protons_are_a_term_of_the_dose(tmp_path):
     """The sums, the band with its two confidences, the file, and the numbers."""
     orbit = circular(550.0)
     late = dataclasses.replace(orbit, date=orbit.date + np.timedelta64(1461, "D"))
-    fluence = mission_fluence(late, step=600.0, solar_protons=0.95)
+    with pytest.warns(UserWarning, match="those of a whole active year, since the mission has 0.014 of one"):
+        fluence = mission_fluence(late, step=600.0, solar_protons=0.95, galactic=True)
     found = dose_behind(fluence, parse_sectors("Al:1mm,Pb:2.5mm"))
     one = found.isel(segment=0)
-    assert float(one.tid) == pytest.approx(float(one.tid_proton + one.tid_electron + one.tid_solar))
+    assert float(one.tid) == pytest.approx(float(one.tid_proton + one.tid_electron + one.tid_solar + one.tid_galactic))
     trapped = float(one.tid_proton + one.tid_electron)
-    assert float(one.tid_upper) == pytest.approx(2 * trapped + float(one.tid_solar))
+    assert float(one.tid_upper) == pytest.approx(2 * trapped + float(one.tid_solar + 1.3 * one.tid_galactic))
     low = fluence.assign(solar_proton_fluence=fluence.solar_proton_fluence_low)
     least = dose_behind(low, parse_sectors("Al:1mm,Pb:2.5mm")).isel(segment=0)
-    assert float(one.tid_lower) == pytest.approx(trapped / 2 + float(least.tid_solar))
+    assert float(one.tid_lower) == pytest.approx(trapped / 2 + float(least.tid_solar + one.tid_galactic / 1.3))
     assert 0 < float(least.tid_solar) < 0.01 * float(one.tid_solar)
     assert faults(found, tmp_path / "solar.nc") == []
     assert report(found)["tid_rad_solar"] == pytest.approx(float(one.tid_solar))
-    assert "ESP" in found.attrs["solar_protons"]
+    assert report(found)["tid_rad_galactic"] == pytest.approx(float(one.tid_galactic))
+    assert "ESP" in found.attrs["solar_protons"] and "Matthia" in found.attrs["galactic"]
 
 
 def test_a_confidence_has_limits_and_needs_an_orbit(tmp_path):
     with pytest.raises(ValueError, match=r"`solar_protons` must be at least 0.5 and at most 0.99, but is 0.3"):
         mission_fluence(circular(550.0), solar_protons=0.3)
-    with pytest.raises(ValueError, match="`solar_protons` need an orbit, but `fluxes` are given"):
+    with pytest.raises(ValueError, match="`solar_protons` and `galactic` need an orbit, but `fluxes` are given"):
         dose("Al:1mm", fluxes=tmp_path / "f.csv", solar_protons=0.9)

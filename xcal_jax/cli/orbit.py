@@ -9,6 +9,7 @@ from xcal_jax.cli import options
 from xcal_jax.io.files import NETCDF, PLOTS
 
 TLE = "Two-line elements, or OMM as CSV, XML, JSON or KVN."
+EXTRA = {"tid_rad_solar": "of it by solar protons", "tid_rad_galactic": "of it by galactic nuclei"}
 max_age = click.option(
     "--max-age",
     type=options.quantity("d"),
@@ -51,6 +52,7 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
 @click.option(
     "--solar-protons", type=options.quantity(""), help="Add those not exceeded with this confidence, 0.5 to 0.99."
 )
+@click.option("--galactic", is_flag=True, help="Add the dose by galactic nuclei.")
 @click.option("--step", type=options.quantity("s"), help="Time between positions; default: 60 s.")
 @options.output("netCDF file.", NETCDF)
 @click.option(
@@ -94,7 +96,7 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
         ("TID (rad in Si)", f"{numbers['tid_rad']:.4g}{ionising}"),
         ("of it by protons", f"{numbers['tid_rad_proton']:.4g}"),
         ("of it by electrons", f"{numbers['tid_rad_electron']:.4g}"),
-        *(("of it by solar protons", f"{value:.4g}") for key, value in numbers.items() if key == "tid_rad_solar"),
+        *((title, f"{numbers[key]:.4g}") for key, title in EXTRA.items() if key in numbers),
         ("TNID (1 MeV n_eq/cm2)", f"{numbers['neq_cm2']:.4g}{displacing}"),
         ("of it by protons", f"{numbers['neq_cm2_proton']:.4g}"),
         ("of it by electrons", f"{numbers['neq_cm2_electron']:.4g}"),

@@ -1,8 +1,8 @@
 """Total ionising dose and displacement damage of the silicon behind a mission's shield, month by month.
 
 Not covered, as every file states: nuclear secondaries (5-6 %; `nuclear_factor` multiplies the protons' ionising dose
-by a number the user gives), straggling, galactic particles; behind layers, the rest of the satellite. Solar protons are
-a term of their own, which must be asked for.
+by a number the user gives), straggling; behind layers, the rest of the satellite. Solar protons and
+galactic nuclei are terms of their own, which must be asked for.
 """
 
 import warnings
@@ -23,6 +23,7 @@ from xcal_jax.orbit.bremsstrahlung import photon_doses
 from xcal_jax.orbit.electrons import electron_doses
 from xcal_jax.orbit.elements import Altitudes, Elements
 from xcal_jax.orbit.fluence import mission_fluence
+from xcal_jax.orbit.galactic import GALACTIC_FACTOR
 from xcal_jax.orbit.mass_model import MassModel
 from xcal_jax.orbit.rays import RAYS, check_rays, rays_of
 from xcal_jax.orbit.shielding import (
@@ -41,8 +42,9 @@ GEOMETRIES = ("slab", "sphere")
 PARTICLES = {"proton": proton_doses, "electron": electron_doses}
 BEYOND_CUTOFF = 10_000.0  # km: solar particles reach these orbits without a geomagnetic cut-off
 NOT_COVERED = (
-    "nuclear secondaries (5-6 %) unless nuclear_factor is set; straggling; galactic particles; solar protons unless "
-    "solar_protons is set; what is not in the shield; electrons in lead and tungsten are some ten per cent too few"
+    "nuclear secondaries (5-6 %) unless nuclear_factor is set; straggling; galactic particles and solar protons "
+    "unless galactic and solar_protons are set; what is not in the shield; electrons in lead and tungsten are some ten "
+    "per cent too few"
 )
 
 
@@ -137,7 +139,7 @@ def dose_behind(
     accumulated: `tid_accumulated` and `fluence`, which `xcal_jax.sipm` reads against `days`, and the band of the models
     around them: `tid_lower`, `tid_upper`, `neq_lower`, `neq_upper`; the trapped protons behind the shield,
     `proton_fluence_behind`. With solar protons in ``fluence`` also `tid_solar` and `neq_solar`, which are in the sums;
-    the lower edges have those of the opposite confidence. Warns where electrons dominate.
+    the lower edges have those of the opposite confidence; and so is `tid_galactic`. Warns where electrons dominate.
     Raises ValueError as `check_geometry` and `check_rays`, and for a ``nuclear_factor`` that is not from 0 to 10.
     """
     sectors = [(1.0, shield)] if isinstance(shield, Shield | MassModel) else list(shield)
@@ -162,9 +164,15 @@ def dose_behind(
     electron[:, 0] += photons
     solar, least = _solar_doses(fluence, sectors, geometry, sides, rays, nuclear_factor)
     trapped = proton + electron
-    total = trapped + solar
+    nuclei = np.zeros((size, 2))
+    if "tid_galactic" in fluence:
+        nuclei[:, 0] = fluence["tid_galactic"]
+    total = trapped + solar + nuclei
     factor = float(fluence.attrs["model_factor"])
-    lower, upper = np.cumsum(trapped / factor + least, 0), np.cumsum(trapped * factor + solar, 0)
+    lower, upper = (
+        np.cumsum(trapped / factor + least + nuclei / GALACTIC_FACTOR, 0),
+        np.cumsum(trapped * factor + solar + nuclei * GALACTIC_FACTOR, 0),
+    )
     ionising, displacing = "total ionising dose in Si", "1 MeV neutron equivalent fluence"
     columns = {
         "tid_proton": (proton[:, 0], "cGy", f"{ionising} by protons"),
@@ -255,9 +263,9 @@ def mission_dose(
 ) -> xr.Dataset:
     """Dose and damage on ``orbit`` behind ``shield``: `mission_fluence`, then `dose_behind`.
 
-    shield: as there, or text like ``"Al:1mm,Pb:2.5mm"``. flight: `start`, `end`, `activity`, `step`, `progress` and
-    `solar_protons` of `mission_fluence`. Raises ValueError as these two do, for a wrong geometry or number of rays
-    before any work.
+    shield: as there, or text like ``"Al:1mm,Pb:2.5mm"``. flight: `start`, `end`, `activity`, `step`, `progress`,
+    `solar_protons` and `galactic` of `mission_fluence`. Raises ValueError as these two do, for a wrong geometry or
+    number of rays before any work.
     """
     sectors = parse_sectors(shield) if isinstance(shield, str) else shield
     check_geometry(geometry, sides, [] if isinstance(sectors, Shield | MassModel) else sectors)

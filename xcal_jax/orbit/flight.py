@@ -57,6 +57,7 @@ def dose(
     progress: bool = False,
     fluxes: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     solar_protons: float | None = None,
+    galactic: bool = False,
 ) -> xr.Dataset:
     """Ionising dose and displacement damage in silicon behind ``shield``, month by month: see `dose_behind`.
 
@@ -86,8 +87,8 @@ def dose(
     if fluxes is not None:
         if any(one is not None for one in (satellite, tle, altitudes)):
             raise ValueError("`fluxes` stand in place of an orbit, but tle, altitudes or satellite is given, too")
-        if solar_protons is not None:
-            raise ValueError("`solar_protons` need an orbit, but `fluxes` are given: put them into the table")
+        if solar_protons is not None or galactic:
+            raise ValueError("`solar_protons` and `galactic` need an orbit, but `fluxes` are given")
         check_effect(of_orbit | of_elements, "with `fluxes`")
     elif tle is None:
         check_effect(of_elements, "without `tle`")
@@ -102,7 +103,8 @@ def dose(
         sectors = parse_sectors(behind) if isinstance(behind, str) else behind
         return dose_behind(read_fluxes(fluxes, start, end), sectors, **looks)
     orbit = flown(satellite, tle, altitudes, strict=strict, **given(max_age=max_age))
-    flight = given(start=start, end=end, solar_protons=solar_protons, **of_orbit) | {"progress": progress}
+    flight = given(start=start, end=end, solar_protons=solar_protons, **of_orbit)
+    flight |= {"galactic": galactic, "progress": progress}
     return mission_dose(orbit, behind, **looks, **flight)
 
 

@@ -1,5 +1,6 @@
 """Fluence spectra of protons and electrons outside the shield: months -> positions -> L, B/B0 -> fluxes."""
 
+import warnings
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -10,9 +11,12 @@ from xcal_jax.compute.progress import Bar
 from xcal_jax.constants import VERSION
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.datasets import variable
+from xcal_jax.orbit.activity import flux_at
 from xcal_jax.orbit.elements import Altitudes, Circle, Elements, ElementSet, positions
+from xcal_jax.orbit.galactic import MODEL as GALACTIC
+from xcal_jax.orbit.galactic import RIGIDITY, galactic_dose
 from xcal_jax.orbit.months import SWITCH, Segment, monthly_segments
-from xcal_jax.orbit.solar_protons import MODEL, solar_fluences, transmission
+from xcal_jax.orbit.solar_protons import MODEL, YEAR, active_days, rigidity_of, solar_fluences, transmission
 from xcal_jax.orbit.trapped import (
     ENERGY_EDGES,
     FieldMap,
@@ -74,6 +78,7 @@ def mission_fluence(
     step: float = 60.0,
     progress: bool = False,
     solar_protons: float | None = None,
+    galactic: bool = False,
 ) -> xr.Dataset:
     """Fluxes and fluences of trapped protons and electrons on ``orbit``, month by month, and of solar protons.
 
@@ -83,7 +88,8 @@ def mission_fluence(
     models' energies, 1/(cm2 s); the differential flux and the fluence at the energies of the fold, 1/(cm2 [s] MeV); and
     the fluxes `named` in reports. solar_protons: a confidence from 0.5 to 0.99; then also the fluence of protons of
     solar events that the mission does not exceed with it, by ESP (`solar_proton_fluence`), and that with the opposite
-    one (`_low`).
+    one (`_low`). galactic: add the dose
+    by galactic nuclei (`tid_galactic`).
     Raises ValueError for dates that ``orbit`` does not reach, orbits outside the models, a step that does not
     resolve the orbit, and another confidence.
     """
@@ -96,7 +102,8 @@ def mission_fluence(
     altitude = np.array([flown.altitude for _, flown in flights])
     fields = _fields(flights, step)
     flux: dict[str, list[np.ndarray]] = {particle: [] for particle in FLUX_ENERGIES}
-    arriving = []
+    arriving: list[np.ndarray] = []
+    nuclei: list[float] = []
     with Bar(len(flights), " months", progress) as bar:
         for segment, flown in flights:
             for particle, energy in FLUX_ENERGIES.items():
@@ -107,12 +114,28 @@ def mission_fluence(
                 flux[particle].append(total)
             if solar_protons is not None:
                 field = fields[field_epoch("proton", next(iter(segment.mixture)))]
-                arriving.append(transmission(_blocks(flown, segment, step), field, spectrum_energies("proton")))
+                rigidity = rigidity_of(spectrum_energies("proton"))
+                arriving.append(transmission(_blocks(flown, segment, step), field, rigidity))
+            if galactic:
+                field = fields[field_epoch("proton", next(iter(segment.mixture)))]
+                share = transmission(_blocks(flown, segment, step), field, RIGIDITY)
+                nuclei.append(galactic_dose(flux_at(segment.middle), share) * segment.days)
             bar.update()
     rows = {particle: np.array(found) for particle, found in flux.items()}
     result = fluence_dataset(segments, altitude, rows, MODELS, MODEL_FACTOR).assign_attrs(step_s=step)
+    if galactic:
+        what = "total ionising dose in Si by galactic nuclei, without a shield"
+        result["tid_galactic"] = variable("segment", nuclei, "cGy", what)
+        result.attrs["galactic"] = GALACTIC
     if solar_protons is None:
         return result
+    years = active_days(segments).sum() / YEAR
+    if 0 < years < 1:
+        warnings.warn(
+            f"solar protons are those of a whole active year, since the mission has {years:.2g} of one and the model "
+            "is of no less",
+            stacklevel=2,
+        )
     for name, confidence in (("solar_proton_fluence", solar_protons), ("solar_proton_fluence_low", 1 - solar_protons)):
         fluence = solar_fluences(segments, np.array(arriving), confidence)
         what = f"solar protons, not exceeded with {100 * confidence:g} %"

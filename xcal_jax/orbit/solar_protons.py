@@ -80,7 +80,7 @@ def spectrum(years: float, confidence: float) -> Float[np.ndarray, " E"]:
     return differential_flux(np.exp(np.interp(at, np.log(THRESHOLDS), np.log(integral))), "proton")
 
 
-def rigidity(energy: Float[np.ndarray, " E"]) -> Float[np.ndarray, " E"]:
+def rigidity_of(energy: Float[np.ndarray, " E"]) -> Float[np.ndarray, " E"]:
     """Rigidity, GV, of protons of ``energy``, MeV."""
     return np.sqrt(energy * (energy + 2 * REST)) / 1000
 
@@ -91,28 +91,33 @@ def open_sky(radius: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 
 def transmission(
-    positions: Iterable[Float[np.ndarray, "_ 3"]], field: Callable, energy: Float[np.ndarray, " E"]
+    positions: Iterable[Float[np.ndarray, "_ 3"]], field: Callable, rigidity: Float[np.ndarray, " E"]
 ) -> Float[np.ndarray, " E"]:
-    """Share of the fluence far from Earth that arrives at ``energy``, MeV, on the mean of ``positions``, blocks in km.
+    """Share of the fluence far from Earth that arrives at ``rigidity``, GV, on the mean of ``positions``, blocks in km.
 
     field: gives L and B/B0 at one block; open field lines have no cut-off.
     """
-    total, count = np.zeros(energy.size), 0
+    total, count = np.zeros(rigidity.size), 0
     for block in positions:
         shell, _ = field(block)
         cutoff = np.where(shell < OPEN_FROM, CUTOFF / shell**2, 0.0)
         sky = open_sky(np.linalg.norm(block, axis=1))
         order = np.argsort(cutoff)
-        below = np.searchsorted(cutoff[order], rigidity(energy), side="right")
+        below = np.searchsorted(cutoff[order], rigidity, side="right")
         total += np.append(0.0, np.cumsum(sky[order]))[below]
         count += len(block)
     return total / count
+
+
+def active_days(segments: list[Segment]) -> Float[np.ndarray, " S"]:
+    """Days of each segment that are in the active years of a cycle: all or none."""
+    return np.array([one.days * is_active(one.middle) for one in segments])
 
 
 def solar_fluences(
     segments: list[Segment], transmitted: Float[np.ndarray, "S E"], confidence: float
 ) -> Float[np.ndarray, "S E"]:
     """Fluence of every segment, 1/(cm2 MeV): that of the mission's active years, shared out by their active days."""
-    active = np.array([one.days * is_active(one.middle) for one in segments])
+    active = active_days(segments)
     whole = spectrum(active.sum() / YEAR, confidence)
     return transmitted * whole * (active / max(active.sum(), 1e-300))[:, None]

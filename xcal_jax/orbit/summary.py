@@ -22,10 +22,12 @@ def report(result: xr.Dataset) -> dict:
                 "flux": {name: float(one.named_flux.sel(named=name)) for name in NAMED},
             }
         )
-    of_the_sun = {}
+    more: dict[str, float] = {}
     if "tid_solar" in result:
-        of_the_sun = {"tid_rad_solar": float(result.tid_solar.sum()), "neq_cm2_solar": float(result.neq_solar.sum())}
-    return of_the_sun | {
+        more |= {"tid_rad_solar": float(result.tid_solar.sum()), "neq_cm2_solar": float(result.neq_solar.sum())}
+    if "tid_galactic" in result:
+        more["tid_rad_galactic"] = float(result.tid_galactic.sum())
+    return more | {
         "tid_rad": float(result.tid.sum()),
         "tid_rad_proton": float(result.tid_proton.sum()),
         "tid_rad_electron": float(result.tid_electron.sum()),
