@@ -133,10 +133,11 @@ def _slopes(primals: Any, tangents: Any) -> Any:
     """Means and standard errors, and the means' Jacobian times ``tangents``, of which most are no change at all."""
     parameters, *others = _once(primals)
     steps = jax.tree.leaves(tangents[0])
-    sizes = [leaf.size for leaf in jax.tree.leaves(parameters)]
-    chosen = np.repeat([not _is_zero(step) for step in steps], sizes)
+    flat, unravel = ravel_pytree(parameters)
+    chosen = np.repeat([not _is_zero(step) for step in steps], [leaf.size for leaf in jax.tree.leaves(parameters)])
+    basis = jax.vmap(unravel)(jnp.eye(flat.size)[np.flatnonzero(chosen)])
     in_energy = not _is_zero(tangents[0].energy)
-    found, slopes = _replicates_along(parameters, *others, chosen=tuple(chosen.tolist()), in_energy=in_energy)
+    found, slopes = _replicates_along(parameters, basis, *others, in_energy=in_energy)
     values, errors = _mean_and_error(found)
     step = jnp.concatenate([jnp.ravel(step) for step in steps if not _is_zero(step)])
     tangent = jax.tree.map(lambda leaf: jnp.tensordot(step, jnp.mean(leaf, axis=0), 1), slopes)
@@ -161,19 +162,17 @@ def _replicates(tables: Tables, parameters: Parameters, thresholds: Array, point
     return jax.lax.map(lambda numbers: one(*numbers), (points, seeds))
 
 
-@partial(jax.jit, static_argnames=("chosen", "in_energy"))
+@partial(jax.jit, static_argnames="in_energy")
 def _replicates_along(
     parameters: Parameters,
+    basis: Parameters,
     tables: Tables,
     thresholds: Array,
     points: Array,
     seeds: Array,
-    chosen: tuple[bool, ...],
     in_energy: bool,
 ) -> tuple[Observables, Observables]:
-    """Observables (R, ...), and their derivatives (R, K, ...) with respect to the K numbers ``chosen``."""
-    flat, unravel = ravel_pytree(parameters)
-    basis = jax.vmap(unravel)(jnp.eye(flat.size)[np.flatnonzero(chosen)])
+    """Observables (R, ...), and their derivatives (R, K, ...) along the K directions of ``basis``, leaves (K, ...)."""
     one = partial(observables_along, tables, parameters, basis, thresholds, in_energy=in_energy)
     return jax.lax.map(lambda numbers: one(*numbers), (points, seeds))
 
