@@ -401,6 +401,9 @@ MUTANTS = [
             "tests/spectra/test_dataset.py tests/sipm/test_lines.py",
         ),
         # sipm
+        ("sipm/gain.py", "[..., None] - REFERENCE", "[..., None] + REFERENCE", "tests/sipm/test_lines.py"),
+        ("sipm/line_window.py", "** 2)) / window.inflation", "** 2))", "tests/sipm/test_lines.py"),
+        ("sipm/readouts.py", "found @ matrix.T @ known", "found @ matrix.T @ values", "tests/sipm/test_trends.py"),
         (
             "sipm/template.py",
             "foot and counts[i] - weights @ ahead <=",
@@ -480,6 +483,10 @@ MUTANTS = [
             "tests/test_units.py",
         ),
         # orbit
+        ("orbit/solar_protons.py", "- square / 2 +", "+ square / 2 +", "tests/orbit/test_solar_protons.py"),
+        ("orbit/solar_protons.py", "shell < OPEN_FROM", "shell > OPEN_FROM", "tests/orbit/test_solar_protons.py"),
+        ("orbit/galactic.py", "speed ** (alpha - 1)", "speed**alpha", "tests/orbit/test_galactic.py"),
+        ("orbit/months.py", '("min", 1.0 - self.share)', '("min", self.share)', "tests/orbit/test_months.py"),
         ("orbit/dose.py", "proton[:, 0] *= nuclear_factor", "proton *= nuclear_factor", "tests/orbit/test_dose.py"),
         ("orbit/shielding.py", "sides / 2 * weights", "sides * weights", "tests/orbit/test_shielding.py"),
         ("orbit/rays.py", "one, other).max(-1)", "one, other).min(-1)", "tests/orbit/test_boxes.py"),
