@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
@@ -44,6 +45,7 @@ def dose_figure(missions: dict[str, xr.Dataset]) -> Figure:
     ionising.set_ylabel("TID (rad in Si)")
     displacing.set_ylabel("TNID (1 MeV n_eq/cm²)")
     displacing.set_xlabel("; ".join(dict.fromkeys(remarks)))
+    displacing.xaxis.set_major_formatter(ConciseDateFormatter(displacing.xaxis.get_major_locator()))
     altitude.legend()
     ionising.legend(fontsize="small")
     for axes in (ionising, displacing):
