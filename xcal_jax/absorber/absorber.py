@@ -369,12 +369,13 @@ class Absorber:
         if self.array is not None:
             raise ValueError(f"{what} is of one absorber alone, but {self.name!r} has an [array]: leave that out")
 
-    def check_counts(self, what: str) -> None:
-        """Raise ValueError where a layer does not count, as ``what`` is of layers that all do."""
-        if self.dead:
-            n = self.dead[0]
-            rule = f"layer {n} ({self.formulas[n]}) does not"
-            raise ValueError(f"{what} needs an absorber whose layers all count, but of {self.name!r} {rule}")
+    def check_touching(self, what: str) -> None:
+        """Raise ValueError where a layer that does not count parts others that do, as ``what`` needs these together."""
+        counting = [n for n in range(len(self.formulas)) if n not in self.dead]
+        between = [n for n in self.dead if counting[0] < n < counting[-1]]
+        if between:
+            rule = f"layer {between[0]} ({self.formulas[between[0]]}) parts them"
+            raise ValueError(f"{what} needs layers that count to touch, but in {self.name!r} {rule}")
 
 
 def double(value: ArrayLike) -> Array:

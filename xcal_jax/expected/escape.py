@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from xcal_jax.compute.shapes import Real
+from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.state import Emission
 from xcal_jax.physics.electrons import straight as electron
@@ -104,8 +104,8 @@ def ways_out(around: Surroundings, emission: Emission, budget: Real, u: Float[Ar
     to_bottom = jnp.minimum(around.place.cost_down / safe, 1.0)
     azimuth = 2.0 * jnp.pi * u[1]
     turn = jnp.cos(azimuth), jnp.sin(azimuth)
-    upwards = _towards(to_top + (1.0 - to_top) * u[0], *turn)
-    downwards = _towards(-to_bottom - (1.0 - to_bottom) * u[0], *turn)
+    upwards = towards(to_top + (1.0 - to_top) * u[0], *turn)
+    downwards = towards(-to_bottom - (1.0 - to_bottom) * u[0], *turn)
     top = jnp.where(some, 0.5 * (1.0 - to_top) * sauter(emission, upwards), 0.0)
     bottom = jnp.where(some, 0.5 * (1.0 - to_bottom) * sauter(emission, downwards), 0.0)
 
@@ -113,7 +113,7 @@ def ways_out(around: Surroundings, emission: Emission, budget: Real, u: Float[Ar
     cosine = 2.0 * between * u[2] - to_bottom
     reach = radius(around.place, around.cost, cosine, safe)
     fraction, weight, x, y = arcs(around.parameters, emission.site, reach, u[3])
-    sideways = _towards(cosine, x, y)
+    sideways = towards(cosine, x, y)
     factor = sauter(emission, sideways)
     side = jnp.where(some, between * (fraction + weight * (factor - 1.0)), 0.0)
     drawn = jnp.where(some, between * weight * factor, 0.0)
@@ -133,9 +133,7 @@ def arcs(parameters: Parameters, site: Site, reach: Real, u: Real) -> tuple[Real
 
     fraction: of all azimuths, exact; cos, sin: of one of them; weight: its own, whose mean is the fraction.
     """
-    half_x, half_y = 0.5 * parameters.width, 0.5 * parameters.length
-    to_x = [_half_arc(half_x - sign * site.x, reach) for sign in (1.0, -1.0)]
-    to_y = [_half_arc(half_y - sign * site.y, reach) for sign in (1.0, -1.0)]
+    to_x, to_y = (half_arcs(gap, reach) for gap in gaps(parameters, site))
     right = 0.5 * jnp.pi
     lengths, total = [], jnp.zeros_like(reach)
     for a in to_x:
@@ -143,27 +141,47 @@ def arcs(parameters: Parameters, site: Site, reach: Real, u: Real) -> tuple[Real
             total = total + jnp.minimum(a + b, right)
             lengths += [jnp.minimum(a, 0.5 * (a + right - b)), jnp.minimum(b, 0.5 * (b + right - a))]
     length = jnp.stack(lengths)
-    chosen = parameters.fixed(length)
-    ends = jnp.cumsum(chosen)
-    pick = jnp.minimum(jnp.sum((u * ends[-1] >= ends).astype(jnp.int32)), 7)
-    some = ends[-1] > 0.0
-    fixed = jnp.where(some, chosen[pick], 1.0)
-    inside = jnp.clip(1.0 - (ends[pick] - u * ends[-1]) / fixed, 0.0, 1.0)
-    along, across = jnp.cos(length[pick] * inside), jnp.sin(length[pick] * inside)
-    quadrant, from_y = pick // 2, pick % 2 == 1
+    chosen, place, weight = pick(parameters, length, u)
+    along, across = jnp.cos(length[chosen] * place), jnp.sin(length[chosen] * place)
+    quadrant, from_y = chosen // 2, chosen % 2 == 1
     x = jnp.where(quadrant < 2, 1.0, -1.0) * jnp.where(from_y, across, along)
     y = jnp.where(quadrant % 2 == 0, 1.0, -1.0) * jnp.where(from_y, along, across)
-    weight = jnp.where(some, length[pick] / fixed * ends[-1], 0.0)
     return total / (2.0 * jnp.pi), weight / (2.0 * jnp.pi), x, y
 
 
-def _half_arc(gap: Array, reach: Array) -> Array:
+def pick(parameters: Parameters, length: Float[Array, " N"], u: Real) -> tuple[Whole, Real, Real]:
+    """(number of one of N intervals, drawn in proportion to its ``length``; place there, 0 to 1; weight).
+
+    weight: the length of all, if the intervals keep their probabilities when lengths change.
+    """
+    chosen = parameters.fixed(length)
+    ends = jnp.cumsum(chosen)
+    number = jnp.minimum(jnp.sum((u * ends[-1] >= ends).astype(jnp.int32)), length.size - 1)
+    some = ends[-1] > 0.0
+    fixed = jnp.where(some, chosen[number], 1.0)
+    place = jnp.clip(1.0 - (ends[number] - u * ends[-1]) / fixed, 0.0, 1.0)
+    return number, place, jnp.where(some, length[number] / fixed * ends[-1], 0.0)
+
+
+def gaps(parameters: Parameters, site: Site) -> tuple[list[Real], list[Real]]:
+    """Distances in um from ``site`` to the right side and the left, and to the two beside them."""
+    half_x, half_y = 0.5 * parameters.width, 0.5 * parameters.length
+    signs = (1.0, -1.0)
+    return [half_x - sign * site.x for sign in signs], [half_y - sign * site.y for sign in signs]
+
+
+def half_arcs(gaps: list[Real], reach: Real) -> list[Real]:
+    """Half the arcs () in which ``reach`` passes each of ``gaps``: arccos(gap / reach)."""
+    return [half_arc(gap, reach) for gap in gaps]
+
+
+def half_arc(gap: Array, reach: Array) -> Array:
     """Half the arc () in which ``reach`` passes ``gap``: arccos(gap / reach)."""
     passes = gap < reach
     return jnp.where(passes, jnp.arccos(jnp.where(passes, gap, 0.0) / jnp.where(passes, reach, 1.0)), 0.0)
 
 
-def _towards(cosine: Array, x: Array, y: Array) -> Direction:
+def towards(cosine: Array, x: Array, y: Array) -> Direction:
     """The direction of ``cosine`` () to the normal whose horizontal part points along (x, y), a unit vector."""
     square = (1.0 - cosine) * (1.0 + cosine)
     sine = jnp.where(square > 0.0, jnp.sqrt(jnp.where(square > 0.0, square, 1.0)), 0.0)

@@ -16,6 +16,9 @@ the zones 4 and 5 theirs from its bottom, and all four their extents when the th
 derivative with respect to thickness, the material that a thicker layer has more: its extent is zero, but has the
 derivative 1.
 
+With dead layers, C and C' are the range up to where the layers that count end, seen from inside these, or begin, seen
+from outside. Where nothing that counts lies that way, C or C' is infinite.
+
 A zone is drawn with a fixed probability p (`zone_probabilities`). Let z0 be its distance from the face, e its extent. A
 uniform number u places the site at the distance z0 + e u^2 from the face, in zone 3 at z0. With its depth z, the weight
 is the probability density of a first interaction over that with which the site was drawn:
@@ -55,7 +58,7 @@ def first_site(matter: Matter, parameters: Parameters, u: Float[Array, "4"]) -> 
     layer, depth, weight = _depth(parameters, mu, cost, reach, u[0], u[1])
     if not parameters.uniform:
         return Site(parameters.x, parameters.y, depth, layer), weight
-    farthest = reach / parameters.fixed(jnp.min(cost))
+    farthest = reach / parameters.fixed(jnp.min(cost[parameters.counting]))
     x, weight_x = _across(parameters, parameters.width, farthest, u[2])
     y, weight_y = _across(parameters, parameters.length, farthest, u[3])
     return Site(x, y, depth, layer), weight * weight_x * weight_y
@@ -65,8 +68,7 @@ def _depth(parameters: Parameters, attenuations, cost, reach, u_zone, u):
     """(layer, depth, weight) of a first interaction, for two uniform numbers ()."""
     thickness, fixed = parameters.thickness, parameters.fixed
     above, _ = cumulative(attenuations, thickness)
-    passed, _ = cumulative(cost, thickness)
-    left, _ = cumulative_upwards(cost, thickness)
+    passed, left = to_faces(parameters, cost)
     offsets, extents, worth, natural = [], [], [], []
     for n, (mu, price) in enumerate(zip(attenuations, cost, strict=True)):
         t = fixed(thickness[n])
@@ -103,6 +105,23 @@ def _depth(parameters: Parameters, attenuations, cost, reach, u_zone, u):
     return layer, depth, density * extent * jnp.where(even, 1.0, 2.0 * u) / probability[zone]
 
 
+def to_faces(parameters: Parameters, cost: Float[Array, " L"]) -> tuple[list[Real], list[Real]]:
+    """Range that the layers above and below each layer use up, L of () each, up to where what counts begins or ends.
+
+    cost: of a um in each layer. Infinite where nothing that counts lies that way.
+    """
+    above, below, counting = [], [], parameters.counting
+    for layers in (slice(0, counting.start), counting, slice(counting.stop, len(cost))):
+        if layers.start < layers.stop:
+            price, thickness = cost[layers], parameters.thickness[layers]
+            above += cumulative(price, thickness)[0]
+            below += cumulative_upwards(price, thickness)[0]
+    never = jnp.full_like(cost[0], jnp.inf)
+    above[: counting.start] = [never] * counting.start
+    below[counting.stop :] = [never] * (len(cost) - counting.stop)
+    return above, below
+
+
 def zone_probabilities(
     natural: Float[Array, " Z"], worth: Float[Array, " Z"], above: Float[Array, " L"]
 ) -> tuple[Array, Array]:
@@ -110,14 +129,15 @@ def zone_probabilities(
 
     A mixture: 1 - SHADED - PLAIN in proportion to ``worth``; SHADED in proportion to worth times the optical depth
     ``above`` the layer; PLAIN in proportion to ``natural``, the probability of a first interaction in the zone; and
-    SLICE for every zone 3.
+    SLICE for every zone 3, but in vacuum.
     """
     score = worth / jnp.sum(worth)
     shaded = score * jnp.repeat(above, ZONES)
     score = (1.0 - SHADED - PLAIN) * score + SHADED * shaded / jnp.maximum(jnp.sum(shaded), TINY)
     score = score + PLAIN * natural / jnp.sum(natural)
     moving = jnp.arange(score.size, dtype=jnp.int32) % ZONES == ZONES // 2
-    score = jnp.where(moving, SLICE, score)
+    some = jnp.sum(natural.reshape(-1, ZONES), axis=1) > 0.0
+    score = jnp.where(moving, jnp.where(jnp.repeat(some, ZONES), SLICE, 0.0), score)
     return score / jnp.sum(score), moving
 
 

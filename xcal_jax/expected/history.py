@@ -45,6 +45,11 @@ def begin(
     none = jnp.full((), NONE, jnp.int32)
     no = jnp.zeros((), bool)
     first = Photon(site, Direction(zero, zero, zero - 1.0), parameters.energy, none)
+    outside = score.Photons(jnp.zeros_like(none), zero, none, no)
+    if parameters.dead:  # a photon that first meets a dead layer has left what counts
+        here = parameters.counts(site.layer)
+        outside = outside._replace(signal=here).flown(~no, here, parameters.energy, none)
+        outside = outside._replace(missed=outside.energy)
     return History(
         steps=jnp.zeros((), jnp.uint32),
         flights=jnp.zeros((), jnp.uint32),
@@ -54,12 +59,12 @@ def begin(
         waiting=jax.tree.map(lambda field: jnp.broadcast_to(field, (PENDING,)), first),
         count=jnp.ones_like(none),
         weight=weight,
-        outside=score.Photons(jnp.zeros_like(none), zero, none, no),
-        inside=score.Electrons(jnp.zeros_like(thresholds), zero, zero),
+        outside=outside,
+        inside=score.Electrons(jnp.zeros_like(outside.levels(thresholds)), zero, zero),
         drawn=zero,
         electron=tables.electrons.nobody(site),
         varied=None if raised is None else Varied(raised, zero, zero),
-        sums=score.nothing(thresholds),
+        sums=score.nothing(thresholds, bool(parameters.dead)),
         overflow=no,
     )
 
@@ -109,9 +114,8 @@ def land(
     choice = jnp.clip(parameters.fixed(leaks), LEAST_CHOICE, 1.0 - LEAST_CHOICE)
     leaves = flies & ~both & (u.end < choice)
 
-    out = score.Photons(
-        history.outside.number + 1, history.outside.energy + photon.energy, photon.line, history.outside.scattered
-    )
+    begins, nowhere = parameters.counts(photon.site.layer), jnp.zeros_like(takes)
+    out = history.outside.flown(begins, nowhere, photon.energy, photon.line)
     ended = score.book(history.sums, history.weight * leaks, out, history.inside, thresholds)
     factor = jnp.where(leaves, leaks / choice, jnp.where(both, stays, stays / (1.0 - choice)))
     history = replace(
@@ -121,6 +125,9 @@ def land(
         sums=choose(both, ended, history.sums),
         outside=choose(leaves, out, history.outside),
     )
+    if parameters.dead:
+        ends = history.outside.flown(begins, parameters.counts(site.layer), photon.energy, photon.line)
+        history = replace(history, outside=choose(flies & ~leaves, ends, history.outside))
     site, direction = choose(flies, (site, towards), (photon.site, photon.direction))
     return history, Photon(site, direction, photon.energy, photon.line), takes & ~leaves
 
@@ -136,6 +143,7 @@ def absorb(
     code, weight = tables.pick_channel(parameters, matter.material_of(photon.site.layer), photon.energy, *u.hit)
     hit = matter.hit(code)
     ejects, scatters, subshell = here & hit.ejects, here & hit.scatters, hit.subshell
+    signal = scatters & parameters.counts(photon.site.layer) if parameters.dead else scatters
     vacancies, _, full = atoms.open(history.vacancies, subshell, ejects)
     u_polar, u_azimuth = u.deflection
     cosine = matter.angles.sample_cosine(hit.law, photon.energy, u_polar)
@@ -148,7 +156,7 @@ def absorb(
         element=jnp.where(ejects, atoms.element[subshell], history.element),
         vacancies=vacancies,
         weight=history.weight * jnp.where(here, weight, 1.0),
-        outside=history.outside._replace(scattered=history.outside.scattered | scatters),
+        outside=history.outside._replace(scattered=history.outside.scattered | signal),
         overflow=history.overflow | full,
     )
     varies = ejects & (photon.line == NONE)

@@ -28,7 +28,8 @@ AXIS = "parameters"
 class Observables(Losses):
     """The observables of photons at normal incidence: `Losses` per interacting photon, and four more.
 
-    interaction_probability: (); interaction_by_layer: (L,) probability of the first interaction in each layer;
+    interaction_probability: (); interaction_by_layer: (L,) probability of the first interaction in each layer, 0 if
+    dead;
     mean_deposit: () eV per interacting photon; peaks: (S T,) probability, per interacting photon, that one fluorescence
     photon leaves and nothing else, by transition.
     """
@@ -81,7 +82,11 @@ def expected_observables(
     sums = model.with_slope(jax.vmap(partial(finish, thresholds))(histories), histories)
     mu = attenuation(tables.matter, parameters.density, parameters.energy)
     by_layer = absorbed_by_layer(mu, parameters.thickness)
+    if parameters.dead:
+        by_layer = by_layer.at[jnp.array(parameters.dead)].set(0.0)
     probability = jnp.sum(by_layer)
+    if sums.returned is not None:
+        probability = probability + jnp.mean(sums.returned)
     norm = n * probability
     cells = tables.matter.relaxation.energy.size
     at = jnp.where(sums.by_line >= 0, sums.by_line, cells)

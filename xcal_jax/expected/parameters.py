@@ -5,7 +5,7 @@ field, or, where the field has a value a layer, the field and the layer, ``thick
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from jax.lax import stop_gradient
 from jaxtyping import Num
 
 from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.compute.shapes import Flag, Whole
 from xcal_jax.physics.geometry import Stack
 from xcal_jax.units import shown
 
@@ -29,6 +30,7 @@ class Parameters:
     um, the impact (without effect if it is uniform); yield_scale: () factor on every fluorescence yield; range_scale:
     () factor on every electron's range. uniform: whether the impact is spread over the top. choices: name of the axis
     of a `jax.vmap` over parameters, along which every sampling decision is the one that the first parameters make.
+    dead: numbers of the layers that do not count.
     """
 
     thickness: Array = field(metadata={"unit": "um"})
@@ -42,6 +44,7 @@ class Parameters:
     range_scale: Array = field(metadata={"unit": "1", "name": "range"})
     uniform: bool = field(default=True, kw_only=True, metadata={"static": True})
     choices: str | None = field(default=None, kw_only=True, metadata={"static": True})
+    dead: tuple[int, ...] = field(default=(), kw_only=True, metadata={"static": True})
 
     @classmethod
     def of(
@@ -60,6 +63,7 @@ class Parameters:
             jnp.asarray(absorber.density, float),
             *(jnp.asarray(number, float) for number in numbers),
             uniform=at is None,
+            dead=absorber.dead,
         )
 
     def fixed(self, number: Num[Array, "..."]) -> Num[Array, "..."]:
@@ -78,7 +82,24 @@ class Parameters:
     @property
     def stack(self) -> Stack:
         """The geometry alone."""
-        return Stack(self.thickness, self.width, self.length)
+        return Stack(self.thickness, self.width, self.length, dead=self.dead)
+
+    @property
+    def counting(self) -> slice:
+        """Numbers of the layers that count, which touch (`Absorber.check_touching`)."""
+        counting = [n for n in range(self.thickness.size) if n not in self.dead]
+        return slice(counting[0], counting[-1] + 1)
+
+    @property
+    def signal(self) -> "Parameters":
+        """These parameters with the layers that count alone."""
+        if not self.dead:
+            return self
+        return replace(self, thickness=self.thickness[self.counting], density=self.density[self.counting], dead=())
+
+    def counts(self, layer: Whole) -> Flag:
+        """Whether ``layer`` counts."""
+        return (layer >= self.counting.start) & (layer < self.counting.stop)
 
     def changed(self, numbers: Mapping[str, float]) -> "Parameters":
         """These parameters with other values of some ``numbers``, each by its own name.

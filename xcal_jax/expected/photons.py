@@ -51,7 +51,7 @@ def fly(
     stays = probability[layer] / jnp.where(chosen[layer] > 0.0, chosen[layer], 1.0) * ends[-1]
 
     there, price = depth[layer], jnp.stack(mu)[layer]
-    inside = -jnp.log1p(u[1] * jnp.expm1(-there)) / price
+    inside = -jnp.log1p(u[1] * jnp.expm1(-there)) / jnp.where(price > 0.0, price, 1.0)  # 0 in vacuum
     thickness = parameters.thickness[layer]
     entry = jnp.where(layer == site.layer, site.depth, jnp.where(rises, thickness, 0.0))
     distance = jnp.stack(start)[layer] + inside

@@ -15,7 +15,7 @@ and T (1 - h), and losses scaled back to T; h = 0.3. A range is about a power of
 
 The first term is exact for a mean or a mean square. For a loss above a threshold a, F(x) = 1 where x > a, F' is a delta
 function at a, and the first term the density of losses there. Its mean over a (1 - `BAND`) .. a (1 + `BAND`) stands for
-it, half of it where a is all the energy of an electron.
+it (`score.exceeds`), half of it where a is all the energy of an electron.
 """
 
 from collections.abc import Sequence
@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.compute.lanes import choose
@@ -33,12 +34,14 @@ from xcal_jax.compute.random import Key
 from xcal_jax.expected import site_mapping
 from xcal_jax.expected.parameters import Parameters, names
 from xcal_jax.expected.random_numbers import StepNumbers, track_key
-from xcal_jax.expected.score import Levels, Sums
+from xcal_jax.expected.score import BAND, Levels, Sums, exceeds
 from xcal_jax.expected.site_mapping import moved_absorption as absorbed
 from xcal_jax.expected.site_mapping import moved_first_site as first_site
 from xcal_jax.expected.state import Emission, History
 from xcal_jax.montecarlo.electron_tracks import Electron
 from xcal_jax.montecarlo.electron_tracks import follow as follow_tracks
+from xcal_jax.montecarlo.ledger import Shares
+from xcal_jax.montecarlo.tally import PARTIAL
 from xcal_jax.physics.electrons.scattering import HIGHEST, Scattering
 from xcal_jax.physics.geometry import Direction, Site, deflect, isotropic, margin_to_surface
 from xcal_jax.physics.photoelectric import sauter_density
@@ -47,8 +50,8 @@ __all__ = ["absorbed", "check", "copies", "emit", "first_site", "follow", "guard
 
 RAISED = (0.0, 0.3, -0.3)  # relative changes of the photoelectron's energy: 0, h, -h
 HIGHEST_RAISED = HIGHEST / (1.0 + max(RAISED))  # eV; within the electrons' tables when raised
-BAND = 0.02  # of a threshold, to either side
 TINY = 1e-30
+SIGNAL = 0  # the account of the layers that count
 
 
 def wrong(matter: Matter, parameters: Parameters) -> Parameters:
@@ -144,22 +147,30 @@ def follow(matter: Matter, parameters: Parameters, thresholds: Levels, keys: Key
     keys = jax.vmap(track_key)(keys, histories.steps)
     electrons = jax.tree.map(parameters.fixed, waiting)
     density = frozen.density / frozen.range_scale
-    escaped, _ = follow_tracks(cast(Scattering, matter.electrons), frozen.stack, density, keys, electrons)
-
-    def exceeds(lost: Array, left: Array) -> Array:
-        over, band = lost - left, BAND * thresholds
-        held, some = parameters.fixed(over), lost > 0.0
-        density = jnp.where(some & (jnp.abs(held) < band), 0.5 / jnp.maximum(band, TINY), 0.0)
-        return jnp.where(some & (held > 0.0), 1.0, 0.0) + density * (over - held)
+    escaped, shares = follow_tracks(cast(Scattering, matter.electrons), frozen.stack, density, keys, electrons)
+    if shares is not None:
+        escaped = net_loss(shares, escaped)
 
     def book(history: History, electron: Electron, lost: Array) -> History:
         if history.varied is not None:
             lost = lost * history.varied.scale
-        probability = exceeds(lost, thresholds - history.drawn)
+        levels = history.outside.levels(thresholds)
+        probability = exceeds(parameters, lost, levels - history.drawn, BAND * jnp.abs(levels))
         booked = history.with_electron(probability, lost, lost * lost, lost)
         return replace(booked, electron=electron._replace(energy=jnp.zeros_like(lost)))
 
     return jax.vmap(book)(histories, waiting, escaped)
+
+
+def net_loss(shares: Shares, escaped: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Energies in eV that n electrons take out of the layers that count, negative if they bring energy there.
+
+    escaped: eV that they take out of the absorber; shares: theirs, in other accounts than that where each began.
+    """
+    beside = jnp.sum(jnp.where(shares.account == SIGNAL, 0.0, shares.energy), axis=1)
+    brought = jnp.sum(jnp.where(shares.account == SIGNAL, shares.energy, 0.0), axis=1)
+    lost = jnp.where(shares.home == SIGNAL, escaped + beside, -brought)
+    return jnp.where(jnp.abs(lost) > PARTIAL, lost, 0.0)
 
 
 def with_slope(sums: Sums, histories: History) -> Sums:

@@ -38,8 +38,8 @@ exp(- tau(z)) dz' / dz); d: distance from the place where a fluorescence photon 
 direction, at theta to the normal, down to the depth z'.
 
 This is exact where every layer whose thickness or density changes is at least 2 r thick: tracks at one end of it are
-then independent of the other end. Elsewhere a derivative would be wrong: `inexact`. The photons' energy moves no site,
-but changes a track: see `scattering`.
+then independent of the other end. Elsewhere, and in the thickness of a gap, which no range measures, a derivative would
+be wrong: `inexact`. The photons' energy moves no site, but changes a track: see `scattering`.
 
 Two kinds of electrons do not quite keep their tracks. When the density of one layer alone changes, those that cross an
 interface and then leave by a side: 3e-4 of the electrons that escape from the X-IFU absorber at 7 keV, 2e-3 from four
@@ -76,9 +76,12 @@ class Moved(NamedTuple):
 
 
 def reach(matter: Matter, parameters: Parameters) -> Float[Array, " L"]:
-    """The range of the fastest electron in each layer, um."""
+    """The range of the fastest electron in each layer, um; 0 in vacuum."""
     electrons = matter.electrons
-    return parameters.range_scale * electrons.maximum_range(parameters.energy) / electrons.per_um(parameters.density)
+    cost = electrons.per_um(parameters.density)
+    if parameters.dead:
+        cost = jnp.where(parameters.density > 0.0, cost, jnp.inf)
+    return parameters.range_scale * electrons.maximum_range(parameters.energy) / cost
 
 
 def move(matter: Matter, parameters: Parameters, site: Site) -> Moved:
@@ -176,7 +179,7 @@ def moved_absorption(
 def inexact(matter: Matter, parameters: Parameters) -> Parameters:
     """The parameters in which the map does not preserve tracks, so that derivatives would be wrong: leaves of bool."""
     far = reach(matter, parameters)
-    thin = parameters.thickness < 2.0 * far
+    thin = (parameters.thickness < 2.0 * far) | (parameters.density == 0.0)
     widest = jnp.max(far)
     half = 0.5 * parameters.width, 0.5 * parameters.length
     gaps = [h - jnp.abs(at) for h, at in zip(half, (parameters.x, parameters.y), strict=True)]

@@ -57,13 +57,14 @@ class Tables:
 
     @classmethod
     def build(cls, absorber: Absorber, yields: str = "eadl") -> "Tables":
-        """The tables of ``absorber``; yields: "eadl" or "krause". Raises ValueError for an array.
+        """The tables of ``absorber``; yields: "eadl" or "krause". Raises ValueError for an array, and where a
+        dead layer or a gap parts layers that count.
 
         Its photons scatter as `differentiable` says.
         """
         keep_compiled_programs()
         absorber.check_alone("a derivative")
-        absorber.check_counts("a derivative")
+        absorber.check_touching("a derivative")
         matter = Matter.build(differentiable(absorber)[0], yields)
         free = np.asarray(matter.relaxation.analog.probabilities)
         radiative = np.asarray(matter.relaxation.radiative)
