@@ -147,7 +147,7 @@ NAN, INF = float("nan"), float("inf")
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({}, "needs one of `energy`, `spectrum`, `line` and `radioactive`"),
+        ({}, "needs one of `energy`, `spectrum`, `line`, `radioactive` and `photon_list`"),
         ({"energy": 7e3, "spectrum": ([1e3, 2e3], [1, 1])}, "and not both of two"),
         ({"energy": 99.0}, "within the tables, 100 eV to 1e+06 eV, but is 99 eV"),
         ({"energy": 1.1e6}, "within the tables, 100 eV to 1e+06 eV"),

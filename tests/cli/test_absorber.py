@@ -53,7 +53,7 @@ GOOD = {"absorber": "xifu", "--energy": "7keV", "-n": "1000", "-o": "out.nc"}
         ({"absorber": "."}, "a preset"),
         ({"absorber": ""}, "a preset"),
         ({"absorber": "x" * 5000}, "x"),
-        ({"--energy": None}, "needs one of `energy`, `spectrum`, `line` and `radioactive`"),
+        ({"--energy": None}, "needs one of `energy`, `spectrum`, `line`, `radioactive` and `photon_list`"),
         ({"--energy": "99eV"}, "100 eV to 1e\\+06 eV, but is 99 eV"),
         ({"--energy": "1.01MeV"}, "100 eV to 1e\\+06 eV, but is 1.01e\\+06 eV"),
         ({"--energy": "-7keV"}, "within the tables"),

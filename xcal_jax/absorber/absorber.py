@@ -369,12 +369,17 @@ class Absorber:
         if self.array is not None:
             raise ValueError(f"{what} is of one absorber alone, but {self.name!r} has an [array]: leave that out")
 
+    @property
+    def parted_by(self) -> int | None:
+        """Number of the first layer that does not count between layers that do, or None."""
+        counting = [n for n in range(len(self.formulas)) if n not in self.dead]
+        return next((n for n in self.dead if counting[0] < n < counting[-1]), None)
+
     def check_touching(self, what: str) -> None:
         """Raise ValueError where a layer that does not count parts others that do, as ``what`` needs these together."""
-        counting = [n for n in range(len(self.formulas)) if n not in self.dead]
-        between = [n for n in self.dead if counting[0] < n < counting[-1]]
-        if between:
-            rule = f"layer {between[0]} ({self.formulas[between[0]]}) parts them"
+        n = self.parted_by
+        if n is not None:
+            rule = f"layer {n} ({self.formulas[n]}) parts them"
             raise ValueError(f"{what} needs layers that count to touch, but in {self.name!r} {rule}")
 
 

@@ -9,8 +9,9 @@ are samples of what a detector registers.
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, Protocol, cast, runtime_checkable
 
 import jax
@@ -23,6 +24,8 @@ from numpy.typing import ArrayLike
 
 from xcal_jax.absorber.absorber import Absorber, double, made_by, same
 from xcal_jax.absorber.natural_lines import Lorentzians, NaturalBins, natural_bins, weighted_bins
+from xcal_jax.absorber.photon_list import ListedEnergies
+from xcal_jax.absorber.photon_list import photon_list as read_photons
 from xcal_jax.atomic import check_energies
 from xcal_jax.atomic.lines import LineShape, load_line, parse_line_names, radioactive_lines
 from xcal_jax.compute.random import COUNTERS, Key, uniforms
@@ -113,14 +116,14 @@ class EnergyBins:
 class Source:
     """Photons on the top face: energy bins with their weights (K,), an impact, a direction of flight.
 
-    impact: "uniform", "point", "spot" or "disc"; x, y, spread: () um, centre, and standard deviation of the spot or
-    radius of the disc.
+    impact: "uniform", "point", "spot", "disc" or "list"; x, y, spread: () um, centre, and standard deviation of the
+    spot or radius of the disc. Of a list of K photons, energies are those of its rows, as are x, y and direction, (K,).
     isotropic: whether directions are uniform over the upper half space; forced: whether photons are sampled given an
     interaction; lines: whether all bins are lines of no width. names: of the natural lines, () without them.
     pixel: row and column, () int32, of the only pixel of an array that is illuminated, or None for all of them.
     """
 
-    energies: EnergyBins
+    energies: EnergyBins | ListedEnergies
     weight: Array
     x: Array
     y: Array
@@ -151,6 +154,7 @@ class Source:
         line: str | None = None,
         radioactive: str | None = None,
         line_table: str | os.PathLike[str] | None = None,
+        photon_list: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     ) -> "Source":
         """A source of lines at ``energy`` (eV, one or several, with ``weights``), of a ``spectrum``, or natural lines.
 
@@ -164,14 +168,17 @@ class Source:
         without it, all pixels are. line: natural lines by name with their photons, such as "MnKa" or
         "MnKa:2,MnKb:0.3" (`atomic.lines.load_line`); line_table: a CSV file with lines of the user. radioactive: the
         lines and gammas of a nuclide, such as "Fe55". Their Lorentzians end `natural_lines.CUT` FWHM from the centre.
+        photon_list: photons one by one, from a file or columns by name (`photon_list.photon_list`), with places on the
+        top, from the centre of the pixel that is hit in an array.
         Raises ValueError where a number makes no sense or an energy is outside the tables.
 
         >>> Source.build("7 keV", at=("134.7 um", "0 um")).highest_energy
         7000.0
         """
-        if sum(given is not None for given in (energy, spectrum, line, radioactive)) != 1:
+        if sum(given is not None for given in (energy, spectrum, line, radioactive, photon_list)) != 1:
             raise ValueError(
-                "a source needs one of `energy`, `spectrum`, `line` and `radioactive`, and not both of two"
+                "a source needs one of `energy`, `spectrum`, `line`, `radioactive` and `photon_list`, "
+                "and not both of two"
             )
         if line_table is not None and line is None:
             raise ValueError("`line_table` goes with `line`")
@@ -190,6 +197,26 @@ class Source:
             raise ValueError(f"`angle` must be at least 0 and below 90 deg, but is {angle:g}")
         if isotropic and (angle or azimuth):
             raise ValueError("`isotropic` and `angle` exclude each other")
+        if pixel is not None and not (len(pixel) == 2 and all(isinstance(n, int) and n >= 0 for n in pixel)):
+            raise ValueError(f"`pixel` must be two whole numbers, row and column from 0, but is {shown(pixel)}")
+        number = cast(tuple[Array, Array] | None, pixel and (np.int32(pixel[0]), np.int32(pixel[1])))
+        if photon_list is not None:
+            if asked or weights is not None or angle or azimuth or isotropic:
+                raise ValueError("`photon_list` has the places, directions and weights of its photons: give no others")
+            listed, way, weight = read_photons(photon_list)
+            return cls(
+                ListedEnergies.build(listed["energy"], weight),
+                double(weight),
+                double(listed["x"]),
+                double(listed["y"]),
+                double(1.0),
+                Direction(*map(double, way.T)),
+                impact="list",
+                isotropic=False,
+                forced=forced,
+                lines=False,
+                pixel=number,
+            )
         natural: Lorentzians | None = None
         names: tuple[str, ...] = ()
         if line is not None or radioactive is not None:
@@ -212,8 +239,6 @@ class Source:
         else:
             nodes, density = read_spectrum(spectrum) if isinstance(spectrum, str | os.PathLike) else spectrum
             low, high, at_low, at_high, weight = _bins_between(*_checked_spectrum(nodes, density))
-        if pixel is not None and not (len(pixel) == 2 and all(isinstance(n, int) and n >= 0 for n in pixel)):
-            raise ValueError(f"`pixel` must be two whole numbers, row and column from 0, but is {shown(pixel)}")
         polar, turn = np.radians(angle), np.radians(azimuth)
         flight = np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), -np.cos(polar)
         return cls(
@@ -227,7 +252,7 @@ class Source:
             isotropic=isotropic,
             forced=forced and not isotropic,
             lines=energy is not None,
-            pixel=cast(tuple[Array, Array] | None, pixel and (np.int32(pixel[0]), np.int32(pixel[1]))),
+            pixel=number,
             names=names,
         )
 
@@ -282,6 +307,10 @@ class Source:
     def describe(self) -> str:
         """Complete description of the source, as JSON."""
         nodes, natural = self.energies, self.energies.natural
+        where: dict[str, Any] = {} if self.pixel is None else {"pixel": [int(n) for n in self.pixel]}
+        if isinstance(nodes, ListedEnergies):
+            rows = b"".join(np.asarray(leaf, dtype=float).tobytes() for leaf in jax.tree.leaves(self))
+            return json.dumps({"photon_list": nodes.low.shape[0], "sha256": sha256(rows).hexdigest(), **where})
         if natural is not None:
             centre, fwhm = (
                 np.asarray(part, dtype=float).tolist() for part in (natural.centre, 2.0 * natural.half_width)
@@ -291,7 +320,6 @@ class Source:
             energies = {"energy_ev": np.asarray(nodes.low, dtype=float).tolist(), "spectrum_ev": None}
         else:
             energies = {"energy_ev": None, "spectrum_ev": np.append(nodes.low, nodes.high[-1]).tolist()}
-        where: dict[str, Any] = {} if self.pixel is None else {"pixel": [int(n) for n in self.pixel]}
         where |= {"radius_um": float(self.spread)} if self.impact == "disc" else {}
         return json.dumps(
             {
@@ -318,6 +346,13 @@ class Source:
                     raise ValueError(f"{name} of `pixel` must be {rule}, but is {place}")
         if self.impact == "uniform":
             return
+        if self.impact == "list":
+            for name, places, side in (("x", self.x, absorber.width), ("y", self.y, absorber.length)):
+                row = int(np.argmax(np.abs(places)))
+                if abs(places[row]) > side / 2:
+                    rule = f"within {side / 2:g} um of the centre of absorber {absorber.name!r}"
+                    raise ValueError(f"{name} of photon {row} of the list must be {rule}, but is {places[row]:g} um")
+            return
         widest = WIDEST_SPOT * float(max(absorber.width, absorber.length))
         if self.impact == "spot" and self.spread > widest:
             rule = f"at most {widest:g} um on absorber {absorber.name!r} (leave it out for a uniform impact)"
@@ -335,7 +370,9 @@ class Source:
         natural = self.energies.natural
         line = bin_ if self.lines else jnp.zeros_like(bin_) if natural is None else natural.line[bin_]
         u_x, u_y = uniforms(key, jnp.uint32(IMPACT))
-        if self.impact == "disc":
+        if self.impact == "list":
+            place = self.x[bin_], self.y[bin_]
+        elif self.impact == "disc":
             radius, (cosine, sine) = self.spread * jnp.sqrt(u_x), circle(u_y)
             place = self.x + radius * cosine, self.y + radius * sine
         else:
@@ -346,6 +383,8 @@ class Source:
             jnp.zeros_like(bin_),
             self._pixel(stack.pixels, key),
         )
+        if self.impact == "list":
+            return energy, line, site, jax.tree.map(lambda part: part[bin_], self.direction)
         if not self.isotropic:
             return energy, line, site, self.direction
         u_cosine, u_azimuth = uniforms(key, jnp.uint32(DIRECTION))
@@ -375,16 +414,20 @@ def given_interaction(
 ) -> tuple[Source, float]:
     """The source weighted with the probability of an interaction, and the mean of that probability.
 
-    optical_depth: of the whole stack along the source's direction, at ``energy`` in eV, between which it is
-    interpolated log-log; two rows at one energy are an absorption edge.
+    optical_depth: of the whole stack along the source's direction, along the normal for a list of photons, at
+    ``energy`` in eV, between which it is interpolated log-log; two rows at one energy are an absorption edge.
     """
     energy = np.asarray(energy, dtype=np.float64)
 
-    def probability(at: Array | np.ndarray) -> np.ndarray:
-        return -np.expm1(-np.exp(np.interp(np.log(at), np.log(energy), np.log(optical_depth))))
+    def probability(at: Array | np.ndarray, slope: ArrayLike = 1.0) -> np.ndarray:
+        return -np.expm1(-np.exp(np.interp(np.log(at), np.log(energy), np.log(optical_depth))) / slope)
 
     bins = source.energies
-    if source.lines:
+    weighted: EnergyBins | ListedEnergies
+    if isinstance(bins, ListedEnergies):
+        weight = np.asarray(source.weight * probability(bins.low, np.abs(source.direction.z)))
+        weighted = ListedEnergies.build(bins.low, weight)
+    elif source.lines:
         weight = np.asarray(source.weight * probability(bins.low))
         weighted = EnergyBins.build(bins.low, bins.high, bins.at_low, bins.at_high, weight)
     elif bins.natural is not None:

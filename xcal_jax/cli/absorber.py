@@ -32,6 +32,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @click.option("--radioactive", help="Lines and gammas of a nuclide instead: Fe55, Co57, Cd109, Ba133 or Am241.")
 @click.option("--line-table", type=click.Path(), help="CSV table with your own lines for --line.")
 @click.option("--spectrum", help="Two-column text file instead: energy in eV, photons per eV.")
+@click.option("--photon-list", help="Photons one by one instead, CSV or netCDF: energy, x, y, dx, dy, dz, weight.")
 @options.photons("1e6", "Number of photons.")
 @options.seed
 @options.at

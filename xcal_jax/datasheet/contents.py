@@ -35,8 +35,8 @@ class Contents:
 
     fwhm: eV of its detector, or None; temperature: K of the heat capacity. results: of `simulate`, one an energy,
     ascending; main: eV, of the places and the derivatives; places: see `losses_by_place`; changes: derivatives,
-    None with dead layers, where they are not known; efficiency: see `efficiency`; heat: (L,) pJ/K a layer, NaN if
-    not known.
+    None where a dead layer or a gap parts layers that count; efficiency: see `efficiency`; heat: (L,) pJ/K a layer,
+    NaN if not known.
     """
 
     absorber: Absorber
@@ -79,7 +79,7 @@ def contents(
         main,
         losses_by_place(absorber, main, seed, yields, progress),
         None
-        if absorber.dead
+        if absorber.parted_by is not None
         else sensitivity(absorber, main, n=HISTORIES, seed=seed, yields=yields, progress=progress),
         efficiency(absorber, max(energies)),
         heat_capacity(absorber, temperature),

@@ -189,7 +189,7 @@ def _losses(sheet: Contents) -> Iterator[list[str]]:
 def _what_matters(sheet: Contents, places: dict[str, str]) -> Iterator[str]:
     """The derivatives, as a chart and a table."""
     if sheet.changes is None:
-        yield paragraph("Derivatives are not known for absorbers with dead layers or gaps.")
+        yield paragraph("Derivatives are not known where a dead layer or a gap parts layers that count.")
         return
     yield captioned(
         places["changes"], f"Change of the {title('partial')}. From {HISTORIES:,} weighted histories, errors of 1 σ."

@@ -60,9 +60,12 @@ class Evaluation:
         return float(values.mean()), float(np.sqrt(np.sum(errors**2)) / errors.size)
 
     def _at(self, observable: str, energy: float, thickness: np.ndarray) -> tuple[float, np.ndarray]:
-        """At one energy: the interaction probability in closed form, all else from a Monte Carlo run."""
+        """At one energy: the interaction probability in closed form, all else from a Monte Carlo run.
+
+        With dead layers that probability is from a run too, as these send photons and electrons back.
+        """
         parameters = self._parameters(energy, thickness)
-        if observable == "interaction_probability":
+        if observable == "interaction_probability" and not parameters.dead:
             with jax.enable_x64(True):
                 value, slopes = _probability(parameters, self.tables)
                 return float(value), np.asarray(slopes.thickness)

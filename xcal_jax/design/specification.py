@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from typing_extensions import TypedDict
 
-from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.absorber import VACUUM, Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.atomic import Material
 from xcal_jax.design.heat import KNOWN, TEMPERATURE, SpecificHeat
@@ -30,11 +30,15 @@ def _ascending(bounds: list[float]) -> list[float]:
 
 
 class LayerTable(TypedDict):
-    """A table [[layers]] of a design file: one thickness or two bounds, one material or several to choose from."""
+    """A table [[layers]] of a design file: one thickness or two bounds, one material or several to choose from.
+
+    counts: as in an absorber's file.
+    """
 
     material: OneOrMore[str]
     thickness: Annotated[OneOrMore[Length], listed(1, 2), rule(_ascending)]
     density: NotRequired[Density]
+    counts: NotRequired[bool]
 
 
 class ObjectiveTable(TypedDict):
@@ -116,7 +120,8 @@ class Constraint:
 class Problem:
     """What a design may choose, what it is to optimise and what it must keep.
 
-    low, high: (L,) um, equal where a thickness is given; density: (L,) g/cm3, None for that of the material;
+    low, high: (L,) um, equal where a thickness is given; density: (L,) g/cm3, None for that of the material; counts:
+    (L,) as the file has it, None where it says nothing;
     temperature: K; materials: choices of (formula per layer); front: limits of the constraint ``varied`` along the
     trade-off.
     """
@@ -129,6 +134,7 @@ class Problem:
     high: np.ndarray
     materials: tuple[tuple[str, ...], ...]
     density: tuple[float | None, ...]
+    counts: tuple[bool | None, ...]
     specific_heat: dict[str, SpecificHeat]
     objective: Objective
     constraints: tuple[Constraint, ...]
@@ -142,8 +148,11 @@ class Problem:
 
     def absorber(self, formulas: tuple[str, ...], thickness: Float[np.ndarray, " L"]) -> Absorber:
         """The absorber made of ``formulas`` with ``thickness`` um, from the top."""
-        layers = zip(formulas, map(float, thickness), self.density, strict=True)
-        return Absorber.build(list(layers), self.width, self.length, self.name)
+        keys = "material", "thickness", "density", "counts"
+        layers = zip(formulas, map(float, thickness), self.density, self.counts, strict=True)
+        tables = [dict(zip(keys, layer, strict=True)) for layer in layers]
+        given = [{key: value for key, value in table.items() if value is not None} for table in tables]
+        return Absorber.build(given, self.width, self.length, self.name)
 
 
 @checked
@@ -170,11 +179,12 @@ def _problem(table: DesignTable) -> Problem:
     density = tuple(layer.get("density") for layer in layers)
     for layer, given in zip(layers, density, strict=True):
         for formula in layer["material"]:
-            Material.build(formula, given)
+            if formula != VACUUM:
+                Material.build(formula, given)
     low, high = np.array([(layer["thickness"][0], layer["thickness"][-1]) for layer in layers]).T
     if not np.any(high > low):
         raise ValueError("at least one layer must have two bounds for its `thickness`")
-    used = sorted({formula for layer in layers for formula in layer["material"]})
+    used = sorted({formula for layer in layers for formula in layer["material"]} - {VACUUM})
     specific_heat = KNOWN | _specific_heats(table.get("specific_heat", {}), used)
     if "minimise" in table:
         objective = _objective(table["minimise"], "minimise", 1.0)
@@ -195,6 +205,7 @@ def _problem(table: DesignTable) -> Problem:
         high,
         tuple(product(*(layer["material"] for layer in layers))),
         density,
+        tuple(layer.get("counts") for layer in layers),
         specific_heat,
         objective,
         constraints,

@@ -76,8 +76,9 @@ class Run:
         """
         source = Source.of(source)
         source.check_fits(absorber)
-        if source.isotropic and absorber.filters:
-            raise ValueError(f"an isotropic source needs an absorber without `filters`, which {absorber.name!r} has")
+        many = "an isotropic source" if source.isotropic else "a list of photons" if source.impact == "list" else ""
+        if many and absorber.filters:
+            raise ValueError(f"{many} needs an absorber without `filters`, which {absorber.name!r} has")
         seed = parse_whole(seed, "seed", least=0, below=SEEDS)
         if yields not in YIELDS:
             raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {shown(yields)}")
@@ -132,7 +133,7 @@ class Prepared:
         drawn, probability = run.source, 1.0
         energy, filters = np.asarray(matter.attenuation.energy, dtype=float), run.absorber.filters
         if drawn.forced or filters:
-            cosine = abs(float(drawn.direction.z))
+            cosine = 1.0 if drawn.impact == "list" else abs(float(drawn.direction.z))
             depth = matter.optical_depth(run.absorber) / cosine
             if filters:
                 interacts = -np.expm1(-depth) if drawn.forced else np.ones_like(energy)
