@@ -4,8 +4,8 @@
 
 Photons at normal incidence, uniform over the top. PENELOPE-2018 (PenRed) follows every collision, electrons and
 photons down to 50 eV. Dead layers are matter without a detector. Events are sorted by what they deposit: nothing, all,
-or part of the energy. Times count the transport alone (PENELOPE's as PenRed reports it; ours after the program is
-compiled), on all cores of this machine.
+or part of the energy; parts also by what they lose, in bands. Times count the transport alone (PENELOPE's as PenRed
+reports it; ours after the program is compiled), on all cores of this machine.
 
 PENELOPE's photoelectric cross sections are not EPDL's, which ours are: they are some per cent smaller. So fewer
 photons interact, somewhat deeper, and the shares differ a little whatever the electrons do.
@@ -17,8 +17,10 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import chdir
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,14 +38,18 @@ BIN = 10.0  # eV, of its spectrum; narrower than the least loss
 CM = 1e-4  # in a um
 RULE = "0" * 64
 HEIGHT = 1.0  # um between the source and the top
+BANDS = (100.0, 300.0, 1000.0, 2000.0, 3000.0, 5000.0)  # eV, between which losses are counted, and above the last
 
 
 class Counts(NamedTuple):
-    """Photons sent, those that deposit anything, those that deposit a part, and the seconds that it took."""
+    """Photons sent, those that deposit anything, those that deposit a part, those that lose so much by BANDS, and the
+    seconds that it took.
+    """
 
     photons: int
     interacting: int
     partial: int
+    lost: list[int]
     seconds: float
 
 
@@ -145,18 +151,25 @@ def in_penelope(absorber: Absorber, energy: float, n: int) -> Counts:
     photons = sum(int(float(count)) for count in re.findall(r"Simulated histories:\s*(\S+)", log))
     rate = float(re.findall(r"Histories per second:\s*(\S+)", log)[-1])
     counts = np.rint(density * (high - low) / density.size * photons).astype(int)
-    return Counts(photons, int(counts.sum()), int(counts[:-1].sum()), photons / rate)
+    losses = energy - (low + (np.arange(counts.size) + 0.5) * (high - low) / counts.size)
+    above = [int(counts[losses > threshold].sum()) for threshold in BANDS]
+    return Counts(photons, int(counts.sum()), int(counts[:-1].sum()), between(above), photons / rate)
+
+
+def between(above: Sequence[int]) -> list[int]:
+    """Counts between BANDS, of those ``above`` each."""
+    return [one - other for one, other in pairwise([*above, 0])]
 
 
 def in_ours(absorber: Absorber, energy: float, n: int) -> Counts:
     """``n`` photons in ours."""
     source = Source.build(energy, forced=False)
-    simulate(absorber, source, n=1000, seed=2)
+    simulate(absorber, source, n=1000, seed=2, loss_above=BANDS)
     start = time.perf_counter()
-    result = simulate(absorber, source, n=n)
+    result = simulate(absorber, source, n=n, loss_above=BANDS)
     took = time.perf_counter() - start
     partial = int(partial_count(result))
-    return Counts(n, int(result.interacting), partial, took)
+    return Counts(n, int(result.interacting), partial, between(result.loss_above.values.tolist()), took)
 
 
 def row(name: str, found: Counts, reference: Counts) -> str:
@@ -170,6 +183,22 @@ def row(name: str, found: Counts, reference: Counts) -> str:
         beside = f"{ratio:8.3f} ±{ratio * math.hypot(error / share, other_error / other):.3f}"
     cells = f"{100 * met:9.2f} ±{100 * met_error:5.2f}{100 * share:9.3f} ±{100 * error:6.3f}{beside:>16s}"
     return f"{name:22s}{cells}{found.photons / found.seconds:12.3g}"
+
+
+def bands(counted: dict[str, Counts], energy: float) -> str:
+    """A table of the shares (%) of interacting photons that lose so much, and their ratios to PENELOPE's."""
+    lines = [f"{'lost, eV':22s}" + "".join(f"{name:>{17 if n == 0 else 33}s}" for n, name in enumerate(counted))]
+    for k, (low, high) in enumerate(pairwise([*BANDS, energy])):
+        shares = [fraction(each.lost[k], each.interacting) for each in counted.values()]
+        if low >= energy or not all(share for share, _ in shares):
+            continue
+        cells = [f"{100 * share:9.4f} ±{100 * error:6.4f}" for share, error in shares]
+        (other, other_error), *ours = shares
+        for n, (share, error) in enumerate(ours, 1):
+            ratio = share / other
+            cells[n] += f"{ratio:8.3f} ±{ratio * math.hypot(error / share, other_error / other):.3f} "
+        lines.append(f"{f'{low:g} to {high:g}':22s}" + "".join(cells))
+    return "\n".join(lines)
 
 
 def fraction(count: int, n: int) -> tuple[float, float]:
@@ -204,8 +233,11 @@ def main() -> None:
     print(f"{absorber.name}, {energy:g} eV, {os.cpu_count()} cores")
     print(f"{'':22s}{'interacting %':>17s}{'partial %':>17s}{'/ PENELOPE':>16s}{'events/s':>12s}")
     print(row("PENELOPE-2018", peer, peer))
+    counted = {"PENELOPE-2018": peer}
     for physics, models in PHYSICS.items():
-        print(row(f"ours, {physics}", in_ours(replace(absorber, **models), energy, own), peer))
+        ours = counted[f"ours, {physics}"] = in_ours(replace(absorber, **models), energy, own)
+        print(row(f"ours, {physics}", ours, peer))
+    print(bands(counted, energy))
 
 
 if __name__ == "__main__":

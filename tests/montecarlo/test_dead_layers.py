@@ -15,7 +15,7 @@ from tests.montecarlo.test_transport import histories, stack
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
 from xcal_jax.physics.array import travel
-from xcal_jax.physics.geometry import Direction, Site, Stack
+from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack
 
 MODELS = ("range", pytest.param("scattering", marks=pytest.mark.slow))
 SIDE = 20.0
@@ -53,6 +53,22 @@ def test_every_history_balances(model, energy):
     assert np.mean(booked(ledger, 1) > 1.0) > 1e-3
     assert np.mean(booked(ledger, 3) > 1.0) > (1e-3 if energy > 2000.0 else 0.0)
     assert 0.0 < np.mean(ledger.deposited == 0.0) < 0.9
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["range", "scattering"])
+def test_every_history_of_touching_pixels_balances(model):
+    """Signal, the other pixel, dead layers and what escapes; at a common side both pixels and both layers have some."""
+    absorber = replace(dead(model), array=Pixels(np.float64(SIDE), np.float64(SIDE), 1, 2))
+    source = Source.build(12000.0, at=(9.8, 0.0), pixel=(0, 0))
+    _, ledger, e = histories(absorber, source)
+    shares, limit = ledger.shares, 64 * np.finfo(np.float32).eps
+    assert not ledger.overflow.any() and not shares.full.any() and np.all(shares.home == 0)
+    assert np.max(np.abs(ledger.deposited + shares.energy.sum(axis=1) + shares.escaped - e)) < limit * 12000.0
+    assert np.max(np.abs(ledger.deposited + ledger.by_photons + ledger.by_electrons - e)) < limit * 12000.0
+    beside, top, gap, bottom = (np.mean(booked(ledger, account) > 1.0) for account in (1, 2, 3, 4))
+    assert beside > 0.01 and top > 1e-3 and gap == 0.0 and bottom > 1e-3
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -1,6 +1,7 @@
 """The response over energy, the matrix folded from it, and its files: against the simulation, formulas, clients."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,6 +125,21 @@ def test_counts_become_shares():
     np.testing.assert_allclose(rows.continuum @ rows.deposited_fraction / (0.75 * expected), place, rtol=2e-3)
     alone = np.sqrt(expected * (1.0 - expected) / n)
     assert np.all((rows.partial_err < 1.2 * alone) & (rows.partial_err > 0.4 * alone))
+
+
+def test_photons_that_dead_layers_take_are_missing_from_the_area():
+    """Of a node's photons, which all meet something, a part meets or comes back to what counts: that is the area's."""
+    capped = Absorber.build([{"material": "Au", "thickness": 0.1, "counts": False}, ("Bi", 2.0)], 50.0, 50.0)
+    boundaries = rows_of(capped, parse_grid("6.8:7.2:50eV", "--grid"))
+    energy, stretch = nodes_between(boundaries[0], boundaries[-1], np.empty(0))
+    none, drawn, met = np.array([], int), 10**6, 930_000
+    made = [Node(drawn, met, 0, 0, 0, none, none, np.zeros(CELL_EDGES.size - 1)) for _ in energy]
+    weights = node_weights(0.5 * (boundaries[1:] + boundaries[:-1]), energy, stretch, np.empty(0))
+    rows = to_components(capped, boundaries, np.empty(0), energy, made, weights, Settings())
+    anywhere = quantum_efficiency(replace(capped, dead=()), rows.energy.values)
+    np.testing.assert_allclose(rows.interaction_probability, anywhere * met / drawn, rtol=1e-4)
+    np.testing.assert_array_equal(rows.interaction_by_layer[:, 0], 0.0)
+    assert np.all(rows.interaction_by_layer[:, 1] == rows.interaction_probability)
 
 
 def test_nodes_are_independent():
