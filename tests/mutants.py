@@ -284,6 +284,30 @@ MUTANTS = [
             "tests/expected/test_score.py",
         ),
         (
+            "expected/score.py",
+            "met = jnp.where(signal, 1.0, some)",
+            "met = jnp.ones_like(some)",
+            "tests/expected/test_dead_layers.py",
+        ),
+        (
+            "expected/entry.py",
+            "sauter(emission, direction), 0.5 * (1.0 - least)",
+            "sauter(emission, direction), 1.0 - least",
+            "tests/expected/test_dead_layers.py",
+        ),
+        (
+            "expected/scattering.py",
+            "escaped + beside, -brought)",
+            "escaped + beside, brought)",
+            "tests/expected/test_dead_layers.py",
+        ),
+        (
+            "absorber/photon_list.py",
+            "u_alias < self.threshold[row]",
+            "u_alias > self.threshold[row]",
+            "tests/absorber/test_photon_list.py",
+        ),
+        (
             "expected/escape.py",
             "0.5 * (1.0 - to_top) * sauter(emission, upwards)",
             "0.5 * (1.0 - to_top)",
