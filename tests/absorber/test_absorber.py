@@ -213,10 +213,13 @@ def test_dead_top_takes_its_part_of_the_light():
     np.testing.assert_allclose(by_layer.sum(axis=1), expected, rtol=1e-4)
 
 
-def test_derivatives_are_of_layers_that_count():
-    Absorber.from_toml(GOOD).check_counts("a derivative")
-    sentence = "a derivative needs an absorber whose layers all count, but of 'absorber' layer 0 (Au) does not"
+def test_derivatives_are_of_layers_that_touch():
+    """Where they count; dead layers and gaps around them do not matter."""
+    for text in (GOOD, SURROUNDED):
+        Absorber.from_toml(text).check_touching("a derivative")
+    parted = Absorber.build([("Bi", 1.0), {"material": "vacuum", "thickness": 1.0}, ("Bi", 1.0)], 9.0, 9.0)
+    sentence = "a derivative needs layers that count to touch, but in 'absorber' layer 1 (vacuum) parts them"
     with pytest.raises(ValueError, match=re.escape(sentence)):
-        Absorber.from_toml(SURROUNDED).check_counts("a derivative")
-    with pytest.raises(ValueError, match="an expected observable needs an absorber whose layers all count"):
-        observables(Absorber.from_toml(SURROUNDED), 7000.0)
+        parted.check_touching("a derivative")
+    with pytest.raises(ValueError, match="an expected observable needs layers that count to touch"):
+        observables(parted, 7000.0)

@@ -194,6 +194,16 @@ def test_command(call, tmp_path, monkeypatch):
     assert code == 2 and "-n" in err
 
 
+def test_layers_that_do_not_count(tmp_path):
+    """They are in every absorber that is tried, a gap too."""
+    around = (
+        '[[layers]]\nmaterial = "vacuum"\nthickness = 3\n[[layers]]\nmaterial = "Au"\nthickness = 1\ncounts = false\n'
+    )
+    problem = load(written(tmp_path, SLAB.replace("[minimise]", around + "[minimise]")))
+    assert problem.absorber(("Bi", "vacuum", "Au"), problem.high).dead == (1, 2)
+    assert problem.materials == (("Bi", "vacuum", "Au"), ("Au", "vacuum", "Au"))
+
+
 def test_overridden_heat(tmp_path):
     text = SLAB + '[specific_heat.Bi]\nelectron = "1 mJ/mol/K^2"\n'
     problem = load(written(tmp_path, text))

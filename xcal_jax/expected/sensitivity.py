@@ -133,7 +133,7 @@ def sensitivity(
 
 
 def scalars(found: Estimate, absorber: Absorber, peaks: int = PEAKS) -> dict[str, Scalar]:
-    """All observables as scalars by name: `SCALARS`, interactions by layer, losses above thresholds, escape peaks.
+    """All observables as scalars by name: `SCALARS`, interactions by layer that counts, losses above thresholds, peaks.
 
     An index stands in brackets: ``interaction_by_layer[0]``, ``loss_above[50]`` (eV), ``peaks[Bi M5-N7]``. peaks: how
     many of them, the most intense first.
@@ -145,7 +145,8 @@ def scalars(found: Estimate, absorber: Absorber, peaks: int = PEAKS) -> dict[str
         return Scalar(VOCABULARY[name].unit, value, slope)
 
     named = {name: scalar(name) for name in SCALARS}
-    named |= {f"interaction_by_layer[{n}]": scalar("interaction_by_layer", n) for n in range(len(absorber.formulas))}
+    counting = [n for n in range(len(absorber.formulas)) if n not in absorber.dead]
+    named |= {f"interaction_by_layer[{n}]": scalar("interaction_by_layer", n) for n in counting}
     named |= {f"loss_above[{t:g}]": scalar("loss_above", n) for n, t in enumerate(found.thresholds) if t > 0}
     labels, _ = line_names(absorber, matter_of(absorber))
     mean = values.peaks.mean(axis=0)
