@@ -96,7 +96,7 @@ def test_files_hold_what_columns_do(tmp_path):
         ({"colour": [1, 2, 3]}, "its columns are energy, x, y, dx, dy, dz, weight, colour"),
         ({"dz": None}, r"\(dx, dy, dz together\)"),
         ({"energy": [1, 2]}, "must have columns of one length"),
-        ({"energy": [5000, 5, 5000]}, "`energy` in `photons` must be within .*, but that of photon 1 is 5"),
+        ({"energy": [5000, 5, 5000]}, "`photon_list.energy` must be within the tables, .*, but is 5 eV"),
         ({"y": [0, 0, np.nan]}, "`y` in `photons` must be finite, but that of photon 2 is nan"),
         ({"dx": [0, 0.3, SINE]}, "must be a vector of length 1, but that of photon 1 is 0.3, 0, -1"),
         ({"dz": [-1, 1, -0.8]}, "`dz` in `photons` must be negative, as photons come from above, but .* photon 1 is 1"),

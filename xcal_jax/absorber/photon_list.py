@@ -18,7 +18,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from xcal_jax.absorber.absorber import double
-from xcal_jax.atomic import ENERGY_LIMITS
+from xcal_jax.atomic import check_energies
 from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.io import datasets
 from xcal_jax.io.tables import read_table
@@ -108,10 +108,9 @@ def photon_list(
     ones = np.ones(size)
     way = np.stack([columns.get(name, fill * ones) for name, fill in zip(DIRECTION, (0, 0, -1), strict=True)], axis=1)
     weight, length = columns.get("weight", ones), np.linalg.norm(way, axis=1)
-    low, high = ENERGY_LIMITS
+    check_energies(columns["energy"], "photon_list.energy")
     for name, good, rule in (
-        *((name, np.isfinite(columns[name]), "finite") for name in NEEDED),
-        ("energy", (columns["energy"] >= low) & (columns["energy"] <= high), f"within {low:g} eV to {high:g} eV"),
+        *((name, np.isfinite(columns[name]), "finite") for name in ("x", "y")),
         ("weight", np.isfinite(weight) & (weight >= 0.0), "finite and not negative"),
         ("dx, dy, dz", np.abs(length - 1.0) < UNIT_LENGTH, "a vector of length 1"),
         ("dz", way[:, 2] < 0.0, "negative, as photons come from above"),
