@@ -94,7 +94,7 @@ def test_bad_uncertainties(stack, tmp_path, text, sentence):
         ("sensitivity xifu --energy 7keV --plot p.gif", "must end in one of"),
         ("design none.toml -o out.nc", "does not exist"),
         ("design none.toml -o none/out.nc", "folder must exist"),
-        ("design none.toml -o out.toml", "must not end in"),
+        ("design none.toml -o out.toml", "output must end in one of .nc"),
         ("design out.toml -o out.nc", "must be another file than the input"),
         ("design none.toml -o out.nc --starts 0.5", "`--starts` must be a whole number"),
     ],

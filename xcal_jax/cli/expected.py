@@ -7,7 +7,6 @@ import click
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
 from xcal_jax.io.files import MARK, NETCDF, check_kept, check_writable
-from xcal_jax.units import shown
 
 
 @options.command("xcal-jax sensitivity xifu --energy 7keV --wrt thickness,density,yield,range")
@@ -57,8 +56,6 @@ def design(problem, starts, n, seed, output):
 
     path = Path(output)
     beside = path.with_suffix(".toml"), path.with_suffix(".png")
-    if path.suffix in (".toml", ".png"):
-        raise ValueError(f"`--output` must not end in .toml or .png, which stand beside it, but is {shown(output)}")
     for each in beside:
         check_writable(each)
     check_kept([problem], beside)
