@@ -89,7 +89,7 @@ def test_lines_in_a_sweep(tmp_path):
     ("given", "words"),
     [
         ({"line": "MnKq"}, "did you mean MnK"),
-        ({"line": "MnKa", "energy": 5900.0}, "one of `energy`, `spectrum`, `line` and `radioactive`"),
+        ({"line": "MnKa", "energy": 5900.0}, "one of `energy`, `spectrum`, `line`, `radioactive` and"),
         ({"line": "MnKa", "weights": [1.0]}, "`weights` go with `energy`"),
         ({"radioactive": "Fe56"}, "must be one of Fe55"),
         ({"energy": 5900.0, "line_table": "mine.csv"}, "`line_table` goes with `line`"),

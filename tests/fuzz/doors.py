@@ -19,7 +19,7 @@ DOORS = (
     "xcal_jax.sipm.pipeline.threshold",
     "xcal_jax.response.tail._fit",
     "xcal_jax.io.figures._write",
-    "xcal_jax.compute.cluster._deaf_to_interruptions",
+    "xcal_jax.compute.cluster.Processes",
 )
 
 
