@@ -51,7 +51,7 @@ class Output(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, as text."""
-        if value == BESIDE:
+        if value == BESIDE and getattr(param, "flag_value", None) == BESIDE:
             return value
         if str(value).startswith("--"):
             self.fail(f"the name of a file must follow, but {value!r} does; such a name is written './{value}'", param)
