@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 from astropy.io import fits
 
+from xcal_jax.absorber.natural_lines import CUT
 from xcal_jax.atomic.lines import load_line
 from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.response.fit_lines import fit_lines
@@ -27,7 +28,8 @@ def drawn(rng, n, tail=TAIL):
     """Measured energies of Mn K alpha, photon by photon: Lorentzian, noise, trapped heat."""
     shape = load_line("MnKa")
     part = rng.choice(shape.energy.size, n, p=shape.share)
-    energy = shape.energy[part] + 0.5 * shape.fwhm[part] * np.tan(np.pi * (rng.random(n) - 0.5))
+    angle = np.arctan(2.0 * CUT) * (2.0 * rng.random(n) - 1.0)
+    energy = shape.energy[part] + 0.5 * shape.fwhm[part] * np.tan(angle)
     heat = np.where(rng.random(n) < tail[0], rng.exponential(tail[1], n), 0.0)
     return energy + OFFSET + rng.normal(0.0, FWHM / FWHM_PER_SIGMA, n) - heat
 

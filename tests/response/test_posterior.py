@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import voigt_profile, xlogy
 
+from xcal_jax.absorber.natural_lines import CUT
 from xcal_jax.atomic.lines import load_line
 from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.response.complex_fit import first_values
@@ -19,11 +20,11 @@ def line(edges=EDGES):
     """Mn K alpha in the channels, by the middle of twenty parts of each."""
     shape, parts = load_line("MnKa"), 20
     at = edges[0] + (np.arange(parts * (edges.size - 1)) + 0.5) / parts
-    sum_ = sum(
+    profile = sum(
         w * voigt_profile(at - e, FWHM / FWHM_PER_SIGMA, g / 2)
         for w, e, g in zip(shape.share, shape.energy, shape.fwhm, strict=True)
     )
-    return sum_.reshape(-1, parts).mean(1)
+    return profile.reshape(-1, parts).mean(1) / (2.0 / np.pi * np.arctan(2.0 * CUT))
 
 
 def on_a_grid(counts, most):

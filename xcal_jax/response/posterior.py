@@ -1,9 +1,9 @@
 """The posterior of the parameters of natural lines, drawn by an ensemble of walkers that numpyro moves.
 
-Priors are flat between the bounds of `complex_fit.LIMITS`, and the scale of a tail is at most the width of the spectrum:
-a fraction of zero would leave it without a proper posterior. Where counts are many and bounds are far, the posterior is
-the normal distribution of the curvature. Near a bound it is not: the fit puts a parameter there and holds it, while
-draws keep the distance that the counts allow, so that the errors of the other parameters hold its error too.
+Priors are flat between the bounds of `complex_fit.limits`, and the scale of a tail is at most the width of the
+spectrum: a fraction of zero would leave it without a proper posterior. Where counts are many and bounds are far, the
+posterior is the normal distribution of the curvature. Near a bound it is not: the fit puts a parameter there and holds
+it, while draws keep the distance that the counts allow, so that the errors of the others hold its error too.
 
 Walkers move by differential evolution (Nelson et al. 2014, doi 10.1088/0067-0049/210/1/11), one of the moves of emcee:
 scales and correlations make no difference to it. It needs no derivatives: the program of the No-U-Turn sampler has the
@@ -119,7 +119,7 @@ def _inside(values: Float[Array, " W"], low: float, high: float) -> Float[Array,
 
 
 def _model(ends: dict[str, tuple[float, float]], shape: NaturalShape, start, counts, place, origin, step) -> None:
-    """Flat priors and the Poisson likelihood, as numpyro takes a model; parameters are origin + step x what is drawn."""
+    """Flat priors and the Poisson likelihood as a model of numpyro; parameters are origin + step x what is drawn."""
     import numpyro
     from numpyro.distributions import ImproperUniform
 
