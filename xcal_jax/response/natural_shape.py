@@ -94,8 +94,9 @@ class NaturalShape:
         share = np.where(owner == np.arange(len(lines))[:, None], uncut, 0.0)
         names = linear[0].parameters if linear else ()
         loss, slope = np.ones((len(lines), k.size), complex), np.zeros((len(lines), len(names), k.size), complex)
+        room = 0.5 * (size * width / fine - span)  # half of what the period has more than the channels
         for n, part in enumerate(linear):
-            loss[n], slope[n] = loss_function(part, k, size * width / fine / 2.0)
+            loss[n], slope[n] = loss_function(part, k, float(part.energy - edges[0]) + room)
         centre, half = (
             np.concatenate(part) for part in zip(*((line.energy, 0.5 * line.fwhm) for line in lines), strict=True)
         )
