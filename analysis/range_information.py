@@ -29,11 +29,12 @@ ENERGIES = np.arange(1000.0, 7001.0, 1000.0)
 LOWEST, BESIDE = 100.0, 10.0  # eV: the first channel; FWHM above the line, of the last
 KNOWN = 0.1
 ALWAYS = ("offset", "fwhm")
+TOLD = 1e7  # photons, beyond which a derivative is the noise of its Monte Carlo, and nothing is told
 CASES = {  # the parameter that is wanted, and what is fitted beside it
     "range": ("range", ()),
     "range, with a background": ("range", ("background",)),
-    "range, with yield, thickness, background": ("range", ("yield", "thickness", "background")),
-    "yield": ("yield", ("range", "background")),
+    "range, with yields, background": ("range", ("yield", "background")),
+    "yields": ("yield", ("range", "background")),
     "thickness": ("thickness", ("range", "yield", "background")),
 }
 
@@ -101,7 +102,9 @@ def main() -> None:
         for energy in ENERGIES:
             row = counts_needed(*derivatives(absorber, layer, energy, int(arguments.n)))
             needed[name].append(row)
-            print(f"{energy / 1e3:5g}" + "".join(f"{row[case]:{max(12, len(case) + 3)}.2g}" for case in CASES))
+            cells = {case: f"{count:.2g}" if count < TOLD else f"> {TOLD:.0g}" for case, count in row.items()}
+            line = "".join(f"{cell:>{max(12, len(case) + 3)}}" for case, cell in cells.items())
+            print(f"{energy / 1e3:5g}{line}", flush=True)
     save_figure(figure(needed), arguments.out / "range_information.png")
 
 
