@@ -70,16 +70,19 @@ def test_pulls_of_a_batch(fitted):
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("counts", "width"), [(1e5, (0.9, 1.1)), (1e3, (0.85, 1.15))])
 def test_pulls_of_two_hundred_spectra_with_losses(monkeypatch, counts, width):
-    """Mn K alpha through the X-IFU absorber: pulls of every parameter, of those that are on no bound."""
+    """Mn K alpha through the X-IFU absorber: pulls of every parameter, of those that are on no bound.
+
+    Of 1e3 photons about five lose energy within the window: the range then has no normal errors, and is left out.
+    """
     monkeypatch.syspath_prepend(ROOT / "analysis")
     study = import_module("line_fits")
     shape = study.NaturalShape.build([study.LINE], study.DEEP, 0.6 * study.FWHM, [study.losses()])
     true = study.truth(shape, counts)
     found, chosen = study.fitted(shape, study.drawn(shape, true, 200, 11), {"MnKa", "offset", "fwhm", "range"})
-    pulls = study.pulls(found, true, chosen)
-    assert np.all(found.converged) and chosen.sum() == 4 and np.isnan(pulls).sum() < 0.15 * 200
-    spread = np.nanstd(pulls, axis=0, ddof=1)
-    assert np.all(np.abs(np.nanmean(pulls, axis=0)) < 0.2 + (counts < 1e4) * 0.1)
+    pulls = study.pulls(found, true, chosen)[:, : 4 if counts > 1e4 else 3]
+    assert np.all(found.converged) and chosen.sum() == 4 and np.all(np.isfinite(pulls))
+    spread = pulls.std(axis=0, ddof=1)
+    assert np.all(np.abs(pulls.mean(axis=0)) < 0.2)
     assert np.all((width[0] < spread) & (spread < width[1]))
 
 
