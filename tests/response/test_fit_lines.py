@@ -72,7 +72,7 @@ def test_pulls_of_a_batch(fitted):
 def test_pulls_of_two_hundred_spectra_with_losses(monkeypatch, counts, width):
     """Mn K alpha through the X-IFU absorber: pulls of every parameter, of those that are on no bound.
 
-    Of 1e3 photons about five lose energy within the window: the range then has no normal errors, and is left out.
+    Of 1e3 photons about six lose energy within the window: the range then has no normal errors, and is left out.
     """
     monkeypatch.syspath_prepend(ROOT / "analysis")
     study = import_module("line_fits")

@@ -34,9 +34,10 @@ class FittedLines:
     the model, and (B, T) all its parameters; shared: names of those that have one value in all spectra.
 
     Errors are those of Fisher's information at the maximum. A parameter on a bound is taken as known there, and the
-    errors of the others are smaller for it: that of the electrons' range scale is 1.3 to 1.5 times as large beside a
-    constant background that is fitted as beside one that came out as 0 and was held. Errors of spectra of one source
-    then fall into two groups, and no longer go with the root of the counts. `sample` gives errors without this step.
+    errors of the others are smaller for it. A constant background that is fitted looks much like the losses of
+    electrons: the error of their range scale is eight times as large beside it as beside one that came out as 0 and was
+    held (Mn K alpha, X-IFU, 3500 to 5931 eV). Errors of spectra of one source then fall into two groups, and do not go
+    with the root of the counts. `sample` gives errors without this step.
     """
 
     parameters: tuple[str, ...]
