@@ -22,7 +22,7 @@ from xcal_jax.atomic.lines import load_line
 from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.response.complex_fit import Maximum, expected_deviance, first_values, maximise, starts
 from xcal_jax.response.linefit import Linear, linearise
-from xcal_jax.response.natural_shape import NaturalShape
+from xcal_jax.response.natural_shape import INSIDE, NaturalShape
 
 EDGES = np.arange(5800.0, 5931.0, 0.5)
 DEEP = np.arange(3500.0, 5931.0, 1.0)  # the losses of electrons reach far below the line
@@ -83,7 +83,7 @@ def peer_model(centres: np.ndarray, photons, offset, fwhm, fraction, scale, back
     kept = np.exp(-step / scale)
     late = lfilter([1.0 - kept], [1.0, -kept], sharp[::-1])[::-1]
     late = 0.5 * (late + np.append(late[1:], 0.0))  # the middle of a step
-    whole = step * ((1.0 - fraction) * sharp + fraction * late)
+    whole = step / INSIDE * ((1.0 - fraction) * sharp + fraction * late)
     return (
         photons * whole[: HALF_STEPS * centres.size].reshape(-1, HALF_STEPS).sum(1) + background * np.diff(centres)[0]
     )

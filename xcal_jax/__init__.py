@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from xcal_jax.expected.sensitivity import sensitivity
     from xcal_jax.io.datasets import save
     from xcal_jax.orbit.flight import dose
-    from xcal_jax.response.fitted_complex import fit_lines
+    from xcal_jax.response.fit_lines import fit_lines
     from xcal_jax.response.fitted_line import fit_line
     from xcal_jax.simulation.results import load, merge, summary
     from xcal_jax.simulation.simulate import events, simulate
@@ -72,7 +72,7 @@ HOMES = {
     "expected.sensitivity": ["sensitivity"],
     "io.datasets": ["save"],
     "orbit.flight": ["dose"],
-    "response.fitted_complex": ["fit_lines"],
+    "response.fit_lines": ["fit_lines"],
     "response.fitted_line": ["fit_line"],
     "simulation.results": ["load", "merge", "summary"],
     "simulation.simulate": ["events", "simulate"],

@@ -69,7 +69,7 @@ def linefit(spectrum, line, absorber, energy, as_json, plot, output, models, **m
         facts = found.facts
     else:
         from xcal_jax.absorber.absorber import Absorber
-        from xcal_jax.response.fitted_complex import fit_lines
+        from xcal_jax.response.fit_lines import fit_lines
 
         if "incident" in given:
             raise ValueError("`--incident` goes with `--energy`")

@@ -165,6 +165,20 @@ class Relaxation:
         return jnp.where(subshell >= 0, 1.0 - self.no_photon_probability[jnp.maximum(subshell, 0)], 0.0)
 
 
+def natural_widths(elements: tuple[Element, ...]) -> np.ndarray:
+    """Full width (S T,) eV of the photon of each transition: of its two levels together.
+
+    The order is that of `Relaxation.energy`; an electron's place has a number without meaning.
+    """
+    most = max(1, *(s.probability.size for e in elements for s in e.subshells))
+    rows = [
+        np.pad(s.width + np.array([element.subshells[n].width for n in s.final1]), (0, most - s.final1.size))
+        for element in elements
+        for s in element.subshells
+    ]
+    return np.concatenate(rows)
+
+
 def emission(
     probability: np.ndarray, radiative: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

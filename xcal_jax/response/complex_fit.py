@@ -4,6 +4,7 @@ Errors are those of the curvature of the likelihood at its maximum (Fisher's inf
 A parameter that leaves its bounds is put there, and the others are fitted again.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -41,6 +42,13 @@ class Maximum(NamedTuple):
     bound: np.ndarray
 
 
+def limits(parameters: Sequence[str]) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
+    """The least and the largest value that each of the ``parameters`` may have."""
+    ends = [LIMITS.get(name, (-np.inf if name in FREE else 0.0, np.inf)) for name in parameters]
+    least, most = np.array(ends).T
+    return least, most
+
+
 def maximise(
     shape: NaturalShape,
     counts: Float[np.ndarray, "B C"],
@@ -52,8 +60,7 @@ def maximise(
 
     shared: those of which all rows have one value, begun at the median of theirs. With them the rows are one fit.
     """
-    limits = [LIMITS.get(name, (-np.inf if name in FREE else 0.0, np.inf)) for name in shape.parameters]
-    least, most = np.array(limits).T
+    least, most = limits(shape.parameters)
     held = np.zeros(start.shape, bool)
     chosen = np.flatnonzero(free)
     together = np.zeros(free.shape, bool) if shared is None else shared & free

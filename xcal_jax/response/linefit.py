@@ -17,11 +17,13 @@ from jaxtyping import Float, Real
 from numpy.typing import ArrayLike
 
 from xcal_jax.absorber.absorber import Absorber, double
+from xcal_jax.absorber.matter import elements_of
 from xcal_jax.absorber.source import Source
 from xcal_jax.expected.estimate import run
 from xcal_jax.expected.parameters import Parameters, parameter_values
 from xcal_jax.expected.tables import Tables
 from xcal_jax.fit import double_precision, least_squares, poisson_residuals
+from xcal_jax.physics.relaxation import natural_widths
 from xcal_jax.response.line_shape import Components, Detector, line_in_channels
 
 LINES = 40  # the most intense escape peaks, told apart
@@ -35,7 +37,8 @@ DETECTOR = ("fwhm", "tail_frac", "tail_tau")
 @dataclass(frozen=True)
 class Linear:
     """Observables at ``origin`` (P,) with their derivatives: interaction probability (), (P,); peaks (K,), (P, K);
-    loss_above (A,), (P, A); lines (K,) eV; thresholds (A,) eV; energy: eV; parameters: P names.
+    loss_above (A,), (P, A); lines (K,) eV, line_widths (K,) eV, full; thresholds (A,) eV; energy: eV; parameters: P
+    names.
     """
 
     parameters: tuple[str, ...] = field(metadata={"static": True})
@@ -47,6 +50,7 @@ class Linear:
     loss_above: Array
     loss_slope: Array
     lines: Array
+    line_widths: Array
     thresholds: Array
     energy: Array
 
@@ -107,6 +111,7 @@ def linearise(
         found.value("loss_above")[0],
         found.derivative("loss_above")[0],
         tables.line_energy[strong],
+        natural_widths(elements_of(absorber))[strong],
         thresholds,
         energy,
     )

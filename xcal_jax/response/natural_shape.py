@@ -9,7 +9,9 @@ g (E - E0) + q (E - E0)^2, of slope g_j at a component, of share w, centre E and
 where L(k) = <exp(i k loss)> is linear in the observables of `expected`, and so has their derivatives; sigma is that at
 the mean energy of each line. The spectrum in channels of width b is the Fourier transform of F(k) sin(k b / 2) /
 (k b / 2). It is a Voigt profile and its exponential tail, exact but for the period of the discrete transform: images of
-the wings are taken off as a parabola.
+the wings are taken off as a parabola. Lines end `natural_lines.CUT` widths from their centres, as those of a source do:
+what would lie beyond, 0.32 % of a line, is taken off channel by channel. It would be a quarter of the continuum that
+electrons lose.
 """
 
 from collections.abc import Sequence
@@ -23,12 +25,14 @@ from jax import Array
 from jaxtyping import Complex, Float
 from scipy.fft import next_fast_len
 
+from xcal_jax.absorber.natural_lines import CUT
 from xcal_jax.atomic.lines import LineShape
 from xcal_jax.constants import FWHM_PER_SIGMA
 from xcal_jax.response.linefit import Linear
 
 BESIDE = 3  # widths of the spectrum that are added to the period of the transform,
 FAR = 2000.0  # eV, at most
+INSIDE = 2.0 / np.pi * np.arctan(2.0 * CUT)  # of a Lorentzian, that lies within the cut
 FINER = 2.5  # steps of the transform to the standard deviation of the sharpest noise
 SCALE = ("offset", "gain", "curvature", "fwhm", "fwhm_slope", "tail_frac", "tail_tau")
 BELOW = ("background", "slope", "background_scale")  # constant, linear, of a measured background
@@ -39,7 +43,8 @@ BELOW = ("background", "slope", "background_scale")  # constant, linear, of a me
 class NaturalShape:
     """K lines of J Lorentzians in C channels, of F frequencies and P parameters of an absorber.
 
-    k: (F,) 1/eV; centre, half: (J,) eV; share: (K, J), zero for components of other lines; natural: (K, F), the
+    k: (F,) 1/eV; centre, half: (J,) eV; share: (K, J) of the Lorentzians before they are cut, zero for components of
+    other lines; natural: (K, F), the
     characteristic function of the lines at a gain of 1; loss: (K, F), loss_slope: (K, P, F), that of the loss and its
     derivatives; origin: (P,); low, width: () eV, of the first channel; reference: () eV, that the gain leaves in its
     place; beneath: (C,) counts of a measured background, zero without one; stretched: whether gain or curvature are
@@ -85,11 +90,13 @@ class NaturalShape:
         size = 2 * next_fast_len(int(0.5 * fine * (span + min(BESIDE * span, FAR)) / width) + 1, real=True)
         k = 2.0 * np.pi * np.fft.rfftfreq(size, width / fine)
         owner = np.repeat(np.arange(len(lines)), [line.energy.size for line in lines])
-        share = np.where(owner == np.arange(len(lines))[:, None], np.concatenate([line.share for line in lines]), 0.0)
+        uncut = np.concatenate([line.share / np.where(line.fwhm > 0.0, INSIDE, 1.0) for line in lines])
+        share = np.where(owner == np.arange(len(lines))[:, None], uncut, 0.0)
         names = linear[0].parameters if linear else ()
         loss, slope = np.ones((len(lines), k.size), complex), np.zeros((len(lines), len(names), k.size), complex)
+        room = 0.5 * (size * width / fine - span)  # half of what the period has more than the channels
         for n, part in enumerate(linear):
-            loss[n], slope[n] = loss_function(part, k, size * width / fine / 2.0)
+            loss[n], slope[n] = loss_function(part, k, float(part.energy - edges[0]) + room)
         centre, half = (
             np.concatenate(part) for part in zip(*((line.energy, 0.5 * line.fwhm) for line in lines), strict=True)
         )
@@ -129,7 +136,8 @@ class NaturalShape:
         if self.stretched:
             wings = jnp.exp(-k[None, :] * half[:, None]).astype(kind)
             natural = self.share.astype(kind) @ (wings * rotation(-k[None, :] * place[:, None]))
-        sigma = (fwhm + fwhm_slope * (self.share @ apart)) / FWHM_PER_SIGMA
+        middle = (self.share @ apart) / jnp.sum(self.share, axis=1)
+        sigma = (fwhm + fwhm_slope * middle) / FWHM_PER_SIGMA
         noise = jnp.exp(-0.5 * (k[None, :] * sigma[:, None]) ** 2) * jnp.sinc(k * width / (2.0 * jnp.pi))[None, :]
         part = fraction / (1.0 + (k * scale) ** 2)
         heat = jax.lax.complex(1.0 - fraction + part, part * k * scale)
@@ -140,10 +148,17 @@ class NaturalShape:
         spectrum = jnp.fft.irfft(whole, size, axis=1)[:, : self.channels * self.fine : self.fine]
         period = size * width / self.fine
         channel = self.low + width * (jnp.arange(self.channels, dtype=width.dtype) + 0.5) - offset - self.reference
-        angle = jnp.pi * (channel[None, :] - place[:, None]) / period
-        beside = 1.0 / 3.0 + angle**2 / 15.0  # of 1 / sin(x)^2 - 1 / x^2
-        images = self.share @ (half[:, None] * beside) * jnp.pi / period**2 * width
-        return spectrum - images * jnp.real(loss[:, :1])
+        distance = channel[None, :] - place[:, None]
+        beside = 1.0 / 3.0 + (jnp.pi * distance / period) ** 2 / 15.0  # of 1 / sin(x)^2 - 1 / x^2
+        end, side = jnp.maximum(2.0 * CUT * half[:, None], width), 0.5 * width
+
+        def within(low: Array, high: Array) -> Array:
+            """Of half / (pi distance^2), what lies between two distances, and further out than the cut."""
+            return 1.0 / jnp.maximum(low, end) - 1.0 / jnp.maximum(high, end)
+
+        wings = within(distance - side, distance + side) + within(-distance - side, side - distance)
+        gone = self.share @ (half[:, None] * (wings / jnp.pi + jnp.pi / period**2 * beside * width))
+        return spectrum - gone * jnp.real(loss[:, :1])
 
     def expected(self, values: Float[Array, " T"]) -> Float[Array, " C"]:
         """Expected counts of each channel at ``values`` of the `parameters`."""
@@ -164,23 +179,22 @@ def loss_function(
 ) -> tuple[Complex[np.ndarray, " F"], Complex[np.ndarray, "P F"]]:
     """<exp(i k loss)> (F,) at the origin of ``linear``, and its derivatives (P, F).
 
-    Losses of more than ``deepest`` eV lie below the spectrum and are left out. The continuum is flat between
-    thresholds, as in `line_shape.line_in_channels`.
+    Losses of more than ``deepest`` eV lie below the spectrum and are left out. Escape peaks are Lorentzians of the
+    widths of their levels; the continuum is flat between thresholds, as in `line_shape.line_in_channels`.
     """
-    lines, thresholds = np.asarray(linear.lines), np.asarray(linear.thresholds)
+    lines, half, thresholds = (np.asarray(part) for part in (linear.lines, 0.5 * linear.line_widths, linear.thresholds))
     energy = float(linear.energy)
     ends = np.append(thresholds[1:], max(energy, 2.0 * thresholds[-1]))
     high = np.minimum(np.minimum(ends, energy), deepest)
     part = np.clip((high - thresholds) / np.maximum(np.minimum(ends, energy) - thresholds, 1e-9), 0.0, 1.0)
     centre, span = 0.5 * (thresholds + high), np.maximum(high - thresholds, 0.0)
     flat = np.exp(1j * np.outer(centre, k)) * np.sinc(np.outer(span, k) / (2.0 * np.pi)) * part[:, None]
-    sharp = np.exp(1j * np.outer(lines, k)) * (lines < deepest)[:, None]
+    single = np.exp(1j * np.outer(lines, k) - np.outer(half, np.abs(k))) * (lines < deepest)[:, None]
 
     def function(peaks: np.ndarray, loss_above: np.ndarray, one: float) -> np.ndarray:
-        single = (lines > thresholds[:, None]) @ peaks
-        rest = loss_above - single
+        rest = loss_above - (lines > thresholds[:, None]) @ peaks
         mass = rest - np.append(rest[1:], 0.0)
-        return (one - loss_above[0]) + peaks @ sharp + mass @ flat
+        return (one - loss_above[0]) + peaks @ single + mass @ flat
 
     value = function(np.asarray(linear.peaks), np.asarray(linear.loss_above), 1.0)
     pairs = zip(np.asarray(linear.peaks_slope), np.asarray(linear.loss_slope), strict=True)

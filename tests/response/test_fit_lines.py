@@ -2,6 +2,8 @@
 
 import json
 import os
+from importlib import import_module
+from pathlib import Path
 
 import netCDF4
 import numpy as np
@@ -9,12 +11,14 @@ import pytest
 import xarray as xr
 from astropy.io import fits
 
+from xcal_jax.absorber.natural_lines import CUT
 from xcal_jax.atomic.lines import load_line
 from xcal_jax.constants import FWHM_PER_SIGMA
-from xcal_jax.response.fitted_complex import fit_lines
+from xcal_jax.response.fit_lines import fit_lines
 from xcal_jax.response.fitted_line import background_within
 from xcal_jax.response.measured import read_events
 
+ROOT = Path(__file__).parents[2]
 SPECTRA, COUNTS, FWHM, OFFSET, TAIL = 48, 20_000, 2.5, 3.2, (0.2, 9.0)
 EDGES = np.arange(5830.0, 5951.0, 1.0)
 FIT = ("offset", "fwhm", "tail_frac", "tail_tau")
@@ -24,7 +28,8 @@ def drawn(rng, n, tail=TAIL):
     """Measured energies of Mn K alpha, photon by photon: Lorentzian, noise, trapped heat."""
     shape = load_line("MnKa")
     part = rng.choice(shape.energy.size, n, p=shape.share)
-    energy = shape.energy[part] + 0.5 * shape.fwhm[part] * np.tan(np.pi * (rng.random(n) - 0.5))
+    angle = np.arctan(2.0 * CUT) * (2.0 * rng.random(n) - 1.0)
+    energy = shape.energy[part] + 0.5 * shape.fwhm[part] * np.tan(angle)
     heat = np.where(rng.random(n) < tail[0], rng.exponential(tail[1], n), 0.0)
     return energy + OFFSET + rng.normal(0.0, FWHM / FWHM_PER_SIGMA, n) - heat
 
@@ -61,12 +66,61 @@ def test_pulls_of_a_batch(fitted):
     assert np.all(fitted.chance > 1e-5) and 0.3 < fitted.chance.mean() < 0.7
 
 
+@pytest.mark.slow
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("counts", "width"), [(1e5, (0.9, 1.1)), (1e3, (0.85, 1.15))])
+def test_pulls_of_two_hundred_spectra_with_losses(monkeypatch, counts, width):
+    """Mn K alpha through the X-IFU absorber: pulls of every parameter, of those that are on no bound.
+
+    Of 1e3 photons about six lose energy within the window: the range then has no normal errors, and is left out.
+    """
+    monkeypatch.syspath_prepend(ROOT / "analysis")
+    study = import_module("line_fits")
+    shape = study.NaturalShape.build([study.LINE], study.DEEP, 0.6 * study.FWHM, [study.losses()])
+    true = study.truth(shape, counts)
+    found, chosen = study.fitted(shape, study.drawn(shape, true, 200, 11), {"MnKa", "offset", "fwhm", "range"})
+    pulls = study.pulls(found, true, chosen)[:, : 4 if counts > 1e4 else 3]
+    assert np.all(found.converged) and chosen.sum() == 4 and np.all(np.isfinite(pulls))
+    spread = pulls.std(axis=0, ddof=1)
+    assert np.all(np.abs(pulls.mean(axis=0)) < 0.2)
+    assert np.all((width[0] < spread) & (spread < width[1]))
+
+
 def test_one_spectrum_alone_is_the_same(spectra, fitted):
     alone = fit_lines((spectra[3], EDGES), "MnKa", fit=FIT)
     np.testing.assert_allclose(alone.values[0], fitted.values[3], rtol=1e-6)
     table = alone.table()
     assert table.loc["offset", "unit"] == "eV" and not table.on_bound.any()
     assert "deviance" in str(alone) and "Hoelzer 1997" in str(alone)
+
+
+def test_errors_are_those_of_fisher(monkeypatch):
+    """Of spectra without noise, 1e5 to 1e7 counts: the information of another program's model, by its differences.
+
+    Where the fit puts the background on its bound, errors are those with it known, and smaller.
+    """
+    monkeypatch.syspath_prepend(ROOT / "analysis")
+    peer_model = import_module("line_fits").peer_model
+    centres, many = 0.5 * (EDGES[1:] + EDGES[:-1]), np.geomspace(1e5, 1e7, SPECTRA)
+    true = np.array([1.0, OFFSET, FWHM, *TAIL, 2e-3])
+
+    def errors(values, known=()):
+        step = 1e-4 * np.diag(np.maximum(values, 1e-3))
+        slope = np.array([peer_model(centres, *(values + s)) - peer_model(centres, *(values - s)) for s in step])
+        slope = np.delete(slope / (2.0 * np.diag(step))[:, None], known, axis=0)
+        return np.diag(np.linalg.inv(slope / peer_model(centres, *values) @ slope.T)) ** 0.5
+
+    spectra = many[:, None] * peer_model(centres, *true)
+    lacking = peer_model(centres, *true[:-1], 0.0) - 5e-5
+    spectra[1::2] = many[1::2, None] * lacking
+    found = fit_lines((spectra, EDGES), "MnKa", fit=FIT)
+    unit = np.array([many, *[many**0.0] * 4, many]).T
+    of_one = found.errors / unit * many[:, None] ** 0.5
+    np.testing.assert_allclose(of_one[::2], np.tile(errors(true), (SPECTRA // 2, 1)), rtol=0.01)
+    held = (found.values / unit)[1]
+    assert np.all(held[-1] == 0.0) and np.all(np.isnan(of_one[1::2, -1]))
+    np.testing.assert_allclose(of_one[1::2, :-1], np.tile(errors(held, 5), (SPECTRA // 2, 1)), rtol=0.01)
+    assert errors(held)[4] > 1.1 * errors(held, 5)[4]
 
 
 def test_what_is_on_a_bound_is_said():
