@@ -24,7 +24,12 @@ def test_notebooks_are_kept_with_their_outputs_and_small():
         assert outputs and not any(output.output_type == "error" for output in outputs)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+DEAR = {"08_lines"}
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, id=p.stem, marks=pytest.mark.exhaustive if p.stem in DEAR else ()) for p in NOTEBOOKS]
+)
 def test_notebook_runs_and_asserts(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]

@@ -9,6 +9,7 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
+from astropy import units
 from astropy.io import fits
 
 from xcal_jax.absorber.natural_lines import CUT
@@ -182,6 +183,33 @@ def test_events_of_any_file(event_files, name, column):
 def test_events_that_are_not_there(event_files, name, column, words):
     with pytest.raises(ValueError, match=words):
         read_events(event_files[0] / name, column)
+
+
+def test_events_in_python(event_files):
+    """As the file has them, in eV or with a unit, and counts whose edges have one."""
+    folder, energies = event_files
+    given = {"background": "none", "window": (5830.0, 5950.0)}
+    wanted = fit_lines(folder / "a.csv", "MnKa", events="energy", **given)
+    for spectrum in (energies, energies / 1e3 * units.keV):
+        np.testing.assert_allclose(fit_lines(spectrum, "MnKa", **given).values, wanted.values)
+    counts, edges = np.histogram(energies, np.arange(5830.0, 5951.0))
+    found = fit_lines((counts, edges / 1e3 * units.keV), "MnKa", background="none")
+    np.testing.assert_allclose(found.values, wanted.values, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "words"),
+    [
+        (np.array([]), "`spectrum` must hold finite energies, but has none"),
+        (np.array([5900.0, np.nan]), "`spectrum` must hold finite energies, but has NaN"),
+        (np.array([5.9, 5.89]), "are they in keV"),
+        (([1.0, 2.0],), "a spectrum must be a file or"),
+        (np.array([5900.0]) * units.um, "`spectrum` must hold numbers"),
+    ],
+)
+def test_events_that_are_none(spectrum, words):
+    with pytest.raises(ValueError, match=words):
+        fit_lines(spectrum, "MnKa")
 
 
 def test_command(call, event_files, tmp_path):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from xcal_jax.absorber.absorber import Absorber
@@ -20,7 +21,7 @@ from xcal_jax.response.linefit import linearise
 from xcal_jax.response.measured import read_events
 from xcal_jax.response.natural_shape import SCALE, NaturalShape
 from xcal_jax.simulation.trapping import Trapping
-from xcal_jax.units import Quantity, parse_each, parse_quantity, shown
+from xcal_jax.units import Quantity, as_numbers, parse_each, parse_quantity, shown
 
 BACKGROUNDS = {"none": (), "constant": ("background",), "linear": ("background", "slope")}
 START = Trapping(0.05, 20.0)  # of a tail, where nothing is said
@@ -31,7 +32,7 @@ SHARPER = 0.6  # of a known FWHM, down to which the fitted one is exact
 
 @checked
 def fit_lines(
-    spectrum: str | os.PathLike[str] | tuple[Any, Any],
+    spectrum: str | os.PathLike[str] | tuple[Any, Any] | ArrayLike,
     line: str,
     absorber: Absorber | str | os.PathLike[str] | None = None,
     fit: Sequence[str] = ("offset", "fwhm"),
@@ -53,8 +54,9 @@ def fit_lines(
 ) -> FittedLines:
     """Natural lines on one energy scale fitted to a ``spectrum``; the photons of each are always fitted.
 
-    spectrum: a file of `measured.read_line`, or of single events with their column ``events`` (`measured.read_events`,
-    in bins of ``bin_width``), or (counts (C,) or (B, C) of many spectra, edges in eV). line: "MnKa" or
+    spectrum: a file of `measured.read_line`, or of single events with their column ``events`` (`measured.read_events`),
+    or energies (n,) of events, eV or with a unit, both in bins of ``bin_width``; or (counts (C,) or (B, C) of many
+    spectra, edges in eV). line: "MnKa" or
     "MnKa:2,MnKb:0.3", where weights are only a start. fit: of ``offset gain curvature fwhm fwhm_slope tail_frac
     tail_tau``, and with an ``absorber`` of ``thickness[n] density[n] yield range``: its losses are then part of the
     shape. fwhm: of the detector, where it is known or the fit starts; without it the spectrum tells. trapping: a tail
@@ -66,14 +68,14 @@ def fit_lines(
 
     >>> rng = np.random.default_rng(1)
     >>> energies = 6000 + 2.5 / 2.355 * rng.normal(size=2000) + 0.5 * 1.4 * np.tan(np.pi * (rng.random(2000) - 0.5))
-    >>> counts, edges = np.histogram(energies - 101.3, np.arange(5850.0, 5951.0))
-    >>> found = fit_lines((counts, edges), "Mn K-L3", background="none")
+    >>> found = fit_lines(energies - 101.3, "Mn K-L3", background="none", window=(5850, 5950))
     >>> found.parameters, bool(abs(found.values[0, 1]) < 0.3)
     (('Mn K-L3', 'offset', 'fwhm'), True)
     """
     lines, ratio = zip(*source_lines(line, None, line_table), strict=True)
-    if events is not None:
-        spectrum = _histogram(spectrum, events, lines, parse_quantity(bin_width, "eV", "bin_width", above=0.0), window)
+    energies = _energies(spectrum, events)
+    if energies is not None:
+        spectrum = _histogram(energies, lines, parse_quantity(bin_width, "eV", "bin_width", above=0.0), window)
     counts, edges = spectrum_within(spectrum, bins, window)
     counts = np.atleast_2d(counts)
     if background not in BACKGROUNDS:
@@ -196,11 +198,22 @@ def _check(counts: np.ndarray, edges: Float[np.ndarray, " E"], lines: tuple[Line
             raise ValueError(f"line {line.name} at {line.mean_energy:.1f} eV lies outside the spectrum, {span}")
 
 
+def _energies(spectrum: Any, column: str | None) -> Float[np.ndarray, " n"] | None:
+    """Energies in eV of single events, where the ``spectrum`` is a file with a ``column`` of them, or an array."""
+    if column is not None:
+        return read_events(spectrum, column)
+    if isinstance(spectrum, str | os.PathLike | tuple | list):
+        return None
+    energies = as_numbers(spectrum, "spectrum", "eV").ravel()
+    if energies.size == 0 or not np.all(np.isfinite(energies)):
+        raise ValueError(f"`spectrum` must hold finite energies, but has {'NaN' if energies.size else 'none'}")
+    return energies
+
+
 def _histogram(
-    path: Any, column: str, lines: tuple[LineShape, ...], width: float, window: Any
+    energies: Float[np.ndarray, " n"], lines: tuple[LineShape, ...], width: float, window: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Counts and edges, eV, of single events around the ``lines``, or within the ``window``."""
-    energies = read_events(path, column)
+    """Counts and edges, eV, of events of these ``energies`` around the ``lines``, or within the ``window``."""
     means = [line.mean_energy for line in lines]
     low, high = (1.0 - AROUND) * min(means), (1.0 + AROUND) * max(means)
     if window is not None:

@@ -17,7 +17,7 @@ from xcal_jax.response.line_shape import Detector
 from xcal_jax.response.linefit import DETECTOR, LineFit, check_line, expected_counts, linearise
 from xcal_jax.response.measured import read_line
 from xcal_jax.simulation.trapping import Trapping
-from xcal_jax.units import Quantity, parse_each, parse_quantity
+from xcal_jax.units import Quantity, as_numbers, parse_each, parse_quantity, shown
 
 ROUNDS = 2  # of linearising where the last fit ended
 START = Trapping(0.01, 50.0)  # where the fit of a tail starts, if nothing is said
@@ -165,8 +165,9 @@ def _read(spectrum: Any, bins: Any) -> tuple[np.ndarray, np.ndarray]:
     """Counts and edges, eV, of a file or as given."""
     if isinstance(spectrum, str | os.PathLike):
         return read_line(spectrum, None if bins is None else parse_each(bins, ("eV", "eV"), "bins"))
-    counts, edges = (np.asarray(part, dtype=float) for part in spectrum)
-    return counts, edges
+    if not isinstance(spectrum, tuple | list) or len(spectrum) != 2:
+        raise ValueError(f"a spectrum must be a file or (counts, edges in eV), but is {shown(spectrum)}")
+    return as_numbers(spectrum[0], "counts"), as_numbers(spectrum[1], "edges", "eV")
 
 
 def _windowed(counts: np.ndarray, edges: np.ndarray, window: Any) -> tuple[np.ndarray, np.ndarray]:

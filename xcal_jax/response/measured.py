@@ -119,7 +119,8 @@ EVENT_READERS = {
 def _table(path: Path, where: str) -> tuple[np.ndarray, np.ndarray]:
     table = read_table(path, where)
     if tuple(table.columns) != COLUMNS:
-        raise ValueError(f"{where} must have the columns {','.join(COLUMNS)}, but has {','.join(table.columns)}")
+        hint = ": events are named by `events`" if len(table.columns) == 1 else ""
+        raise ValueError(f"{where} must have the columns {','.join(COLUMNS)}, but has {','.join(table.columns)}{hint}")
     if len(table) == 0:
         raise ValueError(f"{where} must have at least one channel, but has none")
     low, high, counts = table.to_numpy(float).T

@@ -16,9 +16,9 @@ def parameters_dataset(
     units: Sequence,
     over: tuple[str, ...] = (),
 ) -> xr.Dataset:
-    """`parameters`, `errors` and `covariance` (*over, parameter), and the coordinates `parameter` and `unit`.
+    """`parameters`, `errors` and `covariance` (..., P), and the coordinates `parameter` and `unit`.
 
-    names: (P,). values and their covariance are in ``units``, (*over, P), and products of these. over: dimensions of
+    names: (P,). values and their covariance are in ``units``, (..., P), and products of these. over: dimensions of
     several fits.
     """
     dims = (*over, "parameter")
