@@ -55,8 +55,9 @@ def test_a_mistake_is_one_sentence(mistake, kind, said):
 
 def test_a_layer_thinner_than_an_atom_is_warned_of():
     """As 3 um come out where they are given in metres."""
-    with pytest.warns(UserWarning, match="the thickness of Bi is 3e-06 um, less than an atom's size"):
-        Absorber.build([("Bi", 3e-6)], 1.0, 1.0)
+    with pytest.warns(UserWarning, match="the thickest layer of absorber is 3e-06 um, less than an atom's size"):
+        Absorber.build([("Bi", 3e-6), ("Au", 1e-6)], 1.0, 1.0)
+    Absorber.build([("Bi", 3e-6), ("Au", 1.0)], 1.0, 1.0)
 
 
 @pytest.mark.parametrize("formula", ["BI", "CU", "SI", "PB", "SN"])

@@ -250,7 +250,8 @@ def test_commands_that_refuse(call, tmp_path, arguments, sentence):
     kept = [column for column in fits.getdata(tmp_path / "far.fits").columns if column.name != "PIXID"]
     fits.BinTableHDU.from_columns(kept, name="PIXELIMPACT").writeto(tmp_path / "none.fits")
     before = sorted(path.name for path in tmp_path.iterdir())
-    output = {"sensitivity": [], "impacts": ["out.x"]}.get(arguments[0], ["-o", "out.x"])
+    own = {"sensitivity": [], "impacts": ["out.fits"], "rmf": ["-o", "out.rmf"]}
+    output = own.get(arguments[0], ["-o", "out.nc"])
     code, out, err = call(*arguments[:2], *output, *arguments[2:])
     assert code == 2 and out == "", err
     assert err.startswith("error: ") and sentence in err and len(err.strip().splitlines()) == 1

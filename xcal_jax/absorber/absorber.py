@@ -435,16 +435,15 @@ def _layer_table(n: int, layer: Sequence[Any] | Mapping[str, Any]) -> dict[str, 
 def _doubted(absorber: Absorber, where: str) -> Absorber:
     """``absorber``, with a warning of what is hardly meant.
 
-    Layers thinner than an atom, densities unlike the tables', and elements in capitals, which are compounds.
+    Layers all thinner than an atom, densities unlike the tables', and elements in capitals, which are compounds.
     """
-    layers = zip(absorber.formulas, absorber.thickness, absorber.density, strict=True)
-    for n, (formula, thickness, density) in enumerate(layers):
+    if 0.0 < (thickest := absorber.thickness.max()) < THINNEST:
+        rule = f"is {thickest:g} um, less than an atom's size: numbers without a unit are in um"
+        warnings.warn(f"the thickest layer of {where} {rule}", UserWarning, stacklevel=3)
+    for n, (formula, density) in enumerate(zip(absorber.formulas, absorber.density, strict=True)):
         if formula == VACUUM:
             continue
         place = f"`layers.{n}` in {where}"
-        if 0.0 < thickness < THINNEST:
-            rule = f"is {thickness:g} um, less than an atom's size: numbers without a unit are in um"
-            warnings.warn(f"{place}: the thickness of {formula} {rule}", UserWarning, stacklevel=3)
         if formula.isupper() and formula not in ELEMENTS and formula.capitalize() in ELEMENTS:
             rule = f"is a compound of {' and '.join(formula)}: the element is {formula.capitalize()!r}"
             warnings.warn(f"{place}: {formula!r} {rule}", UserWarning, stacklevel=3)
