@@ -183,6 +183,7 @@ def test_penelope_is_asked_for_in_one_sentence(monkeypatch, capsys):
     )
 
 
+@pytest.mark.exhaustive
 def test_windows_about_the_compton_edges(monkeypatch):
     """Si, 60 keV: moving electrons agree with PENELOPE in every window; those at rest do not, just beyond the edge."""
     study = module("compton_edges", monkeypatch)

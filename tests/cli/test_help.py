@@ -5,7 +5,7 @@ import shlex
 import click
 import pytest
 
-from xcal_jax.cli.main import COMMANDS, JOBS, commands
+from xcal_jax.cli.main import COMMANDS, JOBS, commands, main
 
 
 def all_commands():
@@ -69,3 +69,19 @@ def test_shells_complete_commands_and_choices(call, monkeypatch):
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", place)
         assert found in call("")[1]
+
+
+def test_ctrl_c_while_a_class_is_made(monkeypatch, capsys):
+    """Python then raises an error of its own around it."""
+
+    def stops(*_, **__):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as problem:
+            raise RuntimeError("Error calling __set_name__ on 'Field' instance") from problem
+
+    monkeypatch.setattr("xcal_jax.cli.main.commands", stops)
+    monkeypatch.setattr("sys.argv", ["xcal-jax", "absorbers"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 130 and capsys.readouterr().err == "interrupted\n"

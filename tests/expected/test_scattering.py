@@ -70,7 +70,9 @@ def test_values_are_those_of_the_monte_carlo(found, counted, agrees):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("parameter", "factor"), [("density[0]", 1.3), ("energy", 1.15)])
+@pytest.mark.parametrize(
+    ("parameter", "factor"), [("density[0]", 1.3), pytest.param("energy", 1.15, marks=pytest.mark.exhaustive)]
+)
 def test_derivatives_are_those_of_the_monte_carlo(narrow, found, agrees, parameter, factor):
     """In the density of the upper layer and in the energy: a central difference of counts, in the logarithm."""
     counted: dict[str, list[float]] = {name: [] for name in (*FRACTIONS, "mean_loss")}

@@ -70,7 +70,7 @@ def absorbers(draw):
     )
 
 
-@pytest.mark.filterwarnings("ignore:.*the density of")
+@pytest.mark.filterwarnings("ignore:.*the density of", "ignore:the thickest layer of")
 @given(absorbers())
 def test_an_absorber_survives_its_toml(absorber):
     again = Absorber.from_toml(absorber.to_toml())

@@ -41,7 +41,7 @@ def test_quantities_are_read():
 )
 def test_nonsense_is_refused(call, text, words):
     for command in (("simulate", "gold", "--energy", "3keV"), ("rmf", "gold")):
-        code, _, err = call(*command, "--trapping", text, "-o", "out.x")
+        code, _, err = call(*command, "--trapping", text, "-o", "out.nc" if "simulate" in command else "out.rmf")
         assert code == 2 and words in err and err.count("\n") == 1
 
 

@@ -119,12 +119,20 @@ def main() -> None:
     except click.ClickException as problem:
         _refuse(problem.format_message() + _hint(problem.format_message()))
     except click.Abort:
-        print("interrupted", file=sys.stderr)
-        sys.exit(128 + (STOPPED or [signal.SIGINT])[0])
+        _end_interrupted()
     except (ValueError, OSError, MemoryError) as problem:
         _refuse(_sentence(problem))
+    except RuntimeError as problem:
+        if not isinstance(problem.__cause__, KeyboardInterrupt):  # Python's own around one, where a class is made
+            raise
+        _end_interrupted()
     except SystemExit as problem:
         sys.exit(128 + STOPPED[0] if STOPPED and problem.code == 128 + signal.SIGINT else problem.code)
+
+
+def _end_interrupted() -> NoReturn:
+    print("interrupted", file=sys.stderr)
+    sys.exit(128 + (STOPPED or [signal.SIGINT])[0])
 
 
 def _hint(message: str) -> str:
