@@ -40,7 +40,8 @@ from xcal_jax.spectra import read_spectra
 
 LIMIT = 20  # s, of one case
 LONGEST = 500  # characters of an error
-MEANT = ("electrons dominate", "where the tables have", "element sets of")  # warnings that the program gives on purpose
+# warnings that the program gives on purpose
+MEANT = ("electrons dominate", "where the tables have", "element sets of", "less than an atom's size")
 SIGNS = (  # of errors that Python and libraries word
     "could not convert", "invalid literal", "NoneType", "object has no attribute", "not subscriptable", "unpack",
     "unexpected keyword", "could not be broadcast", "must be real number", "unhashable", "ufunc", "[Errno",
