@@ -91,6 +91,10 @@ def test_a_grid_in_python():
     assert Grid.load({"absorber": mine, "grid": nested}).axes == grid.axes
     with pytest.raises(ValueError, match="unknown key"):
         Grid.load({"absorber": mine, "grid": {"energy": [6000.0], "layers.0.thicknes": [1]}})
+    mixed = {"energy": ["6 keV"], "layers": {"0": {"thickness": ["2 um", 3]}}, "layers.1.thickness": [1]}
+    assert Grid.load({"absorber": mine, "grid": mixed}).axes == grid.axes and list(mixed["layers"]) == ["0"]
+    with pytest.raises(ValueError, match=r"`grid.energy` in the sweep must be values or a table, but is both"):
+        Grid.load({"absorber": mine, "grid": {"energy": [6000.0], "energy.low": [1]}})
 
 
 @pytest.mark.parametrize("point", [(0, 1, 0), (1, 0, 1)])

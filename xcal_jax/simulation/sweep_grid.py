@@ -205,7 +205,11 @@ def _nested(sweep: dict[str, Any]) -> dict[str, Any]:
         *outer, last = str(key).split(".")
         table = grid
         for name in outer:
-            table = table.setdefault(name, {})
+            inner = table.get(name, {})
+            if not isinstance(inner, dict):
+                raise ValueError(f"`grid.{name}` in the sweep must be values or a table, but is both")
+            table[name] = {**inner}  # the caller's own stays as it is
+            table = table[name]
         table[last] = values
     return sweep | {"grid": grid}
 
