@@ -1,4 +1,4 @@
-"""What the user describes, the absorber, its filters and the source, and the tables that follow from it."""
+"""The absorber, its filters and the source, as the user describes them, and the tables that follow from these."""
 
 from pkgutil import iter_modules
 

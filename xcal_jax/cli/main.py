@@ -136,7 +136,7 @@ def _end_interrupted() -> NoReturn:
 
 
 def _hint(message: str) -> str:
-    """What is meant where a unit stands alone: "--energy 7 keV"."""
+    """A hint where a unit stands alone, as in "--energy 7 keV"; else nothing."""
     alone = re.search(r"unexpected extra argument \(([^()]+)\)", message)
     return f": a unit is written with its number, like 7{alone[1]}" if alone and alone[1] in KNOWN else ""
 

@@ -31,7 +31,7 @@ BESIDE = 1e-6  # of an edge's energy: how far from it the efficiency is looked u
 
 @dataclass(frozen=True)
 class Contents:
-    """What stands in a data sheet of an ``absorber``.
+    """The contents of a data sheet of an ``absorber``.
 
     fwhm: eV of its detector, or None; temperature: K of the heat capacity. results: of `simulate`, one an energy,
     ascending; main: eV, of the places and the derivatives; places: see `losses_by_place`; changes: derivatives,

@@ -118,7 +118,7 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Problem:
-    """What a design may choose, what it is to optimise and what it must keep.
+    """A problem of design: the layers that may vary, the objective and the constraints.
 
     low, high: (L,) um, equal where a thickness is given; density: (L,) g/cm3, None for that of the material; counts:
     (L,) as the file has it, None where it says nothing;

@@ -105,7 +105,7 @@ class Photons(NamedTuple):
         )
 
     def levels(self, thresholds: Levels) -> Float[Array, " levels"]:
-        """What the loss by electrons has to exceed: each of the ``thresholds``.
+        """Levels that the loss by electrons has to exceed: the ``thresholds``.
 
         With dead layers: what it always exceeds, 0, and each threshold less the energy that was missed, (A + 2,).
         """

@@ -51,7 +51,7 @@ def in_cf(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def from_cf(dataset: xr.Dataset) -> xr.Dataset:
-    """What `in_cf` was given."""
+    """The Dataset as `in_cf` was given it."""
     if MARK.decode() in str(dataset.attrs.get("history")):
         del dataset.attrs["history"]
         dataset.attrs.pop("Conventions", None)
