@@ -108,7 +108,7 @@ def test_every_dear_name_has_an_example():
     assert all(examples(name) for name in DEAR)
 
 
-@pytest.mark.parametrize("module", ["units", "compute.programs", "plot.notebook"])
+@pytest.mark.parametrize("module", ["units", "compute.kept", "plot.notebook"])
 def test_examples_of_a_module_run(module):
     found = import_module(f"xcal_jax.{module}")
     assert doctest.testmod(found).failed == 0 < len(doctest.DocTestFinder().find(found))
@@ -117,7 +117,7 @@ def test_examples_of_a_module_run(module):
 KEEP = """
 import jax
 jax.numpy.arange(3) + 1  # somebody's program, compiled before
-from xcal_jax.compute.programs import keep_compiled_programs
+from xcal_jax.compute.kept import keep_compiled_programs
 keep_compiled_programs()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.jit(lambda x: x * 2 + 1)(1.0)

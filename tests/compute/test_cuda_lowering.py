@@ -24,8 +24,8 @@ OFF_DEVICE = ("callback", "infeed", "outfeed", "send", "recv", "annotate_device_
 
 
 def lowered(program, *args, **static) -> str:
-    """The text of a jitted program, lowered for CUDA."""
-    return program.trace(*args, **static).lower(lowering_platforms=("cuda",)).as_text()
+    """The text of a program, lowered for CUDA."""
+    return getattr(program, "jitted", program).trace(*args, **static).lower(lowering_platforms=("cuda",)).as_text()
 
 
 def check(text: str, double: bool = False) -> None:

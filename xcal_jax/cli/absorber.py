@@ -85,14 +85,11 @@ def simulate(
         raise ValueError("`--rmf` and `--card` are for `--events`")
     if (scheduler or workers is not None) and events:
         raise ValueError("`--events` are written by one process, without `--scheduler` and `--workers`")
-    from astropy.io import fits
-
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.absorber.source import Source
     from xcal_jax.compute.cluster import connect
     from xcal_jax.io.datasets import save
     from xcal_jax.io.fits_files import parse_cards
-    from xcal_jax.response.measurement import Measurement
     from xcal_jax.simulation.events import event_attrs, event_file
     from xcal_jax.simulation.simulate import simulate as run
 
@@ -102,7 +99,11 @@ def simulate(
     target = Absorber.load(absorber, **models)
     attrs = event_attrs(target, source, counted["seed"])
     part = None if events else checkpoint_of(output)
-    detector = Measurement.build(rmf, seed=counted["seed"]) if rmf else None
+    detector = None
+    if rmf:
+        from xcal_jax.response.measurement import Measurement
+
+        detector = Measurement.build(rmf, seed=counted["seed"])
     about = parse_cards(cards)
     with (
         event_file(events, attrs, n, detector, about) if events else nullcontext() as append,
@@ -121,6 +122,8 @@ def simulate(
             **counted,
         )
     if detector:
+        from astropy.io import fits
+
         outside = fits.getval(events, "NOUTSIDE", "EVENTS")
         click.echo(f"{outside} events are outside the channels of {rmf} and not in {events}", err=True)
     save(result, output, options.overwrite())

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from xcal_jax.atomic import table_hash
+from xcal_jax.compute.kept import PACKAGE, kept
 from xcal_jax.constants import VERSION
 
 COUNTING = (  # the modules that decide what is counted
@@ -61,7 +62,8 @@ def check_compatible(asked: dict[str, str]) -> None:
 @cache
 def physics_hash() -> str:
     """The `modules_hash` of this program as it is installed."""
-    return modules_hash(Path(__file__).parents[1])
+    found: str = kept(lambda: modules_hash(PACKAGE), "physics")
+    return found
 
 
 def modules_hash(root: Path) -> str:

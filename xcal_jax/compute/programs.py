@@ -1,29 +1,70 @@
-"""Compiled programs kept between processes: the one place where the package changes a setting of JAX."""
+"""Functions that are traced and compiled once for all processes.
 
-import os
-from contextlib import suppress
-from functools import cache
+JAX keeps what XLA has compiled, but traces and lowers a function anew in every process. For the programs of the hot
+paths that takes longer than their first million photons, so the lowered form (`jax.export`) is `kept`, too.
+"""
+
+from collections.abc import Callable, Hashable
+from functools import partial, update_wrapper
+from threading import Lock
+from typing import Any
 
 import jax
-from platformdirs import user_cache_path
+import jax.export
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from xcal_jax.compute.kept import keep_compiled_programs, kept
 
 
-@cache
-def keep_compiled_programs() -> None:
-    """Let JAX keep what it compiles in the folder ``xcal_jax/programs`` of the user's cache folder.
+class Program:
+    """A function as `jax.jit` makes it, whose lowered form is kept between processes.
 
-    Asked by everything that compiles a dear program, never by an import. The user's settings win: where JAX has a
-    folder already (JAX_COMPILATION_CACHE_DIR, or `jax.config`), or is told to keep nothing
-    (JAX_ENABLE_COMPILATION_CACHE=false), nothing is changed. Where the folder cannot be made or written, nothing is
-    kept.
-
-    >>> keep_compiled_programs()
+    Its arguments are trees of arrays, and the keywords ``static``. Where one is traced (in `jax.grad`, `jax.vmap`,
+    another program), or the work is shared among devices, the function is ``jitted`` alone.
     """
-    settings = jax.config.values
-    if settings["jax_compilation_cache_dir"] is not None or not settings["jax_enable_compilation_cache"]:
-        return
-    folder = user_cache_path("xcal_jax") / "programs"
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            jax.config.update("jax_compilation_cache_dir", str(folder))
+
+    def __init__(self, function: Callable[..., Any], static: tuple[str, ...], compiler_options: dict[str, Any] | None):
+        """``function``, whose keywords ``static`` are no arrays."""
+        self.jitted = jax.jit(function, static_argnames=static, compiler_options=compiler_options)
+        self.loaded: dict[Hashable, Callable[..., Any]] = {}
+        self._function, self._options, self._loading = function, compiler_options, Lock()
+        update_wrapper(self, function)
+
+    def __call__(self, *arguments: Any, **static: Any) -> Any:
+        """The function's value."""
+        keep_compiled_programs()
+        leaves, tree = jax.tree.flatten(arguments)
+        shared = any(isinstance(value, Mesh) and value.size > 1 for value in static.values())
+        if shared or any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            return self.jitted(*arguments, **static)
+        what = tree, tuple(map(jax.typeof, leaves)), tuple(sorted(static.items())), jnp.result_type(float)
+        with self._loading:
+            if what not in self.loaded:
+                self.loaded[what] = self._load(tree, leaves, static)
+        return self.loaded[what](*leaves)
+
+    def _load(self, tree: Any, leaves: list[Any], static: dict[str, Any]) -> Callable[..., Any]:
+        """The program for such arguments, a function of their leaves."""
+
+        def lowered() -> tuple[bytes, Any]:
+            """The lowered form, which takes leaves and gives leaves, and the tree that these belong to."""
+            forms = []
+
+            def on_leaves(*leaves: Any) -> Any:
+                found, form = jax.tree.flatten(self._function(*jax.tree.unflatten(tree, leaves), **static))
+                forms.append(jax.tree.unflatten(form, range(len(found))))
+                return found
+
+            return bytes(jax.export.export(jax.jit(on_leaves))(*leaves).serialize()), forms[0]
+
+        settings = {name: getattr(jax.config, name, None) for name in sorted(jax.config.values)}
+        what = f"{self.__module__}.{self._function.__qualname__}", tree, list(map(jax.typeof, leaves)), sorted(static.items())
+        program, form = kept(lowered, *map(repr, (*what, settings, jax.default_backend())))
+        run = jax.jit(jax.export.deserialize(bytearray(program)).call, compiler_options=self._options)
+        return lambda *leaves: jax.tree.unflatten(jax.tree.structure(form), run(*leaves))
+
+
+def program(*static: str, compiler_options: dict[str, Any] | None = None) -> Callable[[Callable[..., Any]], Program]:
+    """A decorator: the function is a `Program`. static: names of the keywords that are no arrays."""
+    return partial(Program, static=static, compiler_options=compiler_options)

@@ -9,6 +9,7 @@ from jax import Array
 
 from xcal_jax.compute.devices import packing
 from xcal_jax.compute.lanes import drain
+from xcal_jax.compute.programs import program
 from xcal_jax.compute.random import photon_key
 from xcal_jax.compute.shapes import Seed
 from xcal_jax.expected.history import begin, finish, step
@@ -101,7 +102,7 @@ def expected_observables(
     )
 
 
-compiled = partial(jax.jit, static_argnames="in_energy", compiler_options=COMPILER)
+compiled = program("in_energy", compiler_options=COMPILER)
 compiled_observables = compiled(expected_observables)
 
 

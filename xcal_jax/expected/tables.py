@@ -17,7 +17,7 @@ from jaxtyping import Float
 from xcal_jax.absorber import padding
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter
-from xcal_jax.compute.programs import keep_compiled_programs
+from xcal_jax.compute.kept import keep_compiled_programs
 from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.constants import PHYSICS
 from xcal_jax.expected.electrons import MODELS, ElectronModel

@@ -16,6 +16,7 @@ from xcal_jax.absorber.padding import up
 from xcal_jax.absorber.source import PhotonSource, Source
 from xcal_jax.compute.devices import local_devices, on_each, packing
 from xcal_jax.compute.lanes import for_selected, put
+from xcal_jax.compute.programs import program
 from xcal_jax.compute.random import photon_key, words
 from xcal_jax.compute.shapes import Flag, Real, Seed, Whole, Word
 from xcal_jax.montecarlo.derivative import undifferentiable
@@ -63,7 +64,7 @@ class Event:
     in_dead_layers: Array | None = None
 
 
-@partial(jax.jit, static_argnames=("mesh", "lanes", "bins"), compiler_options=COMPILER)
+@program("mesh", "lanes", "bins", compiler_options=COMPILER)
 def run_block(
     medium: Medium,
     source: Source,
@@ -79,11 +80,11 @@ def run_block(
 
     bin_width: eV; thresholds: eV, of `Tally.loss_above`; bins: of the spectrum.
     """
-    program = partial(count_photons, lanes=lanes, bins=bins)
-    return on_each(program, mesh)((medium, source, seed, bin_width, thresholds), own)
+    count = partial(count_photons, lanes=lanes, bins=bins)
+    return on_each(count, mesh)((medium, source, seed, bin_width, thresholds), own)
 
 
-@partial(jax.jit, static_argnames=("mesh", "lanes"), compiler_options=COMPILER)
+@program("mesh", "lanes", compiler_options=COMPILER)
 def run_events(medium: Medium, source: PhotonSource, seed: Seed, own: Own, mesh: Mesh, lanes: int) -> Event:
     """The same photons one by one, in their order: rows (D, lanes), without meaning beyond a device's count."""
     return on_each(partial(list_photons, lanes=lanes), mesh)((medium, source, seed), own)

@@ -27,7 +27,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from scipy import special
 
 from xcal_jax.atomic import Element
 from xcal_jax.atomic.element import Subshell
@@ -146,6 +145,8 @@ def weight_beyond(width: Numbers | float, slope: Numbers, size: Numbers) -> Numb
 
 def _moment_beyond(width: Numbers | float, size: Numbers) -> Numbers:
     """The integral of p J(p) from ``size`` (m c) on."""
+    from scipy import special  # takes a tenth of a second to import; tables are mostly `kept`
+
     erfc = jax.scipy.special.erfc if isinstance(size, Array) else special.erfc
     t = 1.0 + size / width
     return width * ((t - 1.0) * share_beyond(width, size) + HALF_ROOT * erfc(t * SQRT_HALF))

@@ -20,7 +20,7 @@ from xcal_jax.absorber.padding import lines_of, padded, up
 from xcal_jax.absorber.source import Source, given_interaction
 from xcal_jax.compute.devices import local_devices, packing
 from xcal_jax.compute.fingerprint import check_compatible, environment
-from xcal_jax.compute.programs import keep_compiled_programs
+from xcal_jax.compute.kept import kept
 from xcal_jax.compute.random import SEEDS
 from xcal_jax.constants import YIELDS
 from xcal_jax.montecarlo.batch import LEAST_LANES, MOST_LANES, Event, counted, listed
@@ -249,14 +249,12 @@ def matter_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 
 
     yields: fluorescence yields; electron_range: factor on all electron ranges.
     """
-    keep_compiled_programs()
     with _building:
         return _matter(*_what_matters(absorber, yields, electron_range))
 
 
 def medium_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 1.0) -> Medium:
     """The absorber and its tables, see `matter_of`, on the device and `padded`."""
-    keep_compiled_programs()
     with _building:
         matter = _on_device(*_what_matters(absorber, yields, electron_range))
     stack, density = jax.tree.map(jnp.asarray, (absorber.stack, absorber.density))
@@ -276,7 +274,11 @@ def _matter(
     formulas: tuple[str, ...], models: tuple[str | bool, ...], yields: str, electron_range: float, precision: str
 ) -> Matter:
     chosen: dict[str, Any] = dict(zip(MODELS, models, strict=True))
-    matter = Matter.build(Absorber.of_units(formulas, **chosen), yields)
+    matter: Matter = kept(
+        lambda: Matter.build(Absorber.of_units(formulas, **chosen), yields),
+        "matter",
+        repr((formulas, models, yields, precision)),
+    )
     return replace(matter, electrons=matter.electrons.stretched(electron_range))
 
 

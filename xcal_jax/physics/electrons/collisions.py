@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.integrate import cumulative_trapezoid
 
 from xcal_jax.atomic import Material, load_element
 from xcal_jax.atomic.electron import load_electron_tables
@@ -74,6 +73,8 @@ class Collisions:
 
 def slowing_down(energy: Float[np.ndarray, " R"], stopping: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
     """Range in g/cm2 from each ``energy`` in eV to the first; stopping: eV cm2/g."""
+    from scipy.integrate import cumulative_trapezoid  # takes a quarter of a second to import; tables are mostly `kept`
+
     return cumulative_trapezoid(1 / stopping, energy, initial=0.0)
 
 

@@ -15,7 +15,6 @@ A number u, uniform from 0 to 1, becomes mu = u / (1 + b(u) (1 - u)); Wentzel's 
 
 import numpy as np
 from jaxtyping import Float
-from scipy.integrate import cumulative_trapezoid
 
 WIDE_FRACTION = 0.1  # of collisions at wide angles, below which Wentzel's law is sampled
 PARTS = 64  # equal steps of u, in each of which b is constant
@@ -36,6 +35,8 @@ def elastic_law(
     first, second: transport cross sections; differential: cross section per unit of ``mu``, which ascends to 1; narrow:
     its integrals with mu and mu squared below the first mu. All cross sections are in the same unit.
     """
+    from scipy.integrate import cumulative_trapezoid  # takes a quarter of a second to import; tables are mostly `kept`
+
     screening, total = wentzel(first, second)
     b = np.tile(1.0 / screening[:, None], PARTS)
     nodes = np.linspace(mu[0], 1.0, STEPS + 1)
