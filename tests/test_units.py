@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from astropy.units import Unit
 
-from xcal_jax.units import parse_quantity
+from xcal_jax.units import USUAL, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,12 @@ def test_refused_by_name(text):
 def test_finite(text):
     with pytest.raises(ValueError, match="`energy` must be finite"):
         parse_quantity(text, "eV", "energy")
+
+
+@pytest.mark.parametrize("family", USUAL, ids=list)
+def test_usual_units_are_those_of_astropy(family):
+    """To the last digit, and by the same name."""
+    for found in family:
+        for unit in family:
+            factor = Unit(found).to(Unit(unit))
+            assert parse_quantity(f"1 {found}", unit, "x") == float(f"{factor:.15g}")

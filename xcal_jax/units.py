@@ -1,7 +1,8 @@
 """Quantities with units, as users give them ("7keV", "5.15 um", `astropy.units.Quantity`), as plain floats.
 
 Readers, builders and the command line call this; inside the library a float has the unit its docstring states.
-The number is read here, strictly. `astropy.units`, imported when it is needed, reads only the name of the unit.
+The number is read here, strictly, and the name of a `USUAL` unit; `astropy.units`, imported when it is needed, reads
+the names of all others.
 Errors of `as_quantity`, `as_whole` and `limited` begin with "must": who calls puts the name before it.
 """
 
@@ -21,7 +22,15 @@ LONGEST_QUOTE, LONGEST_PATH = 60, 300  # characters of a value and of a path in 
 AnyNumber = TypeVar("AnyNumber", int, float)
 Quantity = str | float | Any
 """A number, text with a unit, or what has a unit of its own: `astropy.units.Quantity`."""
-KNOWN = ("eV", "keV", "MeV", "nm", "um", "mm", "cm", "m", "km", "g/cm3", "kg/m3", "deg", "rad", "mK", "K")
+USUAL = (
+    {"eV": 1.0, "keV": 1e3, "MeV": 1e6},
+    {"nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "km": 1e9},
+    {"g/cm3": 1.0, "kg/m3": 1e-3},
+    {"mK": 1e-3, "K": 1.0},
+    {"deg": 1.0},
+)
+"""Units that compare, each in the first that is 1: most runs need no other, and not the import of astropy."""
+KNOWN = (*(name for family in USUAL for name in family), "rad")
 
 
 def shown(value: Any) -> str:
@@ -39,6 +48,9 @@ def shown_path(path: Any) -> str:
 @cache
 def _factor(found: str, unit: str) -> float:
     """How many ``unit`` are one ``found``, to 15 digits, so that 1 mm is 1000 um. Raises where they do not compare."""
+    for family in USUAL:
+        if found in family and unit in family:
+            return float(f"{family[found] / family[unit]:.15g}")
     from astropy.units import Unit
 
     def read(text: str):

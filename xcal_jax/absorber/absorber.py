@@ -358,7 +358,7 @@ class Absorber:
     def stack(self) -> Stack:
         """The geometry alone, as JAX arrays."""
         thickness, width, length = (jnp.asarray(side) for side in (self.thickness, self.width, self.length))
-        return Stack(thickness, width, length, jax.tree.map(jnp.asarray, self.array), self.dead)
+        return Stack(thickness, width, length, jax.device_put(self.array), self.dead)
 
     def check_alone(self, what: str) -> None:
         """Raise ValueError where the absorber is an array, since ``what`` is of one absorber alone."""

@@ -59,8 +59,9 @@ class Program:
             return bytes(jax.export.export(jax.jit(on_leaves))(*leaves).serialize()), forms[0]
 
         settings = {name: getattr(jax.config, name, None) for name in sorted(jax.config.values)}
-        what = f"{self.__module__}.{self._function.__qualname__}", tree, list(map(jax.typeof, leaves)), sorted(static.items())
-        program, form = kept(lowered, *map(repr, (*what, settings, jax.default_backend())))
+        name = f"{self.__module__}.{self._function.__qualname__}"
+        what = name, tree, list(map(jax.typeof, leaves)), sorted(static.items()), settings, jax.default_backend()
+        program, form = kept(lowered, *map(repr, what))
         run = jax.jit(jax.export.deserialize(bytearray(program)).call, compiler_options=self._options)
         return lambda *leaves: jax.tree.unflatten(jax.tree.structure(form), run(*leaves))
 

@@ -88,7 +88,7 @@ class Tables:
             jnp.array(free.shape, jnp.int32),
             MODELS[absorber.electrons],
         )
-        on_device: Tables = jax.tree.map(jnp.asarray, tables)
+        on_device: Tables = jax.device_put(tables)
         return on_device
 
     def of_lines(self, cells: Any) -> Any:

@@ -2,22 +2,26 @@
 
 import os
 from datetime import UTC, datetime
-
-from astropy.io import fits
+from typing import TYPE_CHECKING
 
 from xcal_jax.constants import VERSION
 from xcal_jax.io.files import replacing
 from xcal_jax.units import shown
 
+if TYPE_CHECKING:
+    from astropy.io import fits
+
 NAMES = {"TELESCOP": "NONE", "INSTRUME": "NONE", "DETNAM": "NONE", "FILTER": "NONE", "ORIGIN": "xcal_jax"}
 """Cards that the user may set, and what they are otherwise."""
 
 
-def write_fits(path: str | os.PathLike[str], *tables: fits.BinTableHDU) -> None:
+def write_fits(path: str | os.PathLike[str], *tables: "fits.BinTableHDU") -> None:
     """Write ``tables`` after an empty primary, each with DATE, CREATOR, CHECKSUM and DATASUM.
 
     A file at ``path`` is replaced. Raises ValueError when the folder is missing.
     """
+    from astropy.io import fits
+
     units = [fits.PrimaryHDU(), *tables]
     now = date()
     for unit in units:

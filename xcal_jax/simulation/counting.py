@@ -140,7 +140,7 @@ class Prepared:
                 energy, depth = behind(filters, energy, interacts, cosine)
             drawn, probability = given_interaction(drawn, energy, depth)
         medium = medium_of(run.absorber, run.yields, run.electron_range)
-        return cls(run, matter, medium, jax.tree.map(jnp.asarray, drawn), probability)
+        return cls(run, matter, medium, jax.device_put(drawn), probability)
 
     def tally(self, first: int, stop: int) -> Tally:
         """Photons ``first`` to ``stop`` counted, int64 on the host."""
@@ -257,7 +257,7 @@ def medium_of(absorber: Absorber, yields: str = "eadl", electron_range: float = 
     """The absorber and its tables, see `matter_of`, on the device and `padded`."""
     with _building:
         matter = _on_device(*_what_matters(absorber, yields, electron_range))
-    stack, density = jax.tree.map(jnp.asarray, (absorber.stack, absorber.density))
+    stack, density = jax.device_put((absorber.stack, absorber.density))
     return Medium(stack, density, matter)
 
 
@@ -284,5 +284,5 @@ def _matter(
 
 @lru_cache(maxsize=4)
 def _on_device(*what: Any) -> Matter:
-    matter: Matter = jax.tree.map(jnp.asarray, padded(_matter(*what)))
+    matter: Matter = jax.device_put(padded(_matter(*what)))
     return matter
