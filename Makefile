@@ -54,6 +54,7 @@ docs: .venv/installed
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet notebooks out/docs
 
 bench: .venv/installed
+	$(BIN)/python analysis/benchmarks/first_answer.py
 	$(BIN)/python analysis/benchmarks
 
 gpu-wheels: .venv/installed

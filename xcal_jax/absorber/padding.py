@@ -21,7 +21,7 @@ from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.impulse import Impulse
 from xcal_jax.physics.relaxation import Relaxation
 
-ROWS, CHANNELS, SUBSHELLS, TRANSITIONS, ELEMENTS, EDGES = 512, 32, 32, 64, 4, 2  # sizes are multiples of these
+ROWS, CHANNELS, SUBSHELLS, TRANSITIONS, ELEMENTS, EDGES = 512, 64, 64, 192, 4, 2  # sizes are multiples of these
 RELAXATION_BY_SUBSHELL = ("binding", "decays", "no_photon_probability", "hardest", "element")
 RELAXATION_BY_TRANSITION = ("energy", "radiative", "first", "second", "analog", "biased")
 
