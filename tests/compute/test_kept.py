@@ -56,3 +56,13 @@ def test_nothing_is_kept_where_the_user_keeps_nothing(folder):
     finally:
         jax.config.update("jax_enable_compilation_cache", True)
     assert not list(folder.iterdir())
+
+
+def test_a_full_disk_leaves_nothing_behind(folder, monkeypatch):
+    def full(path, content):
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    assert kept(lambda: "value", "value") == "value"
+    assert not list(folder.iterdir())

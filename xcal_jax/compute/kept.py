@@ -7,12 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import jax
 import jaxlib
 from platformdirs import user_cache_path
+
+from xcal_jax.io.files import replacing
 
 PACKAGE = Path(__file__).parents[1]
 DIGEST = hashlib.sha256().digest_size
@@ -54,10 +55,8 @@ def kept(make: Callable[[], Any], *what: str) -> Any:
             return pickle.loads(found[DIGEST:])
     value = make()
     content = pickle.dumps(value)
-    with suppress(OSError), NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as part:
-        part.write(hashlib.sha256(content).digest() + content)
-        part.close()
-        os.replace(part.name, path)
+    with suppress(OSError, ValueError), replacing(path) as part:
+        part.write_bytes(hashlib.sha256(content).digest() + content)
     return value
 
 
