@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from xcal_jax.orbit import Shield, dose_of_spectrum, parse_sectors
+from xcal_jax.orbit.electrons import ENERGIES, electron_responses, spectra_at
 from xcal_jax.orbit.material_tables import materials
-from xcal_jax.orbit.shielding import RAD, incident
+from xcal_jax.orbit.shielding import RAD, incident, paths_through
 
 DAY = 86400
 
@@ -64,6 +65,18 @@ def test_electrons_agree_with_shieldose2(shieldose2, geometry):
         theirs = float(shieldose2[f"electron_{geometry}"].sel(depth=depth))
         ours = ionising("electron", shieldose2, f"Al:{depth}mm", geometry)
         assert ours == pytest.approx(theirs, rel=0.05 if geometry == "slab" else 0.18), depth
+
+
+def test_electrons_are_folded_up_to_where_their_spectrum_ends():
+    """A spectrum that is cut off between the nodes of the responses: their number, and their dose behind 5 mm of Al."""
+    energy = np.geomspace(0.1, 4.0, 301)
+    fluence = 1e9 * energy**-1.5
+    parts = np.asarray(spectra_at(jnp.asarray(energy), jnp.asarray(fluence)[None, :]))[0]
+    assert parts.sum() == pytest.approx(1e9 * 2 * (0.1**-0.5 - 4.0**-0.5), rel=3e-3)
+    response = np.asarray(electron_responses(paths_through(Shield.build("Al:5mm"), "slab", 1)))[0]
+    fine = np.geomspace(0.1, 4.0, 20_001)
+    expected = np.trapezoid(1e9 * fine**-1.5 * np.interp(np.log(fine), np.log(ENERGIES), response), fine)
+    assert parts @ response == pytest.approx(expected, rel=0.01)
 
 
 def test_monoenergetic_protons_lose_what_the_range_table_says():

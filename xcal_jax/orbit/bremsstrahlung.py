@@ -1,14 +1,16 @@
-"""Dose in silicon from the bremsstrahlung of electrons in the shield, in JAX: a response to each energy of electrons.
+"""Dose in silicon from the photons that electrons make in the shield, in JAX: a response to each energy of electrons.
 
 Layers are infinite plates. Electrons are at a depth as `xcal_jax.orbit.electrons` has it, and radiate there as ESTAR
-says, with the photon spectra of Seltzer and Berger (1986). Photons leave with a mean cosine g to the normal: that of
-the electrons (the energy they carry on over their fluence) times that of photons to an electron, (1 + 3 g cosine) / 2.
-Over tau mean free paths come (B1 E1(tau) + 3 g B2 E2(tau)) / 2 of them; the buildup factor B1 of a plane is PENELOPE's
-(``data/orbit/build_penelope.py``; Al, Sn and Pb, in ln Z between them). As in SHIELDOSE-2 the last material goes on
-behind the silicon, and radiates back. A ray has 2 (D - t dD/dt), as for electrons.
+says, with the photon spectra of Seltzer and Berger (1986), and K x-rays. Photons leave with a mean cosine g to the
+normal: that of the electrons (the energy they carry on over their fluence) times that of photons to an electron,
+(1 + 3 g cosine) / 2. Over tau mean free paths come (B1 E1(tau) + 3 g B2 E2(tau)) / 2 of them; the buildup factor B1 of
+a plane is PENELOPE's (``data/orbit/build_penelope.py``; Al, Sn and Pb, in ln Z between them). Depths are cut into
+cells: what is radiated in one is exact, and so is the mean over it of E1 and E2. As in SHIELDOSE-2 the last material
+goes on behind the silicon, and radiates back. A ray has 2 (D - t dD/dt), as for electrons.
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +18,9 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from xcal_jax.orbit.characteristic import k_lines
 from xcal_jax.orbit.electrons import (
     ENERGIES,
-    NOTHING,
-    at_depth,
     current,
     depth_scales,
     kernel,
@@ -29,21 +30,32 @@ from xcal_jax.orbit.electrons import (
 from xcal_jax.orbit.material_tables import REST_ENERGY, log_interpolated, matter, transport_table
 from xcal_jax.orbit.shielding import RAD, Paths
 
-EVEN, EVEN_WEIGHTS = np.polynomial.legendre.leggauss(16)
-EVEN, EVEN_WEIGHTS = (EVEN + 1) / 2, EVEN_WEIGHTS / 2
-BOTH = EVEN**3 + (1 - EVEN) ** 3  # nodes in a layer lie close to both faces, those behind the silicon close to it
-NODES, NODE_WEIGHTS = EVEN**3 / BOTH, EVEN_WEIGHTS * 3 * (EVEN * (1 - EVEN)) ** 2 / BOTH**2
-BEHIND, BEHIND_WEIGHTS = EVEN**4, EVEN_WEIGHTS * 4 * EVEN**3
-PHOTONS = np.geomspace(0.001, 6.9, 64)  # MeV
+EVERY = 12  # of ENERGIES have a response here; it is linear between them
+CELLS = 12
+EVEN = np.linspace(0, 1, CELLS + 1)
+EDGES = EVEN**3 / (EVEN**3 + (1 - EVEN) ** 3)  # of cells in a layer: thin at both faces
+BEHIND = EVEN**4  # of cells behind the silicon: thin close to it
+PHOTONS = np.geomspace(0.001, 6.9, 40)  # MeV
 RADIATING = np.geomspace(0.03, 7.0, 60)  # MeV, of electrons at a depth
 THINNEST = 1e-6  # mean free paths
+THIN = 1e-4  # mean free paths of a cell over which E1 and E2 need no mean
 SMALL = (0.00107857, -0.00976004, 0.05519968, -0.24991055, 0.99999193, -0.57721566)  # of E1 below 1
 ABOVE = (1.0, 8.5733287401, 18.0590169730, 8.6347608925, 0.2677737343)  # of E1 from 1 on: numerator
 BELOW = (1.0, 9.5733223454, 25.6329561486, 21.0996530827, 3.9584969228)  # denominator
 
 
-def radiated(name: str) -> Float[np.ndarray, "R P"]:
-    """Energy that an electron of ``RADIATING`` radiates at ``PHOTONS``, 1/(g/cm2) in each bin of ln(photon energy)."""
+@cache
+def photon_energies(materials: tuple[str, ...]) -> Float[np.ndarray, " P"]:
+    """Energies of the photons, MeV: ``PHOTONS``, and the K lines of ``materials``."""
+    lines = [line for name in materials for line in k_lines(name, RADIATING)]
+    return np.array([*PHOTONS, *dict.fromkeys(lines)])
+
+
+def radiated(name: str, photons: Float[np.ndarray, " P"]) -> Float[np.ndarray, "R P"]:
+    """Energy that an electron of ``RADIATING`` radiates in ``name`` at ``photons``, MeV cm2/g.
+
+    photons: of `photon_energies`; those of ``PHOTONS`` stand for bins of ln(photon energy).
+    """
     row = matter(name)
     known = np.log(row.radiating.values)
     at = np.array([np.interp(np.log(RADIATING), known, column) for column in row.photon_spectrum.values.T]).T
@@ -51,7 +63,35 @@ def radiated(name: str) -> Float[np.ndarray, "R P"]:
     spectra = np.array([np.interp(one, row.fraction.values, of) for one, of in zip(fraction, at, strict=True)])
     spectra[fraction > 1] = 0.0
     loss = log_interpolated(RADIATING, row.electron_radiative)
-    return spectra * fraction * loss[:, None] * np.log(PHOTONS[1] / PHOTONS[0])
+    found = np.zeros((len(RADIATING), len(photons)))
+    found[:, : len(PHOTONS)] = spectra * fraction * loss[:, None] * np.log(PHOTONS[1] / PHOTONS[0])
+    for line, emitted in k_lines(name, RADIATING).items():
+        found[:, list(photons).index(line)] += emitted
+    return found
+
+
+@cache
+def emission(name: str, photons: tuple[float, ...]) -> Float[np.ndarray, "F X 3 2 P"]:
+    """Energy that electrons of every twelfth of ``ENERGIES`` radiate in ``name`` up to a depth, MeV per electron/cm2.
+
+    Parabolas between the X + 1 depths of the table: coefficients of 1, s and s^2, where s runs from 0 to 1. The first
+    of two is radiated evenly; the second is that times the mean cosine of the photons.
+    """
+    depths = transport_table().depth.values
+    with jax.ensure_compile_time_eval():
+        logs = [residual("Al", jnp.full(len(ENERGIES), depth)) for depth in depths]
+    log_energy = np.array(logs, float).T[::EVERY]  # (F, X + 1)
+    dose, onwards = kernel("log_slab")[::EVERY], current()[::EVERY]
+    stopping = log_interpolated(np.exp(log_energy), matter("Si").electron_collision)
+    cosine = np.exp(np.minimum(onwards - log_energy - dose + np.log(stopping), 0.0))
+    cosine *= np.interp(log_energy, np.log(RADIATING), photon_cosine())
+    spectra = radiated(name, np.array(photons)).T
+    of_electron = np.stack([np.interp(log_energy, np.log(RADIATING), of) for of in spectra], -1)  # (F, X + 1, P)
+    fluence = np.exp(dose) / stopping / depth_scales((name,))[0, ::EVERY, None]  # per CSDA range of Al
+    density = fluence[:, :, None, None] * np.stack([of_electron, cosine[:, :, None] * of_electron], 2)
+    first, last = (part * (depths[1] - depths[0]) for part in (density[:, :-1], density[:, 1:]))
+    before = np.cumsum((first + last) / 2, 1) - (first + last) / 2
+    return np.stack([before, first, (last - first) / 2], 2)
 
 
 def photon_cosine() -> Float[np.ndarray, " R"]:
@@ -61,7 +101,7 @@ def photon_cosine() -> Float[np.ndarray, " R"]:
     return 1 / beta - np.log((1 + beta) / (1 - beta)) / (2 * beta**2 * gamma**2)
 
 
-def exponential_integral(tau: Float[Array, " P"]) -> Float[Array, " P"]:
+def exponential_integral(tau: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """E1 to 2e-7 (Abramowitz and Stegun 5.1.53 and 5.1.56; `jax.scipy.special.exp1` takes minutes in float32)."""
     near, far = jnp.minimum(tau, 1.0), jnp.maximum(tau, 1.0)
     above, below = (jnp.polyval(jnp.asarray(terms, tau.dtype), far) for terms in (ABOVE, BELOW))
@@ -69,79 +109,89 @@ def exponential_integral(tau: Float[Array, " P"]) -> Float[Array, " P"]:
     return jnp.where(tau < 1, small, jnp.exp(-far) / far * above / below)
 
 
-def buildup(atomic_number: Float[Array, ""], tau: Float[Array, " P"]) -> tuple[Float[Array, " P"], Float[Array, " P"]]:
-    """Buildup factors at ``PHOTONS`` over ``tau`` mean free paths of matter of ``atomic_number``.
+def buildup(
+    photons: Float[np.ndarray, " P"], atomic_number: Float[Array, ""], tau: Float[Array, "C P"]
+) -> tuple[Float[Array, "C P"], Float[Array, "C P"]]:
+    """Buildup factors of ``photons`` (MeV) over ``tau`` mean free paths of matter of ``atomic_number``.
 
     The first is of photons that leave evenly. The second, of the surplus along the normal, is less: the part of the
     scattered ones that it has is 0.3 to 0.8 in Al at 0.14, 1.2 and 2 MeV (PENELOPE), within 0.15 of what stands here.
     """
     table = transport_table()
     known = np.log(table.photon_energy.values)
-    at = np.apply_along_axis(lambda of: np.interp(np.log(PHOTONS), known, of), 1, np.log(table.buildup.values))
+    at = np.apply_along_axis(lambda of: np.interp(np.log(photons), known, of), 1, np.log(table.buildup.values))
     metals = jnp.asarray(np.log(table.atomic_number.values), tau.dtype)
     paths = jnp.asarray(table.paths.values, tau.dtype)
     factors = jnp.asarray(at.transpose(1, 2, 0), tau.dtype)  # (P, paths, metals)
-
-    def one(of_photon, tau):
-        of_metal = jax.vmap(lambda column: jnp.interp(tau, paths, column), 1)(of_photon)
-        return jnp.interp(jnp.log(atomic_number), metals, of_metal)
-
-    evenly = jnp.exp(jax.vmap(one)(factors, tau))
+    log_number = jnp.log(atomic_number)
+    of_number = jax.vmap(jax.vmap(lambda of_metals: jnp.interp(log_number, metals, of_metals)))(factors)  # (P, paths)
+    evenly = jnp.exp(jax.vmap(lambda row, at: jnp.interp(at, paths, row), (0, 1), 1)(of_number, tau))
     return evenly, 1 + (evenly - 1) * (0.3 + 0.5 * tau / (1 + tau))
 
 
+def _up_to(depth: Float[Array, " F"], table: Float[Array, "F X 3 2 P"]) -> Float[Array, "F 2 P"]:
+    """Energy radiated up to ``depth`` (CSDA ranges of Al), MeV; table: of `emission`."""
+    steps = table.shape[1]
+    place = jnp.clip(depth / float(transport_table().depth[1]), 0.0, float(steps))
+    cell = jnp.minimum(place.astype(int), steps - 1)
+    part = (place - cell.astype(depth.dtype))[:, None, None]
+    at = jax.vmap(lambda of_energy, number: of_energy[number])(table, cell)
+    return at[:, 0] + part * (at[:, 1] + part * at[:, 2])
+
+
+def _mean_kernels(tau: Float[Array, "K P"]) -> tuple[Float[Array, "C P"], Float[Array, "C P"]]:
+    """Means of E1 and E2 over the cells between neighbours of ``tau`` (mean free paths)."""
+    tau = jnp.maximum(tau, THINNEST)
+    first = exponential_integral(tau)
+    second = jnp.exp(-tau) - tau * first
+    third = (jnp.exp(-tau) - tau * second) / 2
+    width = jnp.abs(tau[1:] - tau[:-1])
+
+    def mean(of, integral):
+        over = jnp.abs(integral[1:] - integral[:-1]) / jnp.maximum(width, THIN)
+        return jnp.where(width > THIN, over, (of[1:] + of[:-1]) / 2)
+
+    return mean(first, second), mean(second, third)
+
+
 def _slab_responses(materials: tuple[str, ...], dtype) -> Callable[[Array], Float[Array, " F"]]:
-    """Dose per electron/cm2 of ``ENERGIES`` behind one side of a plate, rad, as a function of its areal densities."""
-    photons = [jnp.asarray(log_interpolated(PHOTONS, matter(name).photon_attenuation), dtype) for name in materials]
-    attenuation = jnp.stack(photons)
+    """Dose per electron/cm2 behind one side of a plate, rad, as a function of its areal densities.
+
+    For every twelfth of ``ENERGIES``, over the square of the energy in MeV, which leaves what is smooth.
+    """
+    photons = photon_energies(materials)
+    attenuation = jnp.asarray([log_interpolated(photons, matter(name).photon_attenuation) for name in materials], dtype)
     numbers = jnp.asarray(np.log([float(matter(name).mean_z) for name in materials]), dtype)
-    scales = jnp.asarray(depth_scales(materials), dtype)
-    dose, onwards = jnp.asarray(kernel("log_slab"), dtype), jnp.asarray(current(), dtype)
-    stopping = jnp.asarray(log_interpolated(RADIATING, matter("Si").electron_collision), dtype)
-    log_radiating, cosine = jnp.asarray(np.log(RADIATING), dtype), jnp.asarray(photon_cosine(), dtype)
-    in_silicon = jnp.asarray(RAD * log_interpolated(PHOTONS, matter("Si").photon_absorption), dtype)
-    spectra = [jnp.asarray(radiated(name), dtype) for name in materials]
+    scales = jnp.asarray(depth_scales(materials)[:, ::EVERY], dtype)
+    tables = [jnp.asarray(emission(name, tuple(photons)), dtype) for name in materials]
+    in_silicon = jnp.asarray(RAD * log_interpolated(photons, matter("Si").photon_absorption), dtype)
+    over = jnp.asarray(ENERGIES[::EVERY] ** -2, dtype)
+    edges, behind = jnp.asarray(EDGES, dtype), jnp.asarray(BEHIND, dtype)
     last = len(materials) - 1
     backing = float(transport_table().depth[-1]) / scales[last, -1]  # where the fastest electrons stop
 
-    def from_node(layer: int, depth, tau, number, forwards: float):
-        """Response per g/cm2 at ``depth``, from where ``tau`` mean free paths lead to the silicon."""
-        tau = jnp.maximum(tau, THINNEST)
-        first = exponential_integral(tau)
-        second = jnp.exp(-tau) - tau * first
-        evenly, along = (factor * in_silicon / 2 for factor in buildup(number, tau))
-        log_energy = residual("Al", depth)
-
-        def at_energy(of_radiating):
-            return jnp.interp(log_energy, log_radiating, of_radiating)
-
-        log_dose = at_depth(dose, depth, NOTHING)
-        log_mean = at_depth(onwards, depth, NOTHING) - log_energy - log_dose + jnp.log(at_energy(stopping))
-        slant = jnp.exp(jnp.minimum(log_mean, 0.0)) * at_energy(cosine)
-        fluence = jnp.exp(log_dose) / at_energy(stopping)
-        evenly, along = spectra[layer] @ (evenly * first), spectra[layer] @ (along * second)
-        return fluence * jnp.maximum(at_energy(evenly) + forwards * 3 * slant * at_energy(along), 0.0)
+    def of_cells(layer: int, depth: Float[Array, "K F"], tau: Float[Array, "K P"], number, forwards: float):
+        """Response to what electrons radiate between neighbours of ``depth``, ``tau`` mean free paths away."""
+        radiated = jnp.diff(jax.vmap(lambda one: _up_to(one, tables[layer]))(depth), axis=0)
+        first, second = _mean_kernels(tau)
+        evenly, along = buildup(photons, number, (tau[1:] + tau[:-1]) / 2)
+        evenly, along = first * evenly * in_silicon[None, :] / 2, second * along * in_silicon[None, :] / 2
+        dose = (radiated[:, :, 0] @ evenly[:, :, None])[..., 0]
+        slanted = (radiated[:, :, 1] @ along[:, :, None])[..., 0]
+        return jnp.maximum(dose + forwards * 3 * slanted, 0.0).sum(0)
 
     def responses(areal):
         number = jnp.exp(areal @ numbers / jnp.maximum(areal.sum(), jnp.finfo(dtype).tiny))
-        nodes, weights = jnp.asarray(NODES, dtype), jnp.asarray(NODE_WEIGHTS, dtype)
-        total = jnp.zeros(len(ENERGIES), dtype)
+        total = jnp.zeros(scales.shape[1], dtype)
         for layer in range(len(materials)):
-            before = jnp.where(jnp.arange(len(areal)) < layer, areal, 0.0)
-            behind = jnp.where(jnp.arange(len(areal)) > layer, areal, 0.0)
-
-            def in_layer(node, layer=layer, before=before, behind=behind):
-                depth = before @ scales + node * areal[layer] * scales[layer]
-                tau = behind @ attenuation + (1 - node) * areal[layer] * attenuation[layer]
-                return from_node(layer, depth, tau, number, 1.0)
-
-            total += areal[layer] * (weights @ jax.vmap(in_layer)(nodes))
-
-        def in_backing(node):
-            depth = areal @ scales + node * backing * scales[last]
-            return from_node(last, depth, node * backing * attenuation[last], jnp.exp(numbers[last]), -1.0)
-
-        return total + backing * (jnp.asarray(BEHIND_WEIGHTS, dtype) @ jax.vmap(in_backing)(jnp.asarray(BEHIND, dtype)))
+            before = jnp.where(jnp.arange(len(areal)) < layer, areal, 0.0) @ scales
+            after = jnp.where(jnp.arange(len(areal)) > layer, areal, 0.0) @ attenuation
+            depth = before[None, :] + edges[:, None] * areal[layer] * scales[layer][None, :]
+            tau = after[None, :] + (1 - edges)[:, None] * areal[layer] * attenuation[layer][None, :]
+            total += of_cells(layer, depth, tau, number, 1.0)
+        depth = (areal @ scales)[None, :] + behind[:, None] * backing * scales[last][None, :]
+        tau = behind[:, None] * backing * attenuation[last][None, :]
+        return over * (total + of_cells(last, depth, tau, jnp.exp(numbers[last]), -1.0))
 
     return responses
 
@@ -157,7 +207,9 @@ def photon_responses(paths: Paths) -> Float[Array, " F"]:
         value, slope = jax.jvp(lambda scale: of_slab(scale * areal), (jnp.ones((), dtype),), (jnp.ones((), dtype),))
         return 2 * (value - slope)
 
-    return paths.mean(of_path)
+    between = jnp.asarray(np.arange(len(ENERGIES)) / EVERY, dtype)
+    found = jnp.interp(between, jnp.arange(len(ENERGIES) // EVERY + 1, dtype=dtype), paths.mean(of_path))
+    return found * jnp.asarray(ENERGIES**2, dtype)
 
 
 def photon_doses(paths: Paths, energy: Float[Array, " E"], fluence: Float[Array, "S E"]) -> Float[Array, " S"]:

@@ -16,25 +16,28 @@ from jaxtyping import Float
 from xcal_jax.orbit.material_tables import extrapolated_range, log_interpolated, matter, transport_table
 from xcal_jax.orbit.shielding import RAD, Paths, damage_at, spectrum_at
 
-ENERGIES = np.geomspace(0.04, 7.0, 120)  # MeV, incident
+ENERGIES = np.geomspace(0.04, 7.0, 241)  # MeV, incident
+WITHIN = 8  # steps from one to the next, over which a spectrum is folded: where it ends, the end counts
 DETOUR = 2.0  # path over depth: with it they radiate what ESTAR says, less what a tenth that returns carries off
 LEAST = 0.03  # MeV, the residual energy of electrons at the end of their range
 NOTHING = -80.0  # logarithm of a dose that is none
 
 
-def fold_weights() -> Float[np.ndarray, " E"]:
-    """Widths dE of the trapezoids at ``ENERGIES``, MeV."""
-    widths = ENERGIES * np.log(ENERGIES[1] / ENERGIES[0])
-    widths[[0, -1]] /= 2
-    return widths
-
-
 def spectra_at(energy: Float[Array, " E"], fluence: Float[Array, "S E"]) -> Float[Array, "S F"]:
-    """Electrons at ``ENERGIES``, 1/cm2 in each of the trapezoids."""
-    at = jnp.asarray(np.log(ENERGIES), fluence.dtype)
-    return jax.vmap(lambda one: spectrum_at(at, energy, one))(fluence) * jnp.asarray(
-        fold_weights()[None, :], fluence.dtype
-    )
+    """Electrons that belong to each of ``ENERGIES``, 1/cm2: a response is linear in ln E from one to the next."""
+    count = len(ENERGIES) - 1
+    fine = np.geomspace(ENERGIES[0], ENERGIES[-1], WITHIN * count + 1)
+    steps = fine * np.log(fine[1] / fine[0])
+    steps[[0, -1]] /= 2
+    at, steps = jnp.asarray(np.log(fine), fluence.dtype), jnp.asarray(steps, fluence.dtype)
+    upper = jnp.asarray(np.arange(WITHIN) / WITHIN, fluence.dtype)
+
+    def one(spectrum):
+        number = spectrum_at(at, energy, spectrum) * steps
+        between = number[:-1].reshape(count, WITHIN)
+        return jnp.append(between @ (1 - upper), number[-1]).at[1:].add(between @ upper)
+
+    return jax.vmap(one)(fluence)
 
 
 def depth_scales(materials: tuple[str, ...]) -> Float[np.ndarray, "L F"]:

@@ -25,6 +25,15 @@ ALLOYS = {  # mass fractions, density in g/cm3 (GAGG, LYSO: usual compositions; 
     "BGO": ({"Bi": 0.6710, "Ge": 0.1749, "O": 0.1541}, 7.13),
     "PCB": ({"SiO2": 0.6, "C": 0.278, "H": 0.032, "O": 0.09}, 1.85),
 }
+PLASTICS = {
+    "polyethylene": "C2H4",
+    "polycarbonate": "C16H14O3",
+    "Kapton": "C22H10N2O5",
+    "Mylar": "C10H8O4",
+    "PTFE": "C2F4",
+    "water": "H2O",
+}
+"""Formulas of the materials that are named otherwise."""
 REST_ENERGY = 0.51099895  # MeV, of an electron
 
 
@@ -92,6 +101,18 @@ def _mixed(fractions: dict[str, float], density: float) -> xr.Dataset:
         steps = np.diff(np.log(energy)) * (energy[1:] * slowness[1:] + energy[:-1] * slowness[:-1]) / 2
         row[f"{particle}_range"] = (f"{particle}_energy", first + np.concatenate([[0], np.cumsum(steps)]))
     return row.assign(density=density)
+
+
+def composition(name: str) -> dict[str, float]:
+    """Mass fractions of the elements of ``name``, a material or a formula; they add up to 1."""
+    if name not in ALLOYS or name in ALLOYS[name][0]:
+        mixture = Material.build(PLASTICS.get(name, name), 1.0)
+        return dict(zip(mixture.elements, mixture.mass_fraction, strict=True))
+    parts, found = ALLOYS[name][0], dict[str, float]()
+    for part, fraction in parts.items():
+        for symbol, share in composition(part).items():
+            found[symbol] = found.get(symbol, 0.0) + share * fraction / sum(parts.values())
+    return found
 
 
 def known_density(name: str, where: str, needed: bool = True) -> float:
