@@ -1,7 +1,6 @@
 """``xcal-jax dose``: the dose behind a shield in orbit. ``xcal-jax orbit``: hours of low background."""
 
 import json as text
-from pathlib import Path
 
 import click
 
@@ -67,12 +66,24 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
     type=options.Output(PLOTS),
     help="Also draw the spectra before and behind the shield, into this file.",
 )
+@click.option(
+    "--report",
+    "page",
+    type=options.Output((".html", ".htm")),
+    is_flag=False,
+    flag_value=options.BESIDE,
+    help="Also write a page with all figures, tables and sources, into OUTPUT with .html or the file named.",
+)
 @options.as_json
-def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, spectra, as_json, **flight) -> None:
+def dose(
+    shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, spectra, page, as_json, **flight
+) -> None:
     """Ionising dose and displacement damage in silicon behind a shield, month by month."""
     from xcal_jax.io.datasets import save
     from xcal_jax.orbit import report
     from xcal_jax.orbit.flight import dose as run
+    from xcal_jax.orbit.flight import given, shield_of
+    from xcal_jax.orbit.summary import band_in_words
 
     flight |= {"fluxes": fluxes or None, "sides": sides and int(sides)}
     result = run(shield, satellite, tle, altitudes, model, progress=True, **flight)
@@ -82,15 +93,21 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
         from xcal_jax.orbit.plot import dose_figure, spectra_figure
 
         if plot:
-            save_figure(dose_figure({satellite or Path(tle or altitudes or fluxes[0]).stem: result}), plot)
+            save_figure(dose_figure({result.attrs["satellite"]: result}), plot)
         if spectra:
             save_figure(spectra_figure(result), spectra)
+    if page:
+        from xcal_jax.orbit.dose_report import write_report
+
+        looks = given(geometry=flight["geometry"], sides=flight["sides"], rays=flight["rays"])
+        write_report(result, shield_of(shield, model), page, nuclear_factor=flight["nuclear_factor"], **looks)
     numbers = report(result)
     if as_json:
         click.echo(text.dumps(numbers))
         return
-    bands = [f", models: {low:.3g} to {high:.3g}" for low, high in (numbers["tid_rad_band"], numbers["neq_cm2_band"])]
-    ionising, displacing = bands if result.attrs["model_factor"] > 1 else ("", "")
+    band = band_in_words(result)
+    edges = [f", {low:.3g} to {high:.3g}" for low, high in (numbers["tid_rad_band"], numbers["neq_cm2_band"])]
+    ionising, displacing = edges if band else ("", "")
     for title, value in (
         ("days", f"{numbers['days']:.1f}"),
         ("TID (rad in Si)", f"{numbers['tid_rad']:.4g}{ionising}"),
@@ -102,6 +119,8 @@ def dose(shield, satellite, tle, altitudes, fluxes, model, sides, output, plot, 
         ("of it by electrons", f"{numbers['neq_cm2_electron']:.4g}"),
     ):
         options.say(f"{title:>28} {value}")
+    if band:
+        options.say(f"band: {band}")
     options.say(f"not covered: {result.attrs['not_covered']}")
 
 

@@ -71,7 +71,7 @@ def beside(parts: Iterable[str]) -> str:
     return f'<div class="beside">{"".join(parts)}</div>'
 
 
-def picture(figure: Figure | None, caption: str, missing: str) -> str:
+def picture(figure: Figure | None, caption: str, missing: str = "") -> str:
     """A figure as an inline PNG; or a sentence that says why there is none."""
     if figure is None:
         return paragraph(f"{caption}: not shown, for {missing}.")

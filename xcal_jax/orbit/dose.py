@@ -209,6 +209,8 @@ def dose_behind(
         "nuclear_factor": nuclear_factor,
         "not_covered": NOT_COVERED,
     }
+    if isinstance(shield, MassModel):
+        result.attrs.setdefault("satellite", shield.name)
     highest = float(fluence.altitude.max())
     if highest > BEYOND_CUTOFF and "solar_proton_fluence" not in fluence:
         warnings.warn(

@@ -86,6 +86,12 @@ class Elements:
     strict: bool = False
 
     @property
+    def name(self) -> str:
+        """The satellite's, as its latest set has it; "" where the sets have a number alone."""
+        last = self.sets[-1]
+        return "" if last.name == str(last.number) else last.name
+
+    @property
     def span(self) -> tuple[np.datetime64, np.datetime64]:
         """First to last epoch; 30 days from the epoch of a single set."""
         first, last = self.sets[0].epoch, self.sets[-1].epoch
@@ -189,12 +195,14 @@ class Circle:
 class Altitudes:
     """A circular orbit by a table.
 
-    date: (T,) UTC. altitude: (T,) km above the equatorial radius. inclination: (T,) degrees.
+    date: (T,) UTC. altitude: (T,) km above the equatorial radius. inclination: (T,) degrees. name: of the satellite, ""
+    if not known.
     """
 
     date: np.ndarray
     altitude: np.ndarray
     inclination: np.ndarray
+    name: str = ""
 
     @property
     def span(self) -> tuple[np.datetime64, np.datetime64]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,17 @@ def flown(
     return shipped_altitudes(str(satellite)) if altitudes is None else read_altitudes(altitudes)
 
 
+def shield_of(
+    shield: str | Shield | None, model: str | os.PathLike[str] | None
+) -> MassModel | Shield | list[tuple[float, Shield]]:
+    """What is in front of the silicon, read. Raises ValueError unless exactly one is given, and as its reader."""
+    if model is None and shield is not None:
+        return parse_sectors(shield) if isinstance(shield, str) else shield
+    if model is not None and shield is None:
+        return MassModel.load(model)
+    raise ValueError(f"give one of shield and model, but {'neither is' if shield is None else 'both are'} given")
+
+
 @checked
 def dose(
     shield: str | Shield | None = None,
@@ -69,20 +81,15 @@ def dose(
     (the default) with 1 or 2 sides, or "sphere". start, end: UTC dates, those of the orbit if none. activity: "min",
     "max", "cycle", "blend", or the date from which the Sun is at its maximum. solar_protons: adds those of solar events
     that the mission does not exceed with this confidence, 0.5 to 0.99. nuclear_factor: multiplies the protons' ionising
-    dose. step: seconds between positions. What is None has the default of `mission_dose` and `read_tle`.
+    dose. step: seconds between positions. What is None has the default of `mission_dose` and `read_tle`. The attribute
+    `satellite` is the name in the element sets or of the model; where they have none, ``satellite`` or the file's.
     Raises ValueError for what makes no sense, and for an argument that would have no effect beside the others.
 
     >>> found = dose("Al:1mm,Pb:2.5mm", satellite="GRBAlpha", start="2022-01-01", end="2022-01-03", step=600)
     >>> found.tid.attrs["units"], bool(found.tid.sum() > 0)
     ('cGy', True)
     """
-    behind: str | Shield | MassModel
-    if model is None and shield is not None:
-        behind = shield
-    elif model is not None and shield is None:
-        behind = MassModel.load(model)
-    else:
-        raise ValueError(f"give one of shield and model, but {'neither is' if shield is None else 'both are'} given")
+    behind = shield_of(shield, model)
     of_orbit, of_elements = {"activity": activity, "step": step}, {"max_age": max_age, "strict": strict or None}
     if fluxes is not None:
         if any(one is not None for one in (satellite, tle, altitudes)):
@@ -100,12 +107,16 @@ def dose(
         check_effect({"sides": sides}, "in a sphere")
     looks = given(geometry=geometry, sides=sides, rays=rays) | {"nuclear_factor": nuclear_factor}
     if fluxes is not None:
-        sectors = parse_sectors(behind) if isinstance(behind, str) else behind
-        return dose_behind(read_fluxes(fluxes, start, end), sectors, **looks)
-    orbit = flown(satellite, tle, altitudes, strict=strict, **given(max_age=max_age))
-    flight = given(start=start, end=end, solar_protons=solar_protons, **of_orbit)
-    flight |= {"galactic": galactic, "progress": progress}
-    return mission_dose(orbit, behind, **looks, **flight)
+        source = fluxes if isinstance(fluxes, str | os.PathLike) else fluxes[0]
+        result = dose_behind(read_fluxes(fluxes, start, end), behind, **looks)
+    else:
+        source = tle or altitudes or ""
+        orbit = flown(satellite, tle, altitudes, strict=strict, **given(max_age=max_age))
+        flight = given(start=start, end=end, solar_protons=solar_protons, **of_orbit)
+        flight |= {"galactic": galactic, "progress": progress}
+        result = mission_dose(orbit, behind, **looks, **flight)
+    result.attrs.setdefault("satellite", str(satellite or Path(source).stem))
+    return result
 
 
 def given(**arguments: Any) -> dict[str, Any]:

@@ -88,8 +88,7 @@ def mission_fluence(
     models' energies, 1/(cm2 s); the differential flux and the fluence at the energies of the fold, 1/(cm2 [s] MeV); and
     the fluxes `named` in reports. solar_protons: a confidence from 0.5 to 0.99; then also the fluence of protons of
     solar events that the mission does not exceed with it, by ESP (`solar_proton_fluence`), and that with the opposite
-    one (`_low`). galactic: add the dose
-    by galactic nuclei (`tid_galactic`).
+    one (`_low`). galactic: add the dose by galactic nuclei (`tid_galactic`).
     Raises ValueError for dates that ``orbit`` does not reach, orbits outside the models, a step that does not
     resolve the orbit, and another confidence.
     """
@@ -123,6 +122,10 @@ def mission_fluence(
             bar.update()
     rows = {particle: np.array(found) for particle, found in flux.items()}
     result = fluence_dataset(segments, altitude, rows, MODELS, MODEL_FACTOR).assign_attrs(step_s=step)
+    inclination = [flown.inclination for _, flown in flights]
+    result["inclination"] = variable("segment", inclination, "degrees", "angle between the orbit and the equator")
+    if orbit.name:
+        result.attrs["satellite"] = orbit.name
     if galactic:
         what = "total ionising dose in Si by galactic nuclei, without a shield"
         result["tid_galactic"] = variable("segment", nuclei, "cGy", what)

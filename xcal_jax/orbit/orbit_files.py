@@ -7,6 +7,7 @@ the reader is `strict`.
 import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -166,4 +167,4 @@ def shipped_altitudes(satellite: str) -> Altitudes:
     """
     if satellite not in SATELLITES:
         raise ValueError(f"`satellite` must be one of {', '.join(SATELLITES)}, but is {shown(satellite)}")
-    return read_altitudes(str(files("xcal_jax.orbit") / "data" / SATELLITES[satellite]))
+    return replace(read_altitudes(str(files("xcal_jax.orbit") / "data" / SATELLITES[satellite])), name=satellite)

@@ -1,5 +1,7 @@
 """Figures of missions (altitude, dose and damage against time, the paper's Fig. 12), spectra, and shields of boxes."""
 
+from textwrap import fill
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -10,7 +12,12 @@ from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from xcal_jax.orbit.mass_model import MassModel
+from xcal_jax.orbit.summary import band_in_words
 
+TID, TNID = "TID (rad in Si)", "TNID (1 MeV n_eq/cm²)"
+PARTICLES = {"proton": "protons", "electron": "electrons", "photon": "photons of electrons", "solar": "solar protons"}
+SUN = {"min": "C0", "max": "C1"}
+LINE = 85  # letters below a figure
 LEAST_DRAWN = 1e-3  # g/cm2, of a ray that meets nothing
 FACES = [[0, 1, 3, 2], [4, 5, 7, 6], [0, 1, 5, 4], [2, 3, 7, 6], [0, 2, 6, 4], [1, 3, 7, 5]]
 
@@ -37,14 +44,14 @@ def dose_figure(missions: dict[str, xr.Dataset]) -> Figure:
                 axes.axvline(change, color="0.7", lw=1, zorder=0)
         if changes.size:
             remarks.append("grey line: solar activity changes")
-        if (factor := mission.attrs["model_factor"]) > 1:
-            remarks.append(f"band: a factor {factor:g} of {mission.attrs['models'].partition(' (')[0]}")
+        if words := band_in_words(mission):
+            remarks.append(f"band: {words}")
     shields = sorted({f"{one.attrs['shield']} ({one.attrs['geometry']})" for one in missions.values()})
     figure.suptitle("Behind " + "; ".join(shields), fontsize="medium")
     altitude.set_ylabel("altitude (km)")
-    ionising.set_ylabel("TID (rad in Si)")
-    displacing.set_ylabel("TNID (1 MeV n_eq/cm²)")
-    displacing.set_xlabel("; ".join(dict.fromkeys(remarks)))
+    ionising.set_ylabel(TID)
+    displacing.set_ylabel(TNID)
+    displacing.set_xlabel("\n".join(fill(one, LINE) for one in dict.fromkeys(remarks)))
     displacing.xaxis.set_major_formatter(ConciseDateFormatter(displacing.xaxis.get_major_locator()))
     altitude.legend()
     ionising.legend(fontsize="small")
@@ -73,6 +80,53 @@ def spectra_figure(result: xr.Dataset) -> Figure:
     axes.set_title(f"Mean of the mission; {result.attrs['shield']} ({result.attrs['geometry']})", fontsize="medium")
     axes.grid(which="major", color="0.9")
     axes.legend()
+    return figure
+
+
+def depth_figure(found: xr.Dataset, factor: float) -> Figure:
+    """Dose and damage of a mission behind aluminium, by particle, of `dose_against_depth`; factor: of the models."""
+    figure = Figure(figsize=(7, 8), layout="constrained")
+    panels = figure.subplots(2, 1, sharex=True)
+    for axes, part, label in zip(panels, ("tid", "neq"), (TID, TNID), strict=True):
+        total = found[part].sum("particle")
+        solar = found[part].sel(particle="solar").values
+        band = (total - solar) / factor, (total - solar) * factor + solar
+        said = f"trapped: a factor {factor:g}" + ("; solar: none to all" if solar.max() > 0 else "")
+        axes.fill_between(found.depth, *band, color="0.5", alpha=0.2, lw=0, label=said)
+        axes.loglog(found.depth, total, "k", label="all")
+        for number, (particle, name) in enumerate(PARTICLES.items()):
+            values = found[part].sel(particle=particle).values
+            if values.max() > 0:
+                axes.loglog(found.depth, np.where(values > 0, values, np.nan), f"C{number}", lw=1, label=name)
+        axes.set(ylabel=label, ylim=(1e-4 * float(total.max()), 3 * factor * float(total.max())))
+        axes.grid(which="major", color="0.9")
+    panels[0].legend(fontsize="small")
+    panels[1].set(xlabel="radius of a solid sphere of aluminium (mm)", xlim=(found.depth[0], found.depth[-1]))
+    return figure
+
+
+def altitude_figure(mission: xr.Dataset, circles: xr.Dataset | None = None) -> Figure:
+    """Dose and damage a day against altitude: months of a result of `dose_behind`, and ``circles``.
+
+    circles: of `dose_against_altitude`.
+    """
+    figure = Figure(figsize=(7, 7), layout="constrained")
+    panels = figure.subplots(2, 1, sharex=True)
+    for axes, part, label in zip(panels, ("tid", "neq"), (TID, TNID), strict=True):
+        for solar in dict.fromkeys(mission.solar.values.tolist()):
+            months = mission.isel(segment=mission.solar.values == solar)
+            each = months[f"{part}_per_day"]
+            axes.plot(months.altitude, each, "o", ms=4, color=SUN.get(solar), label=f"months, all particles: {solar}")
+        if circles is not None:
+            for activity in circles.activity.values.tolist():
+                one = circles[part].sel(activity=activity)
+                said = f"circles, trapped particles: {activity}"
+                axes.plot(circles.altitude, one, color=SUN[activity], label=said)
+        axes.set_ylabel(f"{label}, per day")
+        axes.set_ylim(bottom=0)
+        axes.grid(color="0.9")
+    panels[0].legend(title="solar activity", fontsize="small")
+    panels[1].set_xlabel("altitude (km)")
     return figure
 
 

@@ -4,6 +4,7 @@ import xarray as xr
 
 from xcal_jax.io.arguments import checked
 from xcal_jax.orbit.fluence import NAMED
+from xcal_jax.orbit.galactic import GALACTIC_FACTOR
 
 
 @checked
@@ -39,3 +40,16 @@ def report(result: xr.Dataset) -> dict:
         "days": float(result.length.sum()),
         "segments": segments,
     }
+
+
+def band_in_words(mission: xr.Dataset) -> str:
+    """What the band around the dose of a result of `dose_behind` is made of; "" where there is none."""
+    parts = []
+    if (factor := mission.attrs["model_factor"]) > 1:
+        parts.append(f"a factor {factor:g} of {mission.attrs['models'].partition(' (')[0]}")
+    if "tid_solar" in mission:
+        high = 100 * mission.attrs["solar_protons_confidence"]
+        parts.append(f"solar protons of {100 - high:g} to {high:g} % confidence")
+    if "tid_galactic" in mission:
+        parts.append(f"a factor {GALACTIC_FACTOR:g} of galactic nuclei")
+    return ", ".join(parts)

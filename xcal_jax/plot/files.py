@@ -59,6 +59,11 @@ def _of_dataset(draw: Callable[[xr.Dataset], Figure]) -> Callable[[Path], Figure
     return lambda path: draw(datasets.load(path, ANY))
 
 
+def _dose(path: Path) -> Figure:
+    mission = datasets.load(path, ANY)
+    return dose_figure({mission.attrs.get("satellite", path.stem): mission})
+
+
 KINDS = (
     Kind("a result of `simulate`", {"spectrum": lambda path: result_figure(load(path))}, RESULT),
     Kind("events of `simulate --events`", {"map": lambda path: map_figure(load_events(path))}, EVENTS, table="EVENTS"),
@@ -80,7 +85,7 @@ KINDS = (
     Kind("fits of `linefit`", {"fit": _of_dataset(curves.fit_figure)}, has=frozenset({"model", "covariance"})),
     Kind(
         "a dose",
-        {"dose": lambda path: dose_figure({path.stem: datasets.load(path, ANY)})},
+        {"dose": _dose},
         has=frozenset({"tid", "neq"}),
     ),
     Kind("a shield of boxes", {"shield": _of_dataset(sky_figure)}, has=frozenset({"areal_density"})),
