@@ -49,7 +49,7 @@ def test_the_figure_shows_the_band_that_the_fluxes_have(five_days, tmp_path):
     table_of(models, "flux").to_csv(tmp_path / "t.csv", index=False)
     table = dose_behind(read_fluxes(tmp_path / "t.csv", "2021-01-01", "2021-01-06"), parse_sectors(SHIELD))
     labels = [dose_figure({"one": one}).axes[2].get_xlabel() for one in (models, table)]
-    assert labels == ["date (UTC); band: a factor 2 of AP-8 and AE-8", "date (UTC)"]
+    assert labels == ["date (UTC)\nband: a factor 2 of AP-8 and AE-8", "date (UTC)"]
     band = dose_figure({"one": models}).axes[1].collections[0].get_paths()[0].vertices
     assert band[:, 1].max() == pytest.approx(6 * float(models.tid.sum()))
 
