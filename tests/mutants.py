@@ -511,7 +511,7 @@ MUTANTS = [
         ("orbit/solar_protons.py", "shell < OPEN_FROM", "shell > OPEN_FROM", "tests/orbit/test_solar_protons.py"),
         ("orbit/galactic.py", "speed ** (alpha - 1)", "speed**alpha", "tests/orbit/test_galactic.py"),
         ("orbit/months.py", '("min", 1.0 - self.share)', '("min", self.share)', "tests/orbit/test_months.py"),
-        ("orbit/dose.py", "proton[:, 0] *= nuclear_factor", "proton *= nuclear_factor", "tests/orbit/test_dose.py"),
+        ("orbit/reactions.py", "- 2.63 * np.log", "- 2.0 * np.log", "tests/orbit/test_reactions.py"),
         ("orbit/shielding.py", "sides / 2 * weights", "sides * weights", "tests/orbit/test_shielding.py"),
         ("orbit/rays.py", "one, other).max(-1)", "one, other).min(-1)", "tests/orbit/test_boxes.py"),
         ("orbit/mass_model.py", "= -around, around", "= around, around", "tests/orbit/test_boxes.py"),
@@ -525,8 +525,8 @@ MUTANTS = [
         ("orbit/months.py", "else cut >= switch for", "else cut > switch for", "tests/orbit/test_months.py"),
         (
             "orbit/bremsstrahlung.py",
-            "(1 - node) * areal[layer] * attenuation[layer]",
-            "node * areal[layer] * attenuation[layer]",
+            "(1 - edges)[:, None] * areal[layer]",
+            "edges[:, None] * areal[layer]",
             "tests/orbit/test_bremsstrahlung.py",
         ),
         # io

@@ -72,11 +72,11 @@ def test_altitude_table_sphere_and_words(command, tmp_path):
 
 def test_sectors_and_factor(command, tmp_path):
     dates = ["--start", "2021-04-01", "--end", "2021-04-02"]
-    shield = ["--shield", "0.5*Al:5mm; 0.5*Pb:5mm", "--geometry", "sphere", "--nuclear-factor", "1.05"]
+    shield = ["--shield", "0.5*Al:5mm; 0.5*Pb:5mm", "--geometry", "sphere", "--reactions"]
     done = command("dose", "--satellite", "GRBAlpha", *shield, *dates, "-o", tmp_path / "o.nc", "--json")
     assert done.returncode == 0, done.stderr
     with xr.open_dataset(tmp_path / "o.nc") as result:
-        assert result.attrs["nuclear_factor"] == 1.05
+        assert result.attrs["reactions"] == 1
 
 
 BAD = [

@@ -85,13 +85,14 @@ def test_each_month_is_that_month_alone(grbalpha):
     assert float(alone.tid[0]) == pytest.approx(float(result.tid[7]), rel=1e-6)
 
 
-def test_nuclear_factor_multiplies_the_protons_ionising_dose_alone(five_days):
-    plain, raised = (dose_behind(five_days(550, "min"), parse_sectors(FLIGHT), nuclear_factor=f) for f in (1.0, 1.055))
-    np.testing.assert_allclose(raised.tid_proton, 1.055 * plain.tid_proton)
-    np.testing.assert_allclose(raised.tid_electron, plain.tid_electron)
-    for part in ("neq_proton", "neq_electron", "neq", "fluence"):
-        np.testing.assert_array_equal(raised[part], plain[part], err_msg=part)
-    assert raised.attrs["nuclear_factor"] == 1.055
+def test_reactions_raise_the_dose_of_protons_and_lower_their_damage(five_days):
+    fluence, shield = five_days(550, "min"), parse_sectors(FLIGHT)
+    plain, reacting = (dose_behind(fluence, shield, reactions=one) for one in (False, True))
+    assert 1.02 < float((reacting.tid_proton / plain.tid_proton)[0]) < 1.07
+    assert 0.95 < float((reacting.neq_proton / plain.neq_proton)[0]) < 0.99
+    np.testing.assert_allclose(reacting.tid_electron, plain.tid_electron)
+    np.testing.assert_allclose(reacting.neq_electron, plain.neq_electron)
+    assert reacting.attrs["reactions"] == 1
 
 
 def test_sectors_mix_spheres(five_days):
@@ -170,7 +171,6 @@ def test_result_survives_netcdf(five_days, tmp_path):
         ({"sides": 3}, "`sides` of a slab must be 1 or 2, but is 3"),
         ({"shield": "0.5*Al:1mm; 0.5*Al:2mm"}, "`geometry` of a shield in 2 sectors must be sphere"),
         ({"step": 0.0}, "`step` must be at least 1 s and at most 600 s, but is 0 s"),
-        ({"nuclear_factor": -1.0}, "`nuclear_factor` must be at least 0 and at most 10"),
         ({"end": "2020-01-01"}, "`end` must be after `start`"),
         ({"start": "2020-01-01"}, "`altitudes` must cover"),
     ],

@@ -47,7 +47,7 @@ strict = click.option("--strict", is_flag=True, help="Refuse element sets that c
     "--activity",
     help="min, max, cycle, blend (by F10.7), or the date maximum starts; default: 2022-09-01, the paper's.",
 )
-@click.option("--nuclear-factor", type=options.quantity(""), default="1", help="Multiplies the protons' ionising dose.")
+@click.option("--reactions", is_flag=True, help="Count nuclear reactions of protons in the shield and the silicon.")
 @click.option(
     "--solar-protons", type=options.quantity(""), help="Add those not exceeded with this confidence, 0.5 to 0.99."
 )
@@ -100,7 +100,7 @@ def dose(
         from xcal_jax.orbit.dose_report import write_report
 
         looks = given(geometry=flight["geometry"], sides=flight["sides"], rays=flight["rays"])
-        write_report(result, shield_of(shield, model), page, nuclear_factor=flight["nuclear_factor"], **looks)
+        write_report(result, shield_of(shield, model), page, reactions=flight["reactions"], **looks)
     numbers = report(result)
     if as_json:
         click.echo(text.dumps(numbers))

@@ -1,12 +1,12 @@
 """Total ionising dose and displacement damage of the silicon behind a mission's shield, month by month.
 
-Not covered, as every file states: nuclear secondaries (5-6 %; `nuclear_factor` multiplies the protons' ionising dose
-by a number the user gives), straggling; behind layers, the rest of the satellite. Solar protons and
-galactic nuclei are terms of their own, which must be asked for.
+Not covered, as every file states: straggling; behind layers, the rest of the satellite. Solar protons, galactic nuclei
+and nuclear reactions of protons must be asked for.
 """
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -36,15 +36,15 @@ from xcal_jax.orbit.shielding import (
     paths_through,
     proton_doses,
 )
-from xcal_jax.units import parse_quantity, shown
+from xcal_jax.units import shown
 
 GEOMETRIES = ("slab", "sphere")
 PARTICLES = {"proton": proton_doses, "electron": electron_doses}
 BEYOND_CUTOFF = 10_000.0  # km: solar particles reach these orbits without a geomagnetic cut-off
 NOT_COVERED = (
-    "nuclear secondaries (5-6 %) unless nuclear_factor is set; straggling; galactic particles and solar protons "
-    "unless galactic and solar_protons are set; what is not in the shield; electrons in lead and tungsten are some ten "
-    "per cent too few"
+    "nuclear reactions of protons (5 % of their TID) unless reactions are set, and then neutrons from the shield; "
+    "straggling; galactic particles and solar protons unless galactic and solar_protons are set; what is not in the "
+    "shield; electrons in lead and tungsten are some ten per cent too few"
 )
 
 
@@ -102,22 +102,17 @@ def _paths(shield: Shield | MassModel, geometry: str, sides: int, rays: int) -> 
     return paths_through(shield, geometry, sides)
 
 
-_proton_doses = jax.jit(proton_doses)
+@partial(jax.jit, static_argnames="reactions")
+def _protons(paths: Paths, energy, fluence, reactions: bool):
+    """Doses of S segments, (S, 2) rad and 1 MeV neutrons/cm2, and the fluence behind the shield, (S, A)."""
+    arriving = arriving_spectra(paths, energy, fluence, reactions)
+    return arriving_doses(arriving, reactions), arriving
 
 
 @jax.jit
-def _doses(paths: Paths, proton_energy, protons, electron_energy, electrons):
-    """Doses of S segments: protons and electrons, (S, 2) rad and 1 MeV neutrons/cm2 each; photons, (S,) rad.
-
-    The fourth is the fluence of protons behind the shield, (S, A).
-    """
-    arriving = arriving_spectra(paths, proton_energy, protons)
-    return (
-        arriving_doses(arriving),
-        electron_doses(paths, electron_energy, electrons),
-        photon_doses(paths, electron_energy, electrons),
-        arriving,
-    )
+def _electrons(paths: Paths, energy, fluence):
+    """Doses of S segments, (S, 2) rad and 1 MeV neutrons/cm2; of their photons, (S,) rad."""
+    return electron_doses(paths, energy, fluence), photon_doses(paths, energy, fluence)
 
 
 @checked
@@ -126,13 +121,14 @@ def dose_behind(
     shield: Shield | MassModel | Sequence[tuple[float, Shield]],
     geometry: str = "slab",
     sides: int = 2,
-    nuclear_factor: float = 1.0,
+    reactions: bool = False,
     rays: int = RAYS,
 ) -> xr.Dataset:
     """The mission's ``fluence`` (of `mission_fluence`) with dose and damage behind ``shield``.
 
     shield: layers; solid-angle fractions with layers each (solid sphere); or a mass model, looked at along so many
-    ``rays``. nuclear_factor: multiplies the ionising dose of protons, and not their displacement damage.
+    ``rays``. reactions: count nuclear reactions of protons. Those that react do not arrive; in TID their charged
+    secondaries stop where they arise; in TNID no nucleons from the shield take their place, so that it is a lower edge.
 
     Adds per ``segment`` `tid_proton`, `tid_electron` (with `tid_bremsstrahlung`, its part by photons) and `tid` in Si,
     cGy (1 cGy = 1 rad); `neq_proton`, `neq_electron` and `neq` in 1 MeV neutrons/cm2; `tid` and `neq` also per day;
@@ -140,12 +136,11 @@ def dose_behind(
     around them: `tid_lower`, `tid_upper`, `neq_lower`, `neq_upper`; the trapped protons behind the shield,
     `proton_fluence_behind`. With solar protons in ``fluence`` also `tid_solar` and `neq_solar`, which are in the sums;
     the lower edges have those of the opposite confidence; and so is `tid_galactic`. Warns where electrons dominate.
-    Raises ValueError as `check_geometry` and `check_rays`, and for a ``nuclear_factor`` that is not from 0 to 10.
+    Raises ValueError as `check_geometry` and `check_rays`.
     """
     sectors = [(1.0, shield)] if isinstance(shield, Shield | MassModel) else list(shield)
     check_geometry(geometry, sides, sectors)
     check_rays(rays)
-    parse_quantity(nuclear_factor, "", "nuclear_factor", least=0.0, most=10.0)
     spectra = [
         jnp.asarray(fluence[name].values)
         for name in ("proton_energy", "proton_fluence", "electron_energy", "electron_fluence")
@@ -155,14 +150,12 @@ def dose_behind(
     proton, electron, photons = np.zeros((size, 2)), np.zeros((size, 2)), np.zeros(size)
     arriving = np.zeros((size, energy.size))
     for fraction, one in sectors:
-        parts = [np.asarray(part, float) for part in _doses(_paths(one, geometry, sides, rays), *spectra)]
-        proton += fraction * parts[0]
-        electron += fraction * parts[1]
-        photons += fraction * parts[2]
-        arriving += fraction * parts[3]
-    proton[:, 0] *= nuclear_factor
+        paths = _paths(one, geometry, sides, rays)
+        parts = (*_protons(paths, *spectra[:2], reactions), *_electrons(paths, *spectra[2:]))
+        for total, part in zip((proton, arriving, electron, photons), parts, strict=True):
+            total += fraction * np.asarray(part, float)
     electron[:, 0] += photons
-    solar, least = _solar_doses(fluence, sectors, geometry, sides, rays, nuclear_factor)
+    solar, least = _solar_doses(fluence, sectors, geometry, sides, rays, reactions)
     trapped = proton + electron
     nuclei = np.zeros((size, 2))
     if "tid_galactic" in fluence:
@@ -206,7 +199,7 @@ def dose_behind(
         "title": "Ionising dose and displacement damage of silicon in orbit",
         "shield": described,
         "geometry": _geometry(shield, geometry, sides, rays),
-        "nuclear_factor": nuclear_factor,
+        "reactions": int(reactions),
         "not_covered": NOT_COVERED,
     }
     if isinstance(shield, MassModel):
@@ -230,7 +223,7 @@ def dose_behind(
 
 
 def _solar_doses(
-    fluence: xr.Dataset, sectors: Sequence, geometry: str, sides: int, rays: int, nuclear_factor: float
+    fluence: xr.Dataset, sectors: Sequence, geometry: str, sides: int, rays: int, reactions: bool
 ) -> Float[np.ndarray, "2 S 2"]:
     """Doses of the solar protons, rad and 1 MeV neutrons/cm2: at their confidence and the opposite one; else zero."""
     found = np.zeros((2, fluence.sizes["segment"], 2))
@@ -240,9 +233,8 @@ def _solar_doses(
     rows = jnp.concatenate([jnp.asarray(fluence[name].values) for name in names])
     energy = jnp.asarray(fluence["proton_energy"].values)
     for fraction, one in sectors:
-        each = _proton_doses(_paths(one, geometry, sides, rays), energy, rows)
+        each, _ = _protons(_paths(one, geometry, sides, rays), energy, rows, reactions)
         found += fraction * np.asarray(each, float).reshape(found.shape)
-    found[..., 0] *= nuclear_factor
     return found
 
 
@@ -259,7 +251,7 @@ def mission_dose(
     shield: str | Shield | MassModel | Sequence[tuple[float, Shield]],
     geometry: str = "slab",
     sides: int = 2,
-    nuclear_factor: float = 1.0,
+    reactions: bool = False,
     rays: int = RAYS,
     **flight: Any,
 ) -> xr.Dataset:
@@ -272,4 +264,4 @@ def mission_dose(
     sectors = parse_sectors(shield) if isinstance(shield, str) else shield
     check_geometry(geometry, sides, [] if isinstance(sectors, Shield | MassModel) else sectors)
     check_rays(rays)
-    return dose_behind(mission_fluence(orbit, **flight), sectors, geometry, sides, nuclear_factor, rays)
+    return dose_behind(mission_fluence(orbit, **flight), sectors, geometry, sides, reactions, rays)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -26,13 +27,13 @@ HIGHEST = 2000.0  # km: above it the curve is not drawn, since orbits there are 
 LENGTH, STEP = 5, 300.0  # d and s: orbit averages to about 2 %
 
 
-@jax.jit
-def _at_depths(areal, proton_energy, protons, solar, electron_energy, electrons):
+@partial(jax.jit, static_argnames="reactions")
+def _at_depths(areal, proton_energy, protons, solar, electron_energy, electrons, reactions: bool):
     """Doses at the centre of spheres of ``areal`` (D,) g/cm2 by kind of particle: TID in rad, and TNID, (D, 2)."""
 
     def behind(thickness):
         paths = Paths(thickness[None, None], jnp.ones(1, thickness.dtype), ("Al",))
-        by_protons = proton_doses(paths, proton_energy, jnp.stack([protons, solar]))
+        by_protons = proton_doses(paths, proton_energy, jnp.stack([protons, solar]), reactions)
         photons = photon_doses(paths, electron_energy, electrons[None, :])[0]
         return (
             by_protons[0],
@@ -44,16 +45,17 @@ def _at_depths(areal, proton_energy, protons, solar, electron_energy, electrons)
     return jax.lax.map(behind, areal)
 
 
-def dose_against_depth(fluence: xr.Dataset) -> xr.Dataset:
+def dose_against_depth(fluence: xr.Dataset, reactions: bool = False) -> xr.Dataset:
     """Dose and damage of a whole mission at the centre of solid spheres of aluminium, by `depth` (mm) and `particle`.
 
-    fluence: as of `mission_fluence`. The particles are proton, electron, photon (of the electrons) and solar.
+    fluence: as of `mission_fluence`. reactions: as of `dose_behind`. The particles are proton,
+    electron, photon (of the electrons) and solar.
     """
     electrons = fluence.electron_fluence.sum("segment").values
     protons = fluence.proton_fluence.sum("segment").values
     solar = fluence.get("solar_proton_fluence", 0 * fluence.proton_fluence).sum("segment").values
     spectra = fluence.proton_energy.values, protons, solar, fluence.electron_energy.values, electrons
-    found = _at_depths(jnp.asarray(DEPTHS * DENSITY / 10), *map(jnp.asarray, spectra))
+    found = _at_depths(jnp.asarray(DEPTHS * DENSITY / 10), *map(jnp.asarray, spectra), reactions)
     ionising, displacing = np.stack([np.asarray(one, float) for one in found], 1).transpose(2, 0, 1)
     of = ("depth", "particle")
     return xr.Dataset(

@@ -61,7 +61,7 @@ def dose(
     start: str | np.datetime64 | None = None,
     end: str | np.datetime64 | None = None,
     activity: str | None = None,
-    nuclear_factor: float = 1.0,
+    reactions: bool = False,
     step: float | None = None,
     rays: int | None = None,
     max_age: float | None = None,
@@ -80,8 +80,8 @@ def dose(
     (partly assumed: see the file). fluxes: in place of an orbit, files as of `read_fluxes`. geometry: of layers, "slab"
     (the default) with 1 or 2 sides, or "sphere". start, end: UTC dates, those of the orbit if none. activity: "min",
     "max", "cycle", "blend", or the date from which the Sun is at its maximum. solar_protons: adds those of solar events
-    that the mission does not exceed with this confidence, 0.5 to 0.99. nuclear_factor: multiplies the protons' ionising
-    dose. step: seconds between positions. What is None has the default of `mission_dose` and `read_tle`. The attribute
+    that the mission does not exceed with this confidence, 0.5 to 0.99. reactions: count nuclear reactions of protons.
+    step: seconds between positions. What is None has the default of `mission_dose` and `read_tle`. The attribute
     `satellite` is the name in the element sets or of the model; where they have none, ``satellite`` or the file's.
     Raises ValueError for what makes no sense, and for an argument that would have no effect beside the others.
 
@@ -105,7 +105,7 @@ def dose(
         check_effect({"geometry": geometry, "sides": sides}, "with `model`")
     if geometry == "sphere":
         check_effect({"sides": sides}, "in a sphere")
-    looks = given(geometry=geometry, sides=sides, rays=rays) | {"nuclear_factor": nuclear_factor}
+    looks = given(geometry=geometry, sides=sides, rays=rays) | {"reactions": reactions}
     if fluxes is not None:
         source = fluxes if isinstance(fluxes, str | os.PathLike) else fluxes[0]
         result = dose_behind(read_fluxes(fluxes, start, end), behind, **looks)

@@ -3,7 +3,8 @@
 Protons slow down continuously along straight lines. The fold runs over the energy E of a proton where it arrives.
 Before a layer of t g/cm2 it had the energy E0 = R^-1(R(E) + t), and the spectrum follows from the conservation of
 particles, j(E) = j0(E0) S(E0) / S(E). Ranges are only added, nothing cancels, float32 is enough (tests/orbit compares
-it with float64), and the dose is differentiable in the thickness. Straggling and nuclear reactions are left out.
+it with float64), and the dose is differentiable in the thickness. Straggling is left out. Nuclear reactions may be
+counted (`xcal_jax.orbit.reactions`): protons that react do not arrive; their charged secondaries stop where they arise.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from jaxtyping import Float
 
 from xcal_jax.io.arguments import checked
 from xcal_jax.orbit.material_tables import damage_function, known_density, log_interpolated, matter
+from xcal_jax.orbit.reactions import left_by_secondaries, reactions_on_the_way
 from xcal_jax.units import parse_quantity, shown
 
 RAD = 1.602176634e-8  # rad in 1 MeV/g
@@ -107,11 +109,12 @@ def slowing(name: str) -> tuple[Float[np.ndarray, " E"], ...]:
 
 
 def incident(
-    materials: tuple[str, ...], areal: Float[Array, " L"], log_energy: Float[Array, " A"]
+    materials: tuple[str, ...], areal: Float[Array, " L"], log_energy: Float[Array, " A"], reactions: bool = False
 ) -> tuple[Float[Array, " A"], Float[Array, " A"]]:
     """Logarithms of the energy E0 outside and of the Jacobian dE0/dE of protons that arrive with ``log_energy``.
 
-    areal: g/cm2 of the ``materials`` on their path. log_energy: logarithm of E in MeV.
+    areal: g/cm2 of the ``materials`` on their path. log_energy: logarithm of E in MeV. reactions: count as many less as
+    have reacted.
     """
     log_jacobian = jnp.zeros_like(log_energy)
     for name, depth in zip(materials[::-1], areal[::-1], strict=True):
@@ -119,6 +122,9 @@ def incident(
         left = jnp.exp(jnp.interp(log_energy, energies, ranges))
         outside = jnp.interp(jnp.log(left + depth), ranges, energies)
         log_jacobian += jnp.interp(outside, energies, stopping) - jnp.interp(log_energy, energies, stopping)
+        if reactions:
+            reacted = jnp.asarray(reactions_on_the_way(name), log_energy.dtype)
+            log_jacobian -= jnp.interp(outside, energies, reacted) - jnp.interp(log_energy, energies, reacted)
         log_energy = outside
     return log_energy, log_jacobian
 
@@ -144,39 +150,49 @@ def damage_at(particle: str, energy: Float[np.ndarray, " n"]) -> Float[np.ndarra
     return np.where((energy < energies[0]) | (energy > energies[-1]), 0.0, found)
 
 
-def _responses() -> Float[np.ndarray, "2 A"]:
+def _responses(reactions: bool) -> Float[np.ndarray, "2 A"]:
     """Dose (rad cm2) and 1 MeV neutrons per arriving proton, times the width dE of the trapezoids."""
     grid = arriving_grid()
     energy = np.exp(grid)
     steps = energy * (grid[1] - grid[0])
     steps[[0, -1]] /= 2
     ionising = log_interpolated(energy, matter("Si").proton_stopping)
+    if reactions:
+        ionising += left_by_secondaries(energy)
     return np.stack([RAD * ionising, damage_at("proton", energy)]) * steps
 
 
-def arriving_spectra(paths: Paths, energy: Float[Array, " E"], fluence: Float[Array, "S E"]) -> Float[Array, "S A"]:
-    """Fluence of protons behind the shield at the energies of `arriving_grid`, 1/(cm2 MeV)."""
+def arriving_spectra(
+    paths: Paths, energy: Float[Array, " E"], fluence: Float[Array, "S E"], reactions: bool = False
+) -> Float[Array, "S A"]:
+    """Fluence of protons behind the shield at the energies of `arriving_grid`, 1/(cm2 MeV); ``reactions`` lose some."""
     arriving = jnp.asarray(arriving_grid(), fluence.dtype)
 
     def of_path(areal):
-        outside, log_jacobian = incident(paths.materials, areal, arriving)
+        outside, log_jacobian = incident(paths.materials, areal, arriving, reactions)
         spectra = jax.vmap(lambda one: spectrum_at(outside, energy, one))(fluence)
         return spectra * jnp.exp(log_jacobian)[None, :]
 
     return paths.mean(of_path)
 
 
-def arriving_doses(spectra: Float[Array, "S A"]) -> Float[Array, "S 2"]:
-    """Ionising dose, rad, and displacement damage, 1 MeV neutrons/cm2, of spectra as of `arriving_spectra`."""
-    return spectra @ jnp.asarray(_responses().T, spectra.dtype)
+def arriving_doses(spectra: Float[Array, "S A"], reactions: bool = False) -> Float[Array, "S 2"]:
+    """Ionising dose, rad, and displacement damage, 1 MeV neutrons/cm2, of spectra as of `arriving_spectra`.
+
+    reactions: with the charged secondaries that arise in the silicon; the damage functions have the recoils anyway.
+    """
+    return spectra @ jnp.asarray(_responses(reactions).T, spectra.dtype)
 
 
-def proton_doses(paths: Paths, energy: Float[Array, " E"], fluence: Float[Array, "S E"]) -> Float[Array, "S 2"]:
+def proton_doses(
+    paths: Paths, energy: Float[Array, " E"], fluence: Float[Array, "S E"], reactions: bool = False
+) -> Float[Array, "S 2"]:
     """Ionising dose, rad, and displacement damage, 1 MeV neutrons/cm2, of S omnidirectional fluences of protons.
 
-    energy: MeV. fluence: 1/(cm2 MeV). Differentiable in ``paths.areal`` and ``fluence``.
+    energy: MeV. fluence: 1/(cm2 MeV). reactions: count nuclear reactions, in the shield and in the silicon.
+    Differentiable in ``paths.areal`` and ``fluence``.
     """
-    return arriving_doses(arriving_spectra(paths, energy, fluence))
+    return arriving_doses(arriving_spectra(paths, energy, fluence, reactions), reactions)
 
 
 @checked
