@@ -205,20 +205,22 @@ def dose_behind(
     if isinstance(shield, MassModel):
         result.attrs.setdefault("satellite", shield.name)
     highest = float(fluence.altitude.max())
+    told = []
     if highest > BEYOND_CUTOFF and "solar_proton_fluence" not in fluence:
-        warnings.warn(
+        told.append(
             f"solar protons are left out, and may lead at {highest:.0f} km: solar_protons=0.95 (--solar-protons 0.95) "
-            "adds those that are not exceeded with 95 %",
-            stacklevel=2,
+            "adds those that are not exceeded with 95 %"
         )
     by_electrons, by_protons = electron[:, 0].sum(), proton[:, 0].sum()
     if by_electrons > by_protons:
-        message = (
+        told.append(
             f"electrons dominate behind {described or 'no shield'}: {by_electrons:.3g} of "
             f"{by_electrons + by_protons:.3g} rad"
         )
-        result.attrs["warning"] = message
+    for message in told:
         warnings.warn(message, stacklevel=2)
+    if told:
+        result.attrs["warning"] = "; ".join(told)
     return result
 
 

@@ -98,7 +98,8 @@ def depth_figure(found: xr.Dataset, factor: float) -> Figure:
             values = found[part].sel(particle=particle).values
             if values.max() > 0:
                 axes.loglog(found.depth, np.where(values > 0, values, np.nan), f"C{number}", lw=1, label=name)
-        axes.set(ylabel=label, ylim=(1e-4 * float(total.max()), 3 * factor * float(total.max())))
+        least, most = float(total.min()), float(total.max())
+        axes.set(ylabel=label, ylim=(max(least / factor, 1e-6 * most) / 3, 3 * factor * most))
         axes.grid(which="major", color="0.9")
     panels[0].legend(fontsize="small")
     panels[1].set(xlabel="radius of a solid sphere of aluminium (mm)", xlim=(found.depth[0], found.depth[-1]))
