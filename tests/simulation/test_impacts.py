@@ -217,6 +217,7 @@ def test_photons_in_the_centre_are_told_and_spread(tmp_path, call):
     fits.HDUList([fits.PrimaryHDU(), *tables]).writeto("high.rmf")
     code, _, said = call(*words, "--uniform", "--forced", "--rmf", "high.rmf")
     assert code == 0 and "U = V = 0" not in said and "high.rmf begins at 1 keV, above the lowest deposit" in said
+    assert "SIXTE gives no signal to what lies below: make it with a lower --grid" in said
     spread = fits.getdata("out.fits", "PIXELIMPACT")
     for name in "UV":
         assert np.abs(spread[name]).max() < 134.75e-6

@@ -39,6 +39,7 @@ def plot(file, what, output):
 def impacts(source, target, absorber, forced, xml, uniform, rmf, yields, models, seed):
     """Filter SIXTE's PIXELIMPACT file SOURCE into TARGET: energies become what the absorber keeps."""
     from xcal_jax.absorber.absorber import Absorber
+    from xcal_jax.atomic import ENERGY_LIMITS
     from xcal_jax.response.ogip_reader import read_layout
     from xcal_jax.simulation.impacts import filter_impacts
 
@@ -59,9 +60,10 @@ def impacts(source, target, absorber, forced, xml, uniform, rmf, yields, models,
             err=True,
         )
     if done.lowest < begins:
+        lower = ": make it with a lower --grid" if begins > 1e-3 * ENERGY_LIMITS[0] else ""
         click.echo(
-            f"warning: {rmf} begins at {begins:g} keV, above the lowest deposit, {done.lowest:.3g} keV: "
-            "make it with a lower --grid",
+            f"warning: {rmf} begins at {begins:g} keV, above the lowest deposit, {done.lowest:.3g} keV; "
+            f"SIXTE gives no signal to what lies below{lower}",
             err=True,
         )
 
