@@ -481,6 +481,6 @@ def test_resolution_between_and_beyond(tmp_path):
 
 def test_memory_is_asked_first(monkeypatch):
     monkeypatch.setattr("xcal_jax.response.ogip.free_memory", lambda: 1e8)
-    check_fits_memory(3 * 10**7)
+    check_fits_memory(4 * 10**7)
     with pytest.raises(ValueError, match=r"more than the 0\.10 GB that are free"):
-        check_fits_memory(4 * 10**7)
+        check_fits_memory(6 * 10**7)

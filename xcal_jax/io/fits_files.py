@@ -11,26 +11,36 @@ from xcal_jax.units import shown
 if TYPE_CHECKING:
     from astropy.io import fits
 
+    from xcal_jax.io.fits_ragged import Ragged
+
 NAMES = {"TELESCOP": "NONE", "INSTRUME": "NONE", "DETNAM": "NONE", "FILTER": "NONE", "ORIGIN": "xcal_jax"}
 """Cards that the user may set, and what they are otherwise."""
 
 
-def write_fits(path: str | os.PathLike[str], *tables: "fits.BinTableHDU") -> None:
+def write_fits(path: str | os.PathLike[str], *tables: "fits.BinTableHDU | Ragged") -> None:
     """Write ``tables`` after an empty primary, each with DATE, CREATOR, CHECKSUM and DATASUM.
 
     A file at ``path`` is replaced. Raises ValueError when the folder is missing.
     """
     from astropy.io import fits
 
-    units = [fits.PrimaryHDU(), *tables]
+    from xcal_jax.io.fits_ragged import Ragged
+
+    primary = fits.PrimaryHDU()
     now = date()
-    for unit in units:
+    for unit in (primary, *tables):
         unit.header["DATE"] = (now, "when this was written, UTC")
         unit.header["CREATOR"] = f"xcal_jax {VERSION}"
     with replacing(path) as temporary:
-        fits.HDUList(units).writeto(temporary, overwrite=True, output_verify="exception")
-        with fits.open(temporary, mode="update", memmap=False) as file:
-            for unit in file:  # of what was written: columns of variable length take their form only then
+        primary.writeto(temporary, overwrite=True, output_verify="exception")
+        for table in tables:
+            if isinstance(table, Ragged):
+                table.append_to(temporary)
+            else:
+                with fits.open(temporary, mode="append") as file:
+                    file.append(table)
+        with fits.open(temporary, mode="update") as file:
+            for unit in file:
                 unit.add_checksum(when=now)
 
 

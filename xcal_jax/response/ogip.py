@@ -18,10 +18,11 @@ from jaxtyping import Float, Int
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.io.fits_files import NAMES, write_fits
+from xcal_jax.io.fits_ragged import Ragged
 from xcal_jax.response.rows import Row
 
 MOST_BYTES = 2**31 - 1  # that the 32-bit descriptors of a variable-length column reach
-COPIES = 3  # of the matrix in memory while it is written
+COPIES = 2  # of the matrix in memory: its rows, and the file, mapped while its checksums are found
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def write_rmf(
     tables = [_matrix(boundaries, rows, header, named, last) for boundaries, rows in matrices]
     if len(tables) > 1:
         for number, table in enumerate(tables, 1):
-            table.ver = number
+            table.table.ver = number
     numbers = np.arange(header.first, last + 1, dtype=np.int32)
     columns = [
         fits.Column("CHANNEL", "J", array=numbers),
@@ -120,35 +121,24 @@ def write_arf(
     write_fits(path, _table("SPECRESP", columns, header, "SPECRESP", "1.1.0", {"ARFVERSN": "1992a"}))
 
 
-def _matrix(boundaries: np.ndarray, rows: Sequence[Row], header: Header, named: dict, last: int) -> fits.BinTableHDU:
+def _matrix(boundaries: np.ndarray, rows: Sequence[Row], header: Header, named: dict, last: int) -> Ragged:
     groups = np.array([row.first.size for row in rows])
-    scalar = int(groups.max(initial=1)) == 1 == int(groups.min(initial=1))
-    first, size = (
-        [part.astype(np.int32) for part in parts] for parts in zip(*((r.first, r.size) for r in rows), strict=True)
-    )
-    first = [part + np.int32(header.first) for part in first]
-    columns = [
-        *_energies(boundaries),
-        fits.Column("N_GRP", "I", array=groups.astype(np.int16)),
-        fits.Column("F_CHAN", "J" if scalar else "PJ()", array=np.concatenate(first) if scalar else _ragged(first)),
-        fits.Column("N_CHAN", "J" if scalar else "PJ()", array=np.concatenate(size) if scalar else _ragged(size)),
-        fits.Column("MATRIX", "PE()", array=_ragged([row.values for row in rows])),
-    ]
+    first = [(row.first + header.first).astype(np.int32) for row in rows]
+    size = [row.size.astype(np.int32) for row in rows]
+    columns = [*_energies(boundaries), fits.Column("N_GRP", "I", array=groups.astype(np.int16))]
+    ragged = {"F_CHAN": first, "N_CHAN": size, "MATRIX": [row.values for row in rows]}
+    if np.all(groups == 1):
+        columns += [fits.Column(name, "J", array=np.concatenate(ragged.pop(name))) for name in ("F_CHAN", "N_CHAN")]
     sizes = {"NUMGRP": int(groups.sum()), "NUMELT": sum(row.values.size for row in rows), "LO_THRES": 0.0}
     ends = {"TLMIN4": header.first, "TLMAX4": last}
-    return _table("MATRIX", columns, header, "RSP_MATRIX", "1.3.0", named | {"HDUCLAS3": "REDIST"} | sizes | ends)
+    cards = named | {"HDUCLAS3": "REDIST"} | sizes | ends
+    return Ragged(_table("MATRIX", columns, header, "RSP_MATRIX", "1.3.0", cards), ragged)
 
 
 def _energies(boundaries: np.ndarray) -> list[fits.Column]:
     """The columns of rows between ``boundaries`` eV, in keV."""
     ends = (boundaries / 1000.0).astype(np.float32)
     return [fits.Column(name, "E", "keV", array=at) for name, at in (("ENERG_LO", ends[:-1]), ("ENERG_HI", ends[1:]))]
-
-
-def _ragged(parts: Sequence[np.ndarray]) -> np.ndarray:
-    values = np.empty(len(parts), dtype=object)
-    values[:] = parts
-    return values
 
 
 def _table(
