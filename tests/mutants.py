@@ -412,6 +412,12 @@ MUTANTS = [
             "tests/simulation/test_pixel_order.py",
         ),
         (
+            "simulation/pixel_order.py",
+            'in ("*", "+-")',
+            'in ("+-", "*")',
+            "tests/simulation/test_pixel_order.py",
+        ),
+        (
             "response/tail.py",
             "np.exp(lowest / scale) / -np.expm1(-k)",
             "1.0 / -np.expm1(-k)",

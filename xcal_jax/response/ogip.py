@@ -123,10 +123,9 @@ def write_arf(
 
 def _matrix(boundaries: np.ndarray, rows: Sequence[Row], header: Header, named: dict, last: int) -> Ragged:
     groups = np.array([row.first.size for row in rows])
-    first = [(row.first + header.first).astype(np.int32) for row in rows]
-    size = [row.size.astype(np.int32) for row in rows]
+    first = [row.first + np.int32(header.first) for row in rows]
     columns = [*_energies(boundaries), fits.Column("N_GRP", "I", array=groups.astype(np.int16))]
-    ragged = {"F_CHAN": first, "N_CHAN": size, "MATRIX": [row.values for row in rows]}
+    ragged = {"F_CHAN": first, "N_CHAN": [row.size for row in rows], "MATRIX": [row.values for row in rows]}
     if np.all(groups == 1):
         columns += [fits.Column(name, "J", array=np.concatenate(ragged.pop(name))) for name in ("F_CHAN", "N_CHAN")]
     sizes = {"NUMGRP": int(groups.sum()), "NUMELT": sum(row.values.size for row in rows), "LO_THRES": 0.0}

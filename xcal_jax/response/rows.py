@@ -22,7 +22,7 @@ NEAR = 2  # channels between two groups, which then become one: another group wo
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the matrix: ``size`` (G,) channels from channel ``first`` (G,), from 0, in each of its groups.
+    """One row of the matrix: ``size`` (G,) channels from channel ``first`` (G,), from 0, in each of its groups, int32.
 
     values: (V,) float32, of all groups one after another. contained: the fraction of all photons of the row that falls
     into channels.
@@ -38,12 +38,13 @@ class Row:
         """The row of ``values`` by channel, with those ``stored`` and the few between neighbouring groups of them."""
         at = np.flatnonzero(stored)
         if not at.size:
-            return cls(np.zeros(0, int), np.zeros(0, int), np.zeros(0, np.float32), contained)
+            return cls(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), contained)
         breaks = np.flatnonzero(np.diff(at) > NEAR + 1)
         first, last = at[np.append(0, breaks + 1)], at[np.append(breaks, at.size - 1)]
         inside = np.zeros(values.size + 1, int)
         inside[first], inside[last + 1] = 1, -1
-        return cls(first, last + 1 - first, values[np.cumsum(inside[:-1]) > 0].astype(np.float32), contained)
+        kept = values[np.cumsum(inside[:-1]) > 0].astype(np.float32)
+        return cls(first.astype(np.int32), (last + 1 - first).astype(np.int32), kept, contained)
 
     def by_channel(self, count: int) -> Float[np.ndarray, " C"]:
         """The row in all of ``count`` channels."""
