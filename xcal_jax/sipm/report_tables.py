@@ -79,7 +79,8 @@ def gain_rows(ageing: Ageing):
         for title, fitted in {"Eq. 2": gain.calibration, "Eq. 3": gain.drift, **shapes}.items():
             if fitted is None:
                 continue
-            source = f"AICc {fitted.attrs['aicc']:.1f}" if "aicc" in fitted.attrs else gain.source
+            source = gain.drift_source if title == "Eq. 3" else gain.source
+            source = f"AICc {fitted.attrs['aicc']:.1f}" if title in shapes else source
             for parameter, value, error, unit in parameters_of(fitted):
                 yield name, title, parameter, number(value, error), unit, source
         if gain.decay is not None:

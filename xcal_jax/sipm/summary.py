@@ -33,7 +33,7 @@ def of_gain(gain: Gain) -> dict:
     if gain.decay is not None:
         out["decay"] = {key: float(gain.decay[key]) for key in ("half_life", "half_life_error")}
     if gain.drift is not None:
-        out["gain_drift"] = fitted(gain.drift)
+        out["gain_drift"] = fitted(gain.drift) | {"from": gain.drift_source}
     return out | {step: {"reason": reason} for step, reason in gain.reasons.items()}
 
 
