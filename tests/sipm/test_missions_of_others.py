@@ -19,7 +19,7 @@ from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.correlations import correlate
 from xcal_jax.sipm.grouping import warm_group
 from xcal_jax.sipm.pipeline import LAGS, Files, analyse
-from xcal_jax.sipm.setting import gains_of
+from xcal_jax.sipm.setting import gains_of, quiet_stack
 from xcal_jax.sipm.summary import summarise
 
 LAUNCH = np.datetime64("2020-02-01", "ns")
@@ -198,6 +198,18 @@ def test_ground_lines_are_of_their_readout_and_their_bias():
         pulls = (found["parameters"].values - [k, b]) / found["errors"].values
         assert (np.abs(pulls) < 4).all() and gains[readout, 178.0].source == "lines on ground"
         assert float(found["chi_square"]) < 20
+
+
+def test_a_full_counter_spoils_no_quiet_stack():
+    """The first three spectra of a draw have full counters: the stack is that of the others, or of all if all are."""
+    spectra = draw(4, 256)[0].assign_attrs(counter_full=FULL)
+    spectra["since_exit"] = ("spectrum", np.full(spectra.sizes["spectrum"], np.nan), {"units": "s"})
+    none = spectra.isel(spectrum=slice(0, 0))
+    found = quiet_stack(spectra, none, "north", 178.0)
+    xr.testing.assert_equal(found, sipm.stack(spectra.isel(spectrum=slice(3, None))))
+    full = spectra.isel(spectrum=slice(3))
+    xr.testing.assert_equal(quiet_stack(none, full, "north", 178.0), sipm.stack(full))
+    assert quiet_stack(none.drop_attrs(), none.drop_attrs(), "north", 178.0) is None
 
 
 def test_calibrations_are_extrapolated_over_bias():

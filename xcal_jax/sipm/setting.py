@@ -7,6 +7,7 @@ import xarray as xr
 
 from xcal_jax.sipm.activation import by_epoch, line_decay
 from xcal_jax.sipm.calibration import compare_calibrations, energy_calibration, over_bias, stated_calibration
+from xcal_jax.sipm.counters import counter_flags
 from xcal_jax.sipm.gain import carried_drift, gain_drift
 from xcal_jax.sipm.lines import fit_lines
 from xcal_jax.sipm.mission import Mission, with_days
@@ -125,13 +126,17 @@ def activation_line(mission: Mission, bias: float) -> dict:
 def quiet_stack(spectra: xr.Dataset, activation: xr.Dataset, readout: str, bias: float) -> xr.Dataset | None:
     """Stack of what a setting sees without a recent exit of the SAA; None where there is none.
 
-    It is that of the routine spectra, or else of those spectra of ``activation`` that have no `since_exit`.
+    It is that of the routine spectra, or else of those of ``activation`` that have no `since_exit`. Spectra with a full
+    counter or a wrong live time are left out, where there are others.
     """
     routine = at_setting(spectra, readout, bias)
     late = at_setting(activation, readout, bias)
     late = late.isel(spectrum=np.flatnonzero(np.isnan(late["since_exit"].values)))
     chosen = routine if routine.sizes["spectrum"] else late
-    return stack(chosen) if chosen.sizes["spectrum"] else None
+    if not chosen.sizes["spectrum"]:
+        return None
+    good = counter_flags(chosen) == 0
+    return stack(chosen.isel(spectrum=np.flatnonzero(good)) if good.any() else chosen)
 
 
 def drift_of(epochs: xr.Dataset, lines: xr.Dataset, b: float, energy: float, b_error: float) -> xr.Dataset:
