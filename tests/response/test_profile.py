@@ -3,10 +3,12 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import optimize
 
 from xcal_jax.atomic.lines import load_line
+from xcal_jax.cli.linefit import _intervals
 from xcal_jax.response import profile as module
 from xcal_jax.response.complex_fit import _as_normal
 from xcal_jax.response.fit_lines import fit_lines
@@ -66,6 +68,20 @@ def test_few_counts_are_not_normal():
     assert expected.tolist() == [False, False, True, True]
     np.testing.assert_array_equal(good, np.tile(expected, (4, 1)))
     assert _as_normal(model, model, 0.0 * moves).all()
+
+
+def test_the_command_gives_intervals_where_errors_are_not_normal():
+    """Of those that are not, or on a bound, and of no others; for the screen and for JSON."""
+    table = pd.DataFrame({"low": [0.2, 0.0], "high": [1.4, 3.0], "unit": ["1", "eV"]}, ["range", "offset"])
+    found = SimpleNamespace(intervals=lambda parameters: table.loc[parameters])
+    good, few, bound = ({"on_bound": b, "normal": n} for b, n in ((False, True), (False, False), (True, True)))
+    parameters = {"fwhm": good, "range": few, "offset": bound}
+    assert _intervals(found, parameters) == [
+        "range: 0.2 to 1.4 (68 %, profile likelihood)",
+        "offset: 0 to 3 eV (68 %, profile likelihood)",
+    ]
+    assert parameters["range"]["high"] == 1.4 and "low" in parameters["offset"] and "low" not in parameters["fwhm"]
+    assert _intervals(found, {"fwhm": good}) == []
 
 
 @pytest.mark.slow
