@@ -60,6 +60,17 @@ def pulls(found: Maximum, true: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return ((found.values - true)[:, chosen]) / found.errors[:, chosen]
 
 
+def signed_roots(
+    shape: NaturalShape, counts: np.ndarray, found: Maximum, true: np.ndarray, chosen: np.ndarray, name: str
+) -> np.ndarray:
+    """(B,) roots of the rise of the deviance where ``name`` is held at the truth, with the sign of its deviation."""
+    place = shape.parameters.index(name)
+    start, held = found.values.copy(), np.zeros(found.values.shape, bool)
+    start[:, place], held[:, place] = true[place], True
+    rise = maximise(shape, counts, start, chosen, held=held).deviance - found.deviance
+    return np.sign(found.values[:, place] - true[place]) * np.sqrt(np.maximum(rise, 0.0))
+
+
 def printed(title: str, shape: NaturalShape, found: Maximum, true: np.ndarray, chosen: np.ndarray) -> None:
     """A row a parameter: pulls, bias, how many are on a bound."""
     apart = pulls(found, true, chosen)
@@ -144,6 +155,11 @@ def study(spectra: int, counts: float, linear: Linear) -> None:
     data = drawn(shape, true, spectra, 11)
     found, chosen = fitted(shape, data, free)
     printed(f"{counts:g} counts, losses of the absorber", shape, found, true, chosen)
+    roots = signed_roots(shape, data, found, true, chosen, "range")
+    held = np.mean(np.abs(roots) < 1.0)
+    print(
+        f"range by its likelihood: mean {roots.mean():.2f}, width {roots.std(ddof=1):.2f}, {held:.0%} within one sigma"
+    )
     usual = NaturalShape.build([LINE], DEEP, 0.6 * FWHM)
     true = truth(usual, counts)
     found, chosen = fitted(usual, data, {*free - {"range"}, "tail_frac", "tail_tau"}, tail_frac=0.02, tail_tau=500.0)

@@ -53,7 +53,7 @@ def true_gain(mission: Mission, bias: float) -> np.ndarray:
 def show(ageing: Ageing, synthetic: bool) -> None:
     """Print every main result of the settings, each a readout channel at a bias."""
     mission = ageing.mission
-    print(f"{mission.name}: {'SYNTHETIC data' if synthetic else 'data'}, {len(ageing.channels)} settings")
+    print(f"{mission.name}: {'SYNTHETIC data' if synthetic else 'data'}, {len(ageing.settings)} settings")
     for setting, gain in ageing.gains.items():
         for title, fitted in (("Eq. 2", gain.calibration), ("Eq. 3", gain.drift)):
             if fitted is None or not (fitted["errors"].values > 0).all():
@@ -62,14 +62,14 @@ def show(ageing: Ageing, synthetic: bool) -> None:
             for k, name in enumerate(fitted["parameter"].values):
                 one = float(fitted["parameters"][k]), float(fitted["errors"][k])
                 compare(f"{setting} {title} {name}", *one, truth[k] if synthetic else None)
-    for name, channel in ageing.channels.items():
-        for quantity, joint in channel.joint.items():
+    for name, setting in ageing.settings.items():
+        for quantity, joint in setting.joint.items():
             truth = truths(mission, name, quantity) if synthetic else {}
             print(f"  {name} {quantity}: {joint.attrs['chosen_form']} + temperature")
             for k, parameter in enumerate(joint["parameter"].values):
                 value, error = float(joint["parameters"][k]), float(joint["errors"][k])
                 compare(str(parameter), value, error, truth_of(truth, str(parameter), mission))
-        ahead = forecast(channel.trends["dcr"], channel.trends["dcr"].attrs["days_last"] + 365.0)
+        ahead = forecast(setting.trends["dcr"], setting.trends["dcr"].attrs["days_last"] + 365.0)
         low, value, high = (float(ahead[k][0]) for k in ("lower", "value", "upper"))
         print(f"  {name} dcr a year on: {value:.0f} cnt/s, 68 % band {low:.0f} to {high:.0f}")
 

@@ -482,10 +482,13 @@ MUTANTS = [
         ),
         (
             "sipm/gain.py",
-            "np.hypot(slope * adu_error, np.sqrt((shared**2).sum(1)))",
-            "np.abs(slope * adu_error)",
+            "np.sqrt((slope * adu_error) ** 2 + (shared**2).sum(1) + unknown**2)",
+            "np.sqrt((slope * adu_error) ** 2 + unknown**2)",
             "tests/sipm/test_lines.py",
         ),
+        ("sipm/gain.py", " + np.outer(c, c) / k**2 * of_there[0, 0]", "", "tests/sipm/test_lines.py"),
+        ("sipm/grouping.py", "rest - slopes @ (slopes.T @ rest)", "rest + 0.0", "tests/sipm/test_goodness.py"),
+        ("response/profile.py", "rise < z", "rise < 0.9 * z", "tests/response/test_profile.py"),
         (
             "sipm/damage.py",
             "jnp.exp(-(day - stop) / tau) - jnp.exp(-(day - start) / tau)",

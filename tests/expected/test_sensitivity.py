@@ -125,5 +125,5 @@ def test_full_physics_says_what_falls_back(monkeypatch, wrt, model, said):
     found = module.estimate(full, 7000.0, (wrt,))
     assert used[0].electrons is MODELS[model] and not used[0].matter.compton.ionises
     sentences = ["Compton scattering is the paper's", "Rayleigh scattering is left out", *said]
-    assert len(found.fallbacks) == len(sentences)
-    assert all(sentence in text for sentence, text in zip(sentences, found.fallbacks, strict=True))
+    assert len(found.notes) == len(sentences)
+    assert all(sentence in text for sentence, text in zip(sentences, found.notes, strict=True))

@@ -13,7 +13,7 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
 from xcal_jax.io.datasets import save as save_result
 from xcal_jax.response.line_shape import Detector, line_in_channels
-from xcal_jax.response.linefit import fit_line, linearise
+from xcal_jax.response.linefit import fit_linear, linearise
 from xcal_jax.response.measured import read_line
 from xcal_jax.simulation.simulate import simulate
 from xcal_jax.simulation.trapping import Trapping
@@ -76,7 +76,7 @@ def check(pulls):
 def test_closure(slab, linear, trials):
     """50 trials with the incident photons known: thickness, yields, ranges and trapping all come back."""
     incident = PHOTONS / quantum_efficiency(slab, [7000.0])[0]
-    found = [fit_line(linear, counts, EDGES, START, TRAPPING, incident) for counts in trials]
+    found = [fit_linear(linear, counts, EDGES, START, TRAPPING, incident) for counts in trials]
     assert found[0].parameters == tuple(TRUTH)
     check(pulls(found, np.array([*TRUTH.values()])))
     assert np.mean([fit.errors[0] for fit in found]) < 0.06  # um
@@ -91,7 +91,7 @@ def test_closure_of_the_shape(linear, trials):
     names = {"parameters": linear.parameters[1:], "origin": linear.origin[keep]}
     slopes = {n: getattr(linear, n)[keep] for n in ("probability_slope", "peaks_slope", "loss_slope")}
     shape = replace(linear, **names, **slopes)
-    found = [fit_line(shape, counts, EDGES, START, TRAPPING) for counts in trials]
+    found = [fit_linear(shape, counts, EDGES, START, TRAPPING) for counts in trials]
     assert found[0].parameters == (*list(TRUTH)[1:], "photons")
     check(pulls(found, np.array([*list(TRUTH.values())[1:], PHOTONS]))[:, :4])
 
@@ -103,7 +103,7 @@ def test_the_line_moves_with_the_energy(linear):
     shape = np.asarray(line_in_channels(linear.at(linear.origin), linear.lines, linear.thresholds, START, EDGES - more))
     slopes = {name: getattr(linear, name)[:1] * 0.0 for name in ("probability_slope", "peaks_slope", "loss_slope")}
     moving = replace(linear, parameters=("energy",), origin=np.array([7000.0]), **slopes)
-    found = fit_line(moving, PHOTONS * shape, EDGES, START)
+    found = fit_linear(moving, PHOTONS * shape, EDGES, START)
     assert found.parameters == ("energy", "photons")
     assert found.values == pytest.approx([7000.0 + more, PHOTONS], rel=1e-5)
 
@@ -122,13 +122,13 @@ def test_the_line_moves_with_the_energy(linear):
 )
 def test_refused(linear, counts, edges, also, sentence):
     with pytest.raises(ValueError, match=sentence):
-        fit_line(linear, counts, edges, Detector(FWHM, Trapping(0.02, 50.0)), also)
+        fit_linear(linear, counts, edges, Detector(FWHM, Trapping(0.02, 50.0)), also)
 
 
 @pytest.mark.slow
 def test_too_few_incident(linear):
     with pytest.raises(ValueError, match="at least the 3 photons counted, but is 2"):
-        fit_line(linear, np.ones(3), np.arange(4.0), START, incident=2.0)
+        fit_linear(linear, np.ones(3), np.arange(4.0), START, incident=2.0)
 
 
 @pytest.mark.slow
@@ -141,7 +141,7 @@ def test_command(call, tmp_path, slab, trials, linear):
     code, out, err = call(*words.split(), "--fit", fitted, "--incident", f"{incident:.9g}", "--trapping", "0.02:60eV")
     assert code == 0, err
     found = json.loads(out)
-    mine = fit_line(linear, trials[0], EDGES, START, TRAPPING, incident)
+    mine = fit_linear(linear, trials[0], EDGES, START, TRAPPING, incident)
     assert list(found["parameters"]) == list(TRUTH) and found["channels"] == len(EDGES) - 1
     for name, value, error in zip(mine.parameters, mine.values, mine.errors, strict=True):
         part = found["parameters"][name]

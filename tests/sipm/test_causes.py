@@ -7,6 +7,7 @@ import xarray as xr
 from scipy.stats import spearmanr
 
 from tests.conventions import faults
+from xcal_jax.sipm import joint_fit
 from xcal_jax.sipm.change_points import change_points
 from xcal_jax.sipm.correlations import correlate
 from xcal_jax.sipm.damage import annealed, check_fluence, fit_damage, read_fluence
@@ -25,7 +26,7 @@ def test_a_step_is_found_where_it_is():
     rng = np.random.default_rng(1)
     temperature = rng.normal(10, 4, T.size)
     values = 1000 + 20 * np.sqrt(T) + 5 * temperature + 40 * (T > 610) - 30 * (T > 900) + rng.normal(0, 8, T.size)
-    steps = change_points(jax.random.key(0), groups_of(values, temperature), "dcr")
+    steps = change_points(jax.random.key(0), joint_fit(groups_of(values, temperature), "dcr"))
     order = np.argsort(steps["day"].values)
     np.testing.assert_allclose(steps["day"].values[order], [610, 900], atol=30)
     pulls = (steps["size"].values[order] - [40, -30]) / steps["size_error"].values[order]
@@ -37,8 +38,8 @@ def test_no_steps_where_there_are_none():
     rng = np.random.default_rng(2)
     alarms = 0
     for k in range(100):
-        groups = groups_of(1000 + 20 * np.sqrt(T) + rng.normal(0, 8, T.size))
-        alarms += change_points(jax.random.key(k), groups, "dcr", significance=0.05, trials=199, most=1)["day"].size
+        joint = joint_fit(groups_of(1000 + 20 * np.sqrt(T) + rng.normal(0, 8, T.size)), "dcr", "sqrt")
+        alarms += change_points(jax.random.key(k), joint, significance=0.05, trials=199, most=1)["day"].size
     assert 0 < alarms <= 12
 
 

@@ -74,7 +74,8 @@ def closure(grbalpha):
             out[rule].append(difference / values["threshold_adu_error"].values)
             groups = values.pipe(sipm.group)
             for alone, data in (("", groups), ("_alone", groups.drop_vars("threshold_adu_shared"))):
-                steps = change_points(jax.random.key(seed), data, "threshold_adu", trials=199, most=1)
+                joint = sipm.joint_fit(data, "threshold_adu", form="sqrt")
+                steps = change_points(jax.random.key(seed), joint, trials=199, most=1)
                 out[f"steps_{rule}{alone}"].append(steps.sizes["step"])
         if seed < FEW:
             groups = values.pipe(sipm.dark_count_rate).pipe(sipm.group)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -16,8 +18,9 @@ from xcal_jax.sipm import (
     to_energy,
 )
 from xcal_jax.sipm.activation import at_bias, line_decay
-from xcal_jax.sipm.calibration import compare_calibrations
-from xcal_jax.sipm.setting import drift_of
+from xcal_jax.sipm.calibration import compare_calibrations, stated_calibration
+from xcal_jax.sipm.gain import carried_drift
+from xcal_jax.sipm.setting import Gain, drift_of, with_carried
 
 X = np.arange(1.0, 257)
 U = (X - 100) / 30
@@ -325,6 +328,42 @@ def test_a_gain_that_knows_the_temperature():
     assert warm_energy - reference == pytest.approx(500 * slope)
     assert mean - reference == pytest.approx(50 * slope * (warm.mean() - 10))
     assert found["threshold_kev_error"].values[2] > 50 * slope * np.std(warm)
+
+
+def test_a_gain_drift_carried_to_another_bias():
+    """Energies at a bias without a line: 100 drawn pairs of calibrations and drifts, a line and both Eq. 2 with errors.
+
+    The truth has one drift relative to Eq. 2 at both. With 100 draws a unit width is known to 7 %.
+    """
+    days, true = np.linspace(100.0, 1300.0, 12), np.array([4.08, 2e-4, 1e-7, -1e-10])
+    (k, b), (k_there, b_there) = (4.08, -154.0), (5.3, -150.0)
+    errors = np.array([[0.05, 4.0], [0.04, 3.0]])
+    shape = np.array([[1.0, -0.9], [-0.9, 1.0]])
+    rng, pulls = np.random.default_rng(9), []
+    for _ in range(100):
+        here, there = (
+            rng.multivariate_normal(one, np.outer(e, e) * shape)
+            for one, e in zip(((k, b), (k_there, b_there)), errors, strict=True)
+        )
+        place = (260 - b) / (true @ days ** np.arange(4.0)[:, None]) + rng.normal(0, 0.15, days.size)
+        drift = gain_drift(days, place, np.full(days.size, 0.15), here[1], b_error=4.0)
+        stated = [stated_calibration(*one, *e, -0.9) for one, e in zip((here, there), errors, strict=True)]
+        carried = carried_drift(drift, *stated)
+        values = xr.Dataset({name: ("spectrum", [v]) for name, v in (("threshold_adu", 60.0), ("days", 900.0))})
+        found = to_energy(values.assign(threshold_adu_error=("spectrum", [0.0])), carried)
+        expected = (true @ 900.0 ** np.arange(4.0)) * k_there / k * 60 + b_there
+        pulls.append((found["threshold_kev"].item() - expected) / found["threshold_kev_error"].item())
+    assert 0.78 < np.std(pulls) < 1.25 and abs(np.mean(pulls)) < 0.4
+    with_line = Gain("a", 178.0, calibration=stated[0], drift=drift)
+    without = Gain("a", 160.0, calibration=stated[1], reasons={"activation": "none", "gain_drift": "none"})
+    gain = with_carried(without, [with_line, replace(with_line, bias=100.0, drift=None)])
+    assert gain.drift_source == "carried from bias 178" and gain.reasons == {"activation": "none"}
+    xr.testing.assert_identical(gain.drift, carried)
+    assert with_carried(replace(without, readout="b"), [with_line]).drift is None
+    same = carried_drift(drift, stated[0], stated[0])
+    np.testing.assert_array_equal(same["covariance"], drift["covariance"])
+    curved = with_carried(replace(without, calibration=stated[1].assign_attrs(shape="quadratic")), [with_line])
+    assert curved.reasons["gain_drift"] == "a gain drift is carried over bias by linear calibrations"
 
 
 def test_the_recovered_points_of_the_gain(grbalpha):

@@ -19,7 +19,7 @@ from xcal_jax.io.datasets import variable
 from xcal_jax.sipm.correlations import correlate
 from xcal_jax.sipm.grouping import warm_group
 from xcal_jax.sipm.pipeline import LAGS, Files, analyse
-from xcal_jax.sipm.setting import gains_of
+from xcal_jax.sipm.setting import gains_of, quiet_stack
 from xcal_jax.sipm.summary import summarise
 
 LAUNCH = np.datetime64("2020-02-01", "ns")
@@ -88,15 +88,15 @@ def mixed():
 
 def test_every_setting_is_analysed_by_itself(mixed):
     ageing, parts = mixed
-    assert set(ageing.channels) == {f"{readout} at bias {bias:g}" for readout, bias in parts}
+    assert set(ageing.settings) == {f"{readout} at bias {bias:g}" for readout, bias in parts}
     for (readout, bias), (_, _, truth) in parts.items():
-        channel = ageing.channels[f"{readout} at bias {bias:g}"]
-        good = channel.values["threshold_flag"].values == 0
+        setting = ageing.settings[f"{readout} at bias {bias:g}"]
+        good = setting.values["threshold_flag"].values == 0
         assert (~good[:3]).all() and good[3:].all()
-        pulls = (channel.values["threshold_adu"].values - truth["edge"])[good]
-        pulls /= channel.values["threshold_adu_error"].values[good]
+        pulls = (setting.values["threshold_adu"].values - truth["edge"])[good]
+        pulls /= setting.values["threshold_adu_error"].values[good]
         assert abs(pulls.mean()) < 0.8 and 0.7 < pulls.std() < 1.3
-        joint = channel.joint["threshold_adu"].sel(parameter="temperature")
+        joint = setting.joint["threshold_adu"].sel(parameter="temperature")
         assert abs(float(joint["parameters"]) - SLOPE) < 4 * float(joint["errors"])
 
 
@@ -104,7 +104,7 @@ def test_energies_are_those_of_each_readout(mixed):
     """Eq. 2 as the TOML states it, with the covariance of k and b; at another bias the source says so."""
     ageing, _ = mixed
     for readout in READOUTS:
-        values = ageing.channels[f"{readout} at bias 178"].values.isel(spectrum=slice(3, None))
+        values = ageing.settings[f"{readout} at bias 178"].values.isel(spectrum=slice(3, None))
         adu = values["threshold_adu"].values
         np.testing.assert_allclose(values["threshold_kev"], GAIN[readout] * adu - 150, rtol=1e-9)
         expected = np.sqrt((GAIN[readout] * values["threshold_adu_error"]) ** 2 + (0.02 * adu) ** 2 + 1.0)
@@ -115,15 +115,15 @@ def test_energies_are_those_of_each_readout(mixed):
 def test_every_dataset_follows_cf(mixed, tmp_path):
     """Those of an analysis, and those that it makes where there are series and drifts."""
     ageing, _ = mixed
-    channel = next(iter(ageing.channels.values()))
+    setting = next(iter(ageing.settings.values()))
     days = np.linspace(1.0, 1400.0, 200)
     series = xr.Dataset(
         {"days": variable("sample", days, "d", "time"), "kp": variable("sample", np.sin(days), "1", "Kp")},
     )
     made = dict(datasets_in(ageing))
-    made["correlations"] = correlate(channel.joint["dcr"], "residual", series, LAGS, launch=LAUNCH)
+    made["correlations"] = correlate(setting.joint["dcr"], "residual", series, LAGS, launch=LAUNCH)
     made["drift"] = sipm.gain_drift(days[:5], np.full(5, 100.0), np.full(5, 0.1), -150.0)
-    made["forecast"] = sipm.forecast(channel.trends["dcr"], [1500.0])
+    made["forecast"] = sipm.forecast(setting.trends["dcr"], [1500.0])
     assert len(made) > 50
     path = tmp_path / "one.nc"
     assert {name: found for name, data in made.items() if (found := faults(data, path))} == {}
@@ -135,7 +135,7 @@ def test_the_readouts_at_each_bias_have_one_slope(mixed):
     assert set(ageing.readouts) == {f"{q} at bias {bias:g}" for q in ("threshold_adu", "dcr") for bias in BIASES}
     found = summarise(ageing)["readouts"]["threshold_adu at bias 160"]
     both = found["temperature"]
-    alone = ageing.channels["north at bias 160"].joint["threshold_adu"].sel(parameter="temperature")
+    alone = ageing.settings["north at bias 160"].joint["threshold_adu"].sel(parameter="temperature")
     assert both["value"] == pytest.approx(float(alone["parameters"]))
     assert both["error"] == pytest.approx(float(alone["errors"]) / np.sqrt(2))
     assert found["p_value"] == pytest.approx(1.0)
@@ -166,7 +166,7 @@ def test_missing_temperatures_stop_nothing_else(known):
 def test_one_bias_can_be_asked_for():
     parts = [draw(2, 256, bias=bias) for bias in BIASES[:2]]
     files = Files(together([p[0] for p in parts]), together([p[1] for p in parts]))
-    assert list(analyse(mission(256), files, bias=160.0).channels) == ["north at bias 160"]
+    assert list(analyse(mission(256), files, bias=160.0).settings) == ["north at bias 160"]
     with pytest.raises(ValueError, match="`bias` must be one of 160, 178, but is 168"):
         analyse(mission(256), files, bias=168.0)
     only = analyse(mission(256), dataclasses.replace(files, template=parts[0][1]))
@@ -198,6 +198,18 @@ def test_ground_lines_are_of_their_readout_and_their_bias():
         pulls = (found["parameters"].values - [k, b]) / found["errors"].values
         assert (np.abs(pulls) < 4).all() and gains[readout, 178.0].source == "lines on ground"
         assert float(found["chi_square"]) < 20
+
+
+def test_a_full_counter_spoils_no_quiet_stack():
+    """The first three spectra of a draw have full counters: the stack is that of the others, or of all if all are."""
+    spectra = draw(4, 256)[0].assign_attrs(counter_full=FULL)
+    spectra["since_exit"] = ("spectrum", np.full(spectra.sizes["spectrum"], np.nan), {"units": "s"})
+    none = spectra.isel(spectrum=slice(0, 0))
+    found = quiet_stack(spectra, none, "north", 178.0)
+    xr.testing.assert_equal(found, sipm.stack(spectra.isel(spectrum=slice(3, None))))
+    full = spectra.isel(spectrum=slice(3))
+    xr.testing.assert_equal(quiet_stack(none, full, "north", 178.0), sipm.stack(full))
+    assert quiet_stack(none.drop_attrs(), none.drop_attrs(), "north", 178.0) is None
 
 
 def test_calibrations_are_extrapolated_over_bias():

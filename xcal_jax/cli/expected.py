@@ -34,7 +34,7 @@ def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, model
 
     target = Absorber.load(absorber, **models)
     found = run(target, energy, wrt, at, n, seed, yields, uncertainties, loss_above=loss_above, progress=True)
-    show(found.facts, as_json, lambda _: [str(found)])
+    show(found.facts(), as_json, lambda _: [str(found)])
     if plot:
         from xcal_jax.io.figures import save_figure
         from xcal_jax.plot.expected import sensitivity_figure

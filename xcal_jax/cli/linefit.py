@@ -65,8 +65,9 @@ def linefit(spectrum, line, absorber, energy, as_json, plot, output, models, **m
     if (line is None) == (energy is None):
         raise ValueError("`linefit` needs one of `--line` and `--energy`")
     if line is None:
+        intervals: list[str] = []
         found, title = _single(spectrum, absorber, energy, models, output, given)
-        facts = found.facts
+        facts = found.facts()
     else:
         from xcal_jax.absorber.absorber import Absorber
         from xcal_jax.response.fit_lines import fit_lines
@@ -76,7 +77,8 @@ def linefit(spectrum, line, absorber, energy, as_json, plot, output, models, **m
         target = None if absorber is None else Absorber.load(absorber, **models)
         found = fit_lines(spectrum, line, target, **given, progress=True)
         facts, title = found.facts(), line
-    show(facts, as_json, lambda _: [str(found)])
+        intervals = _intervals(found, facts["parameters"])
+    show(facts, as_json, lambda _: [str(found), *intervals])
     if output:
         from xcal_jax.io.datasets import save
 
@@ -88,6 +90,17 @@ def linefit(spectrum, line, absorber, energy, as_json, plot, output, models, **m
 
         drawn = line_figure(found.counts, found.model, found.edges, title) if line is None else plot_fit(found)
         save_figure(drawn, plot)
+
+
+def _intervals(found, parameters: dict[str, dict]) -> list[str]:
+    """A line for each parameter whose error is none or not normal: its interval, which its part then has, too."""
+    asked = [name for name, part in parameters.items() if part["on_bound"] or not part["normal"]]
+    lines = []
+    for name, row in found.intervals(parameters=asked).iterrows() if asked else ():
+        parameters[name] |= {"low": float(row.low), "high": float(row.high)}
+        unit = row.unit.removeprefix("1")
+        lines.append(f"{name}: {row.low:.4g} to {row.high:.4g} {unit}".rstrip() + " (68 %, profile likelihood)")
+    return lines
 
 
 def _single(spectrum, absorber, energy, models, output, given: dict):

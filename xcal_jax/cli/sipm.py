@@ -237,7 +237,7 @@ def report(
     from xcal_jax.sipm.mission import mission_of
     from xcal_jax.sipm.pipeline import Files, analyse, read_folder
     from xcal_jax.sipm.report import write_report
-    from xcal_jax.sipm.report_tables import reason_rows
+    from xcal_jax.sipm.report_tables import reason_rows, warning_rows
     from xcal_jax.sipm.summary import summarise
     from xcal_jax.sipm.time_series import read_series
     from xcal_jax.spectra import read_spectra
@@ -265,15 +265,17 @@ def report(
         write_tables(ageing, tables, suffix)
     synthetic = bool(int(files.spectra.attrs.get("synthetic", 0)))
     summary: dict = {"file": str(output), "mission": ageing.mission.name, "synthetic": synthetic}
-    for name, channel in ageing.channels.items():
-        summary[f"flagged_{name}"] = int((channel.values["threshold_flag"].values != 0).sum())
-        for quantity, joint in channel.joint.items():
+    for name, setting in ageing.settings.items():
+        summary[f"flagged_{name}"] = int((setting.values["threshold_flag"].values != 0).sum())
+        for quantity, joint in setting.joint.items():
             if "temperature" in joint["parameter"].values:
                 one = joint.sel(parameter="temperature")
                 summary[f"{quantity}_per_degC_{name}"] = float(one["parameters"])
                 summary[f"{quantity}_per_degC_error_{name}"] = float(one["errors"])
-        for quantity, steps in channel.steps.items():
+        for quantity, steps in setting.steps.items():
             summary[f"{quantity}_steps_{name}"] = [round(float(day), 1) for day in steps["day"].values]
     show(summary | summarise(ageing) if as_json else summary, as_json)
+    for name, step, warning in () if as_json else warning_rows(ageing):
+        options.say(f"{name}: {step}: {warning}")
     for name, step, reason in () if as_json else reason_rows(ageing):
         options.say(f"{name}: no {step}: {reason}" if step else reason)

@@ -195,7 +195,7 @@ def _what_matters(sheet: Contents, places: dict[str, str]) -> Iterator[str]:
         places["changes"], f"Change of the {title('partial')}. From {HISTORIES:,} weighted histories, errors of 1 σ."
     )
     yield table("Change (%) for 1 % of a parameter", ["parameter", *map(title, SHOWN)], _changes(sheet.changes))
-    yield from (paragraph(_sentence(text)) for text in sheet.changes.fallbacks)
+    yield from (paragraph(_sentence(text)) for text in sheet.changes.notes)
 
 
 def _changes(found: Sensitivity) -> Iterator[list[str]]:

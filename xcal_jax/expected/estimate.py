@@ -45,14 +45,14 @@ LEAST_POINTS, MOST_POINTS = 256, 2**30
 class Estimate:
     """R replicates. values: leaves (R, ...); derivatives: leaves (R, K, ...), by the K ``parameters`` named.
 
-    fallbacks: a sentence for each model of the absorber that has no derivative and was replaced by the paper's.
+    notes: a sentence for each model of the absorber that has no derivative and was replaced by the paper's.
     """
 
     values: Observables
     derivatives: Observables
     parameters: tuple[str, ...]
     thresholds: tuple[float, ...]
-    fallbacks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def value(self, observable: str) -> tuple[np.ndarray, np.ndarray]:
         """(mean, standard error) of a field of `Observables`."""
@@ -89,7 +89,7 @@ def estimate(
     wrt: of ``thickness density width length energy x y yield range``, a name each or with its layer, ``thickness[1]``;
     at: (x, y) um of the impact, or uniform over the top; yields: "eadl" or "krause"; loss_above: eV, thresholds of
     the loss (default: `loss_thresholds`).
-    Models without a derivative are replaced by the paper's (`Estimate.fallbacks`): how photons scatter, and in "full"
+    Models without a derivative are replaced by the paper's (`Estimate.notes`): how photons scatter, and in "full"
     physics also scattering electrons, where a derivative would be wrong with them.
     Raises ValueError where a name is unknown, a number makes no sense, or a derivative would be wrong
     (`scattering.check`); RuntimeError where a history overflows its counters.
@@ -97,16 +97,16 @@ def estimate(
     Source.build(energy, at=at).check_fits(absorber)
     thresholds = (0.0, *loss_thresholds(loss_above, energy))
     with jax.enable_x64(True):
-        tables, (_, fallbacks) = Tables.build(absorber, yields), differentiable(absorber)
+        tables, (_, notes) = Tables.build(absorber, yields), differentiable(absorber)
         parameters = Parameters.of(absorber, energy, at, yield_scale, range_scale)
         if absorber.physics == "full":
             try:
                 tables.electrons.check(tables.matter, parameters, tuple(resolve(wrt, parameters)))
             except ValueError as why:
-                fallbacks += (f"electrons go straight, as in the paper: {why}",)
+                notes += (f"electrons go straight, as in the paper: {why}",)
                 tables = Tables.build(replace(absorber, electrons="range"), yields)
         found = run(tables, parameters, wrt, n, seed, thresholds, replicates, progress)
-    return replace(found, fallbacks=fallbacks)
+    return replace(found, notes=notes)
 
 
 def run(

@@ -52,19 +52,18 @@ class Sensitivity:
     """Observables of an absorber with their derivatives; it prints itself as a table.
 
     observables: by name; parameters: K names; point: the values of all parameters; sigma: standard deviations of
-    parameters, by name; fallbacks: a sentence for each model without a derivative that was replaced by the paper's.
+    parameters, by name; notes: a sentence for each model without a derivative that was replaced by the paper's.
     """
 
     observables: dict[str, Scalar]
     parameters: tuple[str, ...]
     point: Parameters
     sigma: dict[str, float]
-    fallbacks: tuple[str, ...]
+    notes: tuple[str, ...]
 
-    @property
     def facts(self) -> dict[str, Any]:
         """The facts of `facts_of`; with uncertainties also those of `propagate`, for JSON."""
-        facts = facts_of(self.observables, self.parameters) | {"fallbacks": list(self.fallbacks)}
+        facts = facts_of(self.observables, self.parameters) | {"notes": list(self.notes)}
         if self.sigma:
             facts["uncertainties"] = propagate(self.observables, self.parameters, self.sigma)
         return facts
@@ -76,7 +75,7 @@ class Sensitivity:
 
     def __str__(self) -> str:
         """A table: observables down, relative sensitivities across, and what is uncertain if that was asked."""
-        facts, changes = self.facts, self.changes
+        facts, changes = self.facts(), self.changes
         width = max(len(name) for name in self.observables)
         lines = ["change of each observable in percent, for a parameter that is 1 % larger (standard error below)", ""]
         lines += [f"{'observable':{width}} {'value':>12} {'+-':>9} " + "".join(f"{p:>14}" for p in self.parameters)]
@@ -91,7 +90,7 @@ class Sensitivity:
             for name, part in facts["uncertainties"].items():
                 causes = "  ".join(f"{p} {s:.2g}" for p, s in part["by_parameter"].items())
                 lines += [f"{name:{width}} {part['total']:12.3g}   {causes}"]
-        return "\n".join([*lines, *(f"note: {sentence}" for sentence in self.fallbacks)])
+        return "\n".join([*lines, *(f"note: {sentence}" for sentence in self.notes)])
 
     __repr__ = __str__
 
@@ -119,7 +118,7 @@ def sensitivity(
     and errors: as for `estimate`.
 
     >>> found = sensitivity("gold", "7 keV", n=16_384)
-    >>> found.parameters[:2], found.facts["derivatives"]["interaction_probability"]["thickness[0]"]["unit"]
+    >>> found.parameters[:2], found.facts()["derivatives"]["interaction_probability"]["thickness[0]"]["unit"]
     (('thickness[0]', 'density[0]'), '1/um')
     """
     target, ev = Absorber.load(absorber, electrons, physics), parse_quantity(energy, "eV", "energy")
@@ -129,7 +128,7 @@ def sensitivity(
     wrt = [name.strip() for name in wrt.split(",")] if isinstance(wrt, str) else wrt
     asked = [*wrt, *(name for name in sigma if name not in wrt and stem(name) not in wrt)]
     found = estimate(target, ev, asked, impact, n, seed, yields, loss_above=loss_above, progress=progress)
-    return Sensitivity(scalars(found, target), found.parameters, point, sigma, found.fallbacks)
+    return Sensitivity(scalars(found, target), found.parameters, point, sigma, found.notes)
 
 
 def scalars(found: Estimate, absorber: Absorber, peaks: int = PEAKS) -> dict[str, Scalar]:

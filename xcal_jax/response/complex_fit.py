@@ -20,6 +20,7 @@ from xcal_jax.response.natural_shape import SCALE, NaturalShape
 
 TOGETHER = 16  # spectra, whose fits are stepped together
 FLOOR = 1e-9  # counts that every channel expects at least
+RISES = 0.6, 1.6  # of the deviance at one error, within which a likelihood passes for normal
 TRIALS = 10  # widths that are tried for a start
 QUIET = 20  # percentile of the counts that is taken for the background in a start
 MANY = 100.0  # counts of a channel, above which the deviance has its asymptotic mean and variance
@@ -30,7 +31,8 @@ Table = Float[np.ndarray, "B T"]
 
 class Maximum(NamedTuple):
     """B fits. values, errors: (B, T) of all parameters; covariance: (B, T, T); deviance, converged: (B,);
-    model: (B, C) expected counts; bound: (B, T), whether a parameter was put on a bound.
+    model: (B, C) expected counts; bound: (B, T), whether a parameter was put on a bound; normal: (B, T), whether the
+    likelihood falls about as a normal one within one error to both sides.
     """
 
     values: np.ndarray
@@ -40,6 +42,7 @@ class Maximum(NamedTuple):
     converged: np.ndarray
     model: np.ndarray
     bound: np.ndarray
+    normal: np.ndarray
 
 
 def limits(parameters: Sequence[str]) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
@@ -55,13 +58,15 @@ def maximise(
     start: Table,
     free: Bool[np.ndarray, " T"],
     shared: Bool[np.ndarray, " T"] | None = None,
+    held: Bool[np.ndarray, "B T"] | None = None,
 ) -> Maximum:
     """The fits of the parameters that are ``free`` to each row of ``counts``.
 
     shared: those of which all rows have one value, begun at the median of theirs. With them the rows are one fit.
+    held: those that stay where a row starts.
     """
     least, most = limits(shape.parameters)
-    held = np.zeros(start.shape, bool)
+    held = np.zeros(start.shape, bool) if held is None else held
     chosen = np.flatnonzero(free)
     together = np.zeros(free.shape, bool) if shared is None else shared & free
     groups = (1, len(counts)) if together.any() else (len(counts), 1)
@@ -71,7 +76,7 @@ def maximise(
             arrays = (jnp.asarray(part).reshape(*groups, -1) for part in (counts.astype(float), start, held))
             many = _maximise(shape, *arrays, free=tuple(chosen.tolist()), shared=tuple(together[chosen].tolist()))
             found = [np.asarray(part).reshape(len(counts), *part.shape[2:]) for part in many]
-        values, covariance, deviance, converged, model = found
+        values, covariance, deviance, converged, model, moves = found
         out = ((values < least) | (values > most)) & free & ~held
         if not out.any():
             break
@@ -81,16 +86,37 @@ def maximise(
         held[lost, shape.parameters.index("tail_tau")] |= free[shape.parameters.index("tail_tau")]
         held = np.where(together, held.all(axis=0), held)
     errors = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
-    return Maximum(values, np.where(held, np.nan, errors), covariance, deviance, converged, model, held)
+    normal = np.ones(held.shape, bool)
+    normal[:, chosen] = _as_normal(counts, model, moves)
+    normal &= (held | ~free) | ((values - errors >= least) & (values + errors <= most))
+    return Maximum(values, np.where(held, np.nan, errors), covariance, deviance, converged, model, held, normal)
+
+
+def _as_normal(
+    counts: Float[np.ndarray, "B C"], model: Float[np.ndarray, "B C"], moves: Float[np.ndarray, "B F C"]
+) -> Bool[np.ndarray, "B F"]:
+    """Whether the deviance rises by about one where each parameter, with the others following, moves by its error.
+
+    moves: change of the ``model`` by one error of each parameter, in which it is taken to be linear; zero for one that
+    is held.
+    """
+    good = np.ones(moves.shape[:2], bool)
+    for sign in (1.0, -1.0):
+        ratio = sign * moves / model[:, None]
+        logarithm = np.log1p(np.maximum(ratio, -1.0 + 1e-12)) * counts[:, None]
+        rise = 2.0 * np.sum(sign * moves - logarithm, axis=2)
+        good &= (rise > RISES[0]) & (rise < RISES[1]) | ~moves.any(axis=2)
+    return good
 
 
 @partial(jax.jit, static_argnames=("free", "shared"))
 def _maximise(
     shape: NaturalShape, counts: Array, start: Array, held: Array, free: tuple[int, ...], shared: tuple[bool, ...]
 ):
-    """(values, covariance, deviance, converged, model) of each spectrum; those ``held`` stay where they start.
+    """(values, covariance, deviance, converged, model, moves) of each spectrum; those ``held`` stay where they start.
 
-    counts: (N, G, C), N groups of G spectra. shared: whether each of the ``free`` has one value in a group.
+    counts: (N, G, C), N groups of G spectra. shared: whether each of the ``free`` has one value in a group. moves:
+    (N, G, F, C), by which the model changes with one error of each of the ``free``.
     """
     spectra = counts.shape[1]
     place = jnp.array(free)
@@ -120,12 +146,16 @@ def _maximise(
         q = fit.parameters
         expected = model(moved(q * scale))
         slope = jax.jacfwd(lambda q: model(moved(q * scale)))(q).reshape(counts.size, unknown)
-        part = inverse(slope.T @ (slope / expected.ravel()[:, None]) + jnp.diag(stay)) * scale[:, None] * scale[None, :]
+        part = inverse(slope.T @ (slope / expected.ravel()[:, None]) + jnp.diag(stay))
+        error = jnp.sqrt(jnp.diagonal(part))
+        by_error = (slope * (1.0 - stay)[None, :]) @ (part * ((1.0 - stay) / error)[None, :])
+        moves = by_error.reshape(spectra, -1, unknown)[jnp.arange(spectra)[:, None], :, number]
+        part = part * scale[:, None] * scale[None, :]
         each = part[number[:, :, None], number[:, None, :]]
         whole = jnp.zeros((spectra, *start.shape[1:] * 2)).at[:, place[:, None], place].set(each)
         deviance = jnp.sum(jax.vmap(poisson_residuals)(counts, expected) ** 2, axis=1)
         converged = fit.converged & jnp.all(jnp.isfinite(part))
-        return moved(q * scale), whole, deviance, jnp.full(spectra, converged), expected
+        return moved(q * scale), whole, deviance, jnp.full(spectra, converged), expected, moves
 
     return jax.lax.map(lambda row: one(*row), (counts, start, held), batch_size=TOGETHER)
 
@@ -175,6 +205,20 @@ def starts(
         if free[scale]:
             begun[n, scale] = np.maximum(found[many + 1], 0.5 / beneath.sum())
     return begun
+
+
+def errors_alone(shape: NaturalShape, values: Table) -> Table:
+    """Error of each parameter with all others known; 1 where it changes nothing."""
+    with double_precision():
+        return np.asarray(_errors_alone(shape, jnp.asarray(values)))
+
+
+@jax.jit
+@partial(jax.vmap, in_axes=(None, 0))
+def _errors_alone(shape: NaturalShape, values: Float[Array, " T"]) -> Float[Array, " T"]:
+    model = jnp.maximum(shape.expected(values), FLOOR)
+    information = jnp.sum(jax.jacfwd(shape.expected)(values) ** 2 / model[:, None], axis=0)
+    return jnp.where(information > 0.0, jnp.maximum(information, 1e-300) ** -0.5, 1.0)
 
 
 @jax.jit

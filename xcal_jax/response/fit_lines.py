@@ -145,6 +145,7 @@ def _described(
         tuple(np.array(shape.parameters)[chosen].tolist()),
         found.values[:, chosen],
         found.errors[:, chosen],
+        found.normal[:, chosen],
         found.covariance[:, chosen][:, :, chosen],
         found.deviance,
         mean,

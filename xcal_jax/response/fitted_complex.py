@@ -1,5 +1,6 @@
 """Natural lines that have been fitted: their parameters as a table, as facts for JSON, as a Dataset, in words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from xcal_jax.io.datasets import variable
 from xcal_jax.response.fitted_line import ALL_UNITS
 from xcal_jax.response.natural_shape import NaturalShape
 from xcal_jax.response.posterior import posterior
+from xcal_jax.response.profile import profile
+from xcal_jax.units import shown
 
 UNITS = ALL_UNITS | {
     "offset": "eV",
@@ -28,7 +31,8 @@ UNITS = ALL_UNITS | {
 class FittedLines:
     """Fits of natural lines to B spectra.
 
-    parameters: (F,) names of what was fitted; values, errors: (B, F), NaN on a bound; covariance: (B, F, F); deviance,
+    parameters: (F,) names of what was fitted; values, errors: (B, F), NaN on a bound; normal: (B, F), whether an error
+    means what it says; covariance: (B, F, F); deviance,
     expected_deviance, chance: (B,), Poisson's, what it should be, and the chance of a larger one; converged: (B,);
     counts, model: (B, C); edges: (C + 1,) eV; lines: what was fitted; notes: sentences on the physics; shape, whole:
     the model, and (B, T) all its parameters; shared: names of those that have one value in all spectra.
@@ -37,12 +41,13 @@ class FittedLines:
     errors of the others are smaller for it. A constant background that is fitted looks much like the losses of
     electrons: the error of their range scale is eight times as large beside it as beside one that came out as 0 and was
     held (Mn K alpha, X-IFU, 3500 to 5931 eV). Errors of spectra of one source then fall into two groups, and do not go
-    with the root of the counts. `sample` gives errors without this step.
+    with the root of the counts. `sample` gives errors without this step, `intervals` such of few counts.
     """
 
     parameters: tuple[str, ...]
     values: np.ndarray
     errors: np.ndarray
+    normal: np.ndarray
     covariance: np.ndarray
     deviance: np.ndarray
     expected_deviance: np.ndarray
@@ -62,11 +67,43 @@ class FittedLines:
         return UNITS.get(name.split("[")[0], "1")
 
     def table(self, spectrum: int = 0) -> pd.DataFrame:
-        """A row a parameter of one ``spectrum``: value, error, unit, and whether it is on a bound."""
+        """A row a parameter of one ``spectrum``: value, error, unit, and whether it is on a bound, and normal."""
         values, errors = self.values[spectrum], self.errors[spectrum]
         units = [self.unit(name) for name in self.parameters]
         columns = {"value": values, "error": errors, "unit": units, "on_bound": np.isnan(errors)}
+        columns["normal"] = self.normal[spectrum]
         return pd.DataFrame(columns, index=pd.Index(self.parameters, name="parameter"))
+
+    def intervals(
+        self, spectrum: int = 0, parameters: Sequence[str] | None = None, probability: float = 0.6827
+    ) -> pd.DataFrame:
+        """A row a parameter of one ``spectrum``: its value, and the ends of the interval that holds it.
+
+        parameters: of all that was fitted, if none. The ends are those of the profile likelihood: see `profile`.
+        Raises ValueError for a spectrum or a parameter that is not there, a probability outside (0, 1), and where
+        spectra share parameters.
+        """
+        self._check_one("intervals", spectrum)
+        if not 0.0 < probability < 1.0:
+            raise ValueError(f"`probability` must lie between 0 and 1, but is {probability}")
+        names = self.parameters if parameters is None else tuple(parameters)
+        for name in names:
+            if name not in self.parameters:
+                raise ValueError(f"`parameters` must be of {', '.join(self.parameters)}, but has {shown(name)}")
+        one, every = slice(spectrum, spectrum + 1), self.shape.parameters
+        free = np.array([name in self.parameters for name in every])
+        wanted = np.array([every.index(name) for name in names], int)
+        told = self.counts[one], self.whole[one], self.deviance[one], free, wanted, probability
+        low, high = profile(self.shape, *told)[0].T
+        columns = {"value": self.whole[spectrum, wanted], "low": low, "high": high}
+        columns["unit"] = [self.unit(name) for name in names]
+        return pd.DataFrame(columns, index=pd.Index(names, name="parameter"))
+
+    def _check_one(self, method: str, spectrum: int) -> None:
+        if self.shared:
+            raise ValueError(f"`{method}` is of one spectrum: fit it alone, without `shared`")
+        if not 0 <= spectrum < len(self.counts):
+            raise ValueError(f"`spectrum` must be 0 to {len(self.counts) - 1}, but is {spectrum}")
 
     def sample(self, spectrum: int = 0, n: int = 2000, seed: int = 1) -> xr.Dataset:
         """Draws from the posterior of one ``spectrum``, with errors that hold near a bound: see `posterior`.
@@ -74,10 +111,7 @@ class FittedLines:
         n: draws by each of 32 walkers or more, after as many to warm up. Raises ValueError for a spectrum that is not
         there, and where spectra share parameters, whose posterior is of all of them together.
         """
-        if self.shared:
-            raise ValueError("`sample` is of one spectrum: fit it alone, without `shared`")
-        if not 0 <= spectrum < len(self.counts):
-            raise ValueError(f"`spectrum` must be 0 to {len(self.counts) - 1}, but is {spectrum}")
+        self._check_one("sample", spectrum)
         units = tuple(map(self.unit, self.parameters))
         told = self.counts[spectrum], self.whole[spectrum], self.parameters, units
         return posterior(self.shape, *told, n, seed)
@@ -104,6 +138,7 @@ class FittedLines:
             {
                 "value": variable(fits, self.values, "1", "value, in its unit"),
                 "error": variable(fits, self.errors, "1", "standard error, in its unit (NaN: on a bound)"),
+                "normal": variable(fits, self.normal, "1", "whether the likelihood is about normal within the error"),
                 "covariance": variable(square, self.covariance, "1", "covariance, in their units"),
                 "deviance": variable("spectrum", self.deviance, "1", "Poisson deviance"),
                 "expected_deviance": variable("spectrum", self.expected_deviance, "1", "its mean, of a true model"),
@@ -127,7 +162,8 @@ class FittedLines:
         rows = []
         for name, part in one["parameters"].items():
             error = "on its bound" if part["on_bound"] else f"+- {part['err']:9.2g}"
-            rows.append(f"{name:14} {part['value']:14.7g} {error} {part['unit'].lstrip('1') or ''}".rstrip())
+            row = f"{name:14} {part['value']:14.7g} {error} {part['unit'].lstrip('1') or ''}".rstrip()
+            rows.append(row if part["normal"] else f"{row}, not normal: few counts tell it, take `.intervals()`")
         good = f"{one['expected_deviance']:.0f} expected, chance {one['chance']:.3g}"
         rows.append(f"deviance {one['deviance']:.1f} of {one['channels']} channels, {good}")
         if self.table().on_bound.any():

@@ -12,9 +12,8 @@ from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.expected.parameters import UNITS, stem
 from xcal_jax.expected.tables import differentiable
 from xcal_jax.io.arguments import checked
-from xcal_jax.response import linefit
 from xcal_jax.response.line_shape import Detector
-from xcal_jax.response.linefit import DETECTOR, LineFit, check_line, expected_counts, linearise
+from xcal_jax.response.linefit import DETECTOR, LineFit, check_line, expected_counts, fit_linear, linearise
 from xcal_jax.response.measured import read_line
 from xcal_jax.simulation.trapping import Trapping
 from xcal_jax.units import Quantity, as_numbers, parse_each, parse_quantity, shown
@@ -27,16 +26,15 @@ ALL_UNITS = UNITS | {"fwhm": "eV", "tail_frac": "1", "tail_tau": "eV", "photons"
 @dataclass(frozen=True)
 class FittedLine:
     """fit: parameters with errors; counts, model: (C,) measured and expected; edges: (C + 1,) of the channels, eV;
-    fallbacks: a sentence for each model without a derivative that was replaced by the paper's.
+    notes: a sentence for each model without a derivative that was replaced by the paper's.
     """
 
     fit: LineFit
-    fallbacks: tuple[str, ...]
+    notes: tuple[str, ...]
     counts: np.ndarray
     model: Float[np.ndarray, " C"]
     edges: np.ndarray
 
-    @property
     def facts(self) -> dict[str, Any]:
         """Parameters with errors and units, their correlation, and the deviance: for JSON."""
         found = self.fit
@@ -51,17 +49,17 @@ class FittedLine:
             "correlation": (found.covariance / np.outer(sigma, sigma)).tolist(),
             "deviance": found.deviance,
             "channels": found.channels,
-            "fallbacks": list(self.fallbacks),
+            "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
         """A line a parameter, and how well it fits."""
-        units = {name: "" if part["unit"] == "1" else part["unit"] for name, part in self.facts["parameters"].items()}
+        units = {name: "" if part["unit"] == "1" else part["unit"] for name, part in self.facts()["parameters"].items()}
         numbers = zip(units.items(), self.fit.values, self.fit.errors, strict=True)
         lines = [f"{name:14} {value:12.5g} +- {error:9.2g} {unit}".rstrip() for (name, unit), value, error in numbers]
         free = self.fit.channels - len(self.fit.parameters)
         lines.append(f"deviance {self.fit.deviance:.1f} for {free} degrees of freedom")
-        return "\n".join([*lines, *(f"note: {sentence}" for sentence in self.fallbacks)])
+        return "\n".join([*lines, *(f"note: {sentence}" for sentence in self.notes)])
 
     __repr__ = __str__
 
@@ -121,7 +119,7 @@ def fit_line(
     origin: dict[str, float] = {}
     for _ in range(ROUNDS):
         linear = linearise(target, ev, wrt, impact, origin, n, seed, progress)
-        found = linefit.fit_line(linear, counts, edges, detector, also, incident)
+        found = fit_linear(linear, counts, edges, detector, also, incident)
         if not (found.converged and np.all(np.isfinite(found.errors))):
             raise ValueError(f"the fit of {','.join(fit)} did not converge: fit fewer, or give `incident`")
         values = dict(zip(found.parameters, found.values.tolist(), strict=True))

@@ -1,7 +1,7 @@
 """Physics fitted to a measured line: range scale, thickness, yields, trapping, by Poisson likelihood.
 
 For small changes of the parameters the expected observables are linear: they are computed once with their derivatives
-(`linearise`), and the likelihood is maximised on them (`fit_line`: `xcal_jax.fit`, Poisson deviance). Where a parameter
+(`linearise`), and the likelihood is maximised on them (`fit_linear`, Poisson deviance). Where a parameter
 ends far from its origin, linearise there and fit again. Errors of the fit do not hold those of the expectation.
 """
 
@@ -121,7 +121,7 @@ def linearise(
 def check_line(
     counts: Real[np.ndarray, "..."], edges: Real[np.ndarray, " E"], also: Sequence[str], incident: float | None
 ) -> None:
-    """Raise ValueError for counts and edges that `fit_line` cannot fit."""
+    """Raise ValueError for counts and edges that `fit_linear` cannot fit."""
     if counts.ndim != 1 or edges.shape != (counts.size + 1,) or not np.all(np.diff(edges) > 0):
         raise ValueError(f"`edges` must ascend and be one more than the {counts.size} channels, but are {edges.size}")
     if not (np.all(np.isfinite(counts)) and np.all(counts >= 0) and counts.sum() > 0):
@@ -133,7 +133,7 @@ def check_line(
         raise ValueError(f"`incident` must be at least the {counts.sum():g} photons counted, but is {incident:g}")
 
 
-def fit_line(
+def fit_linear(
     linear: Linear,
     counts: Real[np.ndarray, "..."],
     edges: Real[np.ndarray, " E"],
@@ -183,7 +183,7 @@ def _maximise(linear: Linear, fixed: Detector, counts, edges, incident, also: tu
 
 
 def _counts(linear: Linear, values, fixed: Detector, edges, incident, also: tuple[str, ...]):
-    """Expected in each channel (C,), at ``values`` of the parameters as `fit_line` orders them."""
+    """Expected in each channel (C,), at ``values`` of the parameters as `fit_linear` orders them."""
     many = linear.origin.shape[0]
     detector = fixed.changed({name: values[many + n] for n, name in enumerate(also)})
     shape = line_in_channels(linear.at(values[:many]), linear.lines, linear.thresholds, detector, edges)
@@ -202,7 +202,7 @@ def expected_counts(
     also: Sequence[str] = (),
     incident: float | None = None,
 ) -> Float[np.ndarray, " C"]:
-    """Expected counts per channel of the ``fit`` that `fit_line` has found with the same arguments."""
+    """Expected counts per channel of the ``fit`` that `fit_linear` has found with the same arguments."""
     with double_precision():
         numbers, fixed = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), (linear, detector))
         sent = None if incident is None else jnp.asarray(incident, float)

@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from xcal_jax.fit import double_precision
 from xcal_jax.io.datasets import variable
-from xcal_jax.response.complex_fit import FLOOR, limits
+from xcal_jax.response.complex_fit import FLOOR, errors_alone, limits
 from xcal_jax.response.natural_shape import NaturalShape
 
 WITHIN = (0.158655, 0.841345)  # quantiles at one standard deviation of a normal distribution
@@ -57,7 +57,7 @@ def posterior(
     walkers = max(FEWEST, WALKERS * len(free))
     with double_precision():
         start = jnp.asarray(found)
-        step = np.asarray(_errors_alone(shape, start))[place]
+        step = errors_alone(shape, found[None])[0, place]
         origin = np.where(np.isfinite(least), least, found[place])
         ends = tuple(((least - origin) / step).tolist()), tuple(((most - origin) / step).tolist())
         first = (found[place] - origin) / step + np.random.default_rng(seed).normal(size=(walkers, len(free)))
@@ -93,14 +93,6 @@ def posterior(
         "parameter_2": variable("parameter_2", list(free), "1", "parameter"),
     }
     return xr.Dataset(numbers, names, {"kind": "xcal_jax posterior", "seed": seed})
-
-
-@jax.jit
-def _errors_alone(shape: NaturalShape, values: Float[Array, " T"]) -> Float[Array, " T"]:
-    """Error of each parameter with all others fixed; 1 where it changes nothing."""
-    model = jnp.maximum(shape.expected(values), FLOOR)
-    information = jnp.sum(jax.jacfwd(shape.expected)(values) ** 2 / model[:, None], axis=0)
-    return jnp.where(information > 0.0, jnp.maximum(information, 1e-300) ** -0.5, 1.0)
 
 
 def _within(low: float, high: float) -> Any:

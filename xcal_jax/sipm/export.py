@@ -65,8 +65,8 @@ def planned_tables(ageing: Ageing, folder: str | Path, suffix: str) -> dict[Path
     if suffix not in SUFFIXES:
         raise ValueError(f"`suffix` must be one of {', '.join(SUFFIXES)}, but is {shown(suffix)}")
     planned = {}
-    for name, channel in ageing.channels.items():
+    for name, setting in ageing.settings.items():
         stem = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in name)
-        for what, data, dim in (("spectra", channel.values, "spectrum"), ("groups", channel.groups, "group")):
+        for what, data, dim in (("spectra", setting.values, "spectrum"), ("groups", setting.groups, "group")):
             planned[Path(folder) / f"{stem}_{what}{suffix}"] = name, data, dim
     return planned

@@ -3,6 +3,9 @@
 The paper wishes for a gain that knows the temperature of the detector. Where the spectra of the line have temperatures,
 g(t, T) = g(t) + c (T - 10 degC), with g(t) of Eq. 3.
 
+A bias without a line of its own has the drift of another, relative to Eq. 2 there: g'(t) = g(t) k' / k. This supposes
+that light and its detection change, and not the voltage at which cells break down.
+
 The covariance of g goes into the error of every energy, and so does that of b: with E0 the energy of the line,
 g = (E0 - b) / x moves with b, so that an energy near E0 hardly depends on it.
 """
@@ -90,6 +93,33 @@ def gain_drift(
         | {"aicc": float(fit.aicc(float(line.chi_square), float(x.size), len(names)))}
         | {"reference_degC": REFERENCE, "mean_degC": float(np.mean(warm)), "spread_degC": float(np.std(warm))},
     )
+
+
+@checked
+def carried_drift(drift: xr.Dataset, here: xr.Dataset, there: xr.Dataset) -> xr.Dataset:
+    """The drift, as of `gain_drift`, at a bias that has no line of its own: g times k' / k, and b' of Eq. 2.
+
+    drift: at the bias of the line. here, there: Eq. 2 of that bias and of the other one. Their errors are taken for
+    independent, unless both are the same calibration. b is that of the drift and of Eq. 2 ``here``, so that its error
+    counts once. The points of the line are not carried. Raises ValueError where Eq. 2 is not linear.
+    """
+    for calibration in (here, there):
+        if calibration.attrs["shape"] != "linear":
+            raise ValueError("a gain drift is carried over bias by linear calibrations")
+    if here.identical(there):
+        return drift.drop_dims("epoch")
+    (k, _), (k_there, b_there) = here["parameters"].values, there["parameters"].values
+    of_here, of_there = here["covariance"].values, there["covariance"].values
+    names, units = drift["parameter"].values.tolist(), drift["unit"].values.tolist()
+    c, b_error = drift["parameters"].values, drift.attrs["b_error_keV"]
+    moved = drift["covariance_b"].values / b_error**2 if b_error else np.zeros_like(c)
+    own = drift["covariance"].values - np.outer(moved, moved) * b_error**2
+    by_here = np.stack([-c * k_there / k**2, moved * k_there / k], 1)
+    covariance = own * (k_there / k) ** 2 + by_here @ of_here @ by_here.T + np.outer(c, c) / k**2 * of_there[0, 0]
+    found = parameters_dataset(names, c * k_there / k, covariance, units)
+    with_b = variable("parameter", c / k * of_there[0, 1], "1", "covariance with b, keV times the `unit`")
+    kept = found.assign(covariance_b=with_b, chi_square=drift["chi_square"], degrees=drift["degrees"])
+    return kept.assign_attrs({**drift.attrs, "b_keV": b_there, "b_error_keV": float(np.sqrt(of_there[1, 1]))})
 
 
 @checked

@@ -1,8 +1,12 @@
 """Groups of values within five days: their means and corrected standard deviations (step 7).
 
 The paper's error of a group is the standard deviation of its values (`*_deviation`; a group of one has none). For fits
-there are also the error of the mean (`*_error`), which is the deviation pooled over all groups divided by sqrt(n), and
-the errors that all values share, such as the template's noise (`*_shared`), which no deviation shows.
+there are also the error of the mean (`*_error`), which is the scatter within groups, pooled over all, divided by
+sqrt(n), and the errors that all values share, such as the template's noise (`*_shared`), which no deviation shows.
+
+What a fit of the groups explains is no scatter: a value that rises by 1 % in a week scatters within its group by more
+than it is uncertain. The pooled scatter is therefore that about slopes within the groups, the same for all groups, on
+the temperature and on t, sqrt t and ln (1 + t), of which the trends are made.
 """
 
 import numpy as np
@@ -20,6 +24,7 @@ VALUES = {
     "dcr_true": ("count/s", "dark count rate without pile-up"),
     "temperature": ("degC", "mean board temperature"),
 }
+SMALL = 1e-6  # of the largest strength, below which a column of slopes is a sum of others
 
 
 def group_index(days: Float[np.ndarray, " n"], width: float) -> Int[np.ndarray, " n"]:
@@ -51,14 +56,34 @@ def board_mean(values: xr.Dataset) -> Float[np.ndarray, " n"]:
     return np.where(many > 0, total / np.maximum(many, 1), np.nan)
 
 
+def slopes_within(
+    index: Int[np.ndarray, " n"], days: Float[np.ndarray, " n"], temperature: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "n K"]:
+    """Orthonormal columns that trends and a temperature make within groups; their means in each group are zero.
+
+    index: number of the group of each value. temperature: degC; one that is unknown is taken for its group's mean. At
+    most half of the freedom within the groups is used up.
+    """
+    many = np.bincount(index)
+    known = np.isfinite(temperature)
+    mean = np.bincount(index, np.where(known, temperature, 0.0)) / np.maximum(np.bincount(index, known), 1)
+    time = np.maximum(days, 0.0)
+    columns = [g - (np.bincount(index, g) / many)[index] for g in (time, np.sqrt(time), np.log1p(time))]
+    columns.append(np.where(known, temperature - mean[index], 0.0))
+    size = [np.linalg.norm(column) for column in columns]
+    columns = [column / length for column, length in zip(columns, size, strict=True) if length > 0]
+    left, strength, _ = np.linalg.svd(np.array(columns).reshape(len(columns), days.size).T, full_matrices=False)
+    return left[:, strength > SMALL][:, : (days.size - many.size) // 2]
+
+
 @checked
 def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
     """One point a group for every known quantity: its mean, `*_deviation` (corrected) and `*_error`.
 
-    Also `days`, `size`, and `single`, which marks a group of one. Flagged spectra (NaN) are left out and counted in
-    the attributes. The temperature of a group is that of its spectra with one, and NaN where none has. width: days.
-    Raises ValueError for a width not positive, several readout channels or biases at once, missing `days`, or no value
-    at all.
+    Also `days`, `size`, and `single`, which marks a group of one. Flagged spectra (NaN) are left out and counted in the
+    attributes, which also have the degrees of freedom of the scatter within groups (`freedom`). The temperature of a
+    group is that of its spectra with one, and NaN where none has. width: days. Raises ValueError for a width not
+    positive, several readout channels or biases at once, missing `days`, or no value at all.
     """
     if "days" not in values:
         raise ValueError("`values` must have `days` since launch before grouping, but it is missing")
@@ -78,6 +103,8 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
     days = values["days"].values[good]
     index = group_index(days, width)
     size = np.bincount(index)
+    temperature = table.get("temperature", np.full(good.size, np.nan))[good]
+    slopes = slopes_within(index, days, temperature)
     out = {
         "days": variable("group", np.bincount(index, days) / size, "d", "time since launch"),
         "size": variable("group", size, "1", "values in the group"),
@@ -92,10 +119,12 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
         many = np.bincount(index, here)
         filled = np.where(here, value, 0.0)
         mean = np.where(many > 0, np.bincount(index, filled) / np.maximum(many, 1), np.nan)
-        square = np.bincount(index, np.where(here, filled - mean[index], 0.0) ** 2)
-        deviation = np.where(many > 1, np.sqrt(square / np.maximum(many - 1, 1)), np.nan)
+        rest = np.where(here, filled - mean[index], 0.0)
+        deviation = np.where(many > 1, np.sqrt(np.bincount(index, rest**2) / np.maximum(many - 1, 1)), np.nan)
         freedom = int(np.maximum(many - 1, 0).sum())
-        pooled = np.sqrt(square.sum() / freedom) if freedom else np.nan
+        if name in measured:
+            rest, freedom = rest - slopes @ (slopes.T @ rest), freedom - slopes.shape[1]
+        pooled = np.sqrt(rest @ rest / freedom) if freedom else np.nan
         out[name] = variable("group", mean, units, f"{long_name}, mean of the group")
         out[f"{name}_deviation"] = variable("group", deviation, units, f"{long_name}, corrected deviation")
         if f"{name}_shared" in values:
@@ -107,7 +136,8 @@ def group(values: xr.Dataset, width: float = 5.0) -> xr.Dataset:
         out[f"{name}_error"] = variable(
             "group", pooled / np.sqrt(np.maximum(many, 1)), units, f"{long_name}, error of the mean"
         )
-    attrs = {**values.attrs, "group_days": width, "left_out": int((~good).sum())}
+    freedom = days.size - size.size - slopes.shape[1]
+    attrs = {**values.attrs, "group_days": width, "left_out": int((~good).sum()), "freedom": freedom}
     return xr.Dataset(out, attrs=attrs)
 
 

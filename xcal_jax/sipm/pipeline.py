@@ -19,6 +19,7 @@ from xcal_jax.sipm.counters import live_spectra
 from xcal_jax.sipm.damage import fit_damage
 from xcal_jax.sipm.darkcounts import dark_count_rate
 from xcal_jax.sipm.gain import to_energy
+from xcal_jax.sipm.goodness import warnings_of
 from xcal_jax.sipm.grouping import group, warm_group
 from xcal_jax.sipm.mission import Mission, with_days
 from xcal_jax.sipm.readouts import joint_readouts
@@ -26,7 +27,7 @@ from xcal_jax.sipm.setting import Gain, gains_of
 from xcal_jax.sipm.temperature import joint_fit, temperature_residuals
 from xcal_jax.sipm.template import at_setting, build_template, setting_name, settings_of
 from xcal_jax.sipm.thresholds import threshold
-from xcal_jax.sipm.trends import BASIS, fit_trends
+from xcal_jax.sipm.trends import fit_trends
 from xcal_jax.spectra.readers import read_spectra
 
 QUANTITIES = ("threshold_adu", "dcr")
@@ -52,12 +53,13 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Channel:
+class Setting:
     """Results of one setting; each dict is by quantity (`threshold_adu`, `dcr`).
 
     values: one row a spectrum. groups: five-day groups. trends, residuals, joint, steps: Datasets of `fit_trends`,
     `temperature_residuals`, `joint_fit`, `change_points`. correlations, damage: where series and fluence are given.
-    reasons: why a step has no result, by "step" or "step of quantity".
+    warnings: what speaks against the result of a step. reasons: why a step has no result. Both are by "step" or "step
+    of quantity".
     """
 
     readout: str
@@ -71,6 +73,7 @@ class Channel:
     steps: dict[str, xr.Dataset] = field(default_factory=dict)
     correlations: dict[str, xr.Dataset] = field(default_factory=dict)
     damage: xr.Dataset | None = None
+    warnings: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
 
@@ -78,7 +81,7 @@ class Channel:
 class Ageing:
     """All results of one satellite.
 
-    channels: by name of the setting: the readout, and its bias where the readout has several. gains: of every setting,
+    settings: by name of the setting: the readout, and its bias where the readout has several. gains: of every setting,
     those with spectra after SAA exits alone among them. readouts: joint fits of the readouts at one bias, by quantity.
     left_out: why a setting has no results. notes: what was left out of the files.
     """
@@ -86,7 +89,7 @@ class Ageing:
     mission: Mission
     files: Files
     template: xr.Dataset
-    channels: dict[str, Channel]
+    settings: dict[str, Setting]
     gains: dict[str, Gain]
     readouts: dict[str, xr.Dataset]
     left_out: dict[str, str]
@@ -106,12 +109,6 @@ def read_folder(folder: Path, strict: bool = False) -> Files:
             raise ValueError(f"{folder} must hold {name}.nc or {name}.csv, but has neither")
         found[name] = read_spectra(path, strict) if path is not None else None
     return Files(**found)  # type: ignore[arg-type]
-
-
-def trend_under(joint: xr.Dataset) -> str:
-    """The linear form of the trend in the search for steps: the joint fit's own, or the square root for a power law."""
-    form = joint.attrs["chosen_form"]
-    return form if form in BASIS else "sqrt"
 
 
 class Steps:
@@ -135,9 +132,9 @@ def usable_groups(joint: xr.Dataset, warm: xr.Dataset, groups: xr.Dataset) -> xr
     return warm if "temperature" in joint["parameter"].values else groups
 
 
-def channel_of(
+def setting_of(
     mission: Mission, files: Files, spectra: xr.Dataset, template: xr.Dataset, gain: Gain, rule: str
-) -> Channel:
+) -> Setting:
     """Results of steps 3 and 6 to 10 for the spectra of one setting. rule: interpolation of `threshold`.
 
     Raises ValueError where no spectrum has a threshold.
@@ -147,7 +144,7 @@ def channel_of(
     if gain.used is not None:
         values = to_energy(values, gain.used)
     groups, warm = group(values, mission.group_days), warm_group(values, mission.group_days)
-    steps = Steps()
+    steps, warnings = Steps(), {}
     if gain.used is None:
         steps.reasons["energy"] = gain.reasons["calibration"]
     done: dict[str, dict] = {name: {} for name in ("trends", "residuals", "joint", "steps", "correlations")}
@@ -162,10 +159,7 @@ def channel_of(
             plain = steps.run(f"joint fit of {q}", joint_fit, groups, q)
         if plain is None:
             continue
-        key = jax.random.key(number)
-        found = steps.run(
-            f"steps of {q}", change_points, key, usable_groups(plain, warm, groups), q, trend_under(plain)
-        )
+        found = steps.run(f"steps of {q}", change_points, jax.random.key(number), plain)
         done["steps"][q] = found
         days = () if found is None else found["day"].values
         with_steps = (
@@ -174,6 +168,8 @@ def channel_of(
             else plain
         )
         done["joint"][q] = with_steps
+        if with_steps is not None and (found := warnings_of(with_steps)):
+            warnings[f"joint fit of {q}"] = "; ".join(found)
         if "temperature" not in plain["parameter"].values:
             steps.reasons[f"joint temperature of {q}"] = f"too few of {groups.sizes['group']} groups have temperatures"
         if files.series is None:
@@ -187,14 +183,16 @@ def channel_of(
     else:
         damage = steps.run("damage", fit_damage, warm, "dcr", files.fluence)
     kept = {name: {q: one for q, one in results.items() if one is not None} for name, results in done.items()}
-    return Channel(gain.readout, gain.bias, gain, values, groups, **kept, damage=damage, reasons=steps.reasons)
+    return Setting(
+        gain.readout, gain.bias, gain, values, groups, **kept, damage=damage, warnings=warnings, reasons=steps.reasons
+    )
 
 
-def readouts_of(channels: dict[str, Channel]) -> dict[str, xr.Dataset]:
+def readouts_of(settings: dict[str, Setting]) -> dict[str, xr.Dataset]:
     """Joint fits of the readouts at one bias, by quantity and bias: their common slope with temperature."""
     found = {}
-    for bias in sorted({one.bias for one in channels.values() if np.isfinite(one.bias)}) or [np.nan]:
-        here = [one for one in channels.values() if np.isnan(bias) or one.bias == bias]
+    for bias in sorted({one.bias for one in settings.values() if np.isfinite(one.bias)}) or [np.nan]:
+        here = [one for one in settings.values() if np.isnan(bias) or one.bias == bias]
         for q in QUANTITIES:
             fits = {one.readout: one.joint[q] for one in here if q in one.joint}
             warm = {name: one for name, one in fits.items() if "temperature" in one["parameter"].values}
@@ -245,28 +243,28 @@ def analyse(mission: Mission, files: Files, interpolation: str = "flank", bias: 
     files = prepared(mission, files, notes)
     template = files.template if "rate" in files.template else build_template(files.template)
     with_days(files.spectra, mission)
-    settings = settings_of(files.spectra)
-    chosen = [pair for pair in settings if bias is None or pair[1] == bias]
+    pairs = settings_of(files.spectra)
+    chosen = [pair for pair in pairs if bias is None or pair[1] == bias]
     if not chosen:
-        known = ", ".join(f"{b:g}" for b in sorted({b for _, b in settings}))
+        known = ", ".join(f"{b:g}" for b in sorted({b for _, b in pairs}))
         raise ValueError(f"`bias` must be one of {known}, but is {bias:g}")
-    readouts = [name for name, _ in settings]
+    readouts = [name for name, _ in pairs]
     found = gains_of(mission, files.spectra, files.activation, files.ground)
     names, gains = {}, {}
     for pair, gain in found.items():
-        own = (gain.readout, gain.bias) in settings or np.isnan(gain.bias)
+        own = (gain.readout, gain.bias) in pairs or np.isnan(gain.bias)
         names[pair] = (
             gain.readout if own and readouts.count(gain.readout) == 1 else setting_name(gain.readout, gain.bias)
         )
         gains[names[pair]] = gain
-    channels, left_out = {}, {}
-    for readout, setting in chosen:
-        pair = readout, None if np.isnan(setting) else setting
-        spectra = at_setting(files.spectra, readout, setting)
+    settings, left_out = {}, {}
+    for readout, at in chosen:
+        pair = readout, None if np.isnan(at) else at
+        spectra = at_setting(files.spectra, readout, at)
         try:
-            channels[names[pair]] = channel_of(mission, files, spectra, template, found[pair], interpolation)
+            settings[names[pair]] = setting_of(mission, files, spectra, template, found[pair], interpolation)
         except ValueError as problem:
             left_out[names[pair]] = str(problem)
-    if not channels:
+    if not settings:
         raise ValueError(next(iter(left_out.values())))
-    return Ageing(mission, files, template, channels, gains, readouts_of(channels), left_out, notes)
+    return Ageing(mission, files, template, settings, gains, readouts_of(settings), left_out, notes)

@@ -53,10 +53,10 @@ def render(ageing: Ageing) -> str:
     if synthetic:
         of = f"{attrs.get('source', '')}, seed {attrs.get('seed', '')}"
         parts.append(paragraph(f"Synthetic data ({of}): nothing here was measured.", "warning"))
-    spectra = sum(channel.values.sizes["spectrum"] for channel in ageing.channels.values())
+    spectra = sum(setting.values.sizes["spectrum"] for setting in ageing.settings.values())
     parts.append(
         paragraph(
-            f"{spectra} spectra of {len(ageing.channels)} settings, each a readout channel at a bias; launch "
+            f"{spectra} spectra of {len(ageing.settings)} settings, each a readout channel at a bias; launch "
             f"{str(ageing.mission.launch)[:10]}; xcal_jax {VERSION}. "
             "The analysis of Řípa et al. 2025, arXiv 2411.00607; the figures are ordered by its steps, "
             "not by the paper's numbers."

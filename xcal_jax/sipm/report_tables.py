@@ -19,9 +19,9 @@ ELSEWHERE = {"name", "launch", "not_legible", "synthetic"}
 
 
 def trend_rows(ageing: Ageing):
-    """Every trend: channel, quantity, form, a, b, reduced chi-square, AICc difference, weight."""
-    for name, channel in ageing.channels.items():
-        for quantity, trends in channel.trends.items():
+    """Every trend: setting, quantity, form, a, b, reduced chi-square, AICc difference, weight."""
+    for name, setting in ageing.settings.items():
+        for quantity, trends in setting.trends.items():
             for form in trends["form"].values:
                 one = trends.sel(form=form)
                 (a, b), (da, db) = one["parameters"].values, one["errors"].values
@@ -33,12 +33,12 @@ def trend_rows(ageing: Ageing):
 
 def temperature_rows(ageing: Ageing):
     """Subtract-then-fit and joint slopes side by side."""
-    for name, channel in ageing.channels.items():
-        for quantity, line in channel.residuals.items():
-            joint = channel.joint.get(quantity)
+    for name, setting in ageing.settings.items():
+        for quantity, line in setting.residuals.items():
+            joint = setting.joint.get(quantity)
             pair = [number(float(line[k]), float(line[f"{k}_error"])) for k in ("slope", "intercept")]
             rest = [f"{float(line[k]):.3g}" for k in ("r_squared", "pearson_r", "p_value")]
-            slope, form, used = "-", "-", f"{line.sizes['point']} of {channel.groups.sizes['group']}"
+            slope, form, used = "-", "-", f"{line.sizes['point']} of {setting.groups.sizes['group']}"
             if joint is not None and "temperature" in joint["parameter"].values:
                 one = joint.sel(parameter="temperature")
                 slope, form = number(float(one["parameters"]), float(one["errors"])), FORMS[joint.attrs["chosen_form"]]
@@ -53,12 +53,12 @@ def parameters_of(fitted: xr.Dataset):
 
 def joint_rows(ageing: Ageing):
     """Every parameter of the joint fits, and of the damage kernel where there is one."""
-    for name, channel in ageing.channels.items():
-        fits = [(quantity, joint.attrs["chosen_form"], joint) for quantity, joint in channel.joint.items()]
-        if channel.damage is not None:
-            fits.append(("dcr", "damage", channel.damage))
+    for name, setting in ageing.settings.items():
+        fits = [(quantity, joint.attrs["chosen_form"], joint) for quantity, joint in setting.joint.items()]
+        if setting.damage is not None:
+            fits.append(("dcr", "damage", setting.damage))
         for quantity, form, fitted in fits:
-            what = "damage kernel" if form == "damage" else f"{FORMS[form]} + temperature, steps"
+            what = "damage kernel" if form == "damage" else f"{FORMS[form]} + temperature, steps, curvature"
             for parameter, value, error, unit in parameters_of(fitted):
                 yield name, quantity, what, parameter, number(value, error), unit
 
@@ -79,7 +79,8 @@ def gain_rows(ageing: Ageing):
         for title, fitted in {"Eq. 2": gain.calibration, "Eq. 3": gain.drift, **shapes}.items():
             if fitted is None:
                 continue
-            source = f"AICc {fitted.attrs['aicc']:.1f}" if "aicc" in fitted.attrs else gain.source
+            source = gain.drift_source if title == "Eq. 3" else gain.source
+            source = f"AICc {fitted.attrs['aicc']:.1f}" if title in shapes else source
             for parameter, value, error, unit in parameters_of(fitted):
                 yield name, title, parameter, number(value, error), unit, source
         if gain.decay is not None:
@@ -107,13 +108,20 @@ def line_rows(ageing: Ageing):
             yield name, title, position, width, str(line["background"].item()), chi, why
 
 
+def warning_rows(ageing: Ageing):
+    """Every step whose result something speaks against."""
+    for name, setting in ageing.settings.items():
+        for step, warning in setting.warnings.items():
+            yield name, step, warning
+
+
 def reason_rows(ageing: Ageing):
     """Every setting and step without a result, and what was left out of the files."""
     for note in ageing.notes:
         yield "files", "", note
     for name, reason in ageing.left_out.items():
         yield name, "analysis", reason
-    for results in (ageing.gains, ageing.channels):
+    for results in (ageing.gains, ageing.settings):
         for name, one in results.items():
             for step, reason in one.reasons.items():
                 yield name, step, reason
@@ -141,8 +149,8 @@ def stated_rows(ageing: Ageing):
 
 def step_rows(ageing: Ageing):
     """Every step found."""
-    for name, channel in ageing.channels.items():
-        for quantity, steps in channel.steps.items():
+    for name, setting in ageing.settings.items():
+        for quantity, steps in setting.steps.items():
             columns = ("day", "size", "size_error", "p_value")
             for day, size, error, p in zip(*(steps[c].values for c in columns), strict=True):
                 yield name, quantity, f"{day:.0f}", number(size, error), f"{p:.3f}"
@@ -150,8 +158,8 @@ def step_rows(ageing: Ageing):
 
 def correlation_rows(ageing: Ageing):
     """Every rank correlation."""
-    for name, channel in ageing.channels.items():
-        for quantity, found in channel.correlations.items():
+    for name, setting in ageing.settings.items():
+        for quantity, found in setting.correlations.items():
             for series in found["quantity"].values:
                 for lag in found["lag"].values:
                     one = found.sel(quantity=series, lag=lag)
@@ -161,28 +169,29 @@ def correlation_rows(ageing: Ageing):
 
 def flag_rows(ageing: Ageing):
     """How many spectra have each flag, the first 50 of each setting, and every group of one."""
-    for name, channel in ageing.channels.items():
-        flags = channel.values["threshold_flag"].values
+    for name, setting in ageing.settings.items():
+        flags = setting.values["threshold_flag"].values
         for bit, text in FLAGS.items():
             if (flags & bit).any():
                 yield name, "all spectra", "", f"{(flags & bit > 0).sum()} of {flags.size}: {text}"
         for k in np.flatnonzero(flags)[:MOST_FLAGS]:
             meaning = ", ".join(text for bit, text in FLAGS.items() if flags[k] & bit)
-            yield name, "spectrum", str(channel.values["time"].values[k])[:19], meaning
-        for day in channel.groups["days"].values[channel.groups["single"].values]:
+            yield name, "spectrum", str(setting.values["time"].values[k])[:19], meaning
+        for day in setting.groups["days"].values[setting.groups["single"].values]:
             yield name, "group", f"day {day:.1f}", "a group of one: no deviation"
 
 
 TABLES = (
+    ("What speaks against results", ("setting", "step", "warning"), warning_rows),
     (
         "Trends; errors from the scatter, and from what all points share",
-        ("channel", "quantity", "form", "a", "b", "chi2/nu", "delta AICc", "weight"),
+        ("setting", "quantity", "form", "a", "b", "chi2/nu", "delta AICc", "weight"),
         trend_rows,
     ),
     (
         "Temperature",
         (
-            "channel",
+            "setting",
             "quantity",
             "slope per °C, joint fit: quote this",
             "its form",
@@ -195,21 +204,21 @@ TABLES = (
         ),
         temperature_rows,
     ),
-    ("Joint fits, a and b at 10 °C", ("channel", "quantity", "model", "parameter", "value", "unit"), joint_rows),
+    ("Joint fits, a and b at 10 °C", ("setting", "quantity", "model", "parameter", "value", "unit"), joint_rows),
     (
         "All readouts at once: the slope per °C if they have the same one",
         ("quantity", "readouts", "parameter", "value", "p that they agree"),
         readout_rows,
     ),
-    ("Gain", ("channel", "fit", "parameter", "value", "unit", "from"), gain_rows),
-    ("Lines, ADC channels", ("channel", "line", "position", "FWHM", "background", "chi2/nu", "vetoes"), line_rows),
-    ("Steps", ("channel", "quantity", "day", "size", "p (one-sided)"), step_rows),
+    ("Gain", ("setting", "fit", "parameter", "value", "unit", "from"), gain_rows),
+    ("Lines, ADC channels", ("setting", "line", "position", "FWHM", "background", "chi2/nu", "vetoes"), line_rows),
+    ("Steps", ("setting", "quantity", "day", "size", "p (one-sided)"), step_rows),
     (
         "Correlations of the joint fits' residuals",
-        ("channel", "quantity", "series", "lag (d)", "rank correlation", "p (two-sided)", "q", "significant"),
+        ("setting", "quantity", "series", "lag (d)", "rank correlation", "p (two-sided)", "q", "significant"),
         correlation_rows,
     ),
     ("The satellite as its file states it", ("key", "value"), stated_rows),
-    ("What was not done, and why", ("channel", "step", "reason"), reason_rows),
-    ("Flags", ("channel", "what", "when", "why"), flag_rows),
+    ("What was not done, and why", ("setting", "step", "reason"), reason_rows),
+    ("Flags", ("setting", "what", "when", "why"), flag_rows),
 )

@@ -7,7 +7,8 @@ import xarray as xr
 
 from xcal_jax.sipm.activation import by_epoch, line_decay
 from xcal_jax.sipm.calibration import compare_calibrations, energy_calibration, over_bias, stated_calibration
-from xcal_jax.sipm.gain import gain_drift
+from xcal_jax.sipm.counters import counter_flags
+from xcal_jax.sipm.gain import carried_drift, gain_drift
 from xcal_jax.sipm.lines import fit_lines
 from xcal_jax.sipm.mission import Mission, with_days
 from xcal_jax.sipm.template import at_setting, setting_name, settings_of
@@ -23,7 +24,8 @@ class Gain:
 
     ground: its lines on ground. calibration: Eq. 2 (or curved), from where `source` says; `compared`: every shape by
     AICc. stack, line, decay: all spectra after SAA exits, their line and its decay. epochs, lines: the same by epoch.
-    drift: Eq. 3. reasons: why a part is missing, by its name.
+    drift: Eq. 3, from the line or from another bias, as `drift_source` says. reasons: why a part is missing, by its
+    name.
     """
 
     readout: str
@@ -38,6 +40,7 @@ class Gain:
     epochs: xr.Dataset | None = None
     lines: xr.Dataset | None = None
     drift: xr.Dataset | None = None
+    drift_source: str = ""
     reasons: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -123,13 +126,17 @@ def activation_line(mission: Mission, bias: float) -> dict:
 def quiet_stack(spectra: xr.Dataset, activation: xr.Dataset, readout: str, bias: float) -> xr.Dataset | None:
     """Stack of what a setting sees without a recent exit of the SAA; None where there is none.
 
-    It is that of the routine spectra, or else of those spectra of ``activation`` that have no `since_exit`.
+    It is that of the routine spectra, or else of those of ``activation`` that have no `since_exit`. Spectra with a full
+    counter or a wrong live time are left out, where there are others.
     """
     routine = at_setting(spectra, readout, bias)
     late = at_setting(activation, readout, bias)
     late = late.isel(spectrum=np.flatnonzero(np.isnan(late["since_exit"].values)))
     chosen = routine if routine.sizes["spectrum"] else late
-    return stack(chosen) if chosen.sizes["spectrum"] else None
+    if not chosen.sizes["spectrum"]:
+        return None
+    good = counter_flags(chosen) == 0
+    return stack(chosen.isel(spectrum=np.flatnonzero(good)) if good.any() else chosen)
 
 
 def drift_of(epochs: xr.Dataset, lines: xr.Dataset, b: float, energy: float, b_error: float) -> xr.Dataset:
@@ -175,9 +182,29 @@ def with_activation(mission: Mission, gain: Gain, spectra: xr.Dataset, activatio
             raise ValueError("Eq. 3 is of a linear calibration")
         b, b_error = (float(gain.calibration[name].sel(parameter="b")) for name in ("parameters", "errors"))
         found["drift"] = drift_of(found["epochs"], found["lines"], b, line["energy"], b_error)
+        found["drift_source"] = f"its own line at {line['energy']:g} keV"
     except ValueError as problem:
         reasons["gain_drift"] = str(problem)
     return replace(gain, **found, reasons=reasons)
+
+
+def with_carried(gain: Gain, others: list[Gain]) -> Gain:
+    """The ``gain`` with the drift of the nearest bias of its readout that has one, where it has none itself."""
+    near = [
+        (abs(one.bias - gain.bias), one.bias, one.drift, one.calibration)
+        for one in others
+        if one.readout == gain.readout and one.drift is not None and one.calibration is not None
+    ]
+    near = [one for one in near if np.isfinite(one[0])]
+    if gain.drift is not None or gain.calibration is None or not near:
+        return gain
+    _, bias, drift, calibration = min(near, key=lambda one: one[:2])
+    try:
+        drift = carried_drift(drift, calibration, gain.calibration)
+    except ValueError as problem:
+        return replace(gain, reasons=gain.reasons | {"gain_drift": str(problem)})
+    reasons = {name: reason for name, reason in gain.reasons.items() if name != "gain_drift"}
+    return replace(gain, drift=drift, drift_source=f"carried from bias {bias:g}", reasons=reasons)
 
 
 def gains_of(
@@ -209,4 +236,4 @@ def gains_of(
         else:
             gain = with_activation(mission, gain, spectra, activation)
         gains[readout, None if np.isnan(bias) else bias] = gain
-    return gains
+    return {pair: with_carried(gain, list(gains.values())) for pair, gain in gains.items()}

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from xcal_jax.sipm.pipeline import Ageing, Channel
+from xcal_jax.sipm.pipeline import Ageing, Setting
 from xcal_jax.sipm.setting import Gain
 from xcal_jax.sipm.thresholds import FLAGS
 from xcal_jax.sipm.trends import best_form
@@ -33,14 +33,14 @@ def of_gain(gain: Gain) -> dict:
     if gain.decay is not None:
         out["decay"] = {key: float(gain.decay[key]) for key in ("half_life", "half_life_error")}
     if gain.drift is not None:
-        out["gain_drift"] = fitted(gain.drift)
+        out["gain_drift"] = fitted(gain.drift) | {"from": gain.drift_source}
     return out | {step: {"reason": reason} for step, reason in gain.reasons.items()}
 
 
-def of_channel(channel: Channel) -> dict:
+def of_setting(setting: Setting) -> dict:
     """Every step of one setting."""
-    flags, values = channel.values["threshold_flag"].values, channel.values
-    groups = channel.groups.sizes["group"]
+    flags, values = setting.values["threshold_flag"].values, setting.values
+    groups = setting.groups.sizes["group"]
     out: dict = {
         "threshold": {
             "spectra": int(flags.size),
@@ -49,35 +49,39 @@ def of_channel(channel: Channel) -> dict:
             "mean_adu": float(np.nanmean(values["threshold_adu"])),
         },
         "dark_count_rate": {"mean": float(np.nanmean(values["dcr"]))},
-        "groups": {"groups": int(groups), "days": float(channel.groups.attrs["group_days"])},
+        "groups": {"groups": int(groups), "days": float(setting.groups.attrs["group_days"])},
     }
     if "threshold_kev" in values:
         out["energy"] = {"mean_threshold_kev": float(np.nanmean(values["threshold_kev"]))}
-    for q, trends in channel.trends.items():
+    for q, trends in setting.trends.items():
         form = best_form(trends)
         out[f"trends of {q}"] = fitted(trends.sel(form=form)) | {"form": form}
-    for q, line in channel.residuals.items():
+    for q, line in setting.residuals.items():
         slope = {"value": float(line["slope"]), "error": float(line["slope_error"])}
         out[f"temperature of {q}"] = {"slope": slope, "points_used": line.sizes["point"], "points_total": int(groups)}
-    for q, joint in channel.joint.items():
-        out[f"joint fit of {q}"] = fitted(joint) | {"form": joint.attrs["chosen_form"]} | used(joint)
-    for q, steps in channel.steps.items():
+    for q, joint in setting.joint.items():
+        reduced = float(joint["chi_square"]) / max(int(joint["degrees"]), 1)
+        more = {"form": joint.attrs["chosen_form"], "reduced_chi_square": reduced}
+        out[f"joint fit of {q}"] = fitted(joint) | more | used(joint)
+    for q, steps in setting.steps.items():
         days = [round(float(day), 1) for day in steps["day"].values]
         out[f"steps of {q}"] = {"days": days, "temperature": bool(steps.attrs["temperature"])} | used(steps)
-    for q, found in channel.correlations.items():
+    for q, found in setting.correlations.items():
         names, lags = found["quantity"].values, found["lag"].values
         strong = [f"{names[i]} at lag {lags[j]:g} d" for i, j in np.argwhere(found["significant"].values)]
         out[f"correlations of {q}"] = {"significant": strong, "trials": int(found.attrs["trials"])}
-    if channel.damage is not None:
-        out["damage"] = fitted(channel.damage) | used(channel.damage)
-    return out | {step: {"reason": reason} for step, reason in channel.reasons.items()}
+    if setting.damage is not None:
+        out["damage"] = fitted(setting.damage) | used(setting.damage)
+    for step, warning in setting.warnings.items():
+        out[step] |= {"warning": warning}
+    return out | {step: {"reason": reason} for step, reason in setting.reasons.items()}
 
 
 def summarise(ageing: Ageing) -> dict:
     """Every step of every setting, with its result or the reason why it has none; what the readouts have in common."""
     steps = {name: of_gain(gain) for name, gain in ageing.gains.items()}
-    for name, channel in ageing.channels.items():
-        steps[name] = steps.get(name, {}) | of_channel(channel)
+    for name, setting in ageing.settings.items():
+        steps[name] = steps.get(name, {}) | of_setting(setting)
     for name, reason in ageing.left_out.items():
         steps[name] = {"analysis": {"reason": reason}}
     readouts = {

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from xcal_jax.sipm.pipeline import Ageing, Channel
+from xcal_jax.sipm.pipeline import Ageing, Setting
 from xcal_jax.sipm.setting import Gain
 
 LABEL = {
@@ -14,17 +14,17 @@ LABEL = {
 DAYS = "days since launch"
 
 
-def titled(setting: Channel | Gain) -> str:
+def titled(setting: Setting | Gain) -> str:
     """Readout and bias of a setting, as every panel says them."""
     return f"{setting.readout}, {'bias unknown' if np.isnan(setting.bias) else f'bias {setting.bias:g}'}"
 
 
 def panels(ageing: Ageing, rows: int = 1, height: float = 4.0) -> tuple[Figure, np.ndarray]:
-    """A figure with a column per readout channel, marked if its data are synthetic, and its axes (rows, channels)."""
-    figure = Figure(figsize=(6.0 * len(ageing.channels), height * rows), layout="constrained")
-    axes = figure.subplots(rows, len(ageing.channels), squeeze=False)
-    for axis, name in zip(axes[0], ageing.channels, strict=True):
-        axis.set_title(f"{ageing.mission.name} {titled(ageing.channels[name])}")
+    """A figure with a column per setting, marked if its data are synthetic, and its axes (rows, settings)."""
+    figure = Figure(figsize=(6.0 * len(ageing.settings), height * rows), layout="constrained")
+    axes = figure.subplots(rows, len(ageing.settings), squeeze=False)
+    for axis, name in zip(axes[0], ageing.settings, strict=True):
+        axis.set_title(f"{ageing.mission.name} {titled(ageing.settings[name])}")
     return mark(ageing, figure), axes
 
 

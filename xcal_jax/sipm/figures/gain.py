@@ -122,7 +122,7 @@ def activation_figure(ageing: Ageing) -> Figure | None:
 
 
 def gain_figure(ageing: Ageing) -> Figure | None:
-    """Eq. 3 of every setting: the gain from the activation line, and the cubic with its band."""
+    """Eq. 3 of every setting: the gain from its activation line, if it has one, and the cubic with its band."""
     gains = with_part(ageing, "drift")
     if not gains:
         return None
@@ -132,8 +132,11 @@ def gain_figure(ageing: Ageing) -> Figure | None:
         value, error = gain_at(drift, fine)
         axis.fill_between(fine, value - error, value + error, color="C3", alpha=0.25, label="cubic, 1 sigma")
         axis.plot(fine, value, "C3")
-        label = f"{drift.attrs['line_keV']:g} keV line"
-        axis.errorbar(drift["days"], drift["gain"], drift["gain_error"], fmt="o", label=label)
+        if "epoch" in drift.dims:
+            label = f"{drift.attrs['line_keV']:g} keV line"
+            axis.errorbar(drift["days"], drift["gain"], drift["gain_error"], fmt="o", label=label)
+        else:
+            axis.plot([], [], " ", label=gain.drift_source)
         title = f"{ageing.mission.name} {titled(gain)}, b = {drift.attrs['b_keV']:.1f} keV"
         axis.set(xlabel=DAYS, ylabel="gain g(t) (keV/ADU)", title=title)
         axis.legend(fontsize=8)

@@ -5,20 +5,20 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from xcal_jax.sipm.figures.frame import panels
-from xcal_jax.sipm.pipeline import Ageing, Channel
+from xcal_jax.sipm.pipeline import Ageing, Setting
 from xcal_jax.sipm.template import template_row
 
 
-def template_rate(ageing: Ageing, channel: Channel) -> Float[np.ndarray, " C"]:
+def template_rate(ageing: Ageing, setting: Setting) -> Float[np.ndarray, " C"]:
     """Template rate of a setting, cnt/s."""
-    return ageing.template["rate"].values[template_row(ageing.template, channel.readout, channel.bias)]
+    return ageing.template["rate"].values[template_row(ageing.template, setting.readout, setting.bias)]
 
 
 def spectra_figure(ageing: Ageing) -> Figure:
     """Routine spectra from early to late, and the template."""
     figure, axes = panels(ageing)
-    for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
-        values = channel.values
+    for axis, setting in zip(axes[0], ageing.settings.values(), strict=True):
+        values = setting.values
         order = np.argsort(values["days"].values)
         for k, place in enumerate(order[np.linspace(0, order.size - 1, 6).astype(int)]):
             one = values.isel(spectrum=place)
@@ -27,7 +27,7 @@ def spectra_figure(ageing: Ageing) -> Figure:
             axis.step(
                 values["channel"], np.where(rate > 0, rate, np.nan), where="mid", lw=1, color=f"C{k}", label=label
             )
-        template = template_rate(ageing, channel)
+        template = template_rate(ageing, setting)
         axis.step(
             values["channel"], np.where(template > 0, template, np.nan), "k--", where="mid", lw=1, label="template"
         )
@@ -39,10 +39,10 @@ def spectra_figure(ageing: Ageing) -> Figure:
 def crossing_figure(ageing: Ageing) -> Figure:
     """Spectrum, template, their difference, and the crossing, for the last measured spectrum."""
     figure, axes = panels(ageing)
-    for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
-        good = np.flatnonzero(channel.values["threshold_flag"].values == 0)
-        one = channel.values.isel(spectrum=good[-1])
-        template = template_rate(ageing, channel)
+    for axis, setting in zip(axes[0], ageing.settings.values(), strict=True):
+        good = np.flatnonzero(setting.values["threshold_flag"].values == 0)
+        one = setting.values.isel(spectrum=good[-1])
+        template = template_rate(ageing, setting)
         rate = one["counts"].values / float(one["exposure"])
         x, edge = one["channel"].values, float(one["threshold_adu"])
         near = (x > edge - 12) & (x < edge + 12)

@@ -6,17 +6,17 @@ from matplotlib.figure import Figure
 
 from xcal_jax.sipm.figures.frame import DAYS, LABEL, panels
 from xcal_jax.sipm.grouping import board_mean
-from xcal_jax.sipm.pipeline import Ageing, Channel
+from xcal_jax.sipm.pipeline import Ageing, Setting
 from xcal_jax.sipm.trends import FORMS, best_form, evaluate, forecast
 
 NO_STEPS = xr.Dataset({name: ("step", np.zeros(0)) for name in ("day", "size", "size_error")})
 
 
-def draw_trends(axis, channel: Channel, name: str, future: float = 0.0) -> None:
+def draw_trends(axis, setting: Setting, name: str, future: float = 0.0) -> None:
     """Draw the groups of one quantity, the four trends, and a forecast band to ``future`` days past the last group."""
-    groups, trends = channel.groups, channel.trends.get(name)
+    groups, trends = setting.groups, setting.trends.get(name)
     if trends is None:
-        reasons = (channel.reasons.get(f"trends of {name}"), channel.reasons.get("energy"))
+        reasons = (setting.reasons.get(f"trends of {name}"), setting.reasons.get("energy"))
         axis.text(0.5, 0.5, next((r for r in reasons if r), "no data"), wrap=True, ha="center", fontsize=8)
         return
     axis.errorbar(
@@ -48,38 +48,38 @@ def draw_trends(axis, channel: Channel, name: str, future: float = 0.0) -> None:
 
 def threshold_figure(ageing: Ageing) -> Figure | None:
     """Threshold in ADC channels, and in keV where there is a gain, with trends."""
-    channels = list(ageing.channels.values())
-    names = [n for n in ("threshold_adu", "threshold_kev") if any(n in channel.trends for channel in channels)]
+    settings = list(ageing.settings.values())
+    names = [n for n in ("threshold_adu", "threshold_kev") if any(n in setting.trends for setting in settings)]
     if not names:
         return None
     figure, axes = panels(ageing, len(names))
     for row, name in zip(axes, names, strict=True):
-        for axis, channel in zip(row, channels, strict=True):
-            draw_trends(axis, channel, name)
+        for axis, setting in zip(row, settings, strict=True):
+            draw_trends(axis, setting, name)
     return figure
 
 
 def dark_counts_figure(ageing: Ageing) -> Figure:
     """Dark count rate with trends and a forecast of half a year."""
     figure, axes = panels(ageing)
-    for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
-        draw_trends(axis, channel, "dcr", 180.0)
+    for axis, setting in zip(axes[0], ageing.settings.values(), strict=True):
+        draw_trends(axis, setting, "dcr", 180.0)
     return figure
 
 
 def temperature_figure(ageing: Ageing) -> Figure:
     """Mean board temperature of each spectrum and group."""
     figure, axes = panels(ageing, height=3.2)
-    for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
+    for axis, setting in zip(axes[0], ageing.settings.values(), strict=True):
         axis.plot(
-            channel.values["days"],
-            board_mean(channel.values),
+            setting.values["days"],
+            board_mean(setting.values),
             ".",
             ms=2,
             color="silver",
             label="spectra",
         )
-        axis.plot(channel.groups["days"], channel.groups["temperature"], ".", label="groups")
+        axis.plot(setting.groups["days"], setting.groups["temperature"], ".", label="groups")
         axis.set(xlabel=DAYS, ylabel="mean board temperature (°C)")
         axis.legend(fontsize=8)
     return figure
@@ -87,13 +87,13 @@ def temperature_figure(ageing: Ageing) -> Figure:
 
 def residuals_figure(ageing: Ageing, name: str) -> Figure | None:
     """Residuals from the trend against temperature: the line of step 9, and the joint fit's slope."""
-    if not any(name in channel.residuals for channel in ageing.channels.values()):
+    if not any(name in setting.residuals for setting in ageing.settings.values()):
         return None
     figure, axes = panels(ageing)
-    for axis, channel in zip(axes[0], ageing.channels.values(), strict=True):
-        if name not in channel.residuals or name not in channel.joint:
+    for axis, setting in zip(axes[0], ageing.settings.values(), strict=True):
+        if name not in setting.residuals or name not in setting.joint:
             continue
-        data, joint = channel.residuals[name], channel.joint[name]
+        data, joint = setting.residuals[name], setting.joint[name]
         x = data["temperature"].values
         axis.plot(x, data["residual"], ".", color="grey")
         fine = np.array([x.min(), x.max()])
@@ -115,19 +115,19 @@ def residuals_figure(ageing: Ageing, name: str) -> Figure | None:
 
 def joint_figure(ageing: Ageing) -> Figure | None:
     """Residuals of the joint fits of trend, temperature and steps, and the days of the steps."""
-    if not any(channel.joint for channel in ageing.channels.values()):
+    if not any(setting.joint for setting in ageing.settings.values()):
         return None
     figure, axes = panels(ageing, 2, 3.0)
     for row, name in zip(axes, ("threshold_adu", "dcr"), strict=True):
-        for axis, channel in zip(row, ageing.channels.values(), strict=True):
-            if name not in channel.joint:
+        for axis, setting in zip(row, ageing.settings.values(), strict=True):
+            if name not in setting.joint:
                 continue
-            joint = channel.joint[name]
+            joint = setting.joint[name]
             axis.axhline(0, color="grey", lw=0.8)
             axis.plot(
                 joint["days"], joint["residual"], ".", label=f"{FORMS[joint.attrs['chosen_form']]} + temperature, steps"
             )
-            steps = channel.steps.get(name, NO_STEPS)
+            steps = setting.steps.get(name, NO_STEPS)
             for day, size, error in zip(
                 steps["day"].values, steps["size"].values, steps["size_error"].values, strict=True
             ):
