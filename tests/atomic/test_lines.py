@@ -45,7 +45,7 @@ def test_k_lines_peak_where_they_were_measured(name, peak):
 
 
 def test_the_maximum_of_mn_k_beta():
-    """6490.585 eV in a public list of the line; the table of maxima of Hoelzer et al. is 0.42 eV off their components."""
+    """6490.585 eV in a public list; the maximum that Hoelzer et al. give is 0.42 eV off their components."""
     energy = np.linspace(6488.0, 6493.0, 5001)
     maximum = energy[np.argmax(load_line("MnKb").density(energy))]
     assert maximum == pytest.approx(6490.585, abs=0.03) and maximum - 6490.18 == pytest.approx(0.42, abs=0.02)
