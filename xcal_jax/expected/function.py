@@ -94,9 +94,10 @@ def observables(
     if _traced((n, seed)):
         raise TypeError("`n` and `seed` of observables must be plain numbers, but are traced: leave them outside jit")
     n, seed = parse_whole(n, "n", least=1, most=MOST_POINTS), parse_whole(seed, "seed", least=0, below=SEEDS)
-    light = {"energy": energy, "weights": weights, "at": at, "angle": angle, "azimuth": azimuth, "isotropic": isotropic}
+    light: dict[str, Any] = {"energy": energy, "weights": weights, "at": at, "angle": angle}
     traced = {name: value for name, value in light.items() if _traced(value)}
-    source = Source.build(**light | {name: _stand_in(name, value) for name, value in traced.items()})
+    light |= {name: _stand_in(name, value) for name, value in traced.items()}
+    source = Source.build(**light, azimuth=azimuth, isotropic=isotropic)
     thresholds = (0.0, *(LOW if loss_above is None else loss_thresholds(loss_above, np.inf)))
     precision = jnp.result_type(float)
     with jax.ensure_compile_time_eval():
@@ -161,13 +162,16 @@ def _traced(tree: Any) -> bool:
 
 def _stand_in(name: str, value: Any) -> Any:
     """A plain value of the argument ``name`` of a source in the place of a traced one."""
-    return np.broadcast_to({"energy": 1e4, "weights": 1.0, "at": 0.0, "angle": 45.0}[name], np.shape(value)).tolist()
+    plain = {"energy": 1e4, "weights": 1.0, "at": 0.0, "angle": 45.0}[name]
+    return np.full(jnp.asarray(value).shape, plain).tolist()
 
 
 def _with_traced(parameters: Parameters, traced: dict[str, Any]) -> Parameters:
     """``parameters`` with the ``traced`` arguments of the source in the places of their stand-ins."""
     names = {"energy": "energy", "weights": "weight", "angle": "angle"}
-    changes = {names[name]: jnp.asarray(value, float) for name, value in traced.items() if name in names}
+    changes: dict[str, Any] = {
+        names[name]: jnp.asarray(value, float) for name, value in traced.items() if name in names
+    }
     if "at" in traced:
         changes["x"], changes["y"] = (jnp.asarray(part, float) for part in traced["at"])
     return replace(parameters, **changes)

@@ -6,6 +6,7 @@ field, or, where the field has a value a layer, the field and the layer, ``thick
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -73,9 +74,10 @@ class Parameters:
         """
         x, y = (0.0, 0.0) if at is None else at
         sizes = absorber.thickness, absorber.density, absorber.width, absorber.length
-        numbers = (*sizes, energy, weight, angle, x, y, yield_scale, range_scale)
+        numbers: Any = (*sizes, energy, weight, angle, x, y, yield_scale, range_scale)
+        leaves: Any = [None if number is None else jnp.asarray(number, float) for number in numbers]
         return cls(
-            *(None if number is None else jnp.asarray(number, float) for number in numbers),
+            *leaves,
             uniform=at is None,
             azimuth=azimuth,
             isotropic=isotropic,
@@ -99,7 +101,9 @@ class Parameters:
             raise ValueError("derivatives are of photons of one `energy` or of several lines of no width")
         if source.impact not in ("uniform", "point"):
             raise ValueError(f"derivatives are of an impact at one point or uniform, not of a {source.impact}")
-        lines, vertical = np.asarray(source.line_energies), float(source.direction.z) == -1.0
+        lines: Any = np.asarray(source.line_energies)
+        weight: Any = np.asarray(source.weight, dtype=float)
+        vertical = float(source.direction.z) == -1.0
         if (lines.size > 1 or source.isotropic) and absorber.filters:
             many = "isotropic light" if source.isotropic else "several lines (give their weights behind the filters)"
             raise ValueError(f"derivatives with {many} need an absorber without `filters`, which {absorber.name!r} has")
@@ -110,7 +114,7 @@ class Parameters:
             (float(source.x), float(source.y)) if source.impact == "point" else None,
             yield_scale,
             range_scale,
-            None if lines.size == 1 else np.asarray(source.weight, dtype=float),
+            None if lines.size == 1 else weight,
             None if source.isotropic or vertical else float(np.degrees(np.arctan2(np.hypot(x, y), -z))),
             float(np.degrees(np.arctan2(y, x))),
             source.isotropic,

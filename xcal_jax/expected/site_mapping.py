@@ -147,7 +147,8 @@ def moved_first_site(
 ) -> tuple[Site, Real]:
     """(site, weight) of a first interaction, as `first_collision.first_site` has it, moved with the parameters."""
     frozen = parameters.frozen
-    drawn, weight = first_site(matter, frozen, *jax.tree.map(parameters.fixed, (energy, direction)), u)
+    held, way = jax.tree.map(parameters.fixed, (energy, direction))
+    drawn, weight = first_site(matter, frozen, held, way, u)
     path, *aside = slope(direction)
     lit = (aside[0], aside[1]) if parameters.slants and parameters.uniform else None
     site, deeper, wider = move(matter, parameters, drawn, lit)
