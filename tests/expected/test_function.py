@@ -61,7 +61,7 @@ def test_values_slopes_and_errors_are_those_of_an_estimate():
     source = Source.build("7keV:2,5keV:1", angle=40.0, azimuth=20.0)
     wrt = ("thickness", "density", "width", "energy", "weight", "angle", "yield", "range")
     exact = estimate(SLAB, source, wrt, n=2 * FEW, replicates=8)
-    for name in ("partial", "photon_escape", "mean_loss", "loss_above"):
+    for name in ("partial", "photon_escape", "electron_escape", "mean_loss"):
         value, error = exact.value(name)
         np.testing.assert_allclose(getattr(found.errors, name), error, rtol=0.05, atol=1e-9)
         assert np.all(np.abs(getattr(found, name) - value) <= 0.2 * error + 1e-5 * value), name
