@@ -218,7 +218,9 @@ def inexact(matter: Matter, parameters: Parameters) -> Parameters:
         _, *aside = slope(incident_direction(parameters, jnp.full(DIMENSIONS, 0.5)))
         for h, at, way in zip(half, (parameters.x, parameters.y), aside, strict=True):
             close = close | (h - jnp.abs(at) < widest)
-            leaves = leaves | (h - jnp.abs(at + way * down) < widest) | parameters.isotropic
+            if parameters.slants:
+                ends = h - jnp.abs(at + way * down) < widest
+                leaves = leaves | (h - jnp.abs(at) < widest) | ends | parameters.isotropic
     close = close | leaves
     return replace(
         parameters,
