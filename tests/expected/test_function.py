@@ -11,6 +11,7 @@ import pytest
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import quantum_efficiency
+from xcal_jax.absorber.source import Source
 from xcal_jax.expected.estimate import estimate
 from xcal_jax.expected.function import observables
 
@@ -49,20 +50,24 @@ def test_the_slope_of_the_probability_is_the_closed_form(jacobian):
 def test_values_slopes_and_errors_are_those_of_an_estimate():
     """For all parameters at once, on the same points, in double precision there: a few decisions differ."""
 
-    def escape(absorber, energy, yield_scale, range_scale):
-        found = observables(absorber, energy, None, yield_scale, range_scale, n=FEW)
+    def escape(absorber, energy, yield_scale, range_scale, weights, angle):
+        light = {"weights": weights, "angle": angle, "azimuth": 20.0}
+        found = observables(absorber, energy, None, yield_scale, range_scale, n=FEW, **light)
         return found.photon_escape, found
 
-    gradient = jax.grad(escape, argnums=(0, 1, 2, 3), has_aux=True)
-    (slope, energy, yields, ranges), found = gradient(SLAB, 7000.0, 1.0, 1.0)
-    exact = estimate(SLAB, 7000.0, ("thickness", "density", "width", "energy", "yield", "range"), n=FEW, replicates=8)
-    for name in ("partial", "photon_escape", "mean_loss", "loss_above"):
+    gradient = jax.grad(escape, argnums=tuple(range(6)), has_aux=True)
+    lines = jnp.array([7000.0, 5000.0]), jnp.array([2.0, 1.0])
+    (slope, energy, yields, ranges, weights, angle), found = gradient(SLAB, lines[0], 1.0, 1.0, lines[1], 40.0)
+    source = Source.build("7keV:2,5keV:1", angle=40.0, azimuth=20.0)
+    wrt = ("thickness", "density", "width", "energy", "weight", "angle", "yield", "range")
+    exact = estimate(SLAB, source, wrt, n=2 * FEW, replicates=8)
+    for name in ("partial", "photon_escape", "electron_escape", "mean_loss"):
         value, error = exact.value(name)
         np.testing.assert_allclose(getattr(found.errors, name), error, rtol=0.05, atol=1e-9)
         assert np.all(np.abs(getattr(found, name) - value) <= 0.2 * error + 1e-5 * value), name
     slopes = dict(zip(exact.parameters, exact.derivative("photon_escape")[0], strict=True))
     asked = {"thickness[0]": slope.thickness[0], "density[0]": slope.density[0], "width": slope.width}
-    asked |= {"energy": energy, "yield": yields, "range": ranges}
+    asked |= {"energy[0]": energy[0], "weight[1]": weights[1], "angle": angle, "yield": yields, "range": ranges}
     for name, derivative in asked.items():
         assert float(derivative) == pytest.approx(slopes[name], rel=0.01, abs=1e-9), name
 

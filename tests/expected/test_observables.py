@@ -11,6 +11,7 @@ import pytest
 from tests.expected.conftest import ALL, ENERGY, THRESHOLDS, N
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.matter import Matter, quantum_efficiency
+from xcal_jax.absorber.source import Source
 from xcal_jax.compute.random import words
 from xcal_jax.expected.electrons import MODELS, ElectronModel
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, run, scrambled
@@ -141,14 +142,14 @@ def slab():
 @pytest.fixture(scope="module")
 def right(slab):
     """50 nm from the right side."""
-    return estimate(slab, ENERGY, SIDE, at=(29.95, 3.0), n=2**12, loss_above=THRESHOLDS[1:])
+    return estimate(slab, Source.build(ENERGY, at=(29.95, 3.0)), SIDE, n=2**12, loss_above=THRESHOLDS[1:])
 
 
 @pytest.mark.exhaustive
 @pytest.mark.slow
 def test_an_impact_moves_as_the_side_does(slab, right):
     """Near one side only the gap w/2 - x matters: d/dx = -2 d/dwidth; and mirrored impacts mirror."""
-    left = estimate(slab, ENERGY, SIDE, at=(-29.95, 3.0), n=2**12, loss_above=THRESHOLDS[1:])
+    left = estimate(slab, Source.build(ENERGY, at=(-29.95, 3.0)), SIDE, n=2**12, loss_above=THRESHOLDS[1:])
     x, y, width, _ = (right.parameters.index(name) for name in SIDE)
     for figure in FRACTIONS:
         slope, error = right.derivative(figure)
@@ -199,7 +200,9 @@ def test_transformations_agree(slab, right):
 )
 def test_refused(stack, change, sentence):
     with pytest.raises(ValueError, match=sentence):
-        estimate(stack, **{"energy": 7000.0, **change})
+        light = {"energy": 7000.0} | {name: value for name, value in change.items() if name in ("energy", "at")}
+        others = {name: value for name, value in change.items() if name not in light}
+        estimate(stack, Source.build(**light), **others)
 
 
 def test_names(stack):

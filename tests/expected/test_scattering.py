@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.expected.conftest import ENERGY
+from xcal_jax.absorber.source import Source
 from xcal_jax.expected import scattering, site_mapping
 from xcal_jax.expected.estimate import differences, estimate, mean_and_error, run
 from xcal_jax.expected.history import begin
@@ -166,7 +167,7 @@ def test_photoelectrons_follow_their_law_and_start_where_they_may_escape(tables,
     """Mean square cosine to the photon by quadrature, the Auger electrons' 1/3; deep inside nobody is followed."""
     u = (np.arange(4096) + 0.5) / 4096
     with jax.enable_x64(True):
-        begun = begin(tables, point, jnp.zeros(1), jnp.full(DIMENSIONS, 0.5))
+        begun = begin(tables, point, jnp.zeros(1), point.energy, jnp.full(DIMENSIONS, 0.5))
         numbers = StepNumbers.of(jnp.full(2 * PAIRS, 0.5))
         down = Direction(jnp.asarray(0.0), jnp.asarray(0.0), jnp.asarray(-1.0))
 
@@ -205,7 +206,7 @@ def test_photoelectrons_follow_their_law_and_start_where_they_may_escape(tables,
 )
 def test_refused(narrow, change, wrt, sentence):
     with pytest.raises(ValueError, match=sentence):
-        estimate(narrow, **{"energy": ENERGY, "wrt": wrt} | change)
+        estimate(narrow, Source.build(**{"energy": ENERGY} | change), wrt)
 
 
 def test_thin_layers_are_refused(tables, point):

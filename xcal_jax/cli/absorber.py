@@ -8,7 +8,7 @@ from xcal_jax.cli import options
 from xcal_jax.cli.summary import show as show_summary
 from xcal_jax.io.checkpoint import checkpoint_of, remove_checkpoint
 from xcal_jax.io.files import EVENTS, NETCDF
-from xcal_jax.units import parse_lines, parse_whole, shown
+from xcal_jax.units import parse_whole, shown
 
 
 def _pixel(text: str, option: str) -> tuple[int, ...]:
@@ -22,12 +22,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
     "xcal-jax simulate my_absorber.toml --line MnKa:2,MnKb:0.3 --events events.fits -o mn.nc",
 )
 @click.argument("absorber")
-@click.option(
-    "--energy",
-    "lines",
-    type=options.Text("lines", parse_lines),
-    help="Photon energy, or several lines with weights: 7keV, or 5.9keV:2,6.49keV:1.",
-)
+@options.lines()
 @click.option("--line", help="Natural lines by name instead, with their photons: MnKa, or MnKa:2,MnKb:0.3.")
 @click.option("--radioactive", help="Lines and gammas of a nuclide instead: Fe55, Co57, Cd109, Ba133 or Am241.")
 @click.option("--line-table", type=click.Path(), help="CSV table with your own lines for --line.")
@@ -43,9 +38,9 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
     type=options.Text("pixel", _pixel),
     help="ROW,COLUMN from 0 of the only pixel of an [array] to be hit; default: all alike.",
 )
-@click.option("--angle", type=options.DEG, default="0deg", help="Incidence against the normal.")
-@click.option("--azimuth", type=options.DEG, default="0deg", help="Direction of the incidence.")
-@click.option("--isotropic", is_flag=True, help="Directions uniform over the upper half space.")
+@options.angle
+@options.azimuth
+@options.isotropic
 @click.option("--free", is_flag=True, help="Let photons pass through; default: every photon interacts.")
 @click.option("--bin", "bin_width", type=options.EV, default="1eV", help="Bin width.")
 @options.yields

@@ -9,16 +9,22 @@ from xcal_jax.cli.summary import show
 from xcal_jax.io.files import MARK, NETCDF, check_kept, check_writable
 
 
-@options.command("xcal-jax sensitivity xifu --energy 7keV --wrt thickness,density,yield,range")
+@options.command(
+    "xcal-jax sensitivity xifu --energy 7keV --wrt thickness,density,yield,range",
+    "xcal-jax sensitivity xifu --energy 5.899keV:2,6.490keV:1 --angle 45deg --wrt thickness,weight,angle",
+)
 @click.argument("absorber")
-@options.energy
+@options.lines(required=True)
 @click.option(
     "--wrt",
     type=options.NAMES,
     default="thickness,density,yield,range",
-    help="Of thickness, density, width, length, energy, x, y, yield, range; one layer: thickness[1].",
+    help="Of thickness, density, width, length, energy, weight, angle, x, y, yield, range; one layer: thickness[1].",
 )
 @options.at
+@options.angle
+@options.azimuth
+@options.isotropic
 @options.photons("131072", "Histories, rounded up to a power of two.")
 @options.seed
 @options.yields
@@ -27,20 +33,23 @@ from xcal_jax.io.files import MARK, NETCDF, check_kept, check_writable
 @options.loss_above
 @options.as_json
 @options.plot("the relative sensitivities")
-def sensitivity(absorber, energy, wrt, at, n, seed, yields, uncertainties, models, loss_above, as_json, plot):
+def sensitivity(absorber, lines, wrt, models, as_json, plot, **more):
     """Derivatives of the observables of ABSORBER, a preset or a TOML file, with standard errors."""
     from xcal_jax.absorber.absorber import Absorber
     from xcal_jax.expected.sensitivity import sensitivity as run
 
     target = Absorber.load(absorber, **models)
-    found = run(target, energy, wrt, at, n, seed, yields, uncertainties, loss_above=loss_above, progress=True)
+    energies, weights = lines
+    found = run(target, energies, wrt, weights=weights, progress=True, **more)
     show(found.facts(), as_json, lambda _: [str(found)])
     if plot:
         from xcal_jax.io.figures import save_figure
         from xcal_jax.plot.expected import sensitivity_figure
 
+        at, energy = more["at"], ", ".join(f"{energy:g}" for energy in energies)
         impact = "uniform over the top" if at is None else f"at ({at[0]:g}, {at[1]:g}) µm"
-        title = f"{target.name}, {energy:g} eV, {impact}"
+        light = "isotropic" if more["isotropic"] else f"{more['angle']:g}° from the normal"
+        title = f"{target.name}, {energy} eV, {impact}, {light}"
         save_figure(sensitivity_figure(found.changes, found.parameters, title), plot)
 
 

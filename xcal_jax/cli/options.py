@@ -13,7 +13,7 @@ import click
 
 from xcal_jax.constants import COSTER_KRONIG, ELECTRONS, PHYSICS, YIELDS
 from xcal_jax.io.files import PLOTS, check_kept, check_own, check_writable
-from xcal_jax.units import parse_quantities, parse_quantity, parse_whole
+from xcal_jax.units import parse_lines, parse_quantities, parse_quantity, parse_whole
 
 SENTENCE = re.compile(r"(?<!Eq)\.\s")  # where one ends and another begins
 OVERWRITE, QUIET = "xcal_jax.overwrite", "xcal_jax.quiet"  # in the context of a command
@@ -163,6 +163,12 @@ def output(text: str, suffixes: tuple[str, ...] = ()):
     return click.option("-o", "--output", type=Output(suffixes), required=True, help=text)
 
 
+def lines(required: bool = False):
+    """Option ``--energy`` of lines with weights, as the argument ``lines``: energies in eV, and weights."""
+    text = "Photon energy, or several lines with weights: 7keV, or 5.9keV:2,6.49keV:1."
+    return click.option("--energy", "lines", type=Text("lines", parse_lines), required=required, help=text)
+
+
 def models(command):
     """Options ``--physics``, ``--electrons`` and ``--coster-kronig``, as one argument: keywords of `Absorber.load`."""
 
@@ -189,6 +195,9 @@ def on_a_cluster(command):
 absorber = click.option("--absorber", required=True, help="Preset or TOML file.")
 energy = click.option("--energy", type=EV, required=True, help="Photon energy, such as 7keV.")
 at = click.option("--at", type=UM_UM, help="Impact X,Y from the centre; default: uniform over the top.")
+angle = click.option("--angle", type=DEG, default="0deg", help="Incidence against the normal.")
+azimuth = click.option("--azimuth", type=DEG, default="0deg", help="Direction of the incidence.")
+isotropic = click.option("--isotropic", is_flag=True, help="Directions uniform over the upper half space.")
 _electrons = click.option("--electrons", type=click.Choice(ELECTRONS), help="Model in place of the absorber's own.")
 _coster_kronig = click.option(
     "--coster-kronig", type=click.Choice(COSTER_KRONIG), help="Moves of L vacancies in place of the absorber's own."

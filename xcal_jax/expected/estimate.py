@@ -29,7 +29,7 @@ from xcal_jax.expected.observables import (
     observables_and_derivatives,
     reweighted_observables,
 )
-from xcal_jax.expected.parameters import Parameters, resolve
+from xcal_jax.expected.parameters import Parameters, resolve, stem
 from xcal_jax.expected.random_numbers import DIMENSIONS
 from xcal_jax.expected.tables import Tables, differentiable
 from xcal_jax.io.arguments import checked
@@ -72,9 +72,8 @@ def mean_and_error(replicates: Array | np.ndarray) -> tuple[np.ndarray, np.ndarr
 @checked
 def estimate(
     absorber: Absorber,
-    energy: float,
+    source: Source | Quantity | Sequence[Quantity],
     wrt: Sequence[str] = ("thickness",),
-    at: tuple[float, float] | None = None,
     n: int = 2**17,
     seed: int = 1,
     yields: str = "eadl",
@@ -84,21 +83,22 @@ def estimate(
     replicates: int = REPLICATES,
     progress: bool = False,
 ) -> Estimate:
-    """The expected observables of ``absorber`` at ``energy`` eV, and derivatives, from ``n`` histories or a few more.
+    """The expected observables of ``absorber`` for ``source``, and derivatives, from ``n`` histories or a few more.
 
-    wrt: of ``thickness density width length energy x y yield range``, a name each or with its layer, ``thickness[1]``;
-    at: (x, y) um of the impact, or uniform over the top; yields: "eadl" or "krause"; loss_above: eV, thresholds of
-    the loss (default: `loss_thresholds`).
+    source: lines, or the energy of one, see `Parameters.of_source`; wrt: of ``thickness density width length energy
+    weight angle x y yield range``, a name each or with its layer or line, ``thickness[1]``; yields: "eadl" or "krause";
+    loss_above: eV, thresholds of the loss (default: `loss_thresholds`).
     Models without a derivative are replaced by the paper's (`Estimate.notes`): how photons scatter, and in "full"
     physics also scattering electrons, where a derivative would be wrong with them.
     Raises ValueError where a name is unknown, a number makes no sense, or a derivative would be wrong
     (`scattering.check`); RuntimeError where a history overflows its counters.
     """
-    Source.build(energy, at=at).check_fits(absorber)
-    thresholds = (0.0, *loss_thresholds(loss_above, energy))
+    source = Source.of(source)
+    source.check_fits(absorber)
+    thresholds = (0.0, *loss_thresholds(loss_above, source.highest_energy))
     with jax.enable_x64(True):
         tables, (_, notes) = Tables.build(absorber, yields), differentiable(absorber)
-        parameters = Parameters.of(absorber, energy, at, yield_scale, range_scale)
+        parameters = Parameters.of_source(absorber, source, yield_scale, range_scale)
         if absorber.physics == "full":
             try:
                 tables.electrons.check(tables.matter, parameters, tuple(resolve(wrt, parameters)))
@@ -121,7 +121,7 @@ def run(
 ) -> Estimate:
     """`estimate` for tables at hand. The same ``seed`` is the same random numbers, whatever the parameters.
 
-    Raises what `estimate` raises.
+    Each of K lines has a K-th of the ``n`` histories. Raises what `estimate` raises.
     """
     chosen = resolve(wrt, parameters)
     tables.check_scales(parameters)
@@ -132,12 +132,14 @@ def run(
         tables.electrons.check(tables.matter, parameters, tuple(chosen))
         flat, unravel = ravel_pytree(parameters)
         basis = jax.vmap(unravel)(jnp.eye(flat.size)[np.array(list(chosen.values()), dtype=int)]) if chosen else None
+    n = -(-n // parameters.energy.size)
     if basis is None:
         program = partial(compiled_observables, tables, parameters, in_energy=False)
         values = _replicated(tables, program, n, seed, thresholds, replicates, progress)
         derivatives = jax.tree.map(lambda leaf: leaf[:, None][:, :0], values)
     else:
-        program = partial(observables_and_derivatives, tables, parameters, basis, in_energy="energy" in chosen)
+        in_energy = any(stem(name) == "energy" for name in chosen)
+        program = partial(observables_and_derivatives, tables, parameters, basis, in_energy=in_energy)
         values, derivatives = _replicated(tables, program, n, seed, thresholds, replicates, progress)
     if not np.all(np.isfinite(values.partial)):
         raise RuntimeError("a history ran out of its counters: this is a fault of the program, not of the input")
@@ -186,6 +188,7 @@ def reweighted(
         stacked = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf, float) for leaf in leaves]), *parameters)
         in_energy = bool(jnp.any(stacked.energy != stacked.energy[0]))
     program = partial(reweighted_observables, tables, stacked, in_energy=in_energy)
+    n = -(-n // stacked.energy[0].size)
     return _replicated(tables, program, n, seed, thresholds, replicates, False)
 
 
@@ -198,7 +201,7 @@ def _replicated(
     replicates: int,
     progress: bool,
 ) -> Any:
-    """The results of ``program(thresholds, points, seed)`` for each replicate of the points, stacked."""
+    """The results of ``program(thresholds, points, seed)`` for each replicate of the points, ``n`` in all, stacked."""
     each = points_each(n, replicates)
 
     def of_lines(found: Observables) -> Observables:
@@ -212,7 +215,7 @@ def _replicated(
             found = program(jnp.asarray(thresholds, float), points, key)
         return jax.tree.map(of_lines, found, is_leaf=lambda part: isinstance(part, Observables))
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool, Bar(replicates * each, " histories", progress) as bar:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool, Bar(replicates * each, " points", progress) as bar:
         first = one(0)  # compiles, once
         bar.update(each)
         found = [first]

@@ -34,10 +34,11 @@ from jaxtyping import Float
 
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.compute.shapes import Real
+from xcal_jax.expected.incidence import deepest, slope
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import attenuation
-from xcal_jax.physics.geometry import Site
-from xcal_jax.physics.layers import cumulative, cumulative_upwards
+from xcal_jax.physics.geometry import Direction, Site
+from xcal_jax.physics.layers import cumulative, cumulative_upwards, depth_in_stack
 
 ESCAPE, DEEP = 0.2, 0.02  # worth of an interaction at a face, to an electron that escapes, and anywhere
 SHADED = 0.3  # of the points go where layers above take photons away: what derivatives depend on
@@ -47,28 +48,46 @@ ZONES = 5  # of a layer
 TINY = 1e-30
 SLICE = 0.06  # of the points, before normalising, to each zone 3
 SIDE = (0.12, 0.12)  # of the points are added within electrons' reach of a side, and within photons'
+EDGE = 0.06  # and to the rest where slanting light may leave next to nothing of it, so that no slope is large
 PHOTONS = 20.0  # photons' reach over electrons'
 
 
-def first_site(matter: Matter, parameters: Parameters, u: Float[Array, "4"]) -> tuple[Site, Real]:
-    """(site, weight) of a first interaction; u: zone, place in the zone, x, y. The mean weight is P(interaction)."""
-    mu = attenuation(matter, parameters.density, parameters.energy)
+def first_site(
+    matter: Matter, parameters: Parameters, energy: Real, direction: Direction, u: Float[Array, "4"]
+) -> tuple[Site, Real]:
+    """(site, weight) of the first interaction of a photon of ``energy`` eV that comes in along ``direction``.
+
+    u: zone, place in the zone, x, y. The mean weight is P(interaction).
+    """
+    mu = attenuation(matter, parameters.density, energy)
     cost = matter.electrons.per_um(parameters.density)
-    reach = parameters.fixed(parameters.range_scale * matter.electrons.maximum_range(parameters.energy))
-    layer, depth, weight = _depth(parameters, mu, cost, reach, u[0], u[1])
-    if not parameters.uniform:
-        return Site(parameters.x, parameters.y, depth, layer), weight
+    reach = parameters.fixed(parameters.range_scale * matter.electrons.maximum_range(parameters.highest_energy))
     farthest = reach / parameters.fixed(jnp.min(cost[parameters.counting]))
-    x, weight_x = _across(parameters, parameters.width, farthest, u[2])
-    y, weight_y = _across(parameters, parameters.length, farthest, u[3])
+    if not parameters.slants:
+        layer, depth, weight = _depth(parameters, mu, cost, reach, None, u[0], u[1])
+        shift_x = shift_y = jnp.zeros_like(depth)
+    else:
+        path, along_x, along_y = slope(direction)
+        limit = None if parameters.uniform else deepest(parameters, direction)
+        layer, depth, weight = _depth(parameters, [path * each for each in mu], cost, reach, limit, u[0], u[1])
+        down = depth_in_stack(parameters.thickness, layer, depth)
+        shift_x, shift_y = along_x * down, along_y * down
+    if not parameters.uniform:
+        return Site(parameters.x + shift_x, parameters.y + shift_y, depth, layer), weight
+    x, weight_x = _across(parameters, parameters.width, farthest, shift_x, u[2])
+    y, weight_y = _across(parameters, parameters.length, farthest, shift_y, u[3])
     return Site(x, y, depth, layer), weight * weight_x * weight_y
 
 
-def _depth(parameters: Parameters, attenuations, cost, reach, u_zone, u):
-    """(layer, depth, weight) of a first interaction, for two uniform numbers ()."""
+def _depth(parameters: Parameters, attenuations, cost, reach, limit, u_zone, u):
+    """(layer, depth, weight) of a first interaction, for two uniform numbers ().
+
+    attenuations: 1/um of depth; limit: () um, the depth where the photon leaves by a side, None if it does nowhere.
+    """
     thickness, fixed = parameters.thickness, parameters.fixed
     above, _ = cumulative(attenuations, thickness)
     passed, left = to_faces(parameters, cost)
+    tops, _ = cumulative(jnp.ones_like(thickness), thickness)
     offsets, extents, worth, natural = [], [], [], []
     for n, (mu, price) in enumerate(zip(attenuations, cost, strict=True)):
         t = fixed(thickness[n])
@@ -79,15 +98,14 @@ def _depth(parameters: Parameters, attenuations, cost, reach, u_zone, u):
         deep = jnp.maximum(t - near - far, 0.0)
         upper, lower = SPLIT * deep, (1.0 - SPLIT) * deep
         slice_ = thickness[n] - t  # zero, but with a derivative
-        offsets += [jnp.zeros_like(t), near, near + upper, far, jnp.zeros_like(t)]
-        extents += [near, upper, slice_, lower, far]
-        for extent, begin, hidden in (
-            (near, 0.0 * t, passed[n]),
-            (upper, near, reach),
-            (slice_, near + upper, reach),
-            (lower, near + upper, reach),
-            (far, t - far, left[n]),
-        ):
+        offset = [jnp.zeros_like(t), near, near + upper, far, jnp.zeros_like(t)]
+        within = [near, upper, slice_, lower, far]
+        if limit is not None:
+            offset, within = _above(limit - tops[n], thickness[n], offset, within)
+        offsets += offset
+        extents += within
+        begins, faces = (0.0 * t, near, near + upper, near + upper, t - far), (passed[n], *(reach,) * 3, left[n])
+        for extent, begin, hidden in zip(within, begins, faces, strict=True):
             met = jnp.exp(-above[n] - mu * begin) * -jnp.expm1(-mu * extent)
             natural.append(met)
             worth.append(met * (ESCAPE * jnp.maximum(1.0 - hidden / reach, 0.0) + DEEP))
@@ -103,6 +121,21 @@ def _depth(parameters: Parameters, attenuations, cost, reach, u_zone, u):
     mu = jnp.stack(attenuations)[layer]
     density = mu * jnp.exp(-jnp.stack(above)[layer] - mu * depth)
     return layer, depth, density * extent * jnp.where(even, 1.0, 2.0 * u) / probability[zone]
+
+
+def _above(limit: Real, thickness: Real, offset: list[Array], extent: list[Array]) -> tuple[list[Array], list[Array]]:
+    """The offsets and extents of a layer's zones as far as they lie above ``limit`` um below its top."""
+    found = []
+    for zone, (first, long) in enumerate(zip(offset, extent, strict=True)):
+        if zone < ZONES // 2:
+            found.append((first, jnp.clip(limit - first, 0.0, long)))
+        elif zone == ZONES // 2:
+            found.append((first, jnp.where(first < limit, long, 0.0)))
+        else:
+            begin = jnp.clip(thickness - limit, first, first + long)
+            found.append((begin, first + long - begin))
+    begins, extents = zip(*found, strict=True)
+    return list(begins), list(extents)
 
 
 def to_faces(parameters: Parameters, cost: Float[Array, " L"]) -> tuple[list[Real], list[Real]]:
@@ -141,28 +174,38 @@ def zone_probabilities(
     return score / jnp.sum(score), moving
 
 
-def _across(parameters: Parameters, side: Array, reach: Array, u: Array) -> tuple[Array, Array]:
+def _across(parameters: Parameters, side: Array, reach: Array, shift: Array, u: Array) -> tuple[Array, Array]:
     """A place () um from the centre of a ``side`` () um, and its weight.
 
     Each half has three zones by the gap g to the side: g < r, within the electrons' ``reach`` r () um, where g = r s^2;
     g < 20 r, within photons' reach; and the rest; g is linear in s, uniform on (0, 1), in the last two. Extents that
-    are reaches are fixed, the last one takes what a wider absorber has more.
+    are reaches are fixed, the last one takes what a wider absorber has more. Photons that have come sideways by
+    ``shift`` um leave a strip as wide dark, and all zones end at it.
     """
     half = 0.5 * side
     first = _within(parameters, reach, half)
     second = _within(parameters, PHOTONS * reach, half)
-    extents = jnp.stack([first, second - first, half - second])
+    nodes = jnp.stack([jnp.zeros_like(first), first, second, half])
+    lower, dark = u < 0.5, jnp.abs(shift)
+    faces_light = lower == (shift > 0.0)
+    low, high = jnp.where(faces_light, jnp.minimum(dark, half), 0.0), jnp.where(faces_light, half, side - dark)
+    if parameters.slants:
+        nodes = jnp.clip(nodes, low, jnp.clip(high, 0.0, half))
+    extents = nodes[1:] - nodes[:-1]
     plain = parameters.fixed(extents / half)
-    drawn = jnp.where(plain > 0.0, jnp.array((*SIDE, 0.0), dtype=half.dtype) + (1.0 - sum(SIDE)) * plain, 0.0)
-    drawn = drawn / jnp.sum(drawn)
+    drawn = jnp.where(
+        plain > 0.0, jnp.array((*SIDE, EDGE if parameters.slants else 0.0), half.dtype) + (1.0 - sum(SIDE)) * plain, 0.0
+    )
+    drawn = drawn / jnp.maximum(jnp.sum(drawn), TINY)
     v = jnp.abs(2.0 * u - 1.0)
     ends = jnp.cumsum(drawn)
     zone = jnp.minimum(jnp.sum((v >= ends).astype(jnp.int32)), 2)
-    s = jnp.clip((v - ends[zone] + drawn[zone]) / drawn[zone], 0.0, 1.0)
+    chosen = jnp.where(drawn[zone] > 0.0, drawn[zone], 1.0)
+    s = jnp.clip((v - ends[zone] + drawn[zone]) / chosen, 0.0, 1.0)
     extent = extents[zone]
-    gap = jnp.stack([jnp.zeros_like(first), first, second])[zone] + extent * jnp.where(zone == 0, s * s, s)
-    weight = extent * jnp.where(zone == 0, 2.0 * s, 1.0) / half / drawn[zone]
-    return jnp.where(u < 0.5, -1.0, 1.0) * (half - gap), weight
+    gap = nodes[zone] + extent * jnp.where(zone == 0, s * s, s)
+    weight = extent * jnp.where(zone == 0, 2.0 * s, 1.0) / half / chosen
+    return jnp.where(lower, -1.0, 1.0) * (half - gap), weight
 
 
 def _within(parameters: Parameters, reach: Array, half: Array) -> Array:

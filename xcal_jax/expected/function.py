@@ -9,6 +9,7 @@ which is linear in the tangent t, so that JAX transposes it: reverse mode is J^T
 are differentiated are computed. Nothing is said about second derivatives, which are refused.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -31,7 +32,7 @@ from xcal_jax.expected.tables import Tables
 from xcal_jax.io.arguments import checked
 from xcal_jax.simulation.counting import MODELS
 from xcal_jax.simulation.loss_thresholds import LOW, loss_thresholds
-from xcal_jax.units import Quantity, parse_each, parse_quantity, parse_whole, shown
+from xcal_jax.units import Quantity, parse_whole, shown
 
 REPLICATES = 8
 
@@ -47,7 +48,7 @@ class Expected(Observables):
 @checked
 def observables(
     absorber: Absorber | str,
-    energy: Quantity | Array,
+    energy: Quantity | Sequence[Quantity] | Array,
     at: tuple[Any, Any] | str | None = None,
     yield_scale: float | Array = 1.0,
     range_scale: float | Array = 1.0,
@@ -57,15 +58,21 @@ def observables(
     electrons: str | None = None,
     physics: str | None = None,
     loss_above: Any = None,
+    weights: Sequence[float] | Array | None = None,
+    angle: Quantity | Array = 0.0,
+    azimuth: Quantity = 0.0,
+    isotropic: bool = False,
 ) -> Expected:
-    """The expected observables of photons of ``energy`` on ``absorber``, at normal incidence: a function for JAX.
+    """The expected observables of photons of ``energy`` on ``absorber``: a function for JAX.
 
     absorber: what `Absorber.load` takes; its thickness, density, width and length may be traced. energy: eV, or with a
-    unit. at: (x, y) um, or uniform over the top. yield_scale, range_scale: factors on all fluorescence yields and all
-    electron ranges. All of these are differentiable, in forward and in reverse mode, once. n: histories, the same ones
-    for the same ``seed``: a plain number, another one where a stochastic method needs new points. yields: "eadl" or
-    "krause"; electrons, physics: models in place of the absorber's; loss_above: eV, thresholds of the loss (default: 50
-    eV to 5 keV). Numbers are of JAX's own precision; `sensitivity` has errors of the derivatives too.
+    unit, of one line or several, with ``weights``. at: (x, y) um, or uniform over the top. angle: deg, of incidence
+    from the normal, differentiable where it is not 0. yield_scale, range_scale: factors on all fluorescence yields and
+    all electron ranges. All of these are differentiable, in forward and in reverse mode, once. azimuth: deg; isotropic:
+    directions uniform over the upper half space. n: histories of each line, the same ones for the same ``seed``: a
+    plain number, another one where a stochastic method needs new points. yields: "eadl" or "krause"; electrons,
+    physics: models in place of the absorber's; loss_above: eV, thresholds of the loss (default: 50 eV to 5 keV).
+    Numbers are of JAX's own precision; `sensitivity` has errors of the derivatives too.
 
     With `scattering` electrons derivatives that would be wrong are NaN, such as those of thin layers.
     Raises ValueError where a number that is not traced makes no sense, and TypeError for second derivatives.
@@ -87,8 +94,10 @@ def observables(
     if _traced((n, seed)):
         raise TypeError("`n` and `seed` of observables must be plain numbers, but are traced: leave them outside jit")
     n, seed = parse_whole(n, "n", least=1, most=MOST_POINTS), parse_whole(seed, "seed", least=0, below=SEEDS)
-    ev: Any = energy if _traced(energy) else parse_quantity(energy, "eV", "energy")
-    impact: Any = at if at is None or _traced(at) else parse_each(at, ("um", "um"), "at")
+    light: dict[str, Any] = {"energy": energy, "weights": weights, "at": at, "angle": angle}
+    traced = {name: value for name, value in light.items() if _traced(value)}
+    light |= {name: _stand_in(name, value) for name, value in traced.items()}
+    source = Source.build(**light, azimuth=azimuth, isotropic=isotropic)
     thresholds = (0.0, *(LOW if loss_above is None else loss_thresholds(loss_above, np.inf)))
     precision = jnp.result_type(float)
     with jax.ensure_compile_time_eval():
@@ -96,9 +105,9 @@ def observables(
         tables = _tables(absorber.formulas, models, yields, str(precision))
         points, seeds = _points(n, seed, str(precision))
         levels = jnp.asarray(thresholds, precision)
-    parameters = Parameters.of(absorber, ev, impact, yield_scale, range_scale)
+    parameters = _with_traced(Parameters.of_source(absorber, source, yield_scale, range_scale), traced)
     if not _traced(parameters):
-        Source.build(ev, at=impact).check_fits(absorber)
+        source.check_fits(absorber)
         tables.check_scales(parameters)
     means = _means(parameters, tables, levels, points, seeds)
     values, errors = (replace(found, peaks=tables.of_lines(found.peaks)) for found in means)
@@ -149,6 +158,23 @@ _means.defjvp(_slopes, symbolic_zeros=True)
 
 def _traced(tree: Any) -> bool:
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def _stand_in(name: str, value: Any) -> Any:
+    """A plain value of the argument ``name`` of a source in the place of a traced one."""
+    plain = {"energy": 1e4, "weights": 1.0, "at": 0.0, "angle": 45.0}[name]
+    return np.full(jnp.asarray(value).shape, plain).tolist()
+
+
+def _with_traced(parameters: Parameters, traced: dict[str, Any]) -> Parameters:
+    """``parameters`` with the ``traced`` arguments of the source in the places of their stand-ins."""
+    names = {"energy": "energy", "weights": "weight", "angle": "angle"}
+    changes: dict[str, Any] = {
+        names[name]: jnp.asarray(value, float) for name, value in traced.items() if name in names
+    }
+    if "at" in traced:
+        changes["x"], changes["y"] = (jnp.asarray(part, float) for part in traced["at"])
+    return replace(parameters, **changes)
 
 
 def _is_zero(leaf: Any) -> bool:

@@ -20,6 +20,7 @@ from xcal_jax.compute.lanes import choose
 from xcal_jax.compute.random import Key
 from xcal_jax.compute.shapes import Flag, Real
 from xcal_jax.expected import score
+from xcal_jax.expected.incidence import incident_direction
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import fly
 from xcal_jax.expected.random_numbers import SITE_NUMBERS, Point, StepNumbers, step_numbers
@@ -34,21 +35,22 @@ LEAST_CHOICE = 0.1  # probability of either end of a flight, where one is drawn
 
 
 def begin(
-    tables: Tables, parameters: Parameters, thresholds: Levels, point: Point, raised: Real | None = None
+    tables: Tables, parameters: Parameters, thresholds: Levels, energy: Real, point: Point, raised: Real | None = None
 ) -> History:
-    """The photon about to be absorbed at its first interaction.
+    """The photon of ``energy`` eV about to be absorbed at its first interaction.
 
     point: of a low-discrepancy sequence; raised: of `Varied`, or None.
     """
-    site, weight = tables.electrons.first_site(tables.matter, parameters, point[:SITE_NUMBERS])
+    direction = incident_direction(parameters, point)
+    site, weight = tables.electrons.first_site(tables.matter, parameters, energy, direction, point[:SITE_NUMBERS])
     zero = jnp.zeros_like(weight)
     none = jnp.full((), NONE, jnp.int32)
     no = jnp.zeros((), bool)
-    first = Photon(site, Direction(zero, zero, zero - 1.0), parameters.energy, none)
+    first = Photon(site, direction, energy, none)
     outside = score.Photons(jnp.zeros_like(none), zero, none, no)
     if parameters.dead:  # a photon that first meets a dead layer has left what counts
         here = parameters.counts(site.layer)
-        outside = outside._replace(signal=here).flown(~no, here, parameters.energy, none)
+        outside = outside._replace(signal=here).flown(~no, here, energy, none)
         outside = outside._replace(missed=outside.energy)
     return History(
         steps=jnp.zeros((), jnp.uint32),

@@ -13,13 +13,13 @@ from xcal_jax.compute.programs import program
 from xcal_jax.compute.random import photon_key
 from xcal_jax.compute.shapes import Seed
 from xcal_jax.expected.history import begin, finish, step
+from xcal_jax.expected.incidence import first_interactions
 from xcal_jax.expected.parameters import Parameters
-from xcal_jax.expected.photons import attenuation
 from xcal_jax.expected.random_numbers import Points
 from xcal_jax.expected.score import Levels, Losses
+from xcal_jax.expected.state import History
 from xcal_jax.expected.tables import Tables
 from xcal_jax.montecarlo.batch import COMPILER
-from xcal_jax.physics.layers import absorbed_by_layer
 
 AXIS = "parameters"
 
@@ -27,7 +27,7 @@ AXIS = "parameters"
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Observables(Losses):
-    """The observables of photons at normal incidence: `Losses` per interacting photon, and four more.
+    """The observables: `Losses` per interacting photon, of all lines together, and four more.
 
     interaction_probability: (); interaction_by_layer: (L,) probability of the first interaction in each layer, 0 if
     dead;
@@ -44,7 +44,7 @@ class Observables(Losses):
 def expected_observables(
     tables: Tables, parameters: Parameters, thresholds: Levels, points: Points, seed: Seed, in_energy: bool = True
 ) -> Observables:
-    """The observables as means over n points of a low-discrepancy sequence, n a multiple of 32.
+    """The observables as means over n points of a low-discrepancy sequence, n a multiple of 32, for each line.
 
     seed: of the numbers beyond the sequence. The means are unbiased over randomisations of the points, and so is every
     derivative with respect to ``parameters``, except, to less than 1 %, that in energy with scattering electrons
@@ -55,14 +55,12 @@ def expected_observables(
     in_energy: whether to be differentiable in the energy with scattering electrons, for twice the work (1.8 at 7 keV);
     without, that derivative is NaN.
     """
-    model, n, raised = tables.electrons, points.shape[0], None
+    model, n, lines = tables.electrons, points.shape[0], parameters.energy.size
     guarded = model.guard(tables.matter, parameters, in_energy)
-    offset = jnp.arange(n, dtype=jnp.uint32)
-    copies = model.copies(in_energy)
-    if copies:
-        raised = jnp.repeat(jnp.array(copies, points.dtype), n)
-        points, offset = jnp.tile(points, (len(copies), 1)), jnp.tile(offset, len(copies))
-    width = min(packing().points, points.shape[0])
+    histories, copies = _begun(tables, guarded, thresholds, points, model.copies(in_energy))
+    rows = jnp.tile(points, (copies * lines, 1))
+    offset = jnp.tile(jnp.arange(lines * n, dtype=jnp.uint32), copies)
+    width = min(packing().points, rows.shape[0])
 
     def key_of(offset):
         return photon_key(seed, jnp.zeros(2, jnp.uint32), offset)
@@ -77,29 +75,46 @@ def expected_observables(
         row, offset, histories = drain(on, state, lambda state: state[2].unfinished & ~state[2].waits, width)
         return row, offset, model.follow(tables.matter, guarded, thresholds, jax.vmap(key_of)(offset), histories)
 
-    state = points, offset, jax.vmap(partial(begin, tables, guarded, thresholds))(points, raised)
+    state = rows, offset, histories
     state = jax.lax.while_loop(lambda state: jnp.any(state[2].unfinished | state[2].waits), round_, state)
     histories = state[2]
     sums = model.with_slope(jax.vmap(partial(finish, thresholds))(histories), histories)
-    mu = attenuation(tables.matter, parameters.density, parameters.energy)
-    by_layer = absorbed_by_layer(mu, parameters.thickness)
+    by_layer = first_interactions(tables.matter, parameters, points)
     if parameters.dead:
-        by_layer = by_layer.at[jnp.array(parameters.dead)].set(0.0)
-    probability = jnp.sum(by_layer)
+        by_layer = by_layer.at[:, jnp.array(parameters.dead)].set(0.0)
+    probability = jnp.sum(by_layer, axis=1)
     if sums.returned is not None:
-        probability = probability + jnp.mean(sums.returned)
-    norm = n * probability
+        probability = probability + jnp.mean(sums.returned.reshape(lines, n), axis=1)
+    weight = jnp.ones_like(probability) if parameters.weight is None else parameters.weight
+    interacting, all_photons = weight @ probability, jnp.sum(weight)
+    share = jnp.repeat(weight / (n * interacting), n)
     cells = tables.matter.relaxation.energy.size
     at = jnp.where(sums.by_line >= 0, sums.by_line, cells)
-    peaks = jnp.zeros(cells, points.dtype).at[at].add(sums.single, mode="drop")
-    losses = jax.tree.map(lambda sum_: jnp.sum(sum_, axis=0) / norm, sums.losses)
+    peaks = jnp.zeros(cells, points.dtype).at[at].add(share[:, None] * sums.single, mode="drop")
+    losses = jax.tree.map(lambda sum_: jnp.tensordot(share, sum_, 1), sums.losses)
     return Observables(
-        interaction_probability=probability,
-        interaction_by_layer=by_layer,
-        mean_deposit=parameters.energy - losses.mean_loss,
-        peaks=peaks / norm,
+        interaction_probability=interacting / all_photons,
+        interaction_by_layer=weight @ by_layer / all_photons,
+        mean_deposit=(weight * probability) @ jnp.atleast_1d(parameters.energy) / interacting - losses.mean_loss,
+        peaks=peaks,
         **vars(losses),
     )
+
+
+def _begun(
+    tables: Tables, parameters: Parameters, thresholds: Levels, points: Points, copies: tuple[float, ...]
+) -> tuple[History, int]:
+    """The histories of n points at their start, line by line, and that again for each copy; the number of copies."""
+
+    def line(raised, energy):
+        return jax.vmap(lambda point: begin(tables, parameters, thresholds, energy, point, raised))(points)
+
+    def copy(raised):
+        return jax.vmap(partial(line, raised))(jnp.atleast_1d(parameters.energy))
+
+    histories = jax.vmap(copy)(jnp.array(copies, points.dtype)) if copies else copy(None)
+    flat: History = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[3 if copies else 2 :]), histories)
+    return flat, max(len(copies), 1)
 
 
 compiled = program("in_energy", compiler_options=COMPILER)

@@ -6,6 +6,7 @@ field, or, where the field has a value a layer, the field and the layer, ``thick
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from jax.lax import stop_gradient
 from jaxtyping import Num
 
 from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.source import Source
 from xcal_jax.compute.shapes import Flag, Whole
 from xcal_jax.physics.geometry import Stack
 from xcal_jax.units import shown
@@ -26,11 +28,14 @@ from xcal_jax.units import shown
 class Parameters:
     """Layers, sides, photons and scales.
 
-    thickness: (L,) um, from the top; density: (L,) g/cm3; width, length: () um; energy: () eV of the photons; x, y: ()
-    um, the impact (without effect if it is uniform); yield_scale: () factor on every fluorescence yield; range_scale:
-    () factor on every electron's range. uniform: whether the impact is spread over the top. choices: name of the axis
-    of a `jax.vmap` over parameters, along which every sampling decision is the one that the first parameters make.
-    dead: numbers of the layers that do not count.
+    thickness: (L,) um, from the top; density: (L,) g/cm3; width, length: () um; energy: () eV of the photons, or (K,)
+    of K lines; weight: (K,) photons of each line in front of the absorber, in any scale, or None for one energy; angle:
+    () deg, of incidence against the normal, or None for normal incidence and isotropic light; x, y: () um, the impact
+    (without effect if it is uniform); yield_scale: () factor on every fluorescence yield; range_scale: () factor on
+    every electron's range. uniform: whether the impact is spread over the top; azimuth: deg, of the direction of
+    flight; isotropic: whether directions are uniform over the upper half space. choices: name of the axis of a
+    `jax.vmap` over parameters, along which every sampling decision is the one that the first parameters make. dead:
+    numbers of the layers that do not count.
     """
 
     thickness: Array = field(metadata={"unit": "um"})
@@ -38,11 +43,15 @@ class Parameters:
     width: Array = field(metadata={"unit": "um"})
     length: Array = field(metadata={"unit": "um"})
     energy: Array = field(metadata={"unit": "eV"})
+    weight: Array | None = field(metadata={"unit": "1"})
+    angle: Array | None = field(metadata={"unit": "deg"})
     x: Array = field(metadata={"unit": "um"})
     y: Array = field(metadata={"unit": "um"})
     yield_scale: Array = field(metadata={"unit": "1", "name": "yield"})
     range_scale: Array = field(metadata={"unit": "1", "name": "range"})
     uniform: bool = field(default=True, kw_only=True, metadata={"static": True})
+    azimuth: float = field(default=0.0, kw_only=True, metadata={"static": True})
+    isotropic: bool = field(default=False, kw_only=True, metadata={"static": True})
     choices: str | None = field(default=None, kw_only=True, metadata={"static": True})
     dead: tuple[int, ...] = field(default=(), kw_only=True, metadata={"static": True})
 
@@ -54,17 +63,72 @@ class Parameters:
         at: tuple[float, float] | tuple[Array, Array] | None = None,
         yield_scale: float | Array = 1.0,
         range_scale: float | Array = 1.0,
+        weight: Array | None = None,
+        angle: float | Array | None = None,
+        azimuth: float = 0.0,
+        isotropic: bool = False,
     ) -> "Parameters":
-        """The parameters of ``absorber`` for photons of ``energy`` eV, at ``at`` (x, y) um or uniform over the top."""
+        """The parameters of ``absorber`` for photons of ``energy`` eV, at ``at`` (x, y) um or uniform over the top.
+
+        Others: as in the class.
+        """
         x, y = (0.0, 0.0) if at is None else at
-        numbers = (absorber.width, absorber.length, energy, x, y, yield_scale, range_scale)
+        sizes = absorber.thickness, absorber.density, absorber.width, absorber.length
+        numbers: Any = (*sizes, energy, weight, angle, x, y, yield_scale, range_scale)
+        leaves: Any = [None if number is None else jnp.asarray(number, float) for number in numbers]
         return cls(
-            jnp.asarray(absorber.thickness, float),
-            jnp.asarray(absorber.density, float),
-            *(jnp.asarray(number, float) for number in numbers),
+            *leaves,
             uniform=at is None,
+            azimuth=azimuth,
+            isotropic=isotropic,
             dead=absorber.dead,
         )
+
+    @classmethod
+    def of_source(
+        cls,
+        absorber: Absorber,
+        source: Source,
+        yield_scale: float | Array = 1.0,
+        range_scale: float | Array = 1.0,
+    ) -> "Parameters":
+        """The parameters of ``absorber`` for the photons of ``source``.
+
+        Raises ValueError unless the source is of lines that hit a point or all of the top, and behind filters for
+        several lines and isotropic light.
+        """
+        if not source.lines:
+            raise ValueError("derivatives are of photons of one `energy` or of several lines of no width")
+        if source.impact not in ("uniform", "point"):
+            raise ValueError(f"derivatives are of an impact at one point or uniform, not of a {source.impact}")
+        lines: Any = np.asarray(source.line_energies)
+        weight: Any = np.asarray(source.weight, dtype=float)
+        vertical = float(source.direction.z) == -1.0
+        if (lines.size > 1 or source.isotropic) and absorber.filters:
+            many = "isotropic light" if source.isotropic else "several lines (give their weights behind the filters)"
+            raise ValueError(f"derivatives with {many} need an absorber without `filters`, which {absorber.name!r} has")
+        x, y, z = (float(part) for part in jax.tree.leaves(source.direction))
+        return cls.of(
+            absorber,
+            lines[0] if lines.size == 1 else lines,
+            (float(source.x), float(source.y)) if source.impact == "point" else None,
+            yield_scale,
+            range_scale,
+            None if lines.size == 1 else weight,
+            None if source.isotropic or vertical else float(np.degrees(np.arctan2(np.hypot(x, y), -z))),
+            float(np.degrees(np.arctan2(y, x))),
+            source.isotropic,
+        )
+
+    @property
+    def slants(self) -> bool:
+        """Whether photons come in at an angle."""
+        return self.isotropic or self.angle is not None
+
+    @property
+    def highest_energy(self) -> Array:
+        """That of the photons, () eV."""
+        return jnp.max(self.energy)
 
     def fixed(self, number: Num[Array, "..."]) -> Num[Array, "..."]:
         """``number`` as used for sampling decisions.
@@ -118,8 +182,10 @@ UNITS = {f.metadata.get("name", f.name): f.metadata["unit"] for f in fields(Para
 def names(parameters: Parameters) -> list[str]:
     """The name of every number, in the order of the leaves: ``thickness[0]`` ... ``range``."""
     found: list[str] = []
-    for name, leaf in zip(UNITS, jax.tree.leaves(parameters), strict=True):
-        found += [f"{name}[{n}]" for n in range(leaf.size)] if np.ndim(leaf) else [name]
+    leaves = [getattr(parameters, f.name) for f in fields(parameters) if "unit" in f.metadata]
+    for name, leaf in zip(UNITS, leaves, strict=True):
+        if leaf is not None:
+            found += [f"{name}[{n}]" for n in range(leaf.size)] if np.ndim(leaf) else [name]
     return found
 
 
@@ -144,7 +210,7 @@ def resolve(wrt: Sequence[str], parameters: Parameters) -> dict[str, int]:
     for name in wrt:
         found = [k for k in known if k == name or stem(k) == name]
         if not found:
-            rule = f"of {', '.join(UNITS)}, or one of a layer like {known[0]}"
+            rule = f"of {', '.join(dict.fromkeys(map(stem, known)))}, or one of a layer like {known[0]}"
             raise ValueError(f"derivatives are with respect to one {rule}, but {shown(name)} is asked")
         chosen |= {k: known.index(k) for k in found}
     return chosen

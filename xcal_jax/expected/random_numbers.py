@@ -74,6 +74,11 @@ def step_numbers(key: Key, point: Point, history: History) -> StepNumbers:
     return StepNumbers.of(jnp.where(good, chosen, jnp.stack(drawn)))
 
 
+def incident_numbers(point: Point) -> Float[Array, "2"]:
+    """The numbers of the direction in which a photon comes in: those of its first flight, which draws no other."""
+    return StepNumbers.of(point[SITE_NUMBERS : SITE_NUMBERS + 2 * PAIRS]).direction
+
+
 def track_key(key: Key, steps: Word) -> Key:
     """The key of the electron that waits after so many ``steps`` of the history with ``key``."""
     return key.child(COUNTERS - 1 - steps)

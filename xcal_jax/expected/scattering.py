@@ -70,7 +70,8 @@ def check(matter: Matter, parameters: Parameters, asked: Sequence[str]) -> None:
         raise ValueError(
             f"derivatives with respect to {', '.join(refused)} would be wrong with `scattering` electrons, which reach "
             f"{far} um in the layers (a layer must be twice as thick, the sides must be farther away, the energy at "
-            f"most {HIGHEST_RAISED:.6g} eV): ask for {right}, and take differences of values for the others"
+            f"most {HIGHEST_RAISED:.6g} eV): ask for {right}, and take differences of values for the others "
+            "('Thin layers with scattering electrons' in the guide on derivatives)"
         )
 
 

@@ -14,6 +14,7 @@ from jax import Array
 from jaxtyping import Float
 
 from xcal_jax.absorber.absorber import Absorber
+from xcal_jax.absorber.source import Source
 from xcal_jax.expected.estimate import Estimate, estimate, mean_and_error
 from xcal_jax.expected.parameters import UNITS, Parameters, parameter_values, stem
 from xcal_jax.io import toml
@@ -22,7 +23,7 @@ from xcal_jax.io.schema import optional_keys, rule
 from xcal_jax.simulation.counting import matter_of
 from xcal_jax.simulation.results import line_names
 from xcal_jax.simulation.vocabulary import VOCABULARY
-from xcal_jax.units import Quantity, as_quantity, limited, parse_each, parse_quantity, shown_path
+from xcal_jax.units import Quantity, as_quantity, limited, shown_path
 
 SCALARS = (
     "interaction_probability",
@@ -98,7 +99,7 @@ class Sensitivity:
 @checked
 def sensitivity(
     absorber: Absorber | str | os.PathLike[str],
-    energy: Quantity,
+    energy: Quantity | Sequence[Quantity],
     wrt: Sequence[str] | str = WRT,
     at: str | Sequence[Quantity] | None = None,
     n: int = 2**17,
@@ -109,25 +110,31 @@ def sensitivity(
     physics: str | None = None,
     loss_above: Sequence[Quantity] | str | None = None,
     progress: bool = False,
+    weights: Sequence[float] | None = None,
+    angle: Quantity = 0.0,
+    azimuth: Quantity = 0.0,
+    isotropic: bool = False,
 ) -> Sensitivity:
     """Observables of ``absorber`` (what `Absorber.load` takes) at ``energy``, and derivatives, with standard errors.
 
-    wrt: of `UNITS`, for one layer ``thickness[1]``, several in a list or between commas; at: (x, y) um of the impact,
-    or uniform over the top; n: histories, rounded up to a power of two. uncertainties: standard deviations,
-    ``{"thickness[1]": "0.05 um", "yield": "15 %"}`` or a TOML file of them, of which the observables' are made. Others,
-    and errors: as for `estimate`.
+    energy, weights, at, angle, azimuth, isotropic: as in `Source.build`, several lines such as "5.899keV:2,6.490keV:1";
+    at: (x, y) um of the impact, or uniform over the top. wrt: of `UNITS`, for one layer ``thickness[1]``, for one line
+    ``weight[1]``, several in a list or between commas; n: histories, rounded up to a power of two. uncertainties:
+    standard deviations, ``{"thickness[1]": "0.05 um", "yield": "15 %"}`` or a TOML file of them, of which the
+    observables' are made. Others, and errors: as for `estimate`.
 
     >>> found = sensitivity("gold", "7 keV", n=16_384)
     >>> found.parameters[:2], found.facts()["derivatives"]["interaction_probability"]["thickness[0]"]["unit"]
     (('thickness[0]', 'density[0]'), '1/um')
     """
-    target, ev = Absorber.load(absorber, electrons, physics), parse_quantity(energy, "eV", "energy")
-    impact = None if at is None else parse_each(at, ("um", "um"), "at")
-    point = Parameters.of(target, ev, impact)
+    target = Absorber.load(absorber, electrons, physics)
+    source = Source.build(energy, weights, at=at, angle=angle, azimuth=azimuth, isotropic=isotropic)
+    source.check_fits(target)
+    point = Parameters.of_source(target, source)
     sigma = read_uncertainties(uncertainties, point) if uncertainties else {}
     wrt = [name.strip() for name in wrt.split(",")] if isinstance(wrt, str) else wrt
     asked = [*wrt, *(name for name in sigma if name not in wrt and stem(name) not in wrt)]
-    found = estimate(target, ev, asked, impact, n, seed, yields, loss_above=loss_above, progress=progress)
+    found = estimate(target, source, asked, n, seed, yields, loss_above=loss_above, progress=progress)
     return Sensitivity(scalars(found, target), found.parameters, point, sigma, found.notes)
 
 

@@ -27,15 +27,18 @@ x moves linearly between the nodes
     x    -h      g - h       m                  h - g       h
     x'   -h'     s g - h'    m + (x0' - x0)     h' - s g    h'
 
+Slanting light leaves a strip along a side dark, which grows with the depth (`incidence`). For a first interaction of
+uniform light the edge of what is lit is one more node, in the place of those in the dark: it stays the edge.
+
 The weight of a site is a ratio of densities, with J the product of the slopes in depth, x and y:
 
-    first interaction     q = mu exp(- tau(z)) J / (w l)                  weight q' / q
+    first interaction     q = mu exp(- tau(z) / c) J / (c w l)            weight q' / q
     absorption            q = mu exp(- tau) J / (4 pi d^2)                weight q' / q
       after scattering    q = mu exp(- tau) (dz' / dz) / |cos theta|      weight q' / q
 
-mu: attenuation at the site; tau: optical depth to it; w l: area of a uniform impact (an impact at one point has q = mu
-exp(- tau(z)) dz' / dz); d: distance from the place where a fluorescence photon is emitted. A scattered photon keeps its
-direction, at theta to the normal, down to the depth z'.
+mu: attenuation at the site; tau: optical depth to it; c: cosine of incidence; w l: area of a uniform impact (an impact
+at one point has q = mu exp(- tau(z) / c) (dz' / dz) / c); d: distance from the place where a fluorescence photon is
+emitted. A scattered photon keeps its direction, at theta to the normal, down to the depth z'.
 
 This is exact where every layer whose thickness or density changes is at least 2 r thick: tracks at one end of it are
 then independent of the other end. Elsewhere, and in the thickness of a gap, which no range measures, a derivative would
@@ -58,8 +61,10 @@ from xcal_jax.absorber.matter import Matter
 from xcal_jax.compute.lanes import choose
 from xcal_jax.compute.shapes import Real
 from xcal_jax.expected.first_collision import first_site
+from xcal_jax.expected.incidence import incident_direction, slope
 from xcal_jax.expected.parameters import Parameters
 from xcal_jax.expected.photons import Flight, attenuation
+from xcal_jax.expected.random_numbers import DIMENSIONS
 from xcal_jax.expected.state import Photon
 from xcal_jax.physics.geometry import Direction, Site
 from xcal_jax.physics.layers import between, cumulative, depth_in_stack
@@ -81,11 +86,14 @@ def reach(matter: Matter, parameters: Parameters) -> Float[Array, " L"]:
     cost = electrons.per_um(parameters.density)
     if parameters.dead:
         cost = jnp.where(parameters.density > 0.0, cost, jnp.inf)
-    return parameters.range_scale * electrons.maximum_range(parameters.energy) / cost
+    return parameters.range_scale * electrons.maximum_range(parameters.highest_energy) / cost
 
 
-def move(matter: Matter, parameters: Parameters, site: Site) -> Moved:
-    """``site``, which has no derivative, moved to where it is for ``parameters``."""
+def move(matter: Matter, parameters: Parameters, site: Site, aside: tuple[Real, Real] | None = None) -> Moved:
+    """``site``, which has no derivative, moved to where it is for ``parameters``.
+
+    aside: um along x and y for every um of depth, of slanting light that is uniform over the top and lights ``site``.
+    """
     fixed, n = parameters.fixed, site.layer
     frozen = parameters.frozen
     far = reach(matter, frozen)
@@ -99,21 +107,30 @@ def move(matter: Matter, parameters: Parameters, site: Site) -> Moved:
         jnp.stack([zero, near * scale, new - near * scale, new]),
     )
 
-    def across(place, side, impact):
+    def across(place, side, impact, shift):
         impact = fixed(impact) if parameters.uniform else impact
         half, half_now = 0.5 * fixed(side), 0.5 * side
         gap = jnp.minimum(jnp.max(far), 0.5 * half)
         middle = jnp.clip(fixed(impact), gap - half, half - gap)
-        return piecewise_linear(
-            place,
-            jnp.stack([-half, gap - half, middle, half - gap, half]),
-            jnp.stack(
-                [-half_now, gap * scale - half_now, middle + impact - fixed(impact), half_now - gap * scale, half_now]
-            ),
+        nodes = jnp.stack([-half, gap - half, middle, half - gap, half])
+        moved = jnp.stack(
+            [-half_now, gap * scale - half_now, middle + impact - fixed(impact), half_now - gap * scale, half_now]
         )
+        if shift is not None:
+            held = fixed(shift)
+            for lit, lit_now, dark in (
+                (held - half, shift - half_now, (held > 0.0) & (nodes <= held - half)),
+                (half + held, half_now + shift, (held < 0.0) & (nodes >= half + held)),
+            ):
+                nodes, moved = jnp.where(dark, lit, nodes), jnp.where(dark, lit_now, moved)
+        return piecewise_linear(place, nodes, moved)
 
-    x, wider_x = across(site.x, parameters.width, parameters.x)
-    y, wider_y = across(site.y, parameters.length, parameters.y)
+    shifts: list[Real | None] = [None, None]
+    if aside is not None:
+        down = depth_in_stack(parameters.thickness, n, depth)
+        shifts = [way * down for way in aside]
+    x, wider_x = across(site.x, parameters.width, parameters.x, shifts[0])
+    y, wider_y = across(site.y, parameters.length, parameters.y, shifts[1])
     return Moved(Site(x, y, depth, n), deeper, wider_x * wider_y)
 
 
@@ -125,20 +142,33 @@ def piecewise_linear(place: Real, old: Float[Array, " N"], new: Float[Array, " N
     return new[k] + slope * (place - old[k]), slope
 
 
-def moved_first_site(matter: Matter, parameters: Parameters, u: Float[Array, "4"]) -> tuple[Site, Real]:
+def moved_first_site(
+    matter: Matter, parameters: Parameters, energy: Real, direction: Direction, u: Float[Array, "4"]
+) -> tuple[Site, Real]:
     """(site, weight) of a first interaction, as `first_collision.first_site` has it, moved with the parameters."""
     frozen = parameters.frozen
-    drawn, weight = first_site(matter, frozen, u)
-    site, deeper, wider = move(matter, parameters, drawn)
-    mu = attenuation(matter, parameters.density, parameters.energy)
+    held, way = jax.tree.map(parameters.fixed, (energy, direction))
+    drawn, weight = first_site(matter, frozen, held, way, u)
+    path, *aside = slope(direction)
+    lit = (aside[0], aside[1]) if parameters.slants and parameters.uniform else None
+    site, deeper, wider = move(matter, parameters, drawn, lit)
+    mu = [path * each for each in attenuation(matter, parameters.density, energy)]
     above, _ = cumulative(mu, parameters.thickness)
     here = jnp.stack(mu)[site.layer]
     density = here * jnp.exp(-jnp.stack(above)[site.layer] - here * site.depth) * deeper
     if parameters.uniform:
         density = density * wider / (parameters.width * parameters.length)
     else:
-        site = Site(parameters.x, parameters.y, site.depth, site.layer)
-    return site, weight * density / parameters.fixed(density)
+        down = depth_in_stack(parameters.thickness, site.layer, site.depth)
+        x, y = (at + way * down for at, way in zip((parameters.x, parameters.y), aside, strict=True))
+        site = Site(x, y, site.depth, site.layer)
+    return site, weight * _relative(parameters, density)
+
+
+def _relative(parameters: Parameters, density: Real) -> Real:
+    """``density`` over its value for sampling decisions; 1 where that is 0."""
+    held = parameters.fixed(density)
+    return jnp.where(held > 0.0, density / jnp.where(held > 0.0, held, 1.0), 1.0)
 
 
 def moved_absorption(
@@ -171,8 +201,7 @@ def moved_absorption(
     depth = length * cumulative(mu, parts)[1]
     spread = jnp.where(free, wider / jnp.where(square > 0.0, square, 1.0), 1.0 / jnp.abs(slope))
     density = jnp.stack(mu)[end.layer] * jnp.exp(-depth) * deeper * spread
-    some = fixed(density) > 0.0
-    weight = fixed(flight.stays) * jnp.where(some, density / jnp.where(some, fixed(density), 1.0), 1.0)
+    weight = fixed(flight.stays) * _relative(parameters, density)
     return site, choose(free, Direction(x / length, y / length, -down / length), way), weight
 
 
@@ -182,18 +211,26 @@ def inexact(matter: Matter, parameters: Parameters) -> Parameters:
     thin = (parameters.thickness < 2.0 * far) | (parameters.density == 0.0)
     widest = jnp.max(far)
     half = 0.5 * parameters.width, 0.5 * parameters.length
-    gaps = [h - jnp.abs(at) for h, at in zip(half, (parameters.x, parameters.y), strict=True)]
-    close = jnp.minimum(*half) < 2.0 * widest
+    close, no = jnp.minimum(*half) < 2.0 * widest, jnp.zeros((), bool)
+    leaves = no  # a ray to one point comes within reach of a side
     if not parameters.uniform:
-        close = close | (jnp.minimum(*gaps) < widest)
-    no = jnp.zeros((), bool)
+        down = jnp.sum(parameters.thickness)
+        _, *aside = slope(incident_direction(parameters, jnp.full(DIMENSIONS, 0.5)))
+        for h, at, way in zip(half, (parameters.x, parameters.y), aside, strict=True):
+            close = close | (h - jnp.abs(at) < widest)
+            if parameters.slants:
+                ends = h - jnp.abs(at + way * down) < widest
+                leaves = leaves | (h - jnp.abs(at) < widest) | ends | parameters.isotropic
+    close = close | leaves
     return replace(
         parameters,
-        thickness=thin,
+        thickness=thin | leaves,
         density=thin | close,
         width=close,
         length=close,
-        energy=no,
+        energy=jnp.zeros_like(parameters.energy, bool),
+        weight=None if parameters.weight is None else jnp.zeros_like(parameters.weight, bool),
+        angle=None if parameters.angle is None else leaves,
         x=close,
         y=close,
         yield_scale=no,

@@ -128,7 +128,7 @@ class Tables:
             if not (np.isfinite(scale) and scale > 0.0):
                 raise ValueError(f"`{name}` must be positive and finite, but is {scale:g}")
         binding, own = np.asarray(self.matter.relaxation.binding), np.asarray(self.fluorescence)
-        own = np.where((binding < float(parameters.energy)) & (own < CERTAIN), own, 0.0)
+        own = np.where((binding < float(np.asarray(parameters.energy).max())) & (own < CERTAIN), own, 0.0)
         largest = int(own.argmax())
         if float(parameters.yield_scale) * own[largest] > 1.0:
             raise ValueError(
