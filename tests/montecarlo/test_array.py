@@ -19,8 +19,9 @@ from xcal_jax.compute.random import words
 from xcal_jax.montecarlo.histories import walk_histories
 from xcal_jax.montecarlo.ledger import Shares
 from xcal_jax.montecarlo.state import Medium
-from xcal_jax.physics.array import next_pixel, travel
+from xcal_jax.physics.array import next_pixel
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack
+from xcal_jax.physics.parts import travel
 
 THICKNESS = np.array([1.0, 2.0, 1.0])
 WIDTH, LENGTH = 10.0, 8.0

@@ -14,8 +14,8 @@ import pytest
 from tests.montecarlo.test_transport import histories, stack
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.absorber.source import Source
-from xcal_jax.physics.array import travel
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack
+from xcal_jax.physics.parts import travel
 
 MODELS = ("range", pytest.param("scattering", marks=pytest.mark.slow))
 SIDE = 20.0

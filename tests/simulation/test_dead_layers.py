@@ -88,6 +88,7 @@ def test_event_lists_have_what_dead_layers_keep(run, name, tmp_path):
     np.testing.assert_array_equal(found.loss_type, rows["loss_type"][listed])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_pixels_share_the_books_of_dead_layers(agrees):
     """Touching pixels with a dead top are one wide absorber with it: what interacts, what gold keeps, what escapes."""

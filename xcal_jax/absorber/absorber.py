@@ -25,8 +25,8 @@ from xcal_jax.atomic import ELEMENTS, Material
 from xcal_jax.constants import COMPTON, COSTER_KRONIG, DEFAULT_PHYSICS, ELECTRONS, PHYSICS
 from xcal_jax.io import toml
 from xcal_jax.io.arguments import checked
-from xcal_jax.io.schema import Density, Energy, Length, OneOrMore, Some, listed, one_of, whole
-from xcal_jax.physics.geometry import Pixels, Stack
+from xcal_jax.io.schema import Density, Energy, Extent, Length, OneOrMore, Pair, Place, Some, listed, one_of, whole
+from xcal_jax.physics.geometry import Pixels, Stack, Substrate
 from xcal_jax.units import Quantity, shown, shown_path
 
 MOST_PIXELS = 64  # along a side of an array
@@ -73,13 +73,18 @@ class ArrayTable(TypedDict):
 class LayerTable(TypedDict):
     """A table [[layers]] of a TOML file; counts: whether energy that stays there is signal, not so in a dead layer.
 
-    The material "vacuum" is a gap. It has no density and holds no energy.
+    The material "vacuum" is a gap. It has no density and holds no energy. width: of a substrate that is wider than what
+    stands on it, which no layer of it counts; it has the layers below too. length: the same if left out; offset: of
+    the absorber's centre, or its array's, from the centre of the substrate.
     """
 
     material: str
     thickness: Length
     density: NotRequired[Density]
     counts: NotRequired[bool]
+    width: NotRequired[Extent]
+    length: NotRequired[Extent]
+    offset: NotRequired[Pair[Place]]
 
 
 class Models(TypedDict):
@@ -115,7 +120,8 @@ class Absorber:
     among them; electrons, compton: the models of electrons and of Compton scattering;
     rayleigh: whether photons scatter coherently; coster_kronig: the set of Coster-Kronig probabilities; array: the
     array of equal absorbers that it stands for, or None for one alone; fwhm: eV, of its detector, or None; matrices
-    alone ask for it; filters: in front of it, which change the photons that come, and nothing else.
+    alone ask for it; filters: in front of it, which change the photons that come, and nothing else; substrate: the
+    lowest layers where they are wider than the others, or None.
     """
 
     thickness: Array
@@ -132,6 +138,7 @@ class Absorber:
     fwhm: float | None = field(default=None, metadata={"static": True})
     dead: tuple[int, ...] = field(default=(), metadata={"static": True})
     filters: tuple[Filter, ...] = field(default=(), metadata={"static": True})
+    substrate: Substrate | None = None
 
     @classmethod
     def build(
@@ -152,12 +159,13 @@ class Absorber:
         """An absorber of ``layers``: (material, thickness) or (material, thickness, density) from the top; um, g/cm3.
 
         A layer may also be a mapping with these keys, as in a TOML file, where "counts": False makes it a dead layer:
-        its energy is lost to the signal. The material "vacuum" is a gap. Lengths and densities may have units of their
-        own. A density may be left out where the tables know it. array: {"rows": 3, "columns": 3, "pitch": 317.0} for
-        equal pixels side by side; a pitch may be two, along x and y. physics: "paper" or "full", one word for the three
-        models; each of them may be given beside it. coster_kronig: "eadl" or "krause", how often L vacancies move
-        within the L shell. fwhm: eV, of its detector. filters: sheets in front, such as {"material": "Al", "thickness":
-        "30 nm"}; a "fill" is the fraction of the area that a mesh covers.
+        its energy is lost to the signal; its "width", "inf" or a number, makes a wider substrate of it and of those
+        below. The material "vacuum" is a gap. Lengths and densities may have units of their own. A density may be left
+        out where the tables know it. array: {"rows": 3, "columns": 3, "pitch": 317.0} for equal pixels side by side; a
+        pitch may be two, along x and y. physics: "paper" or "full", one word for the three models; each of them may be
+        given beside it. coster_kronig: "eadl" or "krause", how often L vacancies move within the L shell. fwhm: eV, of
+        its detector. filters: sheets in front, such as {"material": "Al", "thickness": "30 nm"}; a "fill" is the
+        fraction of the area that a mesh covers.
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
         no layers that count, a model is unknown, or pixels would overlap. Warns where a density is unlike that of the
         tables, or a formula looks like an element in capitals.
@@ -221,6 +229,7 @@ class Absorber:
         filters = _made("filters", table.get("filters", []), Filter.of, where)
         if len(dead) == len(density):
             raise ValueError(f"`layers` in {where} must have one that counts, but all are dead layers or vacuum")
+        array = _pixels(table, where) if "array" in table else None
         return cls(
             double([layer["thickness"] for layer in table["layers"]]),
             double(density),
@@ -230,10 +239,11 @@ class Absorber:
             table.get("name", "absorber"),
             **{model: given.get(model, own) for model, own in models.items()},
             coster_kronig=table.get("coster_kronig", COSTER_KRONIG[0]),
-            array=_pixels(table, where) if "array" in table else None,
+            array=array,
             fwhm=table.get("fwhm"),
             dead=dead,
             filters=tuple(filters),
+            substrate=_substrate(table, dead, array, where),
         )
 
     @classmethod
@@ -310,9 +320,17 @@ class Absorber:
             if formula != VACUUM:
                 lines.append(f"density = {float(density)!r}")
                 lines += ["counts = false"] if n in self.dead else []
+            if self.substrate is not None and n == self.substrate.first:
+                lines += self._substrate_lines()
         for each in self.filters:
             lines += each.to_toml()
         return "\n".join(lines) + "\n"
+
+    def _substrate_lines(self) -> list[str]:
+        """The keys of the first layer of the substrate in a TOML file."""
+        wide = cast(Substrate, self.substrate)
+        width, length, x, y = (_length(side) for side in (wide.width, wide.length, -wide.x, -wide.y))
+        return [f"width = {width}", f"length = {length}", f"offset = [{x}, {y}]"]
 
     def __eq__(self, other: object) -> bool:
         """Whether ``other`` is the same absorber, number by number."""
@@ -351,19 +369,27 @@ class Absorber:
     @property
     def titles(self) -> tuple[str, ...]:
         """The material of each layer, and whether that is a dead one, in words."""
-        marked = [f"{f} (dead)" if n in self.dead and f != VACUUM else f for n, f in enumerate(self.formulas)]
-        return tuple(marked)
+        words = ("dead, wide" if self.stack.in_substrate(n) else "dead" for n in range(len(self.formulas)))
+        marked = zip(self.formulas, words, strict=True)
+        return tuple(f"{f} ({word})" if n in self.dead and f != VACUUM else f for n, (f, word) in enumerate(marked))
 
     @property
     def stack(self) -> Stack:
         """The geometry alone, as JAX arrays."""
         thickness, width, length = (jnp.asarray(side) for side in (self.thickness, self.width, self.length))
-        return Stack(thickness, width, length, jax.device_put(self.array), self.dead)
+        pixels, substrate = jax.device_put((self.array, self.substrate))
+        return Stack(thickness, width, length, pixels, self.dead, substrate)
 
     def check_alone(self, what: str) -> None:
         """Raise ValueError where the absorber is an array, since ``what`` is of one absorber alone."""
         if self.array is not None:
             raise ValueError(f"{what} is of one absorber alone, but {self.name!r} has an [array]: leave that out")
+
+    def check_as_wide(self, what: str) -> None:
+        """Raise ValueError where a substrate is wider than the absorber, since ``what`` needs layers of one width."""
+        if self.substrate is not None:
+            rule = f"that of {self.name!r} is {_length(self.substrate.width)} wide: leave out its `width`"
+            raise ValueError(f"{what} needs a substrate as wide as the absorber, but {rule}")
 
     @property
     def parted_by(self) -> int | None:
@@ -412,6 +438,41 @@ def _density(layer: LayerTable) -> float:
         if wrong:
             raise ValueError(f"{VACUUM} holds no energy and must not have `{key}`")
     return 0.0
+
+
+def _length(um: Array) -> str:
+    """A length as a TOML file has it."""
+    return '"inf"' if np.isinf(um) else f'"{float(um)!r} um"'
+
+
+def _substrate(table: AbsorberTable, dead: tuple[int, ...], array: Pixels | None, where: str) -> Substrate | None:
+    """The substrate that begins with the layer that has a width; it holds all of the absorber, or of the ``array``."""
+    layers, keys = table["layers"], ("width", "length", "offset")
+    wide = [n for n, layer in enumerate(layers) if any(key in layer for key in keys)]
+    if not wide:
+        return None
+    first, *others = wide
+    place = f"`layers.{first}` in {where}"
+    if others:
+        raise ValueError(
+            f"`layers.{others[0]}` in {where} must not have a width of its own: it has that of layer {first}"
+        )
+    if "width" not in layers[first]:
+        raise ValueError(f"{place} must have a `width` beside its length or offset")
+    if counting := [n for n in range(first, len(layers)) if n not in dead]:
+        rule = f"layer {counting[0]} ({layers[counting[0]]['material']}) of it counts: give it counts = false"
+        raise ValueError(f"{place} has a width and begins a substrate, but {rule}")
+    width, offset = layers[first]["width"], layers[first].get("offset", [0.0, 0.0])
+    sides = width, layers[first].get("length", width)
+    rows, columns = (1, 1) if array is None else array.shape
+    pitch = (0.0, 0.0) if array is None else (float(array.pitch_x), float(array.pitch_y))
+    boxes = table["width"] + (columns - 1) * pitch[0], table["length"] + (rows - 1) * pitch[1]
+    for name, side, box, aside in zip(keys, sides, boxes, offset, strict=False):
+        if side < (least := box + 2.0 * abs(aside)):
+            raise ValueError(
+                f"`{name}` of {place} must be at least {least:g} um to hold the absorber, but is {side:g} um"
+            )
+    return Substrate(double(sides[0]), double(sides[1]), double(-offset[0]), double(-offset[1]), first)
 
 
 def _preset_folder() -> Traversable:

@@ -28,12 +28,14 @@ from xcal_jax.absorber.photon_list import ListedEnergies
 from xcal_jax.absorber.photon_list import photon_list as read_photons
 from xcal_jax.atomic import check_energies
 from xcal_jax.atomic.lines import LineShape, load_line, parse_line_names, radioactive_lines
+from xcal_jax.compute.lanes import choose
 from xcal_jax.compute.random import COUNTERS, Key, uniforms
 from xcal_jax.compute.shapes import Real, Whole
 from xcal_jax.io.arguments import checked
 from xcal_jax.io.tables import read_pairs
 from xcal_jax.physics.discrete import Discrete
 from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, circle, isotropic
+from xcal_jax.physics.parts import next_part
 from xcal_jax.units import (
     Quantity,
     as_numbers,
@@ -62,7 +64,7 @@ class PhotonSource(Protocol):
         """Whether photons are sampled given that they interact."""
 
     def photon(self, stack: Stack, key: Key) -> tuple[Real, Whole, Site, Direction]:
-        """Energy in eV, source line, site on the top face and direction of the photon of ``key``."""
+        """Energy in eV, source line, site where it meets the stack and direction of the photon of ``key``."""
 
 
 @jax.tree_util.register_dataclass
@@ -116,8 +118,9 @@ class EnergyBins:
 class Source:
     """Photons on the top face: energy bins with their weights (K,), an impact, a direction of flight.
 
-    impact: "uniform", "point", "spot", "disc" or "list"; x, y, spread: () um, centre, and standard deviation of the
-    spot or radius of the disc. Of a list of K photons, energies are those of its rows, as are x, y and direction, (K,).
+    impact: "uniform", "point", "spot", "disc", "list" or "around", on and beside the absorber; x, y, spread: () um,
+    centre, and standard deviation of the spot, radius of the disc or side of the square around the absorber, infinite
+    for its whole substrate. Of a list of K photons, energies are those of its rows, as are x, y and direction, (K,).
     isotropic: whether directions are uniform over the upper half space; forced: whether photons are sampled given an
     interaction; lines: whether all bins are lines of no width. names: of the natural lines, () without them.
     pixel: row and column, () int32, of the only pixel of an array that is illuminated, or None for all of them.
@@ -155,6 +158,7 @@ class Source:
         radioactive: str | None = None,
         line_table: str | os.PathLike[str] | None = None,
         photon_list: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        illuminate: Quantity | None = None,
     ) -> "Source":
         """A source of lines at ``energy`` (eV, one or several, with ``weights``), of a ``spectrum``, or natural lines.
 
@@ -169,7 +173,9 @@ class Source:
         "MnKa:2,MnKb:0.3" (`atomic.lines.load_line`); line_table: a CSV file with lines of the user. radioactive: the
         lines and gammas of a nuclide, such as "Fe55". Their Lorentzians end `natural_lines.CUT` FWHM from the centre.
         photon_list: photons one by one, from a file or columns by name (`photon_list.photon_list`), with places on the
-        top, from the centre of the pixel that is hit in an array.
+        top, from the centre of the pixel that is hit in an array. illuminate: "all" for photons on all of a substrate
+        that is wider than the absorber, or the side of a square around the absorber or its array; they may pass, as
+        without ``forced``.
         Raises ValueError where a number makes no sense or an energy is outside the tables.
 
         >>> Source.build("7 keV", at=("134.7 um", "0 um")).highest_energy
@@ -182,12 +188,24 @@ class Source:
             )
         if line_table is not None and line is None:
             raise ValueError("`line_table` goes with `line`")
-        impacts = {"point": ("at", at, 2), "spot": ("spot", spot, 3), "disc": ("disc", disc, 3)}
+        impacts: dict[str, tuple[str, Any, int]] = {
+            "point": ("at", at, 2),
+            "spot": ("spot", spot, 3),
+            "disc": ("disc", disc, 3),
+            "around": ("illuminate", illuminate, 0),
+        }
         asked = {kind: of for kind, of in impacts.items() if of[1] is not None}
         if len(asked) > 1:
             raise ValueError(f"{' and '.join(f'`{name}`' for name, *_ in asked.values())} exclude each other")
         impact, x, y, spread = "uniform", 0.0, 0.0, 1.0
+        if illuminate is not None:
+            impact = "around"
+            spread = np.inf if illuminate == "all" else parse_quantity(illuminate, "um", "illuminate", above=0.0)
+            if pixel is not None:
+                raise ValueError("`illuminate` and `pixel` exclude each other")
         for impact, (name, given, count) in asked.items():
+            if impact == "around":
+                continue
             x, y, spread = (*parse_each(given, ("um",) * count, name), 1.0)[:3]
             if not (np.isfinite(spread) and spread > 0.0):
                 size = "standard deviation" if impact == "spot" else "radius"
@@ -250,7 +268,7 @@ class Source:
             Direction(*map(double, flight)),
             impact=impact,
             isotropic=isotropic,
-            forced=forced and not isotropic,
+            forced=forced and not (isotropic or impact == "around"),
             lines=energy is not None,
             pixel=number,
             names=names,
@@ -321,6 +339,8 @@ class Source:
         else:
             energies = {"energy_ev": None, "spectrum_ev": np.append(nodes.low, nodes.high[-1]).tolist()}
         where |= {"radius_um": float(self.spread)} if self.impact == "disc" else {}
+        if self.impact == "around":
+            where["side_um"] = float(self.spread) if np.isfinite(self.spread) else "all"
         return json.dumps(
             {
                 **where,
@@ -344,7 +364,9 @@ class Source:
                 if place >= size:
                     rule = f"below {size} in the array of absorber {absorber.name!r}"
                     raise ValueError(f"{name} of `pixel` must be {rule}, but is {place}")
-        if self.impact == "uniform":
+        if self.impact == "around":
+            self._check_around(absorber)
+        if self.impact in ("uniform", "around"):
             return
         if self.impact == "list":
             for name, places, side in (("x", self.x, absorber.width), ("y", self.y, absorber.length)):
@@ -364,8 +386,17 @@ class Source:
                 disc = f" for a disc of {reach:g} um" if reach else ""
                 raise ValueError(f"impact {name} must be {rule}{disc}, but is {place:g} um")
 
+    def _check_around(self, absorber: Absorber) -> None:
+        wide = absorber.substrate
+        if wide is None:
+            rule = f"a substrate wider than the absorber, which {absorber.name!r} has not"
+            raise ValueError(f"`illuminate` needs {rule}: give one of its dead layers a `width`")
+        if np.isinf(self.spread) and np.isinf(max(wide.width, wide.length)):
+            rule = f"a substrate with an end, which {absorber.name!r} has not"
+            raise ValueError(f"`illuminate` of all needs {rule}: give the side of a square around it, such as '1 mm'")
+
     def photon(self, stack: Stack, key: Key) -> tuple[Real, Whole, Site, Direction]:
-        """Energy in eV, source line, site on the top face and direction of the photon of ``key``."""
+        """Energy in eV, source line, site where it meets the stack and direction of the photon of ``key``."""
         energy, bin_ = self.energies.sample(*uniforms(key, jnp.uint32(ENERGY)))
         natural = self.energies.natural
         line = bin_ if self.lines else jnp.zeros_like(bin_) if natural is None else natural.line[bin_]
@@ -385,10 +416,33 @@ class Source:
         )
         if self.impact == "list":
             return energy, line, site, jax.tree.map(lambda part: part[bin_], self.direction)
-        if not self.isotropic:
-            return energy, line, site, self.direction
-        u_cosine, u_azimuth = uniforms(key, jnp.uint32(DIRECTION))
-        return energy, line, site, isotropic(0.5 * u_cosine, u_azimuth)
+        direction = self.direction
+        if self.isotropic:
+            u_cosine, u_azimuth = uniforms(key, jnp.uint32(DIRECTION))
+            direction = isotropic(0.5 * u_cosine, u_azimuth)
+        if self.impact == "around":
+            site = self._first_part(stack, site, direction, u_x, u_y)
+        return energy, line, site, direction
+
+    def _first_part(self, stack: Stack, site: Site, direction: Direction, u_x: Real, u_y: Real) -> Site:
+        """Where a photon enters an absorber or the substrate, from the height of their top; ``site``: of any on it.
+
+        One that meets neither starts at the bottom of the substrate, and leaves it at once.
+        """
+        wide = stack.substrate
+        assert wide is not None
+        everywhere = jnp.isinf(self.spread)
+        x = jnp.where(everywhere, wide.x + wide.width * (u_x - 0.5), self.spread * (u_x - 0.5))
+        y = jnp.where(everywhere, wide.y + wide.length * (u_y - 0.5), self.spread * (u_y - 0.5))
+        if stack.pixels is not None:
+            pixel = stack.pixels.nearest(x, y)
+            centre_x, centre_y = stack.pixels.centre(pixel)
+            site, x, y = replace(site, pixel=pixel), x - centre_x, y - centre_y
+        site = replace(site, x=x, y=y)
+        meets, entry = next_part(stack, site, direction, jnp.ones_like(everywhere), beside=True)
+        last = stack.thickness.shape[0] - 1
+        bottom = replace(site, depth=site.depth + stack.thickness[last], layer=jnp.full_like(site.layer, last))
+        return choose(meets, entry, bottom)
 
     def _pixel(self, pixels: Pixels | None, key: Key) -> Array | None:
         """The pixel to be hit, () int32."""
@@ -403,7 +457,7 @@ class Source:
     def _impact(self, u: Array, centre: Array, side: Array) -> Array:
         if self.impact == "point":
             return jnp.broadcast_to(centre, u.shape)
-        if self.impact == "uniform":
+        if self.impact in ("uniform", "around"):
             return side * (u - 0.5)
         low, high = ndtr((-0.5 * side - centre) / self.spread), ndtr((0.5 * side - centre) / self.spread)
         return jnp.clip(centre + self.spread * ndtri(low + u * (high - low)), -0.5 * side, 0.5 * side)

@@ -33,6 +33,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @options.at
 @click.option("--spot", type=options.quantities("um", "um", "um"), help="Gaussian spot X,Y,SIGMA.")
 @click.option("--disc", type=options.quantities("um", "um", "um"), help="Even disc X,Y,RADIUS.")
+@click.option("--illuminate", help="Also the substrate beside: all of it, or the side of a square, such as 1mm.")
 @click.option(
     "--pixel",
     type=options.Text("pixel", _pixel),
@@ -46,6 +47,7 @@ def _pixel(text: str, option: str) -> tuple[int, ...]:
 @options.yields
 @options.models
 @options.loss_above
+@click.option("--layer-spectra", is_flag=True, help="Also count what photons leave in each dead layer.")
 @click.option("--trapping", help="Tail of trapped heat in the spectrum, FRACTION:SCALE, such as 0.05:12eV.")
 @click.option(
     "--events", type=options.Output(EVENTS), help="Also write one row a photon: netCDF-4, or FITS (.fits, .evt)."
@@ -88,7 +90,9 @@ def simulate(
     from xcal_jax.simulation.events import event_attrs, event_file
     from xcal_jax.simulation.simulate import simulate as run
 
-    counted = {name: more.pop(name) for name in ("seed", "bin_width", "yields", "loss_above", "trapping")}
+    counted = {
+        name: more.pop(name) for name in ("seed", "bin_width", "yields", "loss_above", "trapping", "layer_spectra")
+    }
     energies, weights = lines or (None, None)
     source = Source.build(energies, weights, forced=not free, **more)
     target = Absorber.load(absorber, **models)

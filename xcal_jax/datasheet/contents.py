@@ -79,7 +79,7 @@ def contents(
         main,
         losses_by_place(absorber, main, seed, yields, progress),
         None
-        if absorber.parted_by is not None
+        if absorber.parted_by is not None or absorber.substrate is not None
         else sensitivity(absorber, main, n=HISTORIES, seed=seed, yields=yields, progress=progress),
         efficiency(absorber, max(energies)),
         heat_capacity(absorber, temperature),

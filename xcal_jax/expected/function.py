@@ -89,6 +89,7 @@ def observables(
     absorber = Absorber.load(absorber, electrons, physics)
     absorber.check_alone("an expected observable")
     absorber.check_touching("an expected observable")
+    absorber.check_as_wide("an expected observable")
     if yields not in YIELDS:
         raise ValueError(f"`yields` must be one of {', '.join(YIELDS)}, but is {shown(yields)}")
     if _traced((n, seed)):

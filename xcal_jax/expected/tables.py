@@ -65,6 +65,7 @@ class Tables:
         keep_compiled_programs()
         absorber.check_alone("a derivative")
         absorber.check_touching("a derivative")
+        absorber.check_as_wide("a derivative")
         matter = Matter.build(differentiable(absorber)[0], yields)
         free = np.asarray(matter.relaxation.analog.probabilities)
         radiative = np.asarray(matter.relaxation.radiative)

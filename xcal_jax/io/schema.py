@@ -27,6 +27,14 @@ def quantity(unit: str, **limits: float) -> BeforeValidator:
     return BeforeValidator(lambda value: limited(as_quantity(value, unit), unit, **limits))
 
 
+def _or_infinite(unit: str) -> BeforeValidator:
+    """A positive number in ``unit``, or "inf"."""
+    infinite = ("inf", float("inf"))
+    return BeforeValidator(
+        lambda value: float("inf") if value in infinite else limited(as_quantity(value, unit), unit, above=0.0)
+    )
+
+
 def whole(**limits: float) -> BeforeValidator:
     """A whole number, such as 3 or 1e6, within ``limits`` (see `xcal_jax.units.limited`)."""
     return BeforeValidator(lambda value: limited(as_whole(value), "", **limits))
@@ -82,6 +90,7 @@ def _different(values: list[Any]) -> list[Any]:
 
 
 Length = Annotated[float, quantity("um", above=0.0, most=LONGEST)]
+Extent = Annotated[float, _or_infinite("um")]
 Place = Annotated[float, quantity("um")]
 Density = Annotated[float, quantity("g/cm^3", above=0.0)]
 Energy = Annotated[float, quantity("eV", above=0.0)]

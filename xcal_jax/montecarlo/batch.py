@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int, UInt32
 from xcal_jax.absorber.padding import up
 from xcal_jax.absorber.source import PhotonSource, Source
 from xcal_jax.compute.devices import local_devices, on_each, packing
-from xcal_jax.compute.lanes import for_selected, put
+from xcal_jax.compute.lanes import for_selected, put, take
 from xcal_jax.compute.programs import program
 from xcal_jax.compute.random import photon_key, words
 from xcal_jax.compute.shapes import Flag, Real, Seed, Whole, Word
@@ -23,7 +23,16 @@ from xcal_jax.montecarlo.derivative import undifferentiable
 from xcal_jax.montecarlo.histories import walk_histories
 from xcal_jax.montecarlo.ledger import NO_ACCOUNT, Shares
 from xcal_jax.montecarlo.state import Medium, Vertex
-from xcal_jax.montecarlo.tally import PARTIAL, Tally, book, book_absorbed, book_dead_layers, book_lines, book_pixels
+from xcal_jax.montecarlo.tally import (
+    PARTIAL,
+    Tally,
+    book,
+    book_absorbed,
+    book_background,
+    book_dead_layers,
+    book_lines,
+    book_pixels,
+)
 from xcal_jax.montecarlo.transport import at_risk, first_interaction
 from xcal_jax.physics.layers import depth_in_stack
 
@@ -34,7 +43,7 @@ COMPILER = {  # one core for a block, since a run has many blocks; and the wides
     "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
     "xla_cpu_prefer_vector_width": 512,
 }
-PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED, STOPPED = 1, 2, 4, 8, 16, 32  # bits of a loss type
+PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED, STOPPED, BESIDE = (1 << n for n in range(7))  # of a loss
 Levels = Float[Array, " A"]
 Columns = tuple[Array, Array, Shares | None]  # deposited, loss type and shares of every photon
 Own = tuple[UInt32[Array, "D 2"], Int[Array, " D"]]  # first photon and number of photons of each device
@@ -64,7 +73,7 @@ class Event:
     in_dead_layers: Array | None = None
 
 
-@program("mesh", "lanes", "bins", compiler_options=COMPILER)
+@program("mesh", "lanes", "bins", "dead_bins", compiler_options=COMPILER)
 def run_block(
     medium: Medium,
     source: Source,
@@ -75,12 +84,13 @@ def run_block(
     mesh: Mesh,
     lanes: int,
     bins: int,
+    dead_bins: int = 0,
 ) -> Tally:
     """Tallies (D, ...) of the photons that each of the D devices of ``mesh`` counts, its ``own`` (see `deal`).
 
-    bin_width: eV; thresholds: eV, of `Tally.loss_above`; bins: of the spectrum.
+    bin_width: eV; thresholds: eV, of `Tally.loss_above`; bins: of the spectrum; dead_bins: of those of dead layers.
     """
-    count = partial(count_photons, lanes=lanes, bins=bins)
+    count = partial(count_photons, lanes=lanes, bins=bins, dead_bins=dead_bins)
     return on_each(count, mesh)((medium, source, seed, bin_width, thresholds), own)
 
 
@@ -105,17 +115,19 @@ def counted(
     lanes: int,
     bins: int,
     loss_above: Sequence[float] = (),
+    dead_bins: int = 0,
 ) -> Tally:
     """The tally of photons ``first`` to ``stop``, at most ``lanes`` for each device, in int64 on the host.
 
-    bin_width: eV; bins: of the spectrum; loss_above: eV, thresholds of the loss.
+    bin_width: eV; bins: of the spectrum; loss_above: eV, thresholds of the loss; dead_bins: of spectra of dead layers.
     """
     mesh = local_devices()
     own = deal(first, stop, mesh, lanes)
     room = up(max(len(loss_above), 1), THRESHOLDS)
     thresholds = jnp.asarray([*loss_above, *[np.inf] * (room - len(loss_above))], float)
     width = jnp.asarray(bin_width, float)
-    tallies = run_block(medium, source, words(seed), width, thresholds, own, mesh=mesh, lanes=lanes, bins=bins)
+    data = medium, source, words(seed), width, thresholds, own
+    tallies = run_block(*data, mesh=mesh, lanes=lanes, bins=bins, dead_bins=dead_bins)
     total: Tally = jax.tree.map(lambda rows: np.asarray(rows).sum(0, dtype=np.int64), tallies)
     return replace(total, loss_above=total.loss_above[: len(loss_above)])
 
@@ -144,24 +156,27 @@ def count_photons(
     count: Whole,
     lanes: int,
     bins: int,
+    dead_bins: int = 0,
 ) -> Tally:
     """The tally of photons ``first`` to ``first + count`` on one device.
 
-    count: at most ``lanes``; bin_width: eV; thresholds: eV, of `Tally.loss_above`; bins: of the spectrum.
+    count: at most ``lanes``; bin_width: eV; thresholds: eV, of `Tally.loss_above`; bins: of the spectrum; dead_bins: of
+    those of dead layers.
     """
     medium, source = undifferentiable((medium, source))
     offset = jnp.arange(lanes, dtype=jnp.uint32)
 
-    def fly_once(offset: Word) -> tuple[Real, Whole, Flag, Flag, Whole | None]:
+    def fly_once(offset: Word) -> tuple[Real, Whole, Flag, Flag, Whole | None, Flag | None]:
         vertex, line = first_interaction(medium, source, photon_key(seed, first, offset))
-        return vertex.energy, line, vertex.met, at_risk(medium.stack, vertex), vertex.site.pixel
+        return vertex.energy, line, vertex.met, at_risk(medium.stack, vertex), vertex.site.pixel, vertex.beside
 
-    energy, line, met, risky, pixel = jax.vmap(fly_once)(offset)
-    pixels = medium.stack.pixels
+    energy, line, met, risky, pixel, beside = jax.vmap(fly_once)(offset)
+    stack, pixels = medium.stack, medium.stack.pixels
     here = offset < count.astype(jnp.uint32)
     risky = risky & here
     absorbed = met & here & ~risky
-    tally = Tally.empty(bins, *peaks_shape(medium, source), pixels, thresholds.size, len(medium.stack.dead))
+    shape = peaks_shape(medium, source)
+    tally = Tally.empty(bins, *shape, pixels, thresholds.size, len(stack.dead), dead_bins, beside is not None)
     tally = book_whole(tally, source, energy, line, absorbed, bin_width)
     if pixels is not None:
         whole = energy[:, None]
@@ -170,21 +185,26 @@ def count_photons(
         )
 
     def walk(chosen: Array, tally: Tally) -> Tally:
-        ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32), chosen < lanes)
-        tally = book(tally, ledger, energy, line, chosen < lanes, bin_width, thresholds)
+        here = chosen < lanes
+        ledger, energy, line = walk_histories(medium, source, seed, first, chosen.astype(jnp.uint32), here)
+        if beside is not None:
+            aside = here & take(beside, chosen)
+            tally = book_background(tally, stack, ledger, energy, aside, bin_width)
+            here = here & ~aside
+        tally = book(tally, ledger, energy, line, here, bin_width, thresholds)
         shares = ledger.shares
         if shares is None:
             return tally
         left = shares.escaped
-        if medium.stack.dead:
-            tally = book_dead_layers(tally, medium.stack, ledger, energy, chosen < lanes)
-            left = sum(shares.in_dead_layers(medium.stack), left)
+        if stack.dead:
+            tally = book_dead_layers(tally, stack, ledger, energy, here, bin_width)
+            left = sum(shares.in_dead_layers(stack), left)
         if pixels is None:
             return tally
         kept = energy - ledger.by_photons - ledger.by_electrons
-        pixel = jnp.concatenate([shares.home[:, None], shares.in_pixels(medium.stack)], axis=1)
+        pixel = jnp.concatenate([shares.home[:, None], shares.in_pixels(stack)], axis=1)
         deposit = jnp.concatenate([kept[:, None], shares.energy], axis=1)
-        return book_pixels(tally, pixels, pixel, deposit, left, energy, chosen < lanes, bin_width)
+        return book_pixels(tally, pixels, pixel, deposit, left, energy, here, bin_width)
 
     return for_selected(walk, tally, risky, lanes // packing().histories)
 
@@ -233,6 +253,8 @@ def list_photons(medium: Medium, source: PhotonSource, seed: Seed, first: Seed, 
         if shares is not None and stack.dead:
             stopped = sum(shares.in_dead_layers(stack), jnp.zeros_like(energy)) > PARTIAL
             kind = kind | jnp.where(stopped, STOPPED, 0)
+        if vertex.beside is not None:
+            kind = kind | jnp.where(take(vertex.beside, chosen), BESIDE, 0)
         return put(columns, chosen, (deposited, kind, shares))
 
     kept = jnp.where(vertex.met, vertex.energy, 0.0), jnp.where(vertex.met, 0, PASSED)
@@ -242,7 +264,8 @@ def list_photons(medium: Medium, source: PhotonSource, seed: Seed, first: Seed, 
     )
     here = offset < count.astype(jnp.uint32)
     deposited, kind, shares = for_selected(walk, (*kept, empty), risky & here, lanes // packing().histories)
-    x, y, z = (jnp.where(kind == PASSED, jnp.nan, p) for p in (x, y, z))
+    nowhere = kind & ~BESIDE == PASSED
+    x, y, z = (jnp.where(nowhere, jnp.nan, p) for p in (x, y, z))
     event = Event(vertex.energy, deposited, kind, x, y, z)
     if shares is None:
         return event

@@ -20,7 +20,6 @@ from xcal_jax.compute.shapes import Flag, Real
 from xcal_jax.constants import ELECTRON_REST_ENERGY as REST
 from xcal_jax.constants import PER_UM
 from xcal_jax.montecarlo.ledger import Shares
-from xcal_jax.physics.array import next_pixel
 from xcal_jax.physics.electrons.inelastic import LOSSES
 from xcal_jax.physics.electrons.scattering import COLLISIONS, CUTOFF, ELASTIC, LATER, SOFT, Scattering
 from xcal_jax.physics.geometry import (
@@ -34,6 +33,7 @@ from xcal_jax.physics.geometry import (
     of_layer,
     ratio,
 )
+from xcal_jax.physics.parts import next_part
 
 LARGEST_STEP = 0.2  # fraction of an electron's energy that is lost before the tables are read again
 LEAST = 1024  # electrons that move at a time, if there are so many
@@ -153,8 +153,8 @@ def step(model: Scattering, stack: Stack, density: Float[Array, " L"], track: Tr
     )
     flown = jnp.where(moves & leaves & (energy > CUTOFF), energy, 0.0)
     shares, caught = track.shares, jnp.zeros_like(leaves)
-    if stack.pixels is not None:
-        caught, entry = next_pixel(stack, start, direction, flown > 0)
+    if not stack.alone:
+        caught, entry = next_part(stack, start, direction, flown > 0)
         site, leaves = choose(caught, entry, site), leaves & ~caught
     if shares is not None:
         old, new = (cast(Array, stack.account(place)) for place in (start, site))
@@ -194,18 +194,21 @@ def later_digits(u: Real) -> Real:
 def fly(stack: Stack, site: Site, direction: Direction, flight: Real) -> tuple[Site, Real, Flag, Flag]:
     """The site after a straight ``flight`` in um within the layer, and the path in um up to there.
 
-    Also whether the electron leaves by a face of the absorber, and whether it enters a new layer.
+    Also whether the electron leaves by a face of its part, and whether it enters a new layer.
     """
     down = direction.z < 0.0
-    thickness = of_layer(stack.thickness, site.layer)
+    layers = stack.thickness_around(site)
+    thickness = of_layer(layers, site.layer)
     to_layer = ratio(jnp.where(down, thickness - site.depth, site.depth), direction.z)
     to_side = distance_to_side(stack, site, direction)
     path = jnp.minimum(flight, jnp.minimum(to_layer, to_side))
     ends = (path == to_layer) & (to_layer < to_side)
     layer = site.layer + jnp.where(ends, jnp.where(down, 1, -1), 0)
-    inside = (layer >= 0) & (layer < stack.thickness.shape[0])
+    inside = (layer >= 0) & (layer < layers.shape[0])
+    if stack.substrate is not None:
+        inside = inside & (stack.in_substrate(layer) == stack.in_substrate(site.layer))
     layer = jnp.where(inside, layer, site.layer)
-    entry = jnp.where(down, 0.0, of_layer(stack.thickness, layer))
+    entry = jnp.where(down, 0.0, of_layer(layers, layer))
     depth = jnp.where(ends & inside, entry, jnp.clip(site.depth - direction.z * path, 0.0, thickness))
     place = replace(site, x=site.x + direction.x * path, y=site.y + direction.y * path, depth=depth, layer=layer)
     return place, path, (path == to_side) | ~inside, ends & inside

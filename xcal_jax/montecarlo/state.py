@@ -33,7 +33,8 @@ class Vertex:
 
     energy: eV, of the photon along direction; hit: what it hits; margin: a lower bound of the electron range to any
     face, in the measure of the electron model; emits: whether a photon comes out of the vacancy; electron_near,
-    ion_near: whether the photoelectron, or an electron of the ion, may reach a face.
+    ion_near: whether the photoelectron, or an electron of the ion, may reach a face. beside: of the first vertex,
+    whether the photon has met a wider substrate first; None where there is none, and for later ones.
     """
 
     site: Site
@@ -45,6 +46,7 @@ class Vertex:
     emits: Array
     electron_near: Array
     ion_near: Array
+    beside: Array | None = None
 
 
 @jax.tree_util.register_dataclass

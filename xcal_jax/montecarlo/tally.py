@@ -15,7 +15,7 @@ from xcal_jax.physics.geometry import Pixels, Stack
 
 PARTIAL = 1e-3  # eV; a smaller loss, or deposit, is none
 ENERGY_UNIT = 1.0 / 64.0  # eV, in which energies are summed
-PIXELS, DEAD = "pixels_", "dead_"  # of the names of arrays in a file
+PIXELS, DEAD, BACKGROUND = "pixels_", "dead_", "background_"  # of the names of arrays in a file
 ROUNDING = 64  # units of the float's resolution within which a history must balance
 Energies = Float[Array, " n"]
 Mask = Bool[Array, " n"]
@@ -50,12 +50,28 @@ class DeadTally:
     """Counts of D dead layers.
 
     deposited: (4, D) summed energy of the photons that interact, as in `Tally`; stopped: () of these, that leave some
-    there; alone: () photons that leave a deposit in dead layers, and none where it counts.
+    there; alone: () photons that leave a deposit in dead layers, and none where it counts; spectra: (D, B) photons that
+    interact, by what they leave in each, where B may be 0.
     """
 
     deposited: Array
     stopped: Array
     alone: Array
+    spectra: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class BackgroundTally:
+    """Counts of photons that meet a wider substrate beside the absorber first; they are counted nowhere else.
+
+    beside: () photons that interact there first; caught: () of these, that leave a deposit where it counts; spectrum:
+    (B,) of these deposits, each pixel's by itself.
+    """
+
+    beside: Array
+    caught: Array
+    spectrum: Array
 
 
 @jax.tree_util.register_dataclass
@@ -70,7 +86,7 @@ class Tally:
     transition; overflow, unbalanced: (), that ran out of their bits, or whose energies do not add up.
     summed_deposit, summed_loss: (4,) uint32, energies kept and lost, in ENERGY_UNIT, byte by byte, the lowest first.
     In an array all of these are of the pixel hit; pixels: the other pixels, None without an array. dead: the dead
-    layers, None without them.
+    layers, None without them; background: photons beside the absorber, None without a wider substrate.
     """
 
     interacting: Array
@@ -87,6 +103,7 @@ class Tally:
     unbalanced: Array
     pixels: PixelTally | None = None
     dead: DeadTally | None = None
+    background: BackgroundTally | None = None
 
     @classmethod
     def empty(
@@ -97,10 +114,13 @@ class Tally:
         pixels: Pixels | None = None,
         thresholds: int = 0,
         dead: int = 0,
+        dead_bins: int = 0,
+        background: bool = False,
     ) -> "Tally":
         """A tally of no histories, with so many ``bins``, ``thresholds`` of the loss and ``dead`` layers.
 
-        Its peaks are (source_lines, transitions).
+        Its peaks are (source_lines, transitions); dead_bins: of the spectra of dead layers; background: whether it has
+        that part.
         """
         zeros = lambda *shape: jnp.zeros(shape, jnp.int32)  # noqa: E731
         return cls(
@@ -129,7 +149,10 @@ class Tally:
                 shared=zeros(),
                 escaped=jnp.zeros(4, jnp.uint32),
             ),
-            dead=DeadTally(jnp.zeros((4, dead), jnp.uint32), zeros(), zeros()) if dead else None,
+            dead=DeadTally(jnp.zeros((4, dead), jnp.uint32), zeros(), zeros(), zeros(dead, dead_bins))
+            if dead
+            else None,
+            background=BackgroundTally(zeros(), zeros(), zeros(bins)) if background else None,
         )
 
     @property
@@ -139,20 +162,26 @@ class Tally:
 
     def arrays(self) -> dict[str, Any]:
         """All arrays by name, as they are kept in a file."""
-        arrays = {name: array for name, array in vars(self).items() if name not in ("pixels", "dead")}
-        for prefix, part in ((PIXELS, self.pixels), (DEAD, self.dead)):
+        named = {PIXELS: self.pixels, DEAD: self.dead, BACKGROUND: self.background}
+        arrays = {name: array for name, array in vars(self).items() if f"{name}_" not in named}
+        for prefix, part in named.items():
             arrays |= {} if part is None else {f"{prefix}{name}": array for name, array in vars(part).items()}
         return arrays
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any]) -> "Tally":
         """The tally that has these `arrays`."""
-        parts: dict[str, dict[str, Any]] = {PIXELS: {}, DEAD: {}, "": {}}
+        parts: dict[str, dict[str, Any]] = {PIXELS: {}, DEAD: {}, BACKGROUND: {}, "": {}}
         for name, array in arrays.items():
             prefix = next(prefix for prefix in parts if name.startswith(prefix))
             parts[prefix][name.removeprefix(prefix)] = array
-        pixels, dead, others = parts.values()
-        return cls(**others, pixels=PixelTally(**pixels) if pixels else None, dead=DeadTally(**dead) if dead else None)
+        pixels, dead, background, others = parts.values()
+        return cls(
+            **others,
+            pixels=PixelTally(**pixels) if pixels else None,
+            dead=DeadTally(**dead) if dead else None,
+            background=BackgroundTally(**background) if background else None,
+        )
 
 
 def book_absorbed(tally: Tally, energy: Energies, where: Mask, bin_width: Real) -> Tally:
@@ -267,10 +296,12 @@ def book_pixels(
     return replace(tally, pixels=new, unbalanced=tally.unbalanced + _count(where & wrong))
 
 
-def book_dead_layers(tally: Tally, stack: Stack, ledger: Ledger, energy: Energies, where: Mask) -> Tally:
+def book_dead_layers(
+    tally: Tally, stack: Stack, ledger: Ledger, energy: Energies, where: Mask, bin_width: Real
+) -> Tally:
     """The tally with what the dead layers of ``stack`` have of the histories ``where``, of photons of ``energy`` in eV.
 
-    What counts, what dead layers have and what escapes must add up to the photon's energy.
+    What counts, what dead layers have and what escapes must add up to the photon's energy. bin_width: eV.
     """
     old, shares = tally.dead, ledger.shares
     assert old is not None and shares is not None
@@ -282,10 +313,48 @@ def book_dead_layers(tally: Tally, stack: Stack, ledger: Ledger, energy: Energie
         deposited=old.deposited + jnp.stack([_sum(eV, where & met) for eV in stopped], axis=1),
         stopped=old.stopped + _count(where & met & some),
         alone=old.alone + _count(where & some & ~anywhere),
+        spectra=jnp.stack(
+            [
+                _histogram(row, eV, where & met & (eV > PARTIAL), bin_width)
+                for row, eV in zip(old.spectra, stopped, strict=True)
+            ]
+        ),
     )
+    return replace(tally, dead=new, unbalanced=tally.unbalanced + _count(where & _unbalanced(ledger, energy)))
+
+
+def book_background(
+    tally: Tally, stack: Stack, ledger: Ledger, energy: Energies, where: Mask, bin_width: Real
+) -> Tally:
+    """The tally with the histories ``where`` of photons that meet the substrate of ``stack`` beside the absorber first.
+
+    energy: of the photons in eV; bin_width: eV.
+    """
+    old, shares = tally.background, ledger.shares
+    assert old is not None and shares is not None
+    elsewhere = jnp.where(shares.in_pixels(stack) != NO_ACCOUNT, shares.energy, 0.0)
+    deposit = jnp.concatenate([ledger.deposited[:, None], elsewhere], axis=1)
+    has = where[:, None] & (deposit > PARTIAL)
+    new = BackgroundTally(
+        beside=old.beside + _count(where),
+        caught=old.caught + _count(jnp.any(has, axis=1)),
+        spectrum=_histogram(old.spectrum, deposit, has, bin_width),
+    )
+    full = ledger.overflow | shares.full
+    return replace(
+        tally,
+        background=new,
+        overflow=tally.overflow + _count(where & full),
+        unbalanced=tally.unbalanced + _count(where & _unbalanced(ledger, energy)),
+    )
+
+
+def _unbalanced(ledger: Ledger, energy: Energies) -> Mask:
+    """Whether all accounts of a history and what escapes do not add up to its photon's ``energy`` in eV."""
+    shares = ledger.shares
+    assert shares is not None
     booked = ledger.deposited + jnp.sum(shares.energy, axis=1) + shares.escaped
-    wrong = jnp.abs(energy - booked) > ROUNDING * jnp.finfo(energy.dtype).eps * energy
-    return replace(tally, dead=new, unbalanced=tally.unbalanced + _count(where & wrong))
+    return jnp.abs(energy - booked) > ROUNDING * jnp.finfo(energy.dtype).eps * energy
 
 
 def _count(where: Array) -> Array:

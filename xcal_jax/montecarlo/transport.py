@@ -7,8 +7,9 @@ Everything is written for one photon; `jax.vmap` makes the batch. After its `fir
     fly     the next waiting photon, through the layers, to a face or to an atom
     absorb  it there: an electron and a vacancy, a scattered photon, or both
 
-In an array of absorbers a photon or an electron that leaves one goes on to the next (`travel`, `eject`). A dead layer
-is matter like any other, but its energy is booked to an account of its own (`Stack.account`).
+A photon or an electron that leaves one absorber of an array goes on to the next, or to a substrate wider than they are
+(`travel`, `eject`). A dead layer is matter like any other, but its energy is booked to an account of its own
+(`Stack.account`).
 
 Most photons lose nothing: they are absorbed where no electron can reach a face and no photon comes out of the ion.
 `first_interaction` finds that out exactly; only the others, the ones `at_risk`, become histories.
@@ -30,10 +31,10 @@ from xcal_jax.compute.random import COUNTERS, Key, uniform_block, uniforms
 from xcal_jax.compute.shapes import Flag, Real, Whole
 from xcal_jax.montecarlo.ledger import NO_ACCOUNT, Ledger, Shares
 from xcal_jax.montecarlo.state import EMITTED, PENDING, History, Ion, Medium, Pending, Vertex
-from xcal_jax.physics.array import next_pixel, travel
 from xcal_jax.physics.electrons.straight import Straight
 from xcal_jax.physics.geometry import Direction, Site, Stack, isotropic, margin_to_surface
 from xcal_jax.physics.layers import cumulative
+from xcal_jax.physics.parts import next_part, travel
 from xcal_jax.physics.relaxation import NONE, no_vacancies
 
 FIRST_FLIGHT = SOURCE_COUNTERS  # counter of the depth of the first interaction, and of its channel
@@ -57,7 +58,10 @@ def first_interaction(medium: Medium, source: PhotonSource, key: Key) -> tuple[V
     escaped, _, site = travel(medium.stack, top, direction, attenuation, -jnp.log1p(-u_depth * probability))
     u_row, u_photon = uniforms(key, jnp.uint32(FIRST_HIT))
     u = u_row, u_channel, u_photon
-    return sample_interaction(medium, energy, site, direction, ~escaped, place, u), line
+    vertex = sample_interaction(medium, energy, site, direction, ~escaped, place, u)
+    if medium.stack.substrate is not None:
+        vertex = replace(vertex, beside=vertex.met & medium.stack.in_substrate(top.layer))
+    return vertex, line
 
 
 def sample_interaction(
@@ -307,8 +311,8 @@ def eject(
 ) -> tuple[Ledger, Real]:
     """The ledger after a straight electron flies from ``site`` if ``when``; the energy, eV, that leaves its account.
 
-    In an array it goes on through the pixels ahead, which may stop it. An electron that has to be followed leaves
-    nothing at once.
+    It goes on through the parts ahead, pixels or a wider substrate, which may stop it. An electron that has to be
+    followed leaves nothing at once.
     """
     model, stack = medium.matter.electrons, medium.stack
     left = jnp.where(when, model.escaping_energy(stack, medium.density, site, direction, energy), 0.0)
@@ -320,12 +324,12 @@ def eject(
         ledger, beside = catch_by_layer(medium, ledger, site, direction, jnp.where(when, energy, 0.0), account)
         leaving = left + beside
     ledger = ledger.release(account, leaving)
-    if stack.pixels is None:
+    if stack.alone:
         return ledger.escape(left), leaving
 
     def enter(state: tuple[Real, Site, Ledger]) -> tuple[Real, Site, Ledger]:
         energy, site, ledger = state
-        found, entry = next_pixel(stack, site, direction, energy > 0.0)
+        found, entry = next_part(stack, site, direction, energy > 0.0)
         left = model.escaping_energy(stack, medium.density, entry, direction, energy)
         if stack.dead:
             ledger, _ = catch_by_layer(

@@ -5,8 +5,7 @@ cell of the array. A cell is a pixel and the vacuum around it, one pitch wide; a
 them.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,7 @@ from jax import Array
 
 from xcal_jax.compute.lanes import choose
 from xcal_jax.compute.shapes import Flag, Real, Whole
-from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, ratio, walk
+from xcal_jax.physics.geometry import Direction, Pixels, Site, Stack, ratio
 
 
 class Cell(NamedTuple):
@@ -33,37 +32,22 @@ class Cell(NamedTuple):
     found: Array
 
 
-def travel(
-    stack: Stack, site: Site, direction: Direction, per_um: Sequence[Array] | Array, limit: Real
-) -> tuple[Flag, Real, Site]:
-    """`walk` that goes on through the pixels ahead: a track escapes where it has left all pixels of the array."""
-    escaped, left, end = walk(stack, site, direction, per_um, limit)
-    if stack.pixels is None:
-        return escaped, left, end
-
-    def enter(state: tuple[Flag, Flag, Real, Site, Site]) -> tuple[Flag, Flag, Real, Site, Site]:
-        goes, escaped, left, start, end = state
-        found, entry = next_pixel(stack, start, direction, goes)
-        leaves, after, stop = walk(stack, entry, direction, per_um, left)
-        stops = found & ~leaves
-        return found & leaves, escaped & ~stops, jnp.where(found, after, left), entry, choose(stops, stop, end)
-
-    _, escaped, left, _, end = jax.lax.while_loop(lambda state: state[0], enter, (escaped, escaped, left, site, end))
-    return escaped, left, end
-
-
-def next_pixel(stack: Stack, site: Site, direction: Direction, goes: Flag) -> tuple[Flag, Site]:
+def next_pixel(
+    stack: Stack, site: Site, direction: Direction, goes: Flag, beside: Flag | bool = False
+) -> tuple[Flag, Site]:
     """Whether a track from ``site`` enters another pixel, and where it enters the next one.
 
-    goes: whether there is a track; without one, no pixel is found.
+    goes: whether there is a track; without one, no pixel is found. beside: whether it starts in vacuum beside or below
+    the pixels, at the height of ``site``: it may then enter any of them.
     """
-    pixels, pixel = cast(Pixels, stack.pixels), cast(Array, site.pixel)
+    pixels = Pixels(stack.width, stack.length, 1, 1) if stack.pixels is None else stack.pixels
+    pixel = jnp.zeros_like(site.layer) if site.pixel is None else site.pixel
     sign_x, sign_y = (jnp.where(slope < 0.0, -1.0, 1.0) for slope in (direction.x, direction.y))
     next_x, next_y = (jnp.where(slope < 0.0, -1, 1) for slope in (direction.x, direction.y))
     half_x, half_y = 0.5 * stack.width, 0.5 * stack.length
-    seeking = goes & ((direction.x != 0.0) | (direction.y != 0.0))
 
     def cross(cell: Cell) -> Cell:
+        """The next cell."""
         to_x = ratio(0.5 * pixels.pitch_x - sign_x * cell.x, direction.x)
         to_y = ratio(0.5 * pixels.pitch_y - sign_y * cell.y, direction.y)
         step = jnp.maximum(jnp.minimum(to_x, to_y), 0.0)
@@ -73,19 +57,40 @@ def next_pixel(stack: Stack, site: Site, direction: Direction, goes: Flag) -> tu
         column = cell.column + jnp.where(sideways, next_x, 0)
         row = cell.row + jnp.where(sideways, 0, next_y)
         inside = (row >= 0) & (row < pixels.rows) & (column >= 0) & (column < pixels.columns)
-        (in_x, out_x), (in_y, out_y) = crossing(x, half_x, direction.x), crossing(y, half_y, direction.y)
+        return look(Cell(x, y, row, column, cell.track + step, inside, cell.found))
+
+    def look(cell: Cell) -> Cell:
+        """The same cell, at its pixel if the track meets that; if not, it goes on seeking if it did."""
+        (in_x, out_x), (in_y, out_y) = crossing(cell.x, half_x, direction.x), crossing(cell.y, half_y, direction.y)
         entry = jnp.maximum(jnp.maximum(in_x, in_y), 0.0)
-        found = inside & (entry < jnp.minimum(out_x, out_y))
+        found = cell.seeking & (entry < jnp.minimum(out_x, out_y))
         ahead = jnp.where(found, entry, 0.0)
         return Cell(
-            x + direction.x * ahead,
-            y + direction.y * ahead,
-            row,
-            column,
-            cell.track + step + ahead,
-            inside & ~found,
+            cell.x + direction.x * ahead,
+            cell.y + direction.y * ahead,
+            cell.row,
+            cell.column,
+            cell.track + ahead,
+            cell.seeking & ~found,
             found,
         )
+
+    def first_cell() -> Cell:
+        """The cell in which a track from beside or below the array enters this, seen from above."""
+        centre_x, centre_y = pixels.centre(pixel)
+        x, y = site.x + centre_x, site.y + centre_y
+        (in_x, out_x), (in_y, out_y) = (
+            crossing(x, 0.5 * pixels.columns * pixels.pitch_x, direction.x),
+            crossing(y, 0.5 * pixels.rows * pixels.pitch_y, direction.y),
+        )
+        entry = jnp.maximum(jnp.maximum(in_x, in_y), 0.0)
+        meets = goes & (entry < jnp.minimum(out_x, out_y))
+        track = jnp.where(meets, entry, 0.0)
+        x, y = x + direction.x * track, y + direction.y * track
+        here = pixels.nearest(x, y)
+        centre_x, centre_y = pixels.centre(here)
+        row, column = here // pixels.columns, here % pixels.columns
+        return look(Cell(x - centre_x, y - centre_y, row, column, track, meets, jnp.zeros_like(meets)))
 
     start = Cell(
         site.x,
@@ -93,9 +98,11 @@ def next_pixel(stack: Stack, site: Site, direction: Direction, goes: Flag) -> tu
         pixel // pixels.columns,
         pixel % pixels.columns,
         jnp.zeros_like(site.x),
-        seeking,
-        jnp.zeros_like(seeking),
+        goes & ((direction.x != 0.0) | (direction.y != 0.0)),
+        jnp.zeros_like(goes),
     )
+    if stack.substrate is not None:
+        start = choose(jnp.asarray(beside), first_cell(), start)
     cell = jax.lax.while_loop(lambda cell: cell.seeking, cross, start)
     within, depth, layer = sink(stack, site, direction.z, cell.track)
     return cell.found & within, Site(
@@ -103,7 +110,7 @@ def next_pixel(stack: Stack, site: Site, direction: Direction, goes: Flag) -> tu
         jnp.clip(cell.y, -half_y, half_y),
         depth,
         layer,
-        cell.row * pixels.columns + cell.column,
+        None if site.pixel is None else cell.row * pixels.columns + cell.column,
     )
 
 
@@ -120,12 +127,13 @@ def sink(stack: Stack, site: Site, slope: Real, track: Real) -> tuple[Flag, Real
 
     slope: z component of the direction; the depth is in um below the top of the layer.
     """
-    last = stack.thickness.shape[0] - 1
+    thickness = stack.thickness_around(site)
+    last = thickness.shape[0] - 1
     depth, layer = site.depth - slope * track, site.layer
     for _ in range(last):
-        over, under = (depth < 0.0) & (layer > 0), (depth > stack.thickness[layer]) & (layer < last)
-        depth = jnp.where(under, depth - stack.thickness[layer], depth)
+        over, under = (depth < 0.0) & (layer > 0), (depth > thickness[layer]) & (layer < last)
+        depth = jnp.where(under, depth - thickness[layer], depth)
         layer = jnp.where(over, layer - 1, jnp.where(under, layer + 1, layer))
-        depth = jnp.where(over, depth + stack.thickness[layer], depth)
-    within = (depth >= 0.0) & (depth <= stack.thickness[layer])
-    return within, jnp.clip(depth, 0.0, stack.thickness[layer]), layer
+        depth = jnp.where(over, depth + thickness[layer], depth)
+    within = (depth >= 0.0) & (depth <= thickness[layer])
+    return within, jnp.clip(depth, 0.0, thickness[layer]), layer

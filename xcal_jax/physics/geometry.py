@@ -48,6 +48,32 @@ class Pixels:
         """Number of the central pixel; the one after the middle where rows or columns are even."""
         return self.rows // 2 * self.columns + self.columns // 2
 
+    def centre(self, pixel: Array) -> tuple[Array, Array]:
+        """x and y in um of the centre of ``pixel``, from that of the array."""
+        row, column = (n.astype(self.pitch_x.dtype) for n in (pixel // self.columns, pixel % self.columns))
+        return (column - 0.5 * (self.columns - 1)) * self.pitch_x, (row - 0.5 * (self.rows - 1)) * self.pitch_y
+
+    def nearest(self, x: Array, y: Array) -> Array:
+        """The pixel in whose cell a place lies, x, y () um from the centre of the array; beside it, the nearest one."""
+        column, row = jnp.floor(x / self.pitch_x + 0.5 * self.columns), jnp.floor(y / self.pitch_y + 0.5 * self.rows)
+        column, row = jnp.clip(column, 0, self.columns - 1), jnp.clip(row, 0, self.rows - 1)
+        return row.astype(jnp.int32) * self.columns + column.astype(jnp.int32)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Substrate:
+    """The layers from number ``first`` on, where they are not as wide as the box above them, and common to all pixels.
+
+    width, length: () um, which may be infinite; x, y: () um, their centre from that of the box, or of the array.
+    """
+
+    width: Array
+    length: Array
+    x: Array
+    y: Array
+    first: int = field(metadata={"static": True})
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -55,8 +81,9 @@ class Stack:
     """A box of L layers: thickness (L,) um from the top; width (along x) and length (along y), () um, centred on 0.
 
     pixels: the array in which the box is repeated, or None for a single one. dead: numbers of the layers whose energy
-    does not count, D of them. Energy is booked to accounts: one for each pixel, and after them one for each dead layer,
-    which is that of all pixels together.
+    does not count, D of them. substrate: the lowest layers, where they are wider than the box, or None; all of them are
+    dead. Energy is booked to accounts: one for each pixel, and after them one for each dead layer, which is that of all
+    pixels together.
     """
 
     thickness: Array
@@ -64,6 +91,12 @@ class Stack:
     length: Array
     pixels: Pixels | None = None
     dead: tuple[int, ...] = field(default=(), metadata={"static": True})
+    substrate: Substrate | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is one box, so that what leaves it cannot enter another part: no pixel, and no wider substrate."""
+        return self.pixels is None and self.substrate is None
 
     @property
     def pixel_count(self) -> int:
@@ -86,13 +119,40 @@ class Stack:
             account = jnp.where(site.layer == layer, number, cast(Array, account))
         return account
 
+    def in_substrate(self, layer: Array | int) -> Array | bool:
+        """Whether ``layer`` belongs to the wider substrate."""
+        return False if self.substrate is None else layer >= self.substrate.first
+
+    def thickness_around(self, site: "Site") -> Array:
+        """Thickness (L,) um of the layers of the part around ``site``, box or substrate; 0 of the others."""
+        if self.substrate is None:
+            return self.thickness
+        layers = jnp.arange(self.thickness.shape[0])
+        return jnp.where(self.in_substrate(layers) == self.in_substrate(site.layer), self.thickness, 0.0)
+
+    def outline(self, site: "Site") -> tuple[Array, Array, Array, Array]:
+        """Half the width and half the length of the part around ``site``, and its place from the centre of that; um."""
+        half_x, half_y, x, y = 0.5 * self.width, 0.5 * self.length, site.x, site.y
+        wide = self.substrate
+        if wide is None:
+            return half_x, half_y, x, y
+        inside = self.in_substrate(site.layer)
+        centre_x, centre_y = (0.0, 0.0) if self.pixels is None else self.pixels.centre(cast(Array, site.pixel))
+        return (
+            jnp.where(inside, 0.5 * wide.width, half_x),
+            jnp.where(inside, 0.5 * wide.length, half_y),
+            jnp.where(inside, x + centre_x - wide.x, x),
+            jnp.where(inside, y + centre_y - wide.y, y),
+        )
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Site:
     """A place inside a box: x, y () um from its centre; depth () um below the top of layer () int32.
 
-    pixel: () int32, the number of the box, or None for a single absorber.
+    pixel: () int32, the number of the box, or None for a single absorber. In a wider substrate x and y are from the
+    centre of any pixel, which need not be the nearest.
     """
 
     x: Array
@@ -159,20 +219,22 @@ def deflect(direction: Direction, cosine: Real, u_azimuth: Real) -> Direction:
 
 def distance_to_side(stack: Stack, site: Site, direction: Direction) -> Real:
     """Track length in um to the nearest of the four side faces."""
-    gap_x = 0.5 * stack.width - jnp.sign(direction.x) * site.x
-    gap_y = 0.5 * stack.length - jnp.sign(direction.y) * site.y
+    half_x, half_y, x, y = stack.outline(site)
+    gap_x = half_x - jnp.sign(direction.x) * x
+    gap_y = half_y - jnp.sign(direction.y) * y
     return jnp.minimum(ratio(gap_x, direction.x), ratio(gap_y, direction.y))
 
 
 def walk(
     stack: Stack, site: Site, direction: Direction, per_um: Sequence[Array] | Array, limit: Real
 ) -> tuple[Flag, Real, Site]:
-    """Whether a straight track from ``site`` escapes, what is then left of ``limit``, and where else it stops.
+    """Whether a straight track from ``site`` escapes from its part, what is then left, and where else it stops.
 
     per_um: what a um of track uses up in each of the L layers, () each; limit: how much the track may use up, in the
     same measure (optical depth, scaled range).
     """
-    last = stack.thickness.shape[0] - 1
+    layers = stack.thickness_around(site)
+    last = layers.shape[0] - 1
     down = direction.z < 0.0
     start = jnp.where(down, site.layer, last - site.layer)
     slope = jnp.abs(direction.z)
@@ -182,7 +244,7 @@ def walk(
     def cross(n: Whole | int, walked: tuple[Site, Real, Real, Flag, Flag]) -> tuple[Site, Real, Real, Flag, Flag]:
         """The walk so far and the n-th layer in the order of travel, from the side that the track leaves."""
         end, limit, side, escaped, going = walked
-        thickness = jnp.where(down, stack.thickness[n], stack.thickness[last - n])
+        thickness = jnp.where(down, layers[n], layers[last - n])
         rate = jnp.where(down, rates[n], rates[last - n])
         entry = jnp.where(n == start, site.depth, jnp.where(down, 0.0, thickness))
         to_face = ratio(jnp.where(down, thickness - entry, entry), slope)
@@ -219,7 +281,7 @@ def margin_to_surface(stack: Stack, site: Site, per_um: Float[Array, " L"]) -> R
 
     The faces of a dead layer are such faces too, seen from both of their sides.
     """
-    up, down = extents(stack.thickness, site.layer, site.depth)
+    up, down = extents(stack.thickness_around(site), site.layer, site.depth)
     least = jnp.min(per_um)
     if stack.dead:
         up, down = (_up_to_dead_layers(stack, site.layer, um) for um in (up, down))
@@ -227,7 +289,10 @@ def margin_to_surface(stack: Stack, site: Site, per_um: Float[Array, " L"]) -> R
         inside = jnp.any(jnp.stack([site.layer == n for n in stack.dead]))
         least = jnp.where(inside, of_layer(per_um, site.layer), jnp.min(counting))
     (_, above), (_, below) = (cumulative(per_um, um) for um in (up, down))
-    side = jnp.minimum(0.5 * stack.width - jnp.abs(site.x), 0.5 * stack.length - jnp.abs(site.y))
+    half_x, half_y, x, y = stack.outline(site)
+    side = jnp.minimum(half_x - jnp.abs(x), half_y - jnp.abs(y))
+    if stack.substrate is not None:  # no side at all is infinitely far, also in a gap
+        least = jnp.maximum(least, jnp.finfo(least.dtype).tiny)
     return jnp.minimum(jnp.minimum(above, below), side * least)
 
 

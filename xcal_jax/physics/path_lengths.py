@@ -34,7 +34,7 @@ class Axial(NamedTuple):
 
 def axial(stack: Stack, site: Site, cost: Sequence[Array] | Array) -> Axial:
     """Extents and costs of the layers above and below ``site``; cost: of a um in each layer."""
-    up, down = extents(stack.thickness, site.layer, site.depth)
+    up, down = extents(stack.thickness_around(site), site.layer, site.depth)
     before_up, total_up = cumulative_upwards(cost, up)
     before_down, total_down = cumulative(cost, down)
     return Axial(up, down, before_up, before_down, total_up, total_down)

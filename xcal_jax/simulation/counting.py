@@ -42,8 +42,8 @@ class Run:
     """All that the counts of a photon depend on.
 
     bin_width: eV; bins: of the spectrum; lanes: photons to a block; loss_above: (A,) eV, thresholds of the loss;
-    electron_range: factor on all electron ranges; environment: that of the process which asks. A run is small and can
-    be sent to another process; `count` makes its tables there.
+    electron_range: factor on all electron ranges; layer_spectra: whether dead layers have spectra; environment: that of
+    the process which asks. A run is small and can be sent to another process; `count` makes its tables there.
     """
 
     absorber: Absorber
@@ -55,6 +55,7 @@ class Run:
     lanes: int | None
     loss_above: tuple[float, ...]
     electron_range: float
+    layer_spectra: bool
     environment: dict[str, str]
 
     @classmethod
@@ -69,6 +70,7 @@ class Run:
         highest_energy: float | None = None,
         loss_above: Sequence[Quantity] | str | None = None,
         electron_range: float = 1.0,
+        layer_spectra: bool = False,
     ) -> "Run":
         """A run, checked. highest_energy: eV, that the spectrum is to reach, if not the source's.
 
@@ -90,7 +92,10 @@ class Run:
         if not (isfinite(electron_range) and electron_range > 0):
             raise ValueError(f"`electron_range` must be positive and finite, but is {electron_range}")
         thresholds = loss_thresholds(loss_above, highest)
-        return cls(absorber, source, seed, width, yields, bins, lanes, thresholds, electron_range, environment())
+        if layer_spectra and not absorber.dead:
+            raise ValueError(f"`layer_spectra` needs an absorber with dead layers, which {absorber.name!r} has not")
+        numbers = width, yields, bins, lanes, thresholds, electron_range
+        return cls(absorber, source, seed, *numbers, layer_spectra, environment())
 
     @property
     def block(self) -> int:
@@ -108,6 +113,7 @@ class Run:
             "yields": self.yields,
             "loss thresholds": repr(self.loss_above),
             "electron ranges": repr(self.electron_range),
+            "spectra of layers": repr(self.layer_spectra),
             **self.environment,
         }
 
@@ -157,6 +163,7 @@ class Prepared:
                 lanes=run.block,
                 bins=run.bins,
                 loss_above=run.loss_above,
+                dead_bins=run.bins if run.layer_spectra else 0,
             )
             for n in range(first, stop, step)
         )

@@ -1,7 +1,8 @@
-"""Dead layers in a result: the energy that they keep, and how many photons leave some there.
+"""Dead layers in a result: the energy that they keep, how many photons leave some there, hits beside the absorber.
 
 A photon interacts if it leaves a deposit in a layer that counts. What it leaves in dead layers beside that is a part of
-its loss. Photons that leave energy in dead layers alone have not interacted, and are counted apart.
+its loss. Photons that leave energy in dead layers alone have not interacted, and are counted apart. So are those that
+meet a wider substrate first, beside the absorber: what comes back from it is the background of the absorber.
 """
 
 from typing import Any
@@ -11,10 +12,10 @@ import xarray as xr
 
 from xcal_jax.absorber.absorber import Absorber
 from xcal_jax.io.datasets import variable
-from xcal_jax.montecarlo.tally import DeadTally, summed_energy
+from xcal_jax.montecarlo.tally import BackgroundTally, DeadTally, summed_energy
 from xcal_jax.simulation.vocabulary import count, fraction, fraction_error
 
-ADDED = ("stopped", "dead_alone", "dead_energy")
+ADDED = ("stopped", "dead_alone", "dead_energy", "dead_spectrum", "beside", "background", "background_spectrum")
 
 
 def add_dead_layers(result: xr.Dataset, absorber: Absorber, tally: DeadTally) -> xr.Dataset:
@@ -24,9 +25,35 @@ def add_dead_layers(result: xr.Dataset, absorber: Absorber, tally: DeadTally) ->
         "dead_alone": ((), tally.alone),
         "dead_energy": ("dead_layer", summed_energy(tally.deposited)),
     }
+    if tally.spectra.size:
+        found["dead_spectrum"] = (("dead_layer", "energy"), tally.spectra[:, : result.sizes["energy"]])
     return result.assign({name: count(name, *of) for name, of in found.items()}).assign_coords(
         dead_layer=variable("dead_layer", np.array(absorber.dead), "1", "number of the dead layer, from the top")
     )
+
+
+def add_background(result: xr.Dataset, tally: BackgroundTally) -> xr.Dataset:
+    """``result`` with what photons beside the absorber leave in it."""
+    found: dict[str, tuple[Any, ...]] = {
+        "beside": ((), tally.beside),
+        "background": ((), tally.caught),
+        "background_spectrum": ("energy", tally.spectrum[: result.sizes["energy"]]),
+    }
+    return result.assign({name: count(name, *of) for name, of in found.items()})
+
+
+def background_summary(result: xr.Dataset) -> dict[str, Any]:
+    """Photons that interact in the substrate beside the absorber first: their number; `caught`, the fraction of these
+    that leave a deposit in the absorber, or in a pixel, and its error; `mean_deposit`, the mean of such deposits in eV.
+    """
+    beside, caught = int(result.beside), int(result.background)
+    spectrum, middle = result.background_spectrum, result.energy + 0.5 * result.energy.attrs["bin_width"]
+    return {
+        "beside": beside,
+        "caught": fraction(caught, beside),
+        "caught_err": fraction_error(caught, beside),
+        "mean_deposit": fraction((spectrum * middle).sum(), int(spectrum.sum())),
+    }
 
 
 def dead_summary(result: xr.Dataset) -> dict[str, Any]:

@@ -26,7 +26,16 @@ from xcal_jax.io import datasets, files
 from xcal_jax.io.datasets import variable
 from xcal_jax.io.files import FITS_EVENTS, check_writable, replacing
 from xcal_jax.io.fits_files import NAMES, date
-from xcal_jax.montecarlo.batch import CAUGHT, ELECTRON_ESCAPED, PASSED, PHOTON_ESCAPED, SCATTERED, STOPPED, Event
+from xcal_jax.montecarlo.batch import (
+    BESIDE,
+    CAUGHT,
+    ELECTRON_ESCAPED,
+    PASSED,
+    PHOTON_ESCAPED,
+    SCATTERED,
+    STOPPED,
+    Event,
+)
 from xcal_jax.physics.geometry import Pixels
 from xcal_jax.simulation.pixels import caught
 from xcal_jax.units import shown_path
@@ -46,7 +55,10 @@ OF_PIXELS = {
     "pixel": ("i4", "1", "row x columns + column of the pixel"),
 }
 OF_DEAD_LAYERS = {"in_dead_layers": ("f4", "eV", "energy left in the dead layer")}
-MEANINGS = "photon_escaped electron_escaped scattered caught_by_neighbour passed_through stopped_in_dead_layer"
+MEANINGS = (
+    "photon_escaped electron_escaped scattered caught_by_neighbour passed_through stopped_in_dead_layer "
+    "beside_the_absorber"
+)
 FIRST_PIXEL = 1  # in FITS files, as SIXTE counts
 CHUNK = 2**17
 FITS_COLUMNS = (  # name, type, unit; the column of `rows_of` that it holds, and how many of its units one of these is
@@ -142,7 +154,7 @@ def _netcdf_events(path: Path, attrs: dict[str, str], asked: int) -> Iterator[Ca
             chunks = (CHUNK, *(file.dimensions[dim].size for dim in dims[1:]))
             column = file.createVariable(name, kind, dims, zlib=True, complevel=1, chunksizes=chunks)
             column.setncatts({"units": units, "long_name": long_name})
-        bits = (PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED, STOPPED)
+        bits = (PHOTON_ESCAPED, ELECTRON_ESCAPED, SCATTERED, CAUGHT, PASSED, STOPPED, BESIDE)
         file["loss_type"].flag_masks = np.array(bits, dtype=np.int8)
         file["loss_type"].flag_meanings = MEANINGS
 
@@ -174,8 +186,8 @@ def rows_of(events: Event, first: int, pixels: Pixels | None) -> dict[str, Shape
     """The columns of COLUMNS and OF_PIXELS, by name, for a block of ``events`` that begins with photon ``first``.
 
     With dead layers also those of OF_DEAD_LAYERS, (R, D). Each photon has a row for the pixel hit, and after it a row
-    for every pixel that caught some of its energy. The latter has no bit in its loss type but CAUGHT, and places as
-    seen from its own centre.
+    for every pixel that caught some of its energy. The latter has no bits in its loss type but CAUGHT and BESIDE, and
+    places as seen from its own centre.
     """
     columns = {name: np.asarray(getattr(events, name)) for name in COLUMNS}
     hit = np.zeros(len(events.energy), int) if events.pixel is None else np.asarray(events.pixel)
@@ -188,7 +200,7 @@ def rows_of(events: Event, first: int, pixels: Pixels | None) -> dict[str, Shape
     order = np.argsort(np.concatenate([np.arange(hit.size), more.event]), kind="stable")
     beside = {name: columns[name][more.event] for name in ("energy", "z", "photon_id")}
     beside |= {"deposited": more.energy, "pixel": more.pixel, "x": more.x, "y": more.y}
-    beside["loss_type"] = np.full(more.event.size, CAUGHT)
+    beside["loss_type"] = CAUGHT | (columns["loss_type"][more.event] & BESIDE)
     beside |= {name: np.zeros((more.event.size, *column.shape[1:])) for name, column in dead.items()}
     return {name: np.concatenate([column, beside[name]])[order] for name, column in columns.items()}
 
@@ -232,7 +244,8 @@ def _fits_events(
         "LOSS_TYPE bits: 1 photon escaped, 2 electron escaped, 4 scattered,",
         "8 caught by a neighbour: with others, some of what this pixel lost;",
         "alone, all of this row, of a photon that hit the pixel of the row with",
-        "the same PH_ID before; 32 some left in dead layers, as E_DEAD has it.",
+        "the same PH_ID before; 32 some left in dead layers, as E_DEAD has it;",
+        "64 of a photon that met the substrate beside the absorber first.",
         "PIXID is 1 + row x columns + column, each from 0,",
         "rows along y, columns along x.",
         *(WITHOUT_DETECTOR if detector is None else WITH_DETECTOR),

@@ -32,6 +32,8 @@ def report(facts: dict[str, Any]) -> Iterator[str]:
     yield from _peaks(title("peaks"), facts["peaks"][:12])
     if "dead_layers" in facts:
         yield from _report_dead_layers(facts["dead_layers"])
+    if "background" in facts:
+        yield from _report_background(facts["background"])
     if "array" in facts:
         yield from _report_array(facts["array"])
 
@@ -42,6 +44,12 @@ def _report_dead_layers(facts: dict[str, Any]) -> Iterator[str]:
     kept = (f"layer {layer}: {energy:.3f} eV" for layer, energy in facts["mean_energy"].items())
     yield f"{title('dead_energy'):25}{'  '.join(kept)}, of an interacting photon on average"
     yield f"{title('dead_alone'):25}{100 * facts['alone']:.4f} % of all photons"
+
+
+def _report_background(facts: dict[str, Any]) -> Iterator[str]:
+    caught = f"{100 * facts['caught']:.4f} +- {100 * facts['caught_err']:.4f} % of these leave a deposit"
+    yield f"{title('beside'):25}{facts['beside']} photons, counted in none of the above"
+    yield f"{title('background'):25}{caught}, {facts['mean_deposit']:.1f} eV on average"
 
 
 def _report_array(facts: dict[str, Any]) -> Iterator[str]:

@@ -80,6 +80,8 @@ def to_dataset(prepared: Prepared, tally: Tally, photons: int, asked: int) -> xr
     )
     if tally.dead is not None:
         result = dead_layers.add_dead_layers(result, absorber, tally.dead)
+    if tally.background is not None:
+        result = dead_layers.add_background(result, tally.background)
     if absorber.array is None or tally.pixels is None:
         return result
     return pixels.add_pixels(result, absorber.array, tally.pixels)
@@ -144,7 +146,8 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
     Energies are in eV. `partial` photons deposit less than their energy; `photon_escape`, `electron_escape` and `both`
     say how; `loss_above` has the fraction that loses more than each threshold. In an array all of these are of the
     pixel hit; `array` has the others (`pixels.pixel_summary`). `dead_layers` has what these keep
-    (`dead_layers.dead_summary`).
+    (`dead_layers.dead_summary`), and `background` photons that meet a wider substrate beside the absorber
+    (`dead_layers.background_summary`).
 
     >>> import xcal_jax as xcal
     >>> facts = summary(xcal.simulate("xifu", "7 keV", n=100_000))
@@ -180,6 +183,7 @@ def summary(result: xr.Dataset) -> dict[str, Any]:
         "complete": bool(result.attrs["complete"]),
         **({"filters": [str(each) for each in absorber.filters]} if absorber.filters else {}),
         **({"dead_layers": dead_layers.dead_summary(result)} if "dead_energy" in result else {}),
+        **({"background": dead_layers.background_summary(result)} if int(result.get("beside", 0)) else {}),
         **({"array": pixels.pixel_summary(result)} if pixels.has_pixels(result) else {}),
     }
 

@@ -49,6 +49,7 @@ def simulate(
     events: str | os.PathLike[str] | None = None,
     trapping: str | Trapping | None = None,
     hand_back: bool = False,
+    layer_spectra: bool = False,
 ) -> xr.Dataset:
     """Send ``n`` photons through ``absorber``: counts and spectrum as a Dataset (see `simulation.results`).
 
@@ -57,7 +58,8 @@ def simulate(
     paper or "krause" (M lines of Au and Bi 13 to 14 % weaker). electrons, physics: models in place of the absorber's.
     loss_above: eV, thresholds of the losses that are counted (default: `loss_thresholds`). events: a file, .nc or
     .fits, to make or replace, for a row of each photon (`events` hands rows back instead). trapping: a tail of the
-    spectrum, after all else, such as "0.05:12eV"; not with events.
+    spectrum, after all else, such as "0.05:12eV"; not with events. layer_spectra: also count what interacting photons
+    leave in each dead layer, as a spectrum.
 
     checkpoint: a folder that keeps what is done, written at most every 10 s, left to the caller to remove
     (`remove_checkpoint`); not with events. resume: go on from it if it is there, to the same counts; else it begins
@@ -80,7 +82,9 @@ def simulate(
         raise ValueError("`trapping` and `events` exclude each other: events are deposits before trapping")
     if events is not None and on_events is not None:
         raise ValueError("`events` and `on_events` exclude each other")
-    run = Run.build(absorber, source, seed, bin_width, yields, lanes, loss_above=loss_above)
+    run = Run.build(
+        absorber, source, seed, bin_width, yields, lanes, loss_above=loss_above, layer_spectra=layer_spectra
+    )
     n = parse_whole(n, "n", least=1, most=MOST_PHOTONS)
     given = "events" if events is not None else "on_events" if on_events else None
     if checkpoint is not None and given:

@@ -71,6 +71,11 @@ VOCABULARY = {
     "stopped": _fraction("leave energy in dead layers", "stopped in a dead layer"),
     "dead_alone": Quantity("1", "photons that leave energy in dead layers alone", "in dead layers alone"),
     "dead_energy": Quantity("eV", "summed energy that interacting photons leave in the dead layer", "in dead layers"),
+    "dead_spectrum": Quantity("1", "interacting photons by what they leave in the dead layer", "in a dead layer"),
+    # of photons beside the absorber
+    "beside": Quantity("1", "photons that interact in the substrate beside the absorber first", "beside the absorber"),
+    "background": Quantity("1", "photons beside the absorber that leave a deposit in it", "background"),
+    "background_spectrum": Quantity("1", "deposits of photons beside the absorber", "background"),
     # of an absorber that is designed
     "heat_capacity": Quantity("pJ/K", "heat capacity of the absorber", "heat capacity"),
     "thickness": Quantity("um", "thickness of all layers together", "thickness"),

@@ -62,7 +62,7 @@ class Straight:
     def escaping_energy(
         self, stack: Stack, density: Float[Array, " L"], site: Site, direction: Direction, energy: Real
     ) -> Real:
-        """Energy in eV with which an electron of ``energy`` eV leaves the absorber; 0 if it stops inside."""
+        """Energy in eV with which an electron of ``energy`` eV leaves its part of the stack; 0 if it stops inside."""
         escaped, left, _ = walk(stack, site, direction, self.per_um(density), self.maximum_range(energy))
         return jnp.where(escaped, energy_of_range(left), 0.0)
 
