@@ -9,6 +9,16 @@ import xcal_jax as xcal
 from xcal_jax import Absorber, Source
 
 
+def on_gold(width=None, array=None, below=(), counts=False, **more):
+    """Bismuth on gold of another width."""
+    gold = {"material": "Au", "thickness": 1.0, "counts": counts, **more} | ({} if width is None else {"width": width})
+    return Absorber.build([("Bi", 2.0), gold, *below], 10.0, 10.0, array=array)
+
+
+def run_around(absorber, illuminate, **more):
+    return xcal.simulate(absorber, Source.build("7 keV", illuminate=illuminate, **more), n=9)
+
+
 @pytest.mark.parametrize(
     ("mistake", "kind", "said"),
     [
@@ -25,6 +35,48 @@ from xcal_jax import Absorber, Source
         (lambda: Absorber.build(["Au", 5], 1, 1), ValueError, r"layer 0 must be \(material, thickness\)"),
         (lambda: Absorber.build("Au", 1, 1), ValueError, "`layers` must be a list of layers"),
         (lambda: Absorber.build([("Au", 1, 2, 3)], 1, 1), ValueError, r"layer 0 must be \(material, thickness\)"),
+        (lambda: on_gold(counts=True, width="inf"), ValueError, r"layer 1 \(Au\) of it counts: give it counts = false"),
+        (lambda: on_gold(width="-3 um"), ValueError, "`layers.1.width` in absorber must be positive"),
+        (lambda: on_gold(offset=[1.0, 0.0]), ValueError, "`layers.1` in absorber must have a `width` beside"),
+        (lambda: on_gold(width=9.0), ValueError, "`width` of `layers.1` in absorber must be at least 10 um to hold"),
+        (
+            lambda: on_gold(width=20.0, length=11.0, offset=[5.0, -1.0]),
+            ValueError,
+            "`length` of `layers.1` in absorber must be at least 12 um to hold the absorber, but is 11 um",
+        ),
+        (
+            lambda: on_gold(width=30.0, array={"rows": 1, "columns": 3, "pitch": 12.0}),
+            ValueError,
+            "`width` of `layers.1` in absorber must be at least 34 um",
+        ),
+        (
+            lambda: on_gold(width=20.0, below=[{"material": "Au", "thickness": 1.0, "counts": False, "width": 40.0}]),
+            ValueError,
+            "`layers.2` in absorber must not have a width of its own: it has that of layer 1",
+        ),
+        (lambda: run_around("xifu", "all"), ValueError, "`illuminate` needs a substrate wider than the absorber"),
+        (
+            lambda: run_around(on_gold(width="inf"), "all"),
+            ValueError,
+            "`illuminate` of all needs a substrate with an end",
+        ),
+        (lambda: run_around(on_gold(width="inf"), "-1 um"), ValueError, "`illuminate` must be positive"),
+        (
+            lambda: run_around(on_gold(width="inf"), 9.0, at=(0, 0)),
+            ValueError,
+            "`at` and `illuminate` exclude each other",
+        ),
+        (lambda: run_around(on_gold(width="inf"), 9.0, pixel=(0, 0)), ValueError, "`illuminate` and `pixel` exclude"),
+        (
+            lambda: xcal.simulate("xifu", "7 keV", layer_spectra=True),
+            ValueError,
+            "`layer_spectra` needs an absorber with dead layers, which 'xifu' has not",
+        ),
+        (
+            lambda: xcal.observables(on_gold(width="inf"), "7 keV"),
+            ValueError,
+            "an expected observable needs a substrate as wide as the absorber, but that of 'absorber' is \"inf\" wide",
+        ),
         (lambda: Absorber.build([("BI", 1)], 1, 1), ValueError, "is 'Bi' meant, the element"),
         (
             lambda: Absorber.build([{"material": "Au", "thick": 1}], 1, 1),

@@ -9,7 +9,7 @@ from xcal_jax.absorber.source import Source
 from xcal_jax.datasheet.contents import contents
 from xcal_jax.datasheet.sheet import render
 from xcal_jax.io.page import number
-from xcal_jax.montecarlo.batch import PASSED, STOPPED
+from xcal_jax.montecarlo.batch import BESIDE, CAUGHT, PASSED, STOPPED
 from xcal_jax.simulation.events import load_events, rows_of
 from xcal_jax.simulation.report import report
 from xcal_jax.simulation.results import merge, summary
@@ -86,6 +86,41 @@ def test_event_lists_have_what_dead_layers_keep(run, name, tmp_path):
     assert found.in_dead_layers.dims == ("photon", "dead_layer") and found.in_dead_layers.attrs["units"] == "eV"
     np.testing.assert_allclose(found.in_dead_layers, rows["in_dead_layers"][listed], rtol=1e-6)
     np.testing.assert_array_equal(found.loss_type, rows["loss_type"][listed])
+
+
+def test_spectra_of_dead_layers_are_asked_for(run):
+    """They sum up to the photons that leave some there, and change nothing else."""
+    _, rows = run
+    asked = simulate(ABSORBER, Source.build(7000.0), N, layer_spectra=True)
+    assert "dead_spectrum" not in run[0] and asked.dead_spectrum.dims == ("dead_layer", "energy")
+    left = rows["in_dead_layers"][:, 0][(rows["deposited"] > 0) & (rows["in_dead_layers"][:, 0] > 1e-3)]
+    np.testing.assert_array_equal(asked.dead_spectrum[0], np.bincount(left.astype(int), minlength=asked.energy.size))
+    np.testing.assert_array_equal(asked.spectrum, run[0].spectrum)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("electrons", ["range", "scattering"])
+@pytest.mark.parametrize("array", [None, {"rows": 2, "columns": 2, "pitch": 26.0}])
+def test_hits_beside_the_absorber_are_its_background(electrons, array, agrees, tmp_path):
+    """How many there are by areas; results and events agree; hits of absorbers are those of a run on them alone."""
+    gold, side, around, n = {**GOLD, "thickness": "1 um", "width": 200.0}, 25.0, 100.0, 200_000
+    absorber = Absorber.build([("Bi", 2.0), gold], side, side, electrons=electrons, array=array)
+    beam = Source.build(14000.0, illuminate=around)
+    result = simulate(absorber, beam, n, events=tmp_path / "events.nc")
+    rows = load_events(tmp_path / "events.nc")
+    share = (1 if array is None else 4) * side**2 / around**2
+    p = (1 - share) * float(1 - quantum_efficiency(Absorber.build([("Au", 1.0)], side, side), 14000.0))
+    p = 1 - share - p
+    agrees(int(result.beside) / n, p, np.sqrt(p * (1 - p) / n))
+    beside, some = (rows.loss_type & BESIDE) > 0, rows.deposited > 0
+    of_photons = (rows.loss_type & ~BESIDE) != CAUGHT  # not those of pixels that caught some
+    assert int((beside & of_photons).sum()) == int(result.beside)
+    assert int((beside & some).sum()) == int(result.background_spectrum.sum()) >= int(result.background) > 100
+    alone = simulate(absorber, Source.build(14000.0, forced=False), n, seed=2)
+    for name in ("interacting", "dead_alone"):
+        found, expected = int(result[name]) / share, int(alone[name])
+        agrees(found, expected, np.sqrt(found / share + expected))
+    assert summary(result)["background"]["beside"] == int(result.beside)
 
 
 @pytest.mark.exhaustive
