@@ -54,6 +54,11 @@ def run_around(absorber, illuminate, **more):
             ValueError,
             "`layers.2` in absorber must not have a width of its own: it has that of layer 1",
         ),
+        (
+            lambda: xcal.simulate("xifu", Source.build("7 keV", disc=(10, 0, 200)), n=9),
+            ValueError,
+            "`disc` must have a radius of at most 134.75 um on absorber 'xifu', but has 200 um",
+        ),
         (lambda: run_around("xifu", "all"), ValueError, "`illuminate` needs a substrate wider than the absorber"),
         (
             lambda: run_around(on_gold(width="inf"), "all"),

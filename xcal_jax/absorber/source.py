@@ -381,6 +381,9 @@ class Source:
             raise ValueError(f"`spot` must have a standard deviation of {rule}, but has {self.spread:g} um")
         reach = float(self.spread) if self.impact == "disc" else 0.0
         for name, place, side in (("x", self.x, absorber.width), ("y", self.y, absorber.length)):
+            if reach > side / 2:
+                rule = f"at most {side / 2:g} um on absorber {absorber.name!r}"
+                raise ValueError(f"`disc` must have a radius of {rule}, but has {reach:g} um")
             if not abs(place) + reach <= side / 2:
                 rule = f"within {side / 2 - reach:g} um of the centre of absorber {absorber.name!r}"
                 disc = f" for a disc of {reach:g} um" if reach else ""
