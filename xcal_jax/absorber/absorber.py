@@ -369,9 +369,10 @@ class Absorber:
     @property
     def titles(self) -> tuple[str, ...]:
         """The material of each layer, and whether that is a dead one, in words."""
-        words = ("dead, wide" if self.stack.in_substrate(n) else "dead" for n in range(len(self.formulas)))
-        marked = zip(self.formulas, words, strict=True)
-        return tuple(f"{f} ({word})" if n in self.dead and f != VACUUM else f for n, (f, word) in enumerate(marked))
+        first = len(self.formulas) if self.substrate is None else self.substrate.first
+        words = ["dead" if n < first else "dead, wide" for n in range(len(self.formulas))]
+        marked = enumerate(zip(self.formulas, words, strict=True))
+        return tuple(f"{f} ({word})" if n in self.dead and f != VACUUM else f for n, (f, word) in marked)
 
     @property
     def stack(self) -> Stack:
