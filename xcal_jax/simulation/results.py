@@ -125,6 +125,8 @@ def merge(*results: xr.Dataset) -> xr.Dataset:
             raise ValueError("results to be merged must have the same bins, but differ")
         if not other.threshold.equals(first.threshold):
             raise ValueError("results to be merged must have the same thresholds of the loss, but differ")
+        if ("dead_spectrum" in other) != ("dead_spectrum" in first):
+            raise ValueError("results to be merged must all have `layer_spectra` or none, but differ")
     aligned = xr.align(*results, join="outer", fill_value=0, exclude=set(first.dims) - {"line"})
     merged = aligned[0].copy()
     more = (name for part in (pixels, dead_layers) for name in part.ADDED if name in first)
