@@ -186,7 +186,7 @@ def reweighted(
     """The observables at each of ``parameters``, leaves (R, K, ...), with the sampling decisions of the first."""
     with jax.enable_x64(True):
         stacked = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf, float) for leaf in leaves]), *parameters)
-        in_energy = bool(jnp.any(stacked.energy != stacked.energy[0]))
+        in_energy = bool(jnp.any(stacked.energy != stacked.energy[:1]))
     program = partial(reweighted_observables, tables, stacked, in_energy=in_energy)
     n = -(-n // stacked.energy[0].size)
     return _replicated(tables, program, n, seed, thresholds, replicates, False)
