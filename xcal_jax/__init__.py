@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from xcal_jax.design.heat import heat_capacity
     from xcal_jax.expected.function import observables
     from xcal_jax.expected.sensitivity import sensitivity
-    from xcal_jax.io.datasets import save
+    from xcal_jax.io.datasets import load, save
     from xcal_jax.orbit.flight import dose
     from xcal_jax.response.fit_lines import fit_lines
     from xcal_jax.response.fitted_line import fit_line
-    from xcal_jax.simulation.results import load, merge, summary
+    from xcal_jax.simulation.results import merge, summary
     from xcal_jax.simulation.simulate import events, simulate
     from xcal_jax.simulation.sweep import sweep
 
@@ -70,11 +70,11 @@ HOMES = {
     "design.heat": ["heat_capacity"],
     "expected.function": ["observables"],
     "expected.sensitivity": ["sensitivity"],
-    "io.datasets": ["save"],
+    "io.datasets": ["load", "save"],
     "orbit.flight": ["dose"],
     "response.fit_lines": ["fit_lines"],
     "response.fitted_line": ["fit_line"],
-    "simulation.results": ["load", "merge", "summary"],
+    "simulation.results": ["merge", "summary"],
     "simulation.simulate": ["events", "simulate"],
     "simulation.sweep": ["sweep"],
 }

@@ -25,12 +25,26 @@ from xcal_jax.atomic import ELEMENTS, Material
 from xcal_jax.constants import COMPTON, COSTER_KRONIG, DEFAULT_PHYSICS, ELECTRONS, PHYSICS
 from xcal_jax.io import toml
 from xcal_jax.io.arguments import checked
-from xcal_jax.io.schema import Density, Energy, Extent, Length, OneOrMore, Pair, Place, Some, listed, one_of, whole
+from xcal_jax.io.schema import (
+    LONGEST,
+    Density,
+    Energy,
+    Extent,
+    Length,
+    OneOrMore,
+    Pair,
+    Place,
+    Some,
+    listed,
+    one_of,
+    whole,
+)
 from xcal_jax.physics.geometry import Pixels, Stack, Substrate
-from xcal_jax.units import Quantity, shown, shown_path
+from xcal_jax.units import Quantity, parse_quantity, shown, shown_path
 
 MOST_PIXELS = 64  # along a side of an array
 VACUUM = "vacuum"  # in the place of a material
+CHOICES = {"electrons": ELECTRONS, "physics": PHYSICS, "coster_kronig": COSTER_KRONIG}
 UNUSUAL = 2.0  # factor between a density and that of the tables, beyond which a warning says so
 THINNEST = 1e-4  # um; a layer of less is hardly meant
 Made = TypeVar("Made")
@@ -102,7 +116,7 @@ class AbsorberTable(Models):
 
     name: NotRequired[str]
     width: Length
-    length: Length
+    length: NotRequired[Length]
     fwhm: NotRequired[Energy]
     array: NotRequired[ArrayTable]
     layers: Some[LayerTable]
@@ -145,7 +159,7 @@ class Absorber:
         cls,
         layers: Iterable[Sequence[Any] | Mapping[str, Any]],
         width: Quantity,
-        length: Quantity,
+        length: Quantity | None = None,
         name: str = "absorber",
         electrons: str | None = None,
         compton: str | None = None,
@@ -161,11 +175,11 @@ class Absorber:
         A layer may also be a mapping with these keys, as in a TOML file, where "counts": False makes it a dead layer:
         its energy is lost to the signal; its "width", "inf" or a number, makes a wider substrate of it and of those
         below. The material "vacuum" is a gap. Lengths and densities may have units of their own. A density may be left
-        out where the tables know it. array: {"rows": 3, "columns": 3, "pitch": 317.0} for equal pixels side by side; a
-        pitch may be two, along x and y. physics: "paper" or "full", one word for the three models; each of them may be
-        given beside it. coster_kronig: "eadl" or "krause", how often L vacancies move within the L shell. fwhm: eV, of
-        its detector. filters: sheets in front, such as {"material": "Al", "thickness": "30 nm"}; a "fill" is the
-        fraction of the area that a mesh covers.
+        out where the tables know it. length: the width if left out. array: {"rows": 3, "columns": 3, "pitch": 317.0}
+        for equal pixels side by side; a pitch may be two, along x and y. physics: "paper" or "full", one word for the
+        three models; each of them may be given beside it. coster_kronig: "eadl" or "krause", how often L vacancies move
+        within the L shell. fwhm: eV, of its detector. filters: sheets in front, such as {"material": "Al", "thickness":
+        "30 nm"}; a "fill" is the fraction of the area that a mesh covers.
         Raises ValueError where a material is unknown, a length or density is not positive and finite, there are
         no layers that count, a model is unknown, or pixels would overlap. Warns where a density is unlike that of the
         tables, or a formula looks like an element in capitals.
@@ -180,7 +194,7 @@ class Absorber:
             raise ValueError(f"`filters` must be a list of sheets like {example}, but is {shown(filters)}")
         table = {
             "width": width,
-            "length": length,
+            "length": width if length is None else length,
             "name": name,
             "physics": physics,
             "electrons": electrons,
@@ -234,7 +248,7 @@ class Absorber:
             double([layer["thickness"] for layer in table["layers"]]),
             double(density),
             double(table["width"]),
-            double(table["length"]),
+            double(table.get("length", table["width"])),
             tuple(layer["material"] for layer in table["layers"]),
             table.get("name", "absorber"),
             **{model: given.get(model, own) for model, own in models.items()},
@@ -267,7 +281,9 @@ class Absorber:
         words = {"electrons": electrons, "physics": physics, "coster_kronig": coster_kronig}
         given = {word: model for word, model in words.items() if model is not None}
         if given:
-            toml.check(given, "what is asked", Models)
+            for word, model in given.items():
+                if model not in CHOICES[word]:
+                    raise ValueError(f"`{word}` must be one of {', '.join(CHOICES[word])}, but is {shown(model)}")
             models = PHYSICS[given.pop("physics")] if physics else {}
             return replace(cls.load(name), **(models | given))
         if isinstance(name, Absorber):
@@ -352,13 +368,23 @@ class Absorber:
         behind = f", behind {' / '.join(map(str, self.filters))}" if self.filters else ""
         return f"<Absorber {self.name!r}: {layers}, {sides}{behind}, {models}>"
 
-    def with_thickness(self, thickness: Array) -> "Absorber":
+    def with_thickness(self, thickness: Array | Sequence[Quantity]) -> "Absorber":
         """The absorber with other thicknesses (L,), um, of its layers; they may be traced, as `observables` has it.
 
-        >>> Absorber.preset("gold").with_thickness(np.array([2.0]))
+        Raises ValueError where there is not one for each layer, or one is no length.
+
+        >>> Absorber.preset("gold").with_thickness(["2 um"])
         <Absorber 'gold': 2 um Au, 340 x 340 um, physics: paper>
         """
-        return replace(self, thickness=thickness)
+        layers = len(self.formulas)
+        if isinstance(thickness, list | tuple) and any(isinstance(um, jax.core.Tracer) for um in thickness):
+            thickness = jnp.stack([jnp.asarray(um, float) for um in thickness])
+        if np.shape(thickness) != (layers,):
+            raise ValueError(f"`thickness` must be {layers} lengths, one for each layer, but is {shown(thickness)}")
+        if isinstance(thickness, jax.core.Tracer):
+            return replace(self, thickness=thickness)
+        found = [parse_quantity(um, "um", f"thickness.{n}", above=0.0, most=LONGEST) for n, um in enumerate(thickness)]
+        return replace(self, thickness=double(found))
 
     @property
     def physics(self) -> str:

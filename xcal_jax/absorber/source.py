@@ -281,7 +281,29 @@ class Source:
         >>> Source.of("7 keV") == Source.build(7000.0)
         True
         """
-        return what if isinstance(what, Source) else cls.build(what)
+        if isinstance(what, Source):
+            return what
+        try:
+            return cls.build(what)
+        except ValueError as problem:
+            if isinstance(what, str) and what[:1].isalpha():
+                raise ValueError(f"{problem}: for a natural line take Source.build(line={shown(what)})") from problem
+            raise
+
+    def __repr__(self) -> str:
+        """What it is, in one line."""
+        low, high = self.energies.low, self.energies.high
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self)):
+            what = "traced"
+        elif self.impact == "list":
+            what = f"list of {low.shape[0]} photons"
+        elif self.names:
+            what = ", ".join(self.names)
+        elif self.lines:
+            what = f"{', '.join(f'{line:g}' for line in low[:FEW])}{' ...' if low.size > FEW else ''} eV"
+        else:
+            what = f"spectrum from {low[0]:g} to {high[-1]:g} eV"
+        return f"<Source: {what}, {'isotropic' if self.isotropic else self.impact}>"
 
     def __eq__(self, other: object) -> bool:
         """Whether ``other`` is the same source, number by number."""

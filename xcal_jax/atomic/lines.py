@@ -77,7 +77,7 @@ def load_line(name: str, table: str | os.PathLike[str] | None = None) -> LineSha
     '5894.4 eV, 8 Lorentzians: Hoelzer 1997, refitted by NIST, metal, doi 10.1103/PhysRevA.56.4554'
     """
     shapes = published_lines() | ({} if table is None else read_lines(table))
-    found = shapes.get(name) or _tabulated(name)
+    found = shapes.get(name) or shapes.get("".join(name.split())) or _tabulated(name)
     if found is None:
         raise ValueError(f"there is no line {shown(name)}: did you mean {' or '.join(_nearest(name, list(shapes)))}?")
     return found

@@ -7,6 +7,7 @@ import click
 from xcal_jax.cli import options
 from xcal_jax.cli.summary import show
 from xcal_jax.io.files import MARK, NETCDF, check_kept, check_writable
+from xcal_jax.units import shown_path
 
 
 @options.command(
@@ -25,7 +26,7 @@ from xcal_jax.io.files import MARK, NETCDF, check_kept, check_writable
 @options.angle
 @options.azimuth
 @options.isotropic
-@options.photons("131072", "Histories, rounded up to a power of two.")
+@options.photons("131072", "Histories, rounded up to a power of two; 4096 at least.")
 @options.seed
 @options.yields
 @click.option("--uncertainties", help="TOML file of standard deviations: also print that of each observable.")
@@ -67,7 +68,10 @@ def design(problem, starts, n, seed, output):
     beside = path.with_suffix(".toml"), path.with_suffix(".png")
     for each in beside:
         check_writable(each)
-    check_kept([problem], beside)
+    try:
+        check_kept([problem], beside)
+    except ValueError as same:
+        raise ValueError(f"{same}: the absorber and its plot are written beside {shown_path(output)}") from same
     options.check_replaceable(*beside)
     from xcal_jax.design.optimise import design as run
     from xcal_jax.io.datasets import save

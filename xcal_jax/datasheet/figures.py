@@ -73,7 +73,7 @@ def efficiency_chart(sheet: Contents) -> figure:
     """Probability of an interaction over the photon energy: of all layers, and the first one in each."""
     drawn = chart("photon energy (keV)", "first interaction (% of photons)", x_axis_type="log", y_range=(0, 104))
     energy, each = 1e-3 * sheet.efficiency.energy.values, 100.0 * sheet.efficiency.interaction_by_layer.values
-    names = [f"{n}: {layer}" for n, layer in enumerate(layers(sheet.absorber), 1)]
+    names = [f"{n}: {layer}" for n, layer in enumerate(layers(sheet.absorber))]
     for name, values, colour in zip(names, each.T, _colours(len(names)), strict=True):
         drawn.line(energy, values, legend_label=name, color=colour, line_width=1.5)
     whole = drawn.line(energy, each.sum(axis=1), legend_label="all layers", color="black", line_width=2)
@@ -93,7 +93,7 @@ def spectrum_chart(result: xr.Dataset, fwhm: float | None) -> figure:
     at = np.append(edges[begins], edges[-1])
     low, high = density[density > 0].min(), density.max()
     drawn = chart(
-        "deposited energy (eV)",
+        "deposited energy (eV)" if fwhm is None else "measured energy (eV)",
         "per interacting photon and eV",
         y_axis_type="log",
         x_range=(0.0, 1.02 * edges[-1]),
@@ -150,8 +150,11 @@ def continuum_chart(sheet: Contents) -> figure:
         )
         at, label = np.append(edges[begins], edges[-1]), f"{energy / 1000:g} keV"
         drawn.line(*_stairs(at, density), legend_label=label, color=colour, line_width=1.3)
-    if drawn.legend:
+    if drawn.renderers:
         _legend(drawn, "bottom_left")
+    else:
+        drawn.title.text = "too few photons lose energy: take more"
+        drawn.scatter([1.0], [1.0], alpha=0.0)  # bokeh warns of a chart without anything
     return drawn
 
 

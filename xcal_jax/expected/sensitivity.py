@@ -119,9 +119,9 @@ def sensitivity(
 
     energy, weights, at, angle, azimuth, isotropic: as in `Source.build`, several lines such as "5.899keV:2,6.490keV:1";
     at: (x, y) um of the impact, or uniform over the top. wrt: of `UNITS`, for one layer ``thickness[1]``, for one line
-    ``weight[1]``, several in a list or between commas; n: histories, rounded up to a power of two. uncertainties:
-    standard deviations, ``{"thickness[1]": "0.05 um", "yield": "15 %"}`` or a TOML file of them, of which the
-    observables' are made. Others, and errors: as for `estimate`.
+    ``weight[1]``, several in a list or between commas; n: histories, rounded up to a power of two, 4096 at least.
+    uncertainties: standard deviations, ``{"thickness[1]": "0.05 um", "yield": "15 %"}`` or a TOML file of them, from
+    which the observables' follow. Others, and errors: as for `estimate`.
 
     >>> found = sensitivity("gold", "7 keV", n=16_384)
     >>> found.parameters[:2], found.facts()["derivatives"]["interaction_probability"]["thickness[0]"]["unit"]

@@ -99,11 +99,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _words(hint: Any) -> str:
-    """A type in words: "an Absorber", "a number or None"."""
+    """A type in words: "an Absorber", "a number or None", "a list of text"."""
     origin, inside = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(map(_words, inside)))
     if origin in (tuple, list, Sequence, Iterable):
-        return "a list"
+        return "a list of text" if inside[:1] == (str,) else "a list"
     name = getattr(origin or hint, "__name__", str(hint))
     return WORDS.get(origin or hint, f"{'an' if name[0] in 'AEIOU' else 'a'} {name}")

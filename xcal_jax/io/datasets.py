@@ -7,6 +7,7 @@ number of channels, and takes "rad" for radians: doses are in cGy (1 cGy = 1 rad
 import os
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from xcal_jax.units import shown_path
 
 CONVENTIONS = "CF-1.11"
 ADU = "ADU"
+OURS = "a netCDF file of this program"
 STANDARD_NAMES = {None: "time", "degrees_north": "latitude", "degrees_east": "longitude"}
 
 
@@ -82,12 +84,20 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = Fa
         in_cf(dataset).to_netcdf(temporary, engine="netcdf4", encoding=packed)
 
 
-def load(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:
+def load(
+    path: str | os.PathLike[str], what: str = OURS, kinds: Iterable[str] = (), needed: Iterable[str] = ()
+) -> xr.Dataset:
     """Read a Dataset, all of it, and close the file.
 
     what: the kind of file in words, for the errors ("a result of `xcal-jax simulate`"); kinds: what its attribute
     `kind` may be, anything if empty; needed: variables that must be there. Raises ValueError when ``path`` is missing,
     cannot be read, or is no such file.
+
+    >>> import tempfile, xcal_jax as xcal
+    >>> result, path = xcal.simulate("xifu", "7 keV", n=1000), f"{tempfile.mkdtemp()}/result.nc"
+    >>> xcal.save(result, path)
+    >>> load(path).identical(result)
+    True
     """
     with _opened(path, what, tuple(kinds)) as file:
         dataset = from_cf(file.load())
@@ -107,6 +117,9 @@ def kind_of(path: str | os.PathLike[str], what: str, kinds: Iterable[str]) -> st
 def _opened(path: str | os.PathLike[str], what: str, kinds: tuple[str, ...]) -> Iterator[xr.Dataset]:
     if not os.path.isfile(path):
         raise ValueError(f"{shown_path(path)} must be {what}, but does not exist")
+    with Path(path).open("rb") as start:
+        if start.read(6) == b"SIMPLE":
+            raise ValueError(f"{shown_path(path)} must be {what}, but is a FITS file: `astropy.io.fits` reads it")
     other = False
     try:
         with xr.open_dataset(path, engine="netcdf4") as dataset:

@@ -40,4 +40,10 @@ __all__ = [
     "shipped_altitudes",
 ]
 
-__getattr__, _, _ = lazy_loader.attach(__name__, [module.name for module in iter_modules(__path__)])
+MODULES = [module.name for module in iter_modules(__path__)]
+__getattr__, _, _ = lazy_loader.attach(__name__, MODULES)
+
+
+def __dir__() -> list[str]:
+    """The public names, and the modules."""
+    return sorted({*__all__, *MODULES})

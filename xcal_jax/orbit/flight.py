@@ -15,7 +15,7 @@ from xcal_jax.orbit.flux_tables import read_fluxes
 from xcal_jax.orbit.mass_model import MassModel
 from xcal_jax.orbit.orbit_files import read_altitudes, read_tle, shipped_altitudes
 from xcal_jax.orbit.shielding import Shield, parse_sectors
-from xcal_jax.units import shown
+from xcal_jax.units import Quantity, parse_quantity, shown
 
 
 def flown(
@@ -62,7 +62,7 @@ def dose(
     end: str | np.datetime64 | None = None,
     activity: str | None = None,
     reactions: bool = False,
-    step: float | None = None,
+    step: Quantity | None = None,
     rays: int | None = None,
     max_age: float | None = None,
     strict: bool = False,
@@ -90,6 +90,7 @@ def dose(
     ('cGy', True)
     """
     behind = shield_of(shield, model)
+    step = None if step is None else parse_quantity(step, "s", "step")
     of_orbit, of_elements = {"activity": activity, "step": step}, {"max_age": max_age, "strict": strict or None}
     if fluxes is not None:
         if any(one is not None for one in (satellite, tle, altitudes)):

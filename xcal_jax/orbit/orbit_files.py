@@ -88,14 +88,18 @@ def _entries(text: str, path: str) -> Iterator[tuple[str, str, Any]]:
                 yield pair.where, pair.number, lambda pair=pair: tle_lines.orbit_of(pair)
 
 
+def _is_called(asked: str, one: ElementSet) -> bool:
+    """Whether a set is of the satellite ``asked`` for: by number, or by name, ISS (ZARYA) also as ISS."""
+    name = one.name.casefold()
+    return asked.casefold() in (name, name.partition(" (")[0]) or asked == str(one.number)
+
+
 def _picked(sets: list[ElementSet], satellite: str | int | None, where: str) -> tuple[str, int]:
     """Name and catalogue number of the one satellite in ``sets``, or of the one asked for."""
     names = {one.number: one.name for one in sets}
     if satellite is not None:
         asked = str(satellite).strip()
-        matching = {
-            one.number: one.name for one in sets if asked.casefold() == one.name.casefold() or asked == str(one.number)
-        }
+        matching = {one.number: one.name for one in sets if _is_called(asked, one)}
     else:
         matching = names
     if len(matching) == 1:
@@ -107,7 +111,7 @@ def _picked(sets: list[ElementSet], satellite: str | int | None, where: str) -> 
         raise ValueError(
             f"{where} must hold one satellite, but has catalogue numbers {listed}: pick one by `satellite`"
         )
-    raise ValueError(f"`satellite` must be one of {where}, {listed}, but is {shown(satellite)}")
+    raise ValueError(f"`satellite` must be one of those in {where}, {listed}, but is {shown(satellite)}")
 
 
 def _checked_set(name: str, number: int, orbit: Any) -> ElementSet:
@@ -165,6 +169,8 @@ def shipped_altitudes(satellite: str) -> Altitudes:
 
     Raises ValueError for another satellite.
     """
-    if satellite not in SATELLITES:
+    known = {name.casefold(): name for name in SATELLITES}
+    if satellite.casefold() not in known:
         raise ValueError(f"`satellite` must be one of {', '.join(SATELLITES)}, but is {shown(satellite)}")
-    return replace(read_altitudes(str(files("xcal_jax.orbit") / "data" / SATELLITES[satellite])), name=satellite)
+    name = known[satellite.casefold()]
+    return replace(read_altitudes(str(files("xcal_jax.orbit") / "data" / SATELLITES[name])), name=name)

@@ -70,7 +70,10 @@ def _draw_spectra(axes: Axes, result: xr.Dataset, colours: dict[str, str], headr
         lowest.append(np.min(drawn[drawn > 0.0], initial=unit))
     highest = np.max(list(density.values()), axis=0)
     axes.set(yscale="log", xlim=(0, edges[-1] * 1.02), ylim=(0.3 * min(lowest), headroom * highest.max()))
-    axes.set(xlabel="deposited energy (eV)", ylabel="per interacting photon and eV")
+    axes.set(
+        xlabel=f"{'measured' if 'seen' in result.attrs else 'deposited'} energy (eV)",
+        ylabel="per interacting photon and eV",
+    )
     return highest
 
 
@@ -126,4 +129,5 @@ def _title(result: xr.Dataset) -> str:
     absorber = Absorber.from_toml(result.attrs["absorber"])
     n = int(result.interacting)
     trapping = f", trapping: {result.attrs['trapping']}" if "trapping" in result.attrs else ""
-    return f"{labels.title(absorber)}\n{n:.3g} interacting photons, electrons: {absorber.electrons}{trapping}"
+    seen = f", seen with {result.attrs['seen']}" if "seen" in result.attrs else ""
+    return f"{labels.title(absorber)}\n{n:.3g} interacting photons, electrons: {absorber.electrons}{trapping}{seen}"

@@ -52,6 +52,7 @@ def seen(result: xr.Dataset, fwhm: Quantity) -> xr.Dataset:
     sigma = parse_quantity(fwhm, "eV", "fwhm", above=0.0) / FWHM_PER_SIGMA / own
     grown = result.pad(energy=(0, int(np.ceil(SIGMAS * sigma))), constant_values=0)
     grown = grown.assign_coords(energy=_bins(result, own, grown.sizes["energy"]))
+    grown.attrs["seen"] = f"{FWHM_PER_SIGMA * sigma * own:g} eV FWHM"
     return grown.assign(
         {
             name: spectrum.copy(data=gaussian_filter1d(spectrum.values.astype(float), sigma, **BEYOND))

@@ -217,14 +217,7 @@ def peaks(result: xr.Dataset) -> list[dict[str, Any]]:
 
 @checked
 def load(path: str | os.PathLike[str]) -> xr.Dataset:
-    """The result in the file ``path``. Raises ValueError when it is no readable result of this program.
-
-    >>> import tempfile, xcal_jax as xcal
-    >>> result, path = xcal.simulate("xifu", "7 keV", n=1000), f"{tempfile.mkdtemp()}/result.nc"
-    >>> xcal.save(result, path)
-    >>> load(path).identical(result)
-    True
-    """
+    """The result in the file ``path``. Raises ValueError when it is no readable result of `simulate`."""
     return datasets.load(
         path, "a result of `xcal-jax simulate`", (KIND,), (*ADDED, "source_probability", "line_energy")
     )

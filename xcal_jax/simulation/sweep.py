@@ -97,12 +97,14 @@ def paired_difference(result: xr.Dataset, dimension: str) -> xr.Dataset:
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
-    """The points of a sweep, one a row: what varies, and fractions of the photons that interacted.
+    """The points of a sweep, one a row: what varies, how likely an interaction is, and fractions of those that did.
 
-    Columns: the coordinates of the grid, `partial` with `partial_err`, and the kinds of partial deposition.
+    Columns: the coordinates of the grid, `interaction_probability`, `partial` with `partial_err`, and the kinds of
+    partial deposition.
     """
     fractions = {name: result[name] / result.interacting for name in ESCAPES}
-    points = result[["partial", "partial_err"]].assign(fractions)
+    likely = result.source_probability * result.interacting / np.maximum(1, result.photons)
+    points = likely.to_dataset(name="interaction_probability").assign(result[["partial", "partial_err"]], **fractions)
     frame = points.to_dataframe().reset_index()
     return frame[[*(name for name in frame.columns if name not in points.data_vars), *points.data_vars]]
 

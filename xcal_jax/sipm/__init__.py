@@ -49,4 +49,10 @@ __all__ = [
     "with_days",
 ]
 
-__getattr__, _, _ = lazy_loader.attach(__name__, [module.name for module in iter_modules(__path__)])
+MODULES = [module.name for module in iter_modules(__path__)]
+__getattr__, _, _ = lazy_loader.attach(__name__, MODULES)
+
+
+def __dir__() -> list[str]:
+    """The public names, and the modules."""
+    return sorted({*__all__, *MODULES})
