@@ -57,7 +57,7 @@ def faults(data, path):
         found = [] if file.Conventions.startswith("CF-") else ["no Conventions"]
         for name, one in file.variables.items():
             found += of_variable(name, one, file)
-    back = load(path, "a Dataset")
+    back = load(path)
     for name, one in data.variables.items():
         if one.attrs.get("units") != back[name].attrs.get("units"):
             found.append(f"{name}: came back in {back[name].attrs.get('units')}")

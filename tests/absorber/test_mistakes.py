@@ -144,3 +144,55 @@ def test_quantities_may_have_units_of_any_kind():
     assert built == Absorber.build([("Au", 0.04), ("Bi", 5.15, 9.78)], 269.5, 269.5)
     assert len({built, Absorber.load(built)}) == 1 and built != Absorber.load(built, "scattering")
     assert repr(built) == "<Absorber 'absorber': 0.04 um Au / 5.15 um Bi, 269.5 x 269.5 um, physics: paper>"
+
+
+def test_a_square_needs_no_length():
+    bismuth = [("Bi", "1 um")]
+    assert Absorber.build(bismuth, "100 um") == Absorber.build(bismuth, "100 um", "100 um")
+    text = 'name = "absorber"\nwidth = "100 um"\n[[layers]]\nmaterial = "Bi"\nthickness = "1 um"\n'
+    assert Absorber.from_toml(text) == Absorber.build(bismuth, "100 um")
+
+
+@pytest.mark.parametrize(
+    ("thickness", "sentence"),
+    [
+        (2.0, "`thickness` must be 2 lengths, one for each layer, but is 2.0"),
+        ([1.0], r"`thickness` must be 2 lengths, one for each layer, but is \[1.0\]"),
+        ([-1.0, 2.0], "`thickness.0` must be positive and at most"),
+        (["2 um", "3 kg"], "`thickness.1` must be a number with a unit like um, but is '3 kg'"),
+    ],
+)
+def test_wrong_thicknesses(thickness, sentence):
+    absorber = Absorber.build([("Au", "40 nm"), ("Bi", "5 um")], "250 um")
+    with pytest.raises(ValueError, match=sentence):
+        absorber.with_thickness(thickness)
+
+
+def test_other_thicknesses_take_units():
+    absorber = Absorber.build([("Au", "40 nm"), ("Bi", "5 um")], "250 um")
+    np.testing.assert_allclose(absorber.with_thickness(["50 nm", 3 * units.um]).thickness, [0.05, 3.0])
+
+
+def test_a_line_in_the_place_of_an_energy():
+    with pytest.raises(ValueError, match=r"for a natural line take Source.build\(line='MnKa'\)"):
+        xcal.simulate("gold", "MnKa", n=10)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ({"energy": "7keV:2,3keV:1", "isotropic": True}, "<Source: 7000, 3000 eV, isotropic>"),
+        ({"line": "MnKa", "at": (0, 0)}, "<Source: MnKa, point>"),
+    ],
+)
+def test_a_source_shows_itself_in_a_line(source, text):
+    assert repr(Source.build(**source)) == text
+
+
+def test_every_netcdf_file_is_loaded_and_others_are_told(tmp_path):
+    made = xr.Dataset({"tid": ("segment", [1.0])}, attrs={"kind": "any"})
+    xcal.save(made, tmp_path / "any.nc")
+    assert xcal.load(tmp_path / "any.nc").tid == 1.0
+    (tmp_path / "x.fits").write_bytes(b"SIMPLE  =                    T")
+    with pytest.raises(ValueError, match=r"is a FITS file: `astropy\.io\.fits` reads it"):
+        xcal.load(tmp_path / "x.fits")

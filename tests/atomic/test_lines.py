@@ -44,6 +44,11 @@ def test_k_lines_peak_where_they_were_measured(name, peak):
     assert energy[np.argmax(load_line(name).density(energy))] == pytest.approx(peak, abs=0.03)
 
 
+def test_a_name_may_hold_a_blank():
+    """It is the published line, not that of the atomic tables."""
+    assert load_line("Mn Ka") is load_line("MnKa")
+
+
 def test_the_maximum_of_mn_k_beta():
     """6490.585 eV in a public list; the maximum that Hoelzer et al. give is 0.42 eV off their components."""
     energy = np.linspace(6488.0, 6493.0, 5001)

@@ -183,7 +183,7 @@ def test_command(call, tmp_path, monkeypatch):
     code, out, err = call(*words)
     assert code == 0, err
     assert "converged: 2 of 2 starts" in out and "no optimum" not in out
-    assert load_dataset(tmp_path / "best.nc", "a design").attrs["best"] == 0
+    assert load_dataset(tmp_path / "best.nc").attrs["best"] == 0
     assert Absorber.load(str(tmp_path / "best.toml")).formulas == ("Bi",)
     assert (tmp_path / "best.png").stat().st_size > 5_000
     stays = OptimizeResult(x=np.array([0.9]), success=True, nfev=1)

@@ -12,7 +12,7 @@ DOORS = (
     "xcal_jax.design.optimise.Evaluation",
     "xcal_jax.orbit.fluence._fields",
     "xcal_jax.orbit.passes.geomagnetic_coordinates",
-    "xcal_jax.orbit.dose._doses",
+    "xcal_jax.orbit.dose._protons",
     "xcal_jax.sipm.synthetic.draw.synthesize_readout",
     "xcal_jax.sipm.thresholds.crossing",
     "xcal_jax.sipm.lines.fit_windows",

@@ -243,3 +243,10 @@ def test_altitudes_do_not_extrapolate():
     (segment,) = monthly_segments("2021-03-01", "2021-03-25")
     with pytest.raises(ValueError, match=r"must cover 2021-03-01 to 2021-03-25, but reach from 2021-03-22"):
         shipped_altitudes("GRBAlpha").flights([segment])
+
+
+def test_a_satellite_is_found_without_what_its_name_has_in_brackets(tmp_path):
+    path = written(tmp_path, "ALPHA (CUBESAT)", *GOOD)
+    assert read_tle(path, "alpha").sets[0].name == read_tle(path, "ALPHA (CUBESAT)").sets[0].name == "ALPHA (CUBESAT)"
+    with pytest.raises(ValueError, match="must be one of those in"):
+        read_tle(path, "alp")

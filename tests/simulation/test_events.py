@@ -32,7 +32,7 @@ def test_rows_in_order(tmp_path, asked):
         for name in COLUMNS:
             np.testing.assert_array_equal(file[name], getattr(expected, name))
             assert "units" in file[name].attrs and file[name].attrs["long_name"]
-        assert file.loss_type.attrs["flag_masks"].tolist() == [1, 2, 4, 8, 16, 32]
+        assert file.loss_type.attrs["flag_masks"].tolist() == [1, 2, 4, 8, 16, 32, 64]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])

@@ -234,6 +234,7 @@ class Absorber:
 
     @classmethod
     def _of(cls, table: AbsorberTable, where: str) -> "Absorber":
+        table.setdefault("length", table["width"])
         models = PHYSICS[table.get("physics", DEFAULT_PHYSICS)]
         given: dict[str, Any] = {**table}
         density = _made("layers", table["layers"], _density, where)
@@ -248,7 +249,7 @@ class Absorber:
             double([layer["thickness"] for layer in table["layers"]]),
             double(density),
             double(table["width"]),
-            double(table.get("length", table["width"])),
+            double(table["length"]),
             tuple(layer["material"] for layer in table["layers"]),
             table.get("name", "absorber"),
             **{model: given.get(model, own) for model, own in models.items()},

@@ -135,7 +135,7 @@ def _columns(given: str | os.PathLike[str] | Mapping[str, Any], where: str) -> M
     if Path(given).suffix.lower() != ".nc":
         table = read_table(given, where)
         return {str(name): table[name].to_numpy() for name in table}
-    dataset = datasets.load(given, WHAT)
+    dataset = datasets.read(given, WHAT)
     return {
         str(name): column.values * _scale(str(name), column.attrs.get("units"), where)
         for name, column in dataset.variables.items()

@@ -74,7 +74,7 @@ class DesignTable(TypedDict):
 
     name: NotRequired[str]
     width: Length
-    length: Length
+    length: NotRequired[Length]
     temperature: NotRequired[Annotated[float, quantity("K", above=0.0)]]
     layers: Some[LayerTable]
     minimise: NotRequired[ObjectiveTable]
@@ -199,7 +199,7 @@ def _problem(table: DesignTable) -> Problem:
     return Problem(
         table.get("name", "design"),
         table["width"],
-        table["length"],
+        table.get("length", table["width"]),
         table.get("temperature", TEMPERATURE),
         low,
         high,

@@ -19,7 +19,6 @@ from xcal_jax.units import shown_path
 
 CONVENTIONS = "CF-1.11"
 ADU = "ADU"
-OURS = "a netCDF file of this program"
 STANDARD_NAMES = {None: "time", "degrees_north": "latitude", "degrees_east": "longitude"}
 
 
@@ -84,20 +83,27 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = Fa
         in_cf(dataset).to_netcdf(temporary, engine="netcdf4", encoding=packed)
 
 
-def load(
-    path: str | os.PathLike[str], what: str = OURS, kinds: Iterable[str] = (), needed: Iterable[str] = ()
-) -> xr.Dataset:
-    """Read a Dataset, all of it, and close the file.
+@checked
+def load(path: str | os.PathLike[str]) -> xr.Dataset:
+    """The Dataset in the file ``path``, a netCDF file of this program, all of it.
 
-    what: the kind of file in words, for the errors ("a result of `xcal-jax simulate`"); kinds: what its attribute
-    `kind` may be, anything if empty; needed: variables that must be there. Raises ValueError when ``path`` is missing,
-    cannot be read, or is no such file.
+    Raises ValueError when it is missing or cannot be read.
 
     >>> import tempfile, xcal_jax as xcal
     >>> result, path = xcal.simulate("xifu", "7 keV", n=1000), f"{tempfile.mkdtemp()}/result.nc"
     >>> xcal.save(result, path)
     >>> load(path).identical(result)
     True
+    """
+    return read(path, "a netCDF file of this program")
+
+
+def read(path: str | os.PathLike[str], what: str, kinds: Iterable[str] = (), needed: Iterable[str] = ()) -> xr.Dataset:
+    """Read a Dataset, all of it, and close the file.
+
+    what: the kind of file in words, for the errors ("a result of `xcal-jax simulate`"); kinds: what its attribute
+    `kind` may be, anything if empty; needed: variables that must be there. Raises ValueError when ``path`` is missing,
+    cannot be read, or is no such file.
     """
     with _opened(path, what, tuple(kinds)) as file:
         dataset = from_cf(file.load())
@@ -108,7 +114,7 @@ def load(
 
 
 def kind_of(path: str | os.PathLike[str], what: str, kinds: Iterable[str]) -> str:
-    """The attribute `kind` of the Dataset in a file, one of ``kinds``. Arguments and errors are those of `load`."""
+    """The attribute `kind` of the Dataset in a file, one of ``kinds``. Arguments and errors are those of `read`."""
     with _opened(path, what, tuple(kinds)) as file:
         return str(file.attrs["kind"])
 

@@ -14,7 +14,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from xcal_jax.atomic import Material
-from xcal_jax.io.datasets import load
+from xcal_jax.io.datasets import read
 
 ALLOYS = {  # mass fractions, density in g/cm3 (GAGG, LYSO: usual compositions; PCB: FR-4, epoxy and glass)
     "PbSb": ({"Pb": 0.96, "Sb": 0.04}, 11.0),
@@ -41,13 +41,13 @@ REST_ENERGY = 0.51099895  # MeV, of an electron
 def material_table() -> xr.Dataset:
     """Density (M,) g/cm3, ranges (M, E) g/cm2, stopping powers (M, E) MeV cm2/g, photon coefficients (M, P) cm2/g."""
     path = files("xcal_jax.orbit") / "data/matter.nc"
-    return load(str(path), "the table of shield materials").astype(float)
+    return read(str(path), "the table of shield materials").astype(float)
 
 
 @cache
 def transport_table() -> xr.Dataset:
     """Dose in Si at a depth of Al by electrons, and buildup factors of photons in Al, Sn and Pb, by PENELOPE."""
-    return load(str(files("xcal_jax.orbit") / "data/penelope.nc"), "the table of electrons and photons").astype(float)
+    return read(str(files("xcal_jax.orbit") / "data/penelope.nc"), "the table of electrons and photons").astype(float)
 
 
 def materials() -> list[str]:

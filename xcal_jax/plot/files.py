@@ -56,11 +56,11 @@ class Kind:
 
 
 def _of_dataset(draw: Callable[[xr.Dataset], Figure]) -> Callable[[Path], Figure]:
-    return lambda path: draw(datasets.load(path, ANY))
+    return lambda path: draw(datasets.read(path, ANY))
 
 
 def _dose(path: Path) -> Figure:
-    mission = datasets.load(path, ANY)
+    mission = datasets.read(path, ANY)
     return dose_figure({mission.attrs.get("satellite", path.stem): mission})
 
 
@@ -107,7 +107,7 @@ def kind_of(path: str | os.PathLike[str]) -> Kind:
         known = next((kind for kind in KINDS if kind.table and kind.table in tables), None)
         other = f"is a FITS file with {', '.join(tables) or 'no table'}"
     elif begins.startswith(NETCDF) or suffix == ".nc":
-        dataset = datasets.load(path, ANY)
+        dataset = datasets.read(path, ANY)
         known = next((kind for kind in KINDS if kind.fits_in(dataset)), None)
         other = f"is a netCDF file with {', '.join(list(map(str, dataset.data_vars))[:6]) or 'no variable'}"
     else:
@@ -149,7 +149,7 @@ def lines_of(path: str | os.PathLike[str]) -> Iterator[str]:
     if kind.table and not str(path).endswith(".nc"):
         yield from _lines_of_fits(path)
         return
-    dataset = datasets.load(path, ANY)
+    dataset = datasets.read(path, ANY)
     yield from (f"{name:25}{dataset.attrs[name]}" for name in FACTS if name in dataset.attrs)
     yield f"{'sizes':25}{', '.join(f'{name}: {size}' for name, size in dataset.sizes.items())}"
     for name, values in dataset.variables.items():

@@ -166,7 +166,7 @@ def in_rows(response: xr.Dataset, boundaries: Float[np.ndarray, " B"]) -> xr.Dat
 
 def load_response(path: str | os.PathLike) -> xr.Dataset:
     """The response in the file ``path``. Raises ValueError when it is none of this program."""
-    return datasets.load(path, "a response of `xcal-jax rmf --nc`", (KIND,), NEEDED)
+    return datasets.read(path, "a response of `xcal-jax rmf --nc`", (KIND,), NEEDED)
 
 
 def smoothing() -> Float[np.ndarray, "K K"]:

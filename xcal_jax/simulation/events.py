@@ -312,7 +312,7 @@ def load_events(path: str | os.PathLike[str]) -> xr.Dataset:
     Raises ValueError when ``path`` is none.
     """
     if Path(path).suffix.lower() not in FITS_EVENTS:
-        return datasets.load(path, WHAT, (EVENTS,))
+        return datasets.read(path, WHAT, (EVENTS,))
     from astropy.io import fits
 
     wrong = ValueError(f"{shown_path(path)} must be {WHAT}, but is not")

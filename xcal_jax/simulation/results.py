@@ -218,6 +218,6 @@ def peaks(result: xr.Dataset) -> list[dict[str, Any]]:
 @checked
 def load(path: str | os.PathLike[str]) -> xr.Dataset:
     """The result in the file ``path``. Raises ValueError when it is no readable result of `simulate`."""
-    return datasets.load(
+    return datasets.read(
         path, "a result of `xcal-jax simulate`", (KIND,), (*ADDED, "source_probability", "line_energy")
     )

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from xcal_jax import fit
 from xcal_jax.io.arguments import checked
-from xcal_jax.io.datasets import load, variable
+from xcal_jax.io.datasets import read, variable
 from xcal_jax.sipm.grouping import board_mean
 from xcal_jax.sipm.parameters import parameters_dataset
 from xcal_jax.sipm.temperature import REFERENCE, warm_points
@@ -58,7 +58,7 @@ def read_fluence(path: str | Path) -> xr.Dataset:
     Raises ValueError when the file or one of them is missing, or as `check_fluence`.
     """
     path = Path(path)
-    series = load(path, "a file of `days` and `fluence`") if path.suffix == ".nc" else read_series(path)
+    series = read(path, "a file of `days` and `fluence`") if path.suffix == ".nc" else read_series(path)
     for name in (AXIS, AMOUNT):
         if name not in series.variables:
             raise ValueError(f"{path.name} must have `{name}`, but it is missing")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xcal_jax.io.datasets import load
+from xcal_jax.io.datasets import read
 from xcal_jax.io.tables import read_table
 from xcal_jax.spectra.dataset import assemble_spectra, check_spectra, faults
 from xcal_jax.spectra.times import utc
@@ -28,7 +28,7 @@ MOST_TOLD = 20
 
 def read_netcdf(path: Path, strict: bool = False) -> xr.Dataset:
     """The archive in a netCDF file."""
-    spectra = load(path, "an archive of spectra")
+    spectra = read(path, "an archive of spectra")
     needed = ("counts", "exposure", "channel")
     if strict or any(name not in spectra.variables for name in needed) or not spectra.sizes.get("spectrum"):
         return check_spectra(spectra)
