@@ -5,6 +5,7 @@ from scipy.stats import t as student
 
 from xcal_jax.sipm import evaluate, fit_trends, forecast, group, joint_fit, joint_readouts, temperature_residuals
 from xcal_jax.sipm.grouping import group_index
+from xcal_jax.sipm.readouts import uncertain_weights
 from xcal_jax.sipm.trends import best_form
 
 T = np.linspace(30.0, 1300.0, 60)
@@ -163,7 +164,10 @@ def test_a_joint_fit_of_readouts_is_the_fit_of_all_their_points():
     design = np.concatenate(blocks) * weight[:, None]
     covariance = np.linalg.inv(design.T @ design)
     np.testing.assert_allclose(both["parameters"], covariance @ design.T @ (np.concatenate(values) * weight), rtol=1e-6)
-    np.testing.assert_allclose(both["covariance"], covariance, rtol=1e-5)
+    variance = np.array([float(one["errors"].sel(parameter="temperature")) ** 2 for one in fits.values()])
+    degrees = np.array([float(one["degrees"]) for one in fits.values()])
+    wider = np.append(np.ones(4), uncertain_weights(variance, degrees))
+    np.testing.assert_allclose(both["covariance"], covariance * np.outer(wider, wider), rtol=1e-5)
     assert both["parameter"].values.tolist() == ["ch0: a", "ch0: b", "ch1: a", "ch1: b", "temperature"]
     assert float(both["p_value"]) > 0.01
     other = joint_fit(groups_of(values[1] + 0.2 * temperature, temperature), "dcr", form="sqrt")
@@ -173,6 +177,20 @@ def test_a_joint_fit_of_readouts_is_the_fit_of_all_their_points():
         joint_readouts({"ch0": fits["ch0"], "ch1": cold})
     with pytest.raises(ValueError, match="needs two at least, but has 1"):
         joint_readouts({"ch0": cold})
+
+
+def test_weights_from_the_scatter_are_uncertain():
+    """The mean of two values, weighted by variances of 15 degrees of freedom, is less sure by what the rule says."""
+    rng, sigma, degrees = np.random.default_rng(3), np.array([1.0, 1.5]), np.full(2, 15.0)
+    values = sigma * rng.normal(size=(200_000, 2))
+    variance = sigma**2 * rng.chisquare(15, values.shape) / 15
+    weight = 1 / variance
+    mean = (weight * values).sum(1) / weight.sum(1)
+    share = weight / weight.sum(1)[:, None]
+    factors = np.sqrt(1 + 4 * (share * (1 - share) / degrees).sum(1))
+    assert uncertain_weights(variance[0], degrees) == pytest.approx(factors[0])
+    assert np.var(mean) == pytest.approx(np.mean(factors**2 / weight.sum(1)), rel=0.015)
+    assert np.var(mean) > 1.1 * np.mean(1 / weight.sum(1))
 
 
 def test_intervals_of_few_points_hold_what_they_say():

@@ -5,7 +5,8 @@ whether its dark counts grow with the temperature as the others' do is a questio
 in common but that parameter, so that the maximum of the joint likelihood is the generalised least-squares combination
 of their parameters with their covariances: exact for trends that are linear in their parameters, and for the power law
 as good as its covariance. Scatter that several readouts share is taken for that of each alone. The rise of chi-square
-against the separate fits tests whether they agree.
+against the separate fits tests whether they agree. A weighted mean whose weights come from the scatter itself is less
+sure than its weights say, by Meier's factor (1953, doi 10.2307/3001633).
 """
 
 import numpy as np
@@ -38,6 +39,12 @@ def combine(
     return parameters * scale, found * np.outer(scale, scale), float(rest @ rest)
 
 
+def uncertain_weights(variance: Float[np.ndarray, " R"], degrees: Float[np.ndarray, " R"]) -> float:
+    """By what the error of a mean of R values grows since its weights are known with so many ``degrees`` of freedom."""
+    share = (1.0 / variance) / np.sum(1.0 / variance)
+    return float(np.sqrt(1.0 + 4.0 * np.sum(share * (1.0 - share) / degrees)))
+
+
 @checked
 def joint_readouts(fits: dict[str, xr.Dataset], common: tuple[str, ...] = ("temperature",)) -> xr.Dataset:
     """The fits of several readouts as one, in which the ``common`` parameters have one value.
@@ -65,15 +72,19 @@ def joint_readouts(fits: dict[str, xr.Dataset], common: tuple[str, ...] = ("temp
     values = np.concatenate([one["parameters"].values for one in fits.values()])
     covariance = block_diag(*(one["covariance"].values for one in fits.values()))
     parameters, found, chi_square = combine(values, covariance, design)
+    free = np.array([one["degrees"].item() for one in fits.values()], float)
+    variances = [np.array([float(one["errors"].sel(parameter=name)) ** 2 for one in fits.values()]) for name in common]
+    wider = np.append(np.ones(len(own)), [uncertain_weights(variance, free) for variance in variances])
+    found *= np.outer(wider, wider)
     errors, degrees = np.sqrt(np.diagonal(found)), len(places) - len(names)
     first = next(iter(fits.values()))
-    units, free = first.attrs["units"], int(sum(one["degrees"] for one in fits.values()))
+    units = first.attrs["units"]
     return xr.Dataset(
         {
             "parameters": variable("parameter", parameters, units, "parameters of each readout, and common ones"),
             "errors": variable("parameter", errors, units, "errors of the parameters"),
             "half_width": variable(
-                "parameter", half_width(errors, free), units, "half of the 95 % interval, by Student's t"
+                "parameter", half_width(errors, int(free.sum())), units, "half of the 95 % interval, by Student's t"
             ),
             "covariance": variable(("parameter", "parameter_"), found, f"({units})^2", "covariance"),
             "chi_square": variable((), chi_square, "1", "chi-square that the common parameters cost"),
