@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xcal_jax import Absorber, Source, simulate
+from xcal_jax import Absorber, Source, quantum_efficiency, simulate
 from xcal_jax.absorber.matter import Matter
 from xcal_jax.compute.devices import in_parallel
 from xcal_jax.io.checkpoint import remove_checkpoint
@@ -66,8 +66,10 @@ def test_a_sweep_shows_itself(swept):
     result = swept[0]
     table = result.xcal.table()
     assert set(list(table)[:5]) == {"photon_energy", "position", "x", "y", "thickness_1"}
-    assert list(table)[5:7] == ["partial", "partial_err"]
+    assert list(table)[5:8] == ["interaction_probability", "partial", "partial_err"]
     last = result.isel(photon_energy=1, position=1, thickness_1=1)
+    met = float(quantum_efficiency(Absorber.preset("xifu"), 7000.0))
+    assert table.iloc[-1].interaction_probability == pytest.approx(met, rel=1e-5)
     assert table.iloc[-1].photon_escape == last.photon_escape / last.interacting
     assert table.iloc[-1].partial == pytest.approx(table.iloc[-1][list(ESCAPES)].sum())
     assert "134.7" in repr(result.xcal)

@@ -104,7 +104,8 @@ def table(result: xr.Dataset) -> pd.DataFrame:
     """
     fractions = {name: result[name] / result.interacting for name in ESCAPES}
     likely = result.source_probability * result.interacting / np.maximum(1, result.photons)
-    points = likely.to_dataset(name="interaction_probability").assign(result[["partial", "partial_err"]], **fractions)
+    points = likely.to_dataset(name="interaction_probability")
+    points = points.assign({name: result[name] for name in ("partial", "partial_err")} | fractions)
     frame = points.to_dataframe().reset_index()
     return frame[[*(name for name in frame.columns if name not in points.data_vars), *points.data_vars]]
 
