@@ -130,14 +130,15 @@ def test_every_dataset_follows_cf(mixed, tmp_path):
 
 
 def test_the_readouts_at_each_bias_have_one_slope(mixed):
-    """Both are the same draw here: the slope is theirs, and its error smaller by the root of two."""
+    """Both are the same draw here: the slope is theirs, its error smaller by the root of two, but for Meier's factor."""
     ageing, _ = mixed
     assert set(ageing.readouts) == {f"{q} at bias {bias:g}" for q in ("threshold_adu", "dcr") for bias in BIASES}
     found = summarise(ageing)["readouts"]["threshold_adu at bias 160"]
     both = found["temperature"]
-    alone = ageing.settings["north at bias 160"].joint["threshold_adu"].sel(parameter="temperature")
+    joint = ageing.settings["north at bias 160"].joint["threshold_adu"]
+    alone, unsure = joint.sel(parameter="temperature"), np.sqrt(1 + 2 / joint["degrees"].item())
     assert both["value"] == pytest.approx(float(alone["parameters"]))
-    assert both["error"] == pytest.approx(float(alone["errors"]) / np.sqrt(2))
+    assert both["error"] == pytest.approx(unsure * float(alone["errors"]) / np.sqrt(2))
     assert found["p_value"] == pytest.approx(1.0)
 
 
