@@ -130,7 +130,7 @@ def test_every_dataset_follows_cf(mixed, tmp_path):
 
 
 def test_the_readouts_at_each_bias_have_one_slope(mixed):
-    """Both are the same draw here: the slope is theirs, its error smaller by the root of two, but for Meier's factor."""
+    """Both are the same draw: the slope is theirs, its error smaller by the root of two, but for Meier's factor."""
     ageing, _ = mixed
     assert set(ageing.readouts) == {f"{q} at bias {bias:g}" for q in ("threshold_adu", "dcr") for bias in BIASES}
     found = summarise(ageing)["readouts"]["threshold_adu at bias 160"]
