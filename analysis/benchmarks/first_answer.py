@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from itertools import product
 from pathlib import Path
+
+from xcal_jax.constants import PHYSICS
 
 ABSORBER = 'width = "250 um"\nlength = "250 um"\n'
 LAYER = '[[layers]]\nmaterial = "{}"\nthickness = "{} um"\n'
@@ -44,17 +45,17 @@ def toml(folder: Path, layers: tuple[tuple[str, float], ...]) -> str:
 def cases(folder: Path, n: int, repeats: int):
     """Rows (case, wall and CPU seconds), the first that of importing JAX."""
     yield "import jax", min(seconds(folder, "-c", "import jax") for _ in range(repeats))
-    for physics, command in product(("paper", "full"), ("simulate",)):
+    for physics in PHYSICS:
         own = folder / physics
         own.mkdir()
         options = "--energy", "7 keV", "-n", str(n), "--physics", physics, "-o", str(own / "r.nc"), "--overwrite"
 
-        def run(layers, own=own, command=command, options=options):
-            return seconds(own, "-m", "xcal_jax", command, toml(own, layers), *options)
+        def run(layers, own=own, options=options):
+            return seconds(own, "-m", "xcal_jax", "simulate", toml(own, layers), *options)
 
-        yield f"{command}, {physics} physics, cold", run(BEFORE)
-        yield f"{command}, {physics} physics, a new absorber", run(NEW)
-        yield f"{command}, {physics} physics, the same again", min(run(NEW) for _ in range(repeats))
+        yield f"simulate, {physics} physics, cold", run(BEFORE)
+        yield f"simulate, {physics} physics, a new absorber", run(NEW)
+        yield f"simulate, {physics} physics, the same again", min(run(NEW) for _ in range(repeats))
 
 
 def main() -> None:

@@ -194,7 +194,7 @@ class Absorber:
             raise ValueError(f"`filters` must be a list of sheets like {example}, but is {shown(filters)}")
         table = {
             "width": width,
-            "length": width if length is None else length,
+            "length": length,
             "name": name,
             "physics": physics,
             "electrons": electrons,

@@ -291,7 +291,7 @@ class Source:
             raise
 
     def __repr__(self) -> str:
-        """What it is, in one line."""
+        """One line: energies or lines, and the impact."""
         low, high = self.energies.low, self.energies.high
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self)):
             what = "traced"

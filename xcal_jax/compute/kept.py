@@ -1,4 +1,4 @@
-"""What is dear to make and the same for every process is kept in a folder: JAX's own, which is chosen here alone."""
+"""Values that are dear to make and the same for every process, kept in JAX's folder, which is chosen here alone."""
 
 import hashlib
 import os

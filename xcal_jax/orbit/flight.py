@@ -41,7 +41,7 @@ def flown(
 def shield_of(
     shield: str | Shield | None, model: str | os.PathLike[str] | None
 ) -> MassModel | Shield | list[tuple[float, Shield]]:
-    """What is in front of the silicon, read. Raises ValueError unless exactly one is given, and as its reader."""
+    """The shield in front of the silicon, read. Raises ValueError unless exactly one is given, and as its reader."""
     if model is None and shield is not None:
         return parse_sectors(shield) if isinstance(shield, str) else shield
     if model is not None and shield is None:

@@ -43,7 +43,7 @@ def report(result: xr.Dataset) -> dict:
 
 
 def band_in_words(mission: xr.Dataset) -> str:
-    """What the band around the dose of a result of `dose_behind` is made of; "" where there is none."""
+    """The parts of the band around the dose of a result of `dose_behind`, in words; "" where there is none."""
     parts = []
     if (factor := mission.attrs["model_factor"]) > 1:
         parts.append(f"a factor {factor:g} of {mission.attrs['models'].partition(' (')[0]}")

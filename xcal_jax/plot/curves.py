@@ -74,7 +74,7 @@ def sweep_figure(sweep: xr.Dataset) -> Figure:
 
 
 def _valued(point: xr.Dataset, name: str) -> str:
-    """What varies, at a ``point`` of a sweep, in words: "thickness of layer 0: 2 um"."""
+    """The values that vary at a ``point`` of a sweep, in words: "thickness of layer 0: 2 um"."""
     if name not in point.coords:  # a position
         return f"x, y: {point.x.item():g}, {point.y.item():g} um"
     value, attrs = point[name].item(), point[name].attrs

@@ -23,7 +23,7 @@ def title(absorber: Absorber) -> str:
 def with_room(
     peaks: Iterable[tuple[str, float, float]], least: float, most: int = MOST
 ) -> Iterator[tuple[str, float, float]]:
-    """Those of the ``peaks``, (name, energy, height), that are ``least`` from all taken before, at most so many."""
+    """The ``peaks``, (name, energy, height), that are ``least`` from all taken before, at most so many."""
     taken: list[float] = []
     for peak in peaks:
         if len(taken) < most and all(abs(peak[1] - other) >= least for other in taken):

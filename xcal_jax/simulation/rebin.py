@@ -49,10 +49,11 @@ def seen(result: xr.Dataset, fwhm: Quantity) -> xr.Dataset:
     There are more bins, to hold the full-energy peak. Raises ValueError for a width that is not positive.
     """
     own = result.energy.attrs["bin_width"]
-    sigma = parse_quantity(fwhm, "eV", "fwhm", above=0.0) / FWHM_PER_SIGMA / own
+    width = parse_quantity(fwhm, "eV", "fwhm", above=0.0)
+    sigma = width / FWHM_PER_SIGMA / own
     grown = result.pad(energy=(0, int(np.ceil(SIGMAS * sigma))), constant_values=0)
     grown = grown.assign_coords(energy=_bins(result, own, grown.sizes["energy"]))
-    grown.attrs["seen"] = f"{FWHM_PER_SIGMA * sigma * own:g} eV FWHM"
+    grown.attrs["seen"] = f"{width:g} eV FWHM"
     return grown.assign(
         {
             name: spectrum.copy(data=gaussian_filter1d(spectrum.values.astype(float), sigma, **BEYOND))
